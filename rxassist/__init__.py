@@ -1,0 +1,1 @@
+"""rxassist: assistant runs as reactive streams."""

@@ -1,0 +1,81 @@
+"""Demand: how a slow reader pauses the source, without any operator in between knowing.
+
+A consumer that can be slow makes its ``Demand`` current while it subscribes; a source that can
+wait reads the current demand when it is subscribed, and waits for it between two items. Tasks
+inherit the context they are made in, so sources that are subscribed later, by ``flat_map`` or
+``concat``, find the demand of the consumer at the end of their chain too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class Demand:
+    """Whether a consumer wants more, open or closed.
+
+    ``parent`` is the demand of a consumer further down: only if both are open, more is wanted.
+    ``blocked_thread`` is the id of the thread that waits for the items, where one does: a source
+    that lives on that very thread refuses instead of hanging.
+    """
+
+    __slots__ = ("_open", "_parent", "_waiting", "blocked_thread")
+
+    def __init__(self, parent: Demand | None = None, blocked_thread: int | None = None) -> None:
+        self._open = True
+        self._parent = parent
+        self._waiting: list[Callable[[], None]] = []
+        self.blocked_thread = blocked_thread
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an item may be sent now."""
+        return self._open and (self._parent is None or self._parent.is_open)
+
+    def close(self) -> None:
+        """Want nothing more for now."""
+        self._open = False
+
+    def open(self) -> None:
+        """Want more again: whoever waits is called, on this thread."""
+        self._open = True
+        waiting, self._waiting = self._waiting, []
+        for resume in waiting:
+            resume()
+
+    def when_open(self, resume: Callable[[], None]) -> None:
+        """Call ``resume`` once when the demand opens, at once if it is open.
+
+        It may be called on any thread, and the demand may have closed again since: look again.
+        """
+        if not self._open:
+            self._waiting.append(resume)
+            if self._open:  # opened on another thread in between
+                self.open()
+        elif self._parent is not None and not self._parent.is_open:
+            self._parent.when_open(resume)
+        else:
+            resume()
+
+
+_current: ContextVar[Demand | None] = ContextVar("rxassist_demand", default=None)
+
+
+def current_demand() -> Demand | None:
+    """The demand of the consumer that is subscribing, ``None`` if nobody asked to be waited for."""
+    return _current.get()
+
+
+@contextmanager
+def demanding(demand: Demand | None) -> Iterator[None]:
+    """Make a demand current for everything that is subscribed inside."""
+    token = _current.set(demand)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+__all__ = ["Demand", "current_demand", "demanding"]

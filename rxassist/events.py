@@ -1,0 +1,296 @@
+"""What the service says: one class for each kind of event.
+
+``event.event`` is the name on the wire and tells the classes apart, for people and for type
+checkers; ``event.data`` is the object. API reference: Assistants, streaming events.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import frozen
+
+from rxassist.models import (
+    ErrorObject,
+    Message,
+    MessageDeltaEvent,
+    Run,
+    RunStep,
+    RunStepDeltaEvent,
+    Thread,
+)
+
+
+@frozen
+class ThreadCreated:
+    """A thread was created, by a call that also starts a run on it."""
+
+    data: Thread
+    event: Literal["thread.created"] = "thread.created"
+
+
+@frozen
+class RunEvent:
+    """The base of the events that carry a run."""
+
+    data: Run
+
+
+@frozen
+class ThreadRunCreated(RunEvent):
+    """A run was created."""
+
+    event: Literal["thread.run.created"] = "thread.run.created"
+
+
+@frozen
+class ThreadRunQueued(RunEvent):
+    """The run waits for its turn, for the first time or after tool outputs."""
+
+    event: Literal["thread.run.queued"] = "thread.run.queued"
+
+
+@frozen
+class ThreadRunInProgress(RunEvent):
+    """The run works."""
+
+    event: Literal["thread.run.in_progress"] = "thread.run.in_progress"
+
+
+@frozen
+class ThreadRunRequiresAction(RunEvent):
+    """The run waits for the outputs of tools."""
+
+    event: Literal["thread.run.requires_action"] = "thread.run.requires_action"
+
+
+@frozen
+class ThreadRunCompleted(RunEvent):
+    """The run ended; ``data.status`` is the truth (some servers send ``incomplete`` here)."""
+
+    event: Literal["thread.run.completed"] = "thread.run.completed"
+
+
+@frozen
+class ThreadRunIncomplete(RunEvent):
+    """The run stopped early, at a limit of tokens."""
+
+    event: Literal["thread.run.incomplete"] = "thread.run.incomplete"
+
+
+@frozen
+class ThreadRunFailed(RunEvent):
+    """The run failed; ``data.last_error`` says why."""
+
+    event: Literal["thread.run.failed"] = "thread.run.failed"
+
+
+@frozen
+class ThreadRunCancelling(RunEvent):
+    """The run is about to be cancelled."""
+
+    event: Literal["thread.run.cancelling"] = "thread.run.cancelling"
+
+
+@frozen
+class ThreadRunCancelled(RunEvent):
+    """The run was cancelled."""
+
+    event: Literal["thread.run.cancelled"] = "thread.run.cancelled"
+
+
+@frozen
+class ThreadRunExpired(RunEvent):
+    """The run took too long, mostly to get its tool outputs."""
+
+    event: Literal["thread.run.expired"] = "thread.run.expired"
+
+
+@frozen
+class RunStepEvent:
+    """The base of the events that carry a whole step."""
+
+    data: RunStep
+
+
+@frozen
+class ThreadRunStepCreated(RunStepEvent):
+    """A step began."""
+
+    event: Literal["thread.run.step.created"] = "thread.run.step.created"
+
+
+@frozen
+class ThreadRunStepInProgress(RunStepEvent):
+    """The step works."""
+
+    event: Literal["thread.run.step.in_progress"] = "thread.run.step.in_progress"
+
+
+@frozen
+class ThreadRunStepCompleted(RunStepEvent):
+    """The step ended; its usage is known."""
+
+    event: Literal["thread.run.step.completed"] = "thread.run.step.completed"
+
+
+@frozen
+class ThreadRunStepFailed(RunStepEvent):
+    """The step failed."""
+
+    event: Literal["thread.run.step.failed"] = "thread.run.step.failed"
+
+
+@frozen
+class ThreadRunStepCancelled(RunStepEvent):
+    """The step was cancelled."""
+
+    event: Literal["thread.run.step.cancelled"] = "thread.run.step.cancelled"
+
+
+@frozen
+class ThreadRunStepExpired(RunStepEvent):
+    """The step took too long."""
+
+    event: Literal["thread.run.step.expired"] = "thread.run.step.expired"
+
+
+@frozen
+class ThreadRunStepDelta:
+    """Tool calls of a step grew."""
+
+    data: RunStepDeltaEvent
+    event: Literal["thread.run.step.delta"] = "thread.run.step.delta"
+
+
+@frozen
+class MessageEvent:
+    """The base of the events that carry a whole message."""
+
+    data: Message
+
+
+@frozen
+class ThreadMessageCreated(MessageEvent):
+    """A message began."""
+
+    event: Literal["thread.message.created"] = "thread.message.created"
+
+
+@frozen
+class ThreadMessageInProgress(MessageEvent):
+    """The message is being written."""
+
+    event: Literal["thread.message.in_progress"] = "thread.message.in_progress"
+
+
+@frozen
+class ThreadMessageCompleted(MessageEvent):
+    """The message is whole."""
+
+    event: Literal["thread.message.completed"] = "thread.message.completed"
+
+
+@frozen
+class ThreadMessageIncomplete(MessageEvent):
+    """The message stopped early."""
+
+    event: Literal["thread.message.incomplete"] = "thread.message.incomplete"
+
+
+@frozen
+class ThreadMessageDelta:
+    """A message grew."""
+
+    data: MessageDeltaEvent
+    event: Literal["thread.message.delta"] = "thread.message.delta"
+
+
+@frozen
+class ErrorEvent:
+    """Something went wrong on the service's side."""
+
+    data: ErrorObject
+    event: Literal["error"] = "error"
+
+
+@frozen
+class DoneEvent:
+    """The stream is over; says nothing about how the run ended."""
+
+    data: str = "[DONE]"
+    event: Literal["done"] = "done"
+
+
+@frozen
+class UnknownEvent:
+    """An event that this version does not know: its name, and its JSON whole."""
+
+    event: str
+    data: Any
+
+
+KnownEvent = (
+    ThreadCreated
+    | ThreadRunCreated
+    | ThreadRunQueued
+    | ThreadRunInProgress
+    | ThreadRunRequiresAction
+    | ThreadRunCompleted
+    | ThreadRunIncomplete
+    | ThreadRunFailed
+    | ThreadRunCancelling
+    | ThreadRunCancelled
+    | ThreadRunExpired
+    | ThreadRunStepCreated
+    | ThreadRunStepInProgress
+    | ThreadRunStepCompleted
+    | ThreadRunStepFailed
+    | ThreadRunStepCancelled
+    | ThreadRunStepExpired
+    | ThreadRunStepDelta
+    | ThreadMessageCreated
+    | ThreadMessageInProgress
+    | ThreadMessageCompleted
+    | ThreadMessageIncomplete
+    | ThreadMessageDelta
+    | ErrorEvent
+    | DoneEvent
+)
+
+Event = KnownEvent | UnknownEvent
+"""Anything that a stream may say."""
+
+__all__ = [
+    "DoneEvent",
+    "ErrorEvent",
+    "Event",
+    "KnownEvent",
+    "MessageEvent",
+    "RunEvent",
+    "RunStepEvent",
+    "ThreadCreated",
+    "ThreadMessageCompleted",
+    "ThreadMessageCreated",
+    "ThreadMessageDelta",
+    "ThreadMessageInProgress",
+    "ThreadMessageIncomplete",
+    "ThreadRunCancelled",
+    "ThreadRunCancelling",
+    "ThreadRunCompleted",
+    "ThreadRunCreated",
+    "ThreadRunExpired",
+    "ThreadRunFailed",
+    "ThreadRunInProgress",
+    "ThreadRunIncomplete",
+    "ThreadRunQueued",
+    "ThreadRunRequiresAction",
+    "ThreadRunStepCancelled",
+    "ThreadRunStepCompleted",
+    "ThreadRunStepCreated",
+    "ThreadRunStepDelta",
+    "ThreadRunStepExpired",
+    "ThreadRunStepFailed",
+    "ThreadRunStepInProgress",
+    "UnknownEvent",
+]

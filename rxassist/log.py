@@ -1,0 +1,215 @@
+"""A log with cursors: one subscription to a source, many readers, each with its own place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Generic, TypeVar
+
+from reactivex import Notification, Observable, abc
+from reactivex.disposable import Disposable
+from reactivex.notification import OnCompleted, OnError
+
+from rxassist.backpressure import Demand, current_demand, demanding
+from rxassist.errors import StreamClosed
+
+_T = TypeVar("_T")
+
+READ_AHEAD = 1024
+"""How many items a source may run ahead of its slowest demanding reader, by default."""
+
+Post = Callable[[Callable[[], None]], object]
+"""Runs a function later, where the log lives: never at once, always in order."""
+
+Report = Callable[[Exception], object]
+"""Tells of an exception that a subscriber raised."""
+
+
+class Log(Observable[_T]):
+    """An Observable that subscribes to its source once, however many subscribers it has.
+
+    The source is subscribed with the first reader. Every reader begins at the start of what is
+    kept, also after the end, and is live when it has caught up. A reader that has a demand is
+    waited for: it is sent items only while the demand is open, and the source is paused when it
+    is ``read_ahead`` items ahead of the slowest of these readers (``None`` never pauses).
+    ``replay=False`` drops what every reader has read. When the last reader leaves before the end,
+    the source is disposed and ``on_abandon`` called; a reader that comes later gets what is kept
+    and then ``StreamClosed``.
+
+    A reader that raises is closed, the exception is reported, and the others go on.
+    """
+
+    def __init__(
+        self,
+        source: Observable[_T],
+        *,
+        post: Post,
+        report: Report,
+        replay: bool = True,
+        read_ahead: int | None = READ_AHEAD,
+        on_abandon: Callable[[], object] | None = None,
+    ) -> None:
+        if read_ahead is not None and read_ahead < 1:
+            msg = f"read_ahead must be at least 1, or None to never wait, got {read_ahead}"
+            raise ValueError(msg)
+        super().__init__()
+        self.items: list[_T] = []
+        self.dropped = 0
+        self._source = source
+        self._post = post
+        self._report = report
+        self._replay = replay
+        self._read_ahead = read_ahead
+        self._on_abandon = on_abandon
+        self._ending: Notification[_T] | None = None
+        self._readers: list[_Reader[_T]] = []
+        self._demand = Demand()
+        self._subscription: abc.DisposableBase | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has completed or failed, or was closed."""
+        return self._ending is not None
+
+    @property
+    def error(self) -> Exception | None:
+        """The error that ended the log, if one did."""
+        return self._ending.exception if isinstance(self._ending, OnError) else None
+
+    def close(self, error: Exception) -> None:
+        """End the log for all its readers with an error, and dispose of the source."""
+        if self._ending is None:
+            self._end(OnError(error))
+            self._release()
+
+    def _subscribe_core(
+        self,
+        observer: abc.ObserverBase[_T],
+        scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the log has its own place
+    ) -> abc.DisposableBase:
+        reader = _Reader(self, observer)
+        self._post(lambda: self._attach(reader))
+
+        def leave() -> None:
+            reader.closed = True
+            self._post(lambda: self._detach(reader))
+
+        return Disposable(leave)
+
+    def _attach(self, reader: _Reader[_T]) -> None:
+        if reader.closed:
+            return
+        reader.cursor = self.dropped
+        self._readers.append(reader)
+        if self._subscription is None and self._ending is None:
+            with demanding(self._demand):
+                self._subscription = self._source.subscribe(
+                    self._append,
+                    lambda error: self._end(OnError(error)),
+                    lambda: self._end(OnCompleted()),
+                )
+        reader.deliver()
+
+    def _detach(self, reader: _Reader[_T]) -> None:
+        if reader not in self._readers:
+            return
+        self._readers.remove(reader)
+        if self._readers or self._ending is not None:
+            self._balance()
+            return
+        self._end(OnError(StreamClosed("the last subscriber left before the end; call again")))
+        self._release()
+        if self._on_abandon is not None:
+            self._on_abandon()
+
+    def _release(self) -> None:
+        if self._subscription is not None:
+            self._subscription.dispose()
+
+    def _append(self, item: _T) -> None:
+        if self._ending is not None:
+            return
+        self.items.append(item)
+        for reader in tuple(self._readers):
+            reader.deliver()
+        self._balance()
+
+    def _end(self, ending: Notification[_T]) -> None:
+        if self._ending is None:
+            self._ending = ending
+            for reader in tuple(self._readers):
+                reader.deliver()
+
+    def _balance(self) -> None:
+        """Drop what every reader has read, and pause or resume the source."""
+        if not self._replay and self._readers:
+            read = min(reader.cursor for reader in self._readers) - self.dropped
+            del self.items[:read]
+            self.dropped += read
+        if self._read_ahead is None:
+            return
+        waited_for = [reader.cursor for reader in self._readers if reader.demand is not None]
+        ahead = self.dropped + len(self.items) - min(waited_for) if waited_for else 0
+        if ahead >= self._read_ahead:
+            self._demand.close()
+        elif not self._demand.is_open and ahead <= self._read_ahead // 2:
+            self._demand.open()
+
+
+class _Reader(Generic[_T]):
+    """One subscriber's place in the log."""
+
+    __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "cursor", "demand")
+
+    def __init__(self, log: Log[_T], observer: abc.ObserverBase[_T]) -> None:
+        self._log = log
+        self._observer = observer
+        self._context = copy_context()  # sources that the subscriber adds later find its demand
+        self._busy = False
+        self._waits = False
+        self.demand = current_demand()
+        self.cursor = 0
+        self.closed = False
+
+    def deliver(self) -> None:
+        """Send what the reader has not seen yet, as long as it wants more."""
+        if self._busy or self.closed:
+            return
+        self._busy = True
+        try:
+            self._context.run(self._drain)
+        except Exception as error:  # noqa: BLE001 -- the subscriber's, and it is reported
+            self.closed = True
+            self._log._report(error)
+            self._log._detach(self)
+        finally:
+            self._busy = False
+
+    def _resume(self) -> None:
+        self._log._post(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._waits = False
+        self.deliver()
+        self._log._balance()
+
+    def _drain(self) -> None:
+        log, observer, demand = self._log, self._observer, self.demand
+        while not self.closed:
+            place = self.cursor - log.dropped
+            if place >= len(log.items):
+                break
+            if demand is not None and not demand.is_open:
+                if not self._waits:
+                    self._waits = True
+                    demand.when_open(self._resume)
+                return
+            self.cursor += 1
+            observer.on_next(log.items[place])
+        if not self.closed and log._ending is not None:
+            self.closed = True
+            log._ending.accept(observer)
+            log._detach(self)
+
+
+__all__ = ["READ_AHEAD", "Log"]

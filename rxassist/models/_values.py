@@ -1,0 +1,133 @@
+"""Values that several objects share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+from attrs import field, frozen
+
+_T = TypeVar("_T")
+
+
+@frozen
+class Unknown:
+    """A member of a tagged union whose ``type`` nobody has heard of, kept whole in ``raw``."""
+
+    type: str
+    raw: Mapping[str, Any]
+
+
+@frozen
+class Usage:
+    """Tokens that a run or a step used. ``None`` where the service said nothing, never 0."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_token_details: Mapping[str, Any] | None = None
+    completion_tokens_details: Mapping[str, Any] | None = None
+
+
+@frozen
+class LastError:
+    """Why a run, a step or a file failed: a ``code`` for programs, a ``message`` for people."""
+
+    code: str = ""
+    message: str = ""
+
+
+@frozen
+class IncompleteDetails:
+    """Why a run or a message stopped early, such as ``max_completion_tokens``."""
+
+    reason: str | None = None
+
+
+@frozen
+class ErrorObject:
+    """The service's description of what went wrong."""
+
+    message: str = ""
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+
+
+@frozen
+class Deleted:
+    """The answer to a deletion."""
+
+    id: str
+    deleted: bool = True
+    object: str = ""
+
+
+@frozen
+class Page(Generic[_T]):
+    """One page of a list. ``last_id`` is the ``after`` of the next page if ``has_more``."""
+
+    data: tuple[_T, ...] = ()
+    first_id: str | None = None
+    last_id: str | None = None
+    has_more: bool = False
+    object: str = "list"
+
+
+@frozen
+class CodeInterpreterResources:
+    """The files that the code interpreter may read."""
+
+    file_ids: tuple[str, ...] = ()
+
+
+@frozen
+class FileSearchResources:
+    """The vector stores that file search looks into."""
+
+    vector_store_ids: tuple[str, ...] = ()
+
+
+@frozen
+class ToolResources:
+    """What the tools of an assistant or a thread may use."""
+
+    code_interpreter: CodeInterpreterResources | None = None
+    file_search: FileSearchResources | None = None
+
+
+@frozen
+class ResponseFormatText:
+    """Plain text, the default."""
+
+    type: Literal["text"] = "text"
+
+
+@frozen
+class ResponseFormatJSONObject:
+    """Any JSON object."""
+
+    type: Literal["json_object"] = "json_object"
+
+
+@frozen
+class ResponseFormatJSONSchema:
+    """JSON that fits a schema: ``json_schema`` has ``name``, ``schema``, ``strict``."""
+
+    json_schema: Mapping[str, Any] = field(factory=dict)
+    type: Literal["json_schema"] = "json_schema"
+
+
+@frozen
+class UnknownResponseFormat(Unknown):
+    """A response format of a type that this version does not know."""
+
+
+ResponseFormat = (
+    str
+    | ResponseFormatText
+    | ResponseFormatJSONObject
+    | ResponseFormatJSONSchema
+    | UnknownResponseFormat
+)
+"""``"auto"`` or an object."""

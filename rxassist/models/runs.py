@@ -1,0 +1,136 @@
+"""Runs and what they wait for (API reference: Runs)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from rxassist.models._values import (
+    IncompleteDetails,
+    LastError,
+    ResponseFormat,
+    ToolResources,
+    Unknown,
+    Usage,
+)
+from rxassist.models.assistants import Tool
+
+
+@frozen
+class FunctionCall:
+    """The function to call; ``arguments`` is JSON text as the model wrote it."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+@frozen
+class RequiredActionFunctionToolCall:
+    """A call that the run waits for: ``id`` goes back with its output."""
+
+    id: str
+    function: FunctionCall = FunctionCall()
+    type: Literal["function"] = "function"
+
+
+@frozen
+class UnknownRequiredToolCall(Unknown):
+    """A call that the run waits for, of a type that this version does not know."""
+
+
+RequiredToolCall = RequiredActionFunctionToolCall | UnknownRequiredToolCall
+
+
+@frozen
+class SubmitToolOutputs:
+    """The calls whose outputs the run waits for."""
+
+    tool_calls: tuple[RequiredToolCall, ...] = ()
+
+
+@frozen
+class RequiredActionSubmitToolOutputs:
+    """The run waits for the outputs of functions."""
+
+    submit_tool_outputs: SubmitToolOutputs = SubmitToolOutputs()
+    type: Literal["submit_tool_outputs"] = "submit_tool_outputs"
+
+
+@frozen
+class UnknownRequiredAction(Unknown):
+    """The run waits for something else, such as ``submit_tool_approval``."""
+
+
+RequiredAction = RequiredActionSubmitToolOutputs | UnknownRequiredAction
+
+
+@frozen
+class ToolChoiceFunctionName:
+    """The function that the model must call."""
+
+    name: str = ""
+
+
+@frozen
+class ToolChoice:
+    """The tool that the model must call."""
+
+    type: str
+    function: ToolChoiceFunctionName | None = None
+
+
+@frozen
+class TruncationStrategy:
+    """How much of a long thread the model sees."""
+
+    type: str = "auto"
+    last_messages: int | None = None
+
+
+@frozen
+class Run:
+    """One answer of an assistant on a thread.
+
+    ``status`` is one of ``queued``, ``in_progress``, ``requires_action``, ``cancelling``,
+    ``cancelled``, ``failed``, ``completed``, ``incomplete``, ``expired``, or a text that a
+    server made up.
+    """
+
+    id: str
+    object: str = "thread.run"
+    created_at: float = 0
+    thread_id: str = ""
+    assistant_id: str = ""
+    status: str = ""
+    required_action: RequiredAction | None = None
+    last_error: LastError | None = None
+    expires_at: float | None = None
+    started_at: float | None = None
+    cancelled_at: float | None = None
+    failed_at: float | None = None
+    completed_at: float | None = None
+    incomplete_details: IncompleteDetails | None = None
+    model: str = ""
+    instructions: str | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_resources: ToolResources | None = None
+    metadata: Mapping[str, str] = field(factory=dict)
+    usage: Usage | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
+    max_prompt_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    truncation_strategy: TruncationStrategy | None = None
+    tool_choice: str | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+
+
+FINISHED = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
+"""The statuses after which a run never changes again."""
+
+SETTLED = FINISHED | {"requires_action"}
+"""The statuses at which a stream of a run ends: it finished, or it waits for you."""

@@ -1,0 +1,170 @@
+"""Server-Sent Events: bytes ⇄ events, incremental and bounded, without I/O.
+
+Follows WHATWG HTML, "Interpreting an event stream" (section 9.2.6), with two additions: the size
+of an event is bounded, and what is pending at the end of a body can be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from rxassist.errors import EventTooLargeError
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""The default bound on the size of one event."""
+
+_BOM = b"\xef\xbb\xbf"
+_RETRY_DIGITS = 18  # more milliseconds than anybody waits, and cheap to parse
+
+
+@frozen
+class ServerSentEvent:
+    """One dispatched event.
+
+    ``event`` is its type, ``"message"`` where the stream names none. ``data`` is the text of its
+    ``data`` lines, joined by newlines. ``id`` is the last event id of the stream so far. ``retry``
+    is the reconnection time in milliseconds where it was set since the event before.
+    """
+
+    event: str = "message"
+    data: str = ""
+    id: str = ""
+    retry: int | None = None
+
+
+class SSEDecoder:
+    """Bytes in, events out, whatever the chunks are.
+
+    Any chunking of the same bytes gives the same events and, at the same place, the same error.
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        if max_event_bytes < 1:
+            msg = f"max_event_bytes must be at least 1, got {max_event_bytes}"
+            raise ValueError(msg)
+        self._limit = max_event_bytes
+        self._start: bytes | None = b""  # the first bytes, until it is known if they are a BOM
+        self._after_cr = False  # the last byte was a CR: a LF that follows belongs to it
+        self._line: list[bytes] = []  # the pieces of the line that is not finished
+        self._line_size = 0
+        self._event = ""
+        self._data: list[bytes] = []
+        self._data_size = 0
+        self._id = ""
+        self._retry: int | None = None
+
+    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+        """Decode a chunk and yield the events that it completes.
+
+        A generator: nothing is decoded before it is iterated, and it must be exhausted before
+        the next chunk is fed. Raises ``EventTooLargeError`` where an event exceeds the bound;
+        the events before it are yielded all the same.
+        """
+        if self._start is not None:
+            chunk = self._without_bom(chunk)
+        if self._after_cr and chunk:
+            self._after_cr = False
+            if chunk[:1] == b"\n":
+                chunk = chunk[1:]
+        if b"\r" in chunk:
+            self._after_cr = chunk[-1:] == b"\r"
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = chunk.split(b"\n")
+        for piece in lines:
+            line = piece
+            if self._line:
+                self._line.append(piece)
+                line = b"".join(self._line)
+                self._line.clear()
+                self._line_size = 0
+            if line:
+                self._take(line)
+            elif self._data:
+                yield self._dispatch()
+            else:
+                self._event = ""
+        if rest:
+            self._line.append(rest)
+            self._line_size += len(rest)
+            if self._line_size + self._data_size > self._limit:
+                raise EventTooLargeError(self._limit)
+
+    def flush(self) -> ServerSentEvent | None:
+        """Give what is pending at the end of the body, ``None`` if the body ended cleanly.
+
+        A browser discards it: it may be whole but for its blank line, or cut anywhere. The caller
+        decides which, by its data. Nothing can be fed afterwards.
+        """
+        if self._line:
+            for _ in self.feed(b"\n"):
+                pass  # a line that is not empty dispatches nothing
+        return self._dispatch() if self._data or self._event else None
+
+    def _without_bom(self, chunk: bytes) -> bytes:
+        """Drop a leading byte order mark, also one cut by chunk boundaries."""
+        start = (self._start or b"") + chunk
+        if len(start) < len(_BOM) and _BOM.startswith(start):
+            self._start = start
+            return b""
+        self._start = None
+        return start.removeprefix(_BOM)
+
+    def _take(self, line: bytes) -> None:
+        """Process one line that is not empty."""
+        if self._data_size + len(line) > self._limit:
+            raise EventTooLargeError(self._limit)
+        name, _, value = line.partition(b":")
+        if value[:1] == b" ":
+            value = value[1:]
+        if name == b"data":
+            self._data.append(value)
+            self._data_size += len(line) + 1
+        elif name == b"event":
+            self._event = value.decode(errors="replace")
+        elif name == b"id":
+            if b"\0" not in value:
+                self._id = value.decode(errors="replace")
+        elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
+            self._retry = int(value)
+
+    def _dispatch(self) -> ServerSentEvent:
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        event = ServerSentEvent(
+            self._event or "message", data.decode(errors="replace"), self._id, self._retry
+        )
+        self._event = ""
+        self._data.clear()
+        self._data_size = 0
+        self._retry = None
+        return event
+
+
+def encode(event: ServerSentEvent) -> bytes:
+    """Write one event as bytes: the inverse of the decoder.
+
+    Raises ``ValueError`` where the format cannot carry a value: a carriage return in ``data``, any
+    line end in ``event`` or ``id``, a NUL in ``id``, a negative ``retry``.
+    """
+    for name, value, forbidden in (
+        ("event", event.event, "\r\n"),
+        ("id", event.id, "\r\n\0"),
+        ("data", event.data, "\r"),
+    ):
+        if any(character in value for character in forbidden):
+            msg = f"{name} cannot hold any of {forbidden!r} in a Server-Sent Event: {value!r}"
+            raise ValueError(msg)
+    if event.retry is not None and event.retry < 0:
+        msg = f"retry must not be negative, got {event.retry}"
+        raise ValueError(msg)
+    lines = [f"event: {event.event}"] if event.event not in {"", "message"} else []
+    if event.id:
+        lines.append(f"id: {event.id}")
+    if event.retry is not None:
+        lines.append(f"retry: {event.retry}")
+    lines.extend(f"data: {line}" for line in event.data.split("\n"))
+    return "\n".join([*lines, "", ""]).encode()
+
+
+__all__ = ["MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent", "encode"]
