@@ -1,1 +1,87 @@
-"""rxassist: assistant runs as reactive streams."""
+"""rxassist: assistant runs as reactive streams.
+
+``Client`` and ``AsyncClient`` give every call as an Observable, and a run as a ``RunStream``: one
+run, many views. ``rxassist.operators`` has what pipes them, ``rxassist.models`` and
+``rxassist.events`` what flows through.
+"""
+
+from rxassist import errors, events, models, operators
+from rxassist.backpressure import Demand, current_demand, demanding
+from rxassist.client import AsyncClient, Client
+from rxassist.consumers import LoopObservable, iterate, map_async
+from rxassist.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    BlockingCallError,
+    ClientClosed,
+    ConflictError,
+    DecodeError,
+    EventTooLargeError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    RunFailed,
+    RxAssistError,
+    StreamClosed,
+    StreamTruncated,
+    UnprocessableEntityError,
+    WrongLoopError,
+)
+from rxassist.run_stream import AsyncRunStream, RunStream
+from rxassist.snapshots import Snapshot
+from rxassist.typing import Operator
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncClient",
+    "AsyncRunStream",
+    "AuthenticationError",
+    "BadRequestError",
+    "BlockingCallError",
+    "Client",
+    "ClientClosed",
+    "ConflictError",
+    "DecodeError",
+    "Demand",
+    "EventTooLargeError",
+    "InternalServerError",
+    "LoopObservable",
+    "NotFoundError",
+    "Operator",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RunFailed",
+    "RunStream",
+    "RxAssistError",
+    "Snapshot",
+    "StreamClosed",
+    "StreamTruncated",
+    "UnprocessableEntityError",
+    "WrongLoopError",
+    "current_demand",
+    "demanding",
+    "errors",
+    "events",
+    "iterate",
+    "map_async",
+    "models",
+    "operators",
+]
+
+
+def __getattr__(name: str) -> str:
+    """``__version__``, looked up when it is asked for: a checkout need not be installed."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 -- costs time at each import else
+
+        return version("rxassist")
+    msg = f"module 'rxassist' has no attribute {name!r}"
+    raise AttributeError(msg)

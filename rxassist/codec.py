@@ -48,7 +48,7 @@ def from_json(text: str | bytes, name: str = "body") -> Any:  # noqa: ANN401 -- 
     """
     try:
         return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return _from_odd_json(text, name)
 
 
@@ -66,7 +66,10 @@ def _from_odd_json(text: str | bytes, name: str) -> Any:  # noqa: ANN401 -- JSON
 
 def to_json(value: object) -> bytes:
     """Write plain data (as ``unstructure`` gives it) as JSON."""
-    return msgspec.json.encode(value)
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can carry escaped
+        return json.dumps(value).encode()
 
 
 # --- models --------------------------------------------------------------------------------
@@ -125,19 +128,23 @@ def _is_unknown(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 def _unknown_hook(cls: type[Unknown], _: Converter) -> _Hook:
     def structure(value: object, _: object) -> Unknown:
         raw = _mapping(value, None)
-        return cls(type=str(raw.get("type", "")), raw=raw)
+        return cls(type=str(raw.get("type") or ""), raw=raw)
 
     return structure
 
 
 def _class_hook(cls: type, converter: Converter) -> _Hook:
     inner = make_dict_structure_fn(cls, converter, _cattrs_use_linecache=False)
+    required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
 
     def structure(value: object, target: object) -> Any:  # noqa: ANN401 -- the class decides
-        if value is None:
-            return None
+        if value is None:  # where it may be null, the union's hook saw to it
+            value = {}
         if not isinstance(value, dict):
             raise _MisfitError(value, f"an object ({cls.__name__})")
+        for name in required:
+            if value.get(name) is None:
+                raise _MisfitError(value, f"a field {name!r}")
         return inner(value, target)  # type: ignore[arg-type]
 
     return structure
@@ -153,15 +160,21 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
         if not isinstance(value, list):
             raise _MisfitError(value, "a list")
         if converter.detailed_validation:
-            return tuple(_item(item, index) for index, item in enumerate(value))
-        return tuple([item_hook(item, item_type) for item in value])
+            return tuple(explained(item, index) for index, item in enumerate(value))
+        return tuple([one(item) for item in value])
 
-    def _item(item: object, index: int) -> object:
+    def one(item: object) -> object:
+        if item is None:
+            raise _MisfitError(item, "an item of a list")
+        return item_hook(item, item_type)
+
+    def explained(item: object, index: int) -> object:
         try:
-            return item_hook(item, item_type)
-        except Exception as error:
+            return one(item)
+        except Exception as error:  # noqa: BLE001 -- it goes on, with its place
             error.__notes__ = [IterableValidationNote("", index, item_type)]
-            raise IterableValidationError("", [error], kind) from None
+            message = f"item {index}"
+            raise IterableValidationError(message, [error], kind) from None
 
     return structure
 
@@ -191,6 +204,8 @@ def _union_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
         if value is None or (takes_text and isinstance(value, str)):
             return value
         tag = value.get("type") if isinstance(value, dict) else None
+        if tag is None and isinstance(value, dict):  # a member's own field is named like its tag
+            tag = next((known for known in by_tag if known in value), None)
         hook = by_tag.get(tag, fallback_hook) if isinstance(tag, str) else fallback_hook
         return hook(value, fallback)
 
@@ -256,12 +271,10 @@ def _structure_or_explain(value: object, target: type[_T], name: str) -> _T:
         return _explaining().structure(value, target)
     except RecursionError:
         raise DecodeError(name, "$", value, "JSON that is not nested so deep") from None
-    except Exception as error:  # noqa: BLE001 -- it is raised again, as what it means
+    except Exception as error:
         path, leaf = _leaf(error)
         if isinstance(leaf, _MisfitError):
             raise DecodeError(name, path, leaf.value, leaf.expected) from None
-        if isinstance(leaf, KeyError):
-            raise DecodeError(name, path, value, f"a field {leaf.args[0]!r}") from None
         raise DecodeError(name, path, value, f"something else ({leaf})") from error
 
 
@@ -271,7 +284,7 @@ def _leaf(error: BaseException, path: str = "$") -> tuple[str, BaseException]:
         return path, error
     first = error.exceptions[0]
     for note in getattr(first, "__notes__", ()):
-        if isinstance(note, AttributeValidationNote) and not isinstance(first, KeyError):
+        if isinstance(note, AttributeValidationNote):
             path += f".{note.name}"
         elif isinstance(note, IterableValidationNote):
             path += f"[{note.index}]"
@@ -288,9 +301,11 @@ def unstructure(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
 
 def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
     """Make plain data of what a user passed: models lose what they do not say."""
+    if isinstance(value, Unknown):
+        return value.raw
     if attrs.has(type(value)):
-        plain = unstructure(value)
-        return {key: to_request(item) for key, item in plain.items() if item is not None}
+        said = attrs.asdict(value, recurse=False)  # type: ignore[call-overload]
+        return {key: to_request(item) for key, item in said.items() if item is not None}
     if isinstance(value, Mapping):
         return {key: to_request(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -316,12 +331,13 @@ _EVENT_TYPES = _event_types()
 def decode_event(sent: ServerSentEvent) -> Event:
     """Make a typed event of a Server-Sent Event.
 
-    Names that nobody knows give an ``UnknownEvent``. The data-only framing, whose name is inside
-    the data (``{"event": …, "data": …}``), is understood. Raises ``DecodeError``.
+    Names that nobody knows give an ``UnknownEvent``, with text where its data is no JSON. The
+    data-only framing, whose name is inside the data (``{"event": …, "data": …}``), is understood.
+    Raises ``DecodeError``.
     """
-    if sent.data == _DONE:
-        return DoneEvent()
-    name, data = sent.event, from_json(sent.data, sent.event)
+    if sent.data == _DONE or sent.event == "done":
+        return DoneEvent(sent.data or _DONE)
+    name, data = sent.event, _json_of(sent)
     if name == "message" and isinstance(data, dict) and isinstance(data.get("event"), str):
         name, data = data["event"], data.get("data")
     if name == "done":
@@ -335,6 +351,15 @@ def decode_event(sent: ServerSentEvent) -> Event:
     if data is None:
         raise DecodeError(name, "$", data, f"an object ({data_type.__name__})")
     return event(structure(data, data_type, name))
+
+
+def _json_of(sent: ServerSentEvent) -> Any:  # noqa: ANN401 -- JSON is anything
+    try:
+        return from_json(sent.data, sent.event)
+    except DecodeError:
+        if sent.event in _EVENT_TYPES or sent.event == "message":
+            raise
+        return sent.data  # an event that nobody knows may hold anything, such as a ping's text
 
 
 def encode_event(event: Event) -> ServerSentEvent:

@@ -32,9 +32,9 @@ class Log(Observable[_T]):
     kept, also after the end, and is live when it has caught up. A reader that has a demand is
     waited for: it is sent items only while the demand is open, and the source is paused when it
     is ``read_ahead`` items ahead of the slowest of these readers (``None`` never pauses).
-    ``replay=False`` drops what every reader has read. When the last reader leaves before the end,
-    the source is disposed and ``on_abandon`` called; a reader that comes later gets what is kept
-    and then ``StreamClosed``.
+    ``replay=False`` drops what every reader has read, and tells ``on_drop`` before. When the last
+    reader leaves before the end, the source is disposed and ``on_abandon`` called; a reader that
+    comes later gets what is kept and then ``StreamClosed``.
 
     A reader that raises is closed, the exception is reported, and the others go on.
     """
@@ -48,6 +48,7 @@ class Log(Observable[_T]):
         replay: bool = True,
         read_ahead: int | None = READ_AHEAD,
         on_abandon: Callable[[], object] | None = None,
+        on_drop: Callable[[list[_T]], object] | None = None,
     ) -> None:
         if read_ahead is not None and read_ahead < 1:
             msg = f"read_ahead must be at least 1, or None to never wait, got {read_ahead}"
@@ -55,13 +56,16 @@ class Log(Observable[_T]):
         super().__init__()
         self.items: list[_T] = []
         self.dropped = 0
+        self.position = 0  # how far the reader had come that was sent an item last
         self._source = source
         self._post = post
         self._report = report
         self._replay = replay
         self._read_ahead = read_ahead
         self._on_abandon = on_abandon
+        self._on_drop = on_drop
         self._ending: Notification[_T] | None = None
+        self._abandoned = False
         self._readers: list[_Reader[_T]] = []
         self._demand = Demand()
         self._subscription: abc.DisposableBase | None = None
@@ -77,10 +81,11 @@ class Log(Observable[_T]):
         return self._ending.exception if isinstance(self._ending, OnError) else None
 
     def close(self, error: Exception) -> None:
-        """End the log for all its readers with an error, and dispose of the source."""
+        """End the log for all its readers with an error, as if the last one had left."""
         if self._ending is None:
+            self._abandoned = True
             self._end(OnError(error))
-            self._release()
+            self._abandon()
 
     def _subscribe_core(
         self,
@@ -108,23 +113,26 @@ class Log(Observable[_T]):
                     lambda error: self._end(OnError(error)),
                     lambda: self._end(OnCompleted()),
                 )
+            if self._abandoned:  # already, by a source that sends while it is subscribed
+                self._abandon()
         reader.deliver()
+        self._balance()
 
     def _detach(self, reader: _Reader[_T]) -> None:
         if reader not in self._readers:
             return
+        self._drop_what_was_read()
         self._readers.remove(reader)
         if self._readers or self._ending is not None:
             self._balance()
             return
-        self._end(OnError(StreamClosed("the last subscriber left before the end; call again")))
-        self._release()
-        if self._on_abandon is not None:
-            self._on_abandon()
+        self.close(StreamClosed("the last subscriber left before the end; call again"))
 
-    def _release(self) -> None:
+    def _abandon(self) -> None:
         if self._subscription is not None:
             self._subscription.dispose()
+            if self._on_abandon is not None:
+                self._on_abandon()
 
     def _append(self, item: _T) -> None:
         if self._ending is not None:
@@ -142,10 +150,7 @@ class Log(Observable[_T]):
 
     def _balance(self) -> None:
         """Drop what every reader has read, and pause or resume the source."""
-        if not self._replay and self._readers:
-            read = min(reader.cursor for reader in self._readers) - self.dropped
-            del self.items[:read]
-            self.dropped += read
+        self._drop_what_was_read()
         if self._read_ahead is None:
             return
         waited_for = [reader.cursor for reader in self._readers if reader.demand is not None]
@@ -154,6 +159,14 @@ class Log(Observable[_T]):
             self._demand.close()
         elif not self._demand.is_open and ahead <= self._read_ahead // 2:
             self._demand.open()
+
+    def _drop_what_was_read(self) -> None:
+        if not self._replay and self._readers:
+            read = min(reader.cursor for reader in self._readers) - self.dropped
+            if read and self._on_drop is not None:
+                self._on_drop(self.items[:read])
+            del self.items[:read]
+            self.dropped += read
 
 
 class _Reader(Generic[_T]):
@@ -204,7 +217,7 @@ class _Reader(Generic[_T]):
                     self._waits = True
                     demand.when_open(self._resume)
                 return
-            self.cursor += 1
+            self.cursor = log.position = self.cursor + 1
             observer.on_next(log.items[place])
         if not self.closed and log._ending is not None:
             self.closed = True

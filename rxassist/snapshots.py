@@ -186,7 +186,7 @@ class _Keyed(Generic[_T]):
 
     def in_order(self, key: Callable[[_T], int]) -> list[_T]:
         """The values by their index: they may have arrived in another order, or with gaps."""
-        return sorted(self, key=key)
+        return sorted(self, key=lambda value: key(value) or 0)  # some servers say null for 0
 
 
 def _keyed(key: object, value: _T) -> _Keyed[_T]:
@@ -295,7 +295,7 @@ class _MessageState:
     def text(self) -> str:
         if not self.parts.count:
             blocks = self.said.content
-            return "".join(b.text.value for b in blocks if isinstance(b, TextContentBlock))
+            return "".join(b.text.value or "" for b in blocks if isinstance(b, TextContentBlock))
         parts = self.parts.in_order(lambda part: part.index)
         return "".join(part.text.text() for part in parts if part.kind == "text")
 
@@ -424,7 +424,8 @@ def _grown_call(call: _Call | None, delta: ToolCallDelta) -> _Call:
         grows = call.grows.plus(code.input if code else None)
         return attrs.evolve(call, id=delta.id or call.id, grows=grows, outputs=outputs)
     if isinstance(delta, FileSearchToolCallDelta):
-        found = delta.file_search or call.file_search
+        silent = delta.file_search in (None, FileSearch())
+        found = call.file_search if silent else delta.file_search
         return attrs.evolve(call, id=delta.id or call.id, file_search=found)
     return attrs.evolve(call, raw=_merged(call.raw or {}, delta.raw))
 
@@ -538,6 +539,18 @@ class Snapshot:
         """The step of an id, ``None`` if the stream has not spoken of it."""
         state = self._steps.get(step_id)
         return None if state is None else state.build()
+
+    def find_tool_call(self, step_id: str, index: int) -> ToolCall | None:
+        """The call of a step at an index, as far as it had come, ``None`` if it has not begun."""
+        state = self._steps.get(step_id)
+        if state is None:
+            return None
+        call = state.calls.get(index)
+        if call is not None:
+            return call.build()
+        details = state.said.step_details
+        calls = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
+        return calls[index] if 0 <= index < len(calls) else None
 
 
 def fold(snapshot: Snapshot, event: Event) -> Snapshot:

@@ -1,0 +1,15 @@
+"""The clients: each endpoint of the service is a method that gives an Observable."""
+
+from rxassist.client._client import AsyncClient, Client
+from rxassist.client.assistants import Assistants
+from rxassist.client.runs import Runs
+from rxassist.client.threads import Messages, Threads
+
+__all__ = [
+    "Assistants",
+    "AsyncClient",
+    "Client",
+    "Messages",
+    "Runs",
+    "Threads",
+]

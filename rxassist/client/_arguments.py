@@ -1,0 +1,125 @@
+"""What users pass: checked before any request, and made into plain data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from attrs import frozen
+
+from rxassist.codec import to_request
+from rxassist.errors import excerpt
+
+_ID = re.compile(r"[^\s/?#%\\]+")
+_DOTS = {".", ".."}
+_LARGEST_PAGE = 100
+
+
+@frozen
+class _Kind:
+    """What a parameter may be, for people and for ``isinstance``; lists are any iterable."""
+
+    expected: str
+    types: tuple[type, ...] = ()
+    is_list: bool = False
+
+    def accepts(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return bool in self.types
+        if isinstance(value, self.types):
+            return True
+        return self.is_list and isinstance(value, Iterable) and not isinstance(value, _NO_LIST)
+
+
+_NO_LIST = (str, bytes, Mapping)
+_TEXT = _Kind("text", (str,))
+_NUMBER = _Kind("a number", (int, float))
+_INTEGER = _Kind("a whole number", (int,))
+_OBJECT = _Kind("a mapping", (Mapping,))
+_LIST = _Kind("a list", is_list=True)
+_FORMAT = _Kind("text or a mapping", (str, Mapping))
+
+_KINDS = {
+    "additional_messages": _LIST,
+    "attachments": _LIST,
+    "content": _Kind("text or a list of parts", (str,), is_list=True),
+    "include": _LIST,
+    "limit": _INTEGER,
+    "max_completion_tokens": _INTEGER,
+    "max_prompt_tokens": _INTEGER,
+    "messages": _LIST,
+    "metadata": _OBJECT,
+    "parallel_tool_calls": _Kind("True or False", (bool,)),
+    "response_format": _FORMAT,
+    "temperature": _NUMBER,
+    "thread": _OBJECT,
+    "tool_choice": _FORMAT,
+    "tool_outputs": _LIST,
+    "tool_resources": _OBJECT,
+    "tools": _LIST,
+    "top_p": _NUMBER,
+    "truncation_strategy": _OBJECT,
+}
+"""By name, since a name means the same at every endpoint; every other parameter is text."""
+
+
+def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # noqa: ANN401 -- a TypedDict
+    """What was given, as plain data, if it is what a class of parameters takes.
+
+    Raises ``TypeError`` for a parameter that is unknown, missing or of the wrong kind, and
+    ``ValueError`` for a required one that is empty; both name it.
+    """
+    required: frozenset[str] = parameters.__required_keys__
+    for name in sorted(required - given.keys()):
+        msg = f"{name} is missing"
+        raise TypeError(msg)
+    plain: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in parameters.__annotations__:
+            msg = f"{name} is not a parameter of this call"
+            raise TypeError(msg)
+        kind = _KINDS.get(name, _TEXT)
+        if value is None and name not in required:
+            plain[name] = None
+            continue
+        if not kind.accepts(value):
+            msg = f"{name} must be {kind.expected}, got {excerpt(value)}"
+            raise TypeError(msg)
+        if name in required and isinstance(value, str) and not value.strip():
+            msg = f"{name} must not be empty"
+            raise ValueError(msg)
+        if kind.is_list and isinstance(value, Iterable) and not isinstance(value, str):
+            value = list(value)  # noqa: PLW2901 -- an iterable is read once, here
+        plain[name] = to_request(value)
+    return plain
+
+
+def query(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A query of plain data: lists are repeated as ``name[]``."""
+    limit = parameters.get("limit")
+    if limit is not None and not 1 <= limit <= _LARGEST_PAGE:
+        msg = f"limit must be from 1 to {_LARGEST_PAGE}, got {limit}"
+        raise ValueError(msg)
+    pairs: list[tuple[str, str]] = []
+    for name, value in parameters.items():
+        if isinstance(value, list):
+            pairs.extend((f"{name}[]", str(item)) for item in value)
+        elif value is not None:
+            pairs.append((name, str(value)))
+    return pairs
+
+
+def path(template: str, **ids: object) -> str:
+    """A path with ids in it. Raises where an id is none: no text, empty, or with a slash."""
+    for name, value in ids.items():
+        if not isinstance(value, str):
+            msg = f"{name} must be text, got {excerpt(value)}"
+            raise TypeError(msg)
+        if not _ID.fullmatch(value) or value in _DOTS:
+            msg = (
+                f"{name} must be an id, not empty, without slashes or spaces, got {excerpt(value)}"
+            )
+            raise ValueError(msg)
+    return template.format(**{name: quote(str(value), safe="") for name, value in ids.items()})

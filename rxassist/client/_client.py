@@ -1,0 +1,212 @@
+"""The two clients: the same resources, on an event loop of their own or on yours."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Generic, Self
+from urllib.parse import urlsplit
+
+from rxassist.client._resource import Connection, StreamT
+from rxassist.client.assistants import Assistants
+from rxassist.client.threads import Threads
+from rxassist.errors import excerpt
+from rxassist.loop import RunningLoop, ThreadLoop
+from rxassist.run_stream import AsyncRunStream, RunStream
+from rxassist.sse import MAX_EVENT_BYTES
+from rxassist.transport import Settings, Transport
+
+_NO_BASE_URL = (
+    "base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. Pass base_url "
+    "(or set RXASSIST_BASE_URL) to a server that speaks the protocol, such as "
+    'Client(base_url="http://127.0.0.1:8765/v1"), or start one on this machine with '
+    '"rxassist serve" (pip install "rxassist[local]")'
+)
+
+
+def _from_environment(name: str) -> str | None:
+    return os.environ.get(f"RXASSIST_{name}") or os.environ.get(f"OPENAI_{name}") or None
+
+
+def _checked_base_url(given: str | None) -> str:
+    if given is None:
+        given = _from_environment("BASE_URL")
+    if given is None:
+        raise ValueError(_NO_BASE_URL)
+    if not isinstance(given, str):
+        msg = f"base_url must be text, got {excerpt(given)}"
+        raise TypeError(msg)
+    try:
+        parts = urlsplit(given)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or given != given.strip():
+        msg = f'base_url must be a URL such as "http://127.0.0.1:8765/v1", got {excerpt(given)}'
+        raise ValueError(msg)
+    return given
+
+
+def _checked_api_key(given: str | None) -> str | None:
+    """The key to send, if any. No message here holds it."""
+    if given is None:
+        return _from_environment("API_KEY")
+    if not isinstance(given, str):
+        msg = f"api_key must be text, got {type(given).__name__}"
+        raise TypeError(msg)
+    if not given or not given.isascii() or not given.isprintable() or " " in given:
+        msg = "api_key must be a key: not empty, plain ASCII, without spaces or line ends"
+        raise ValueError(msg)
+    return given
+
+
+def _checked_positive(name: str, value: float | None) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        msg = f"{name} must be a number or None, got {excerpt(value)}"
+        raise TypeError(msg)
+    if not value > 0:
+        msg = f"{name} must be above 0, got {value}"
+        raise ValueError(msg)
+
+
+def _user_agent() -> str:
+    try:
+        return f"rxassist/{version('rxassist')}"
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "rxassist"
+
+
+class _BaseClient(Generic[StreamT]):
+    """What both clients have: the settings, and the resources that go with their streams."""
+
+    assistants: Assistants[StreamT]
+    threads: Threads[StreamT]
+
+    def __init__(
+        self,
+        home: RunningLoop | ThreadLoop,
+        stream_class: type[StreamT],
+        base_url: str | None,
+        api_key: str | None,
+        timeout: float | None,
+        max_connections: int | None,
+        max_event_bytes: int,
+    ) -> None:
+        self.base_url = _checked_base_url(base_url)
+        key = _checked_api_key(api_key)
+        for name, value in (
+            ("timeout", timeout),
+            ("max_connections", max_connections),
+            ("max_event_bytes", max_event_bytes),
+        ):
+            _checked_positive(name, value)
+        headers = {"OpenAI-Beta": "assistants=v2", "User-Agent": _user_agent()}
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        settings = Settings(self.base_url, headers, timeout, max_connections, max_event_bytes)
+        self._transport = Transport(settings)
+        connection = Connection(home, self._transport, stream_class)
+        self.assistants = Assistants(connection)
+        self.threads = Threads(connection)
+
+    @property
+    def beta(self) -> Self:
+        """The client itself, so that ``client.beta.threads`` works as in the official SDK."""
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+
+class Client(_BaseClient[RunStream]):
+    """A client for synchronous code, notebooks and GUIs.
+
+    It lives on an event loop of its own in one background thread, where subscribers are called;
+    ``observe_on`` moves them. ``run()``, ``for`` and ``with`` block the caller only. A client that
+    is never closed does not keep the program from ending.
+
+    ``base_url`` and ``api_key`` come from the arguments, then from ``RXASSIST_BASE_URL`` and
+    ``RXASSIST_API_KEY``, then from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; without a key none
+    is sent. ``timeout`` is in seconds and bounds connecting (5 at most), writing, and the silence
+    of the service (``None``: without bound). ``max_connections`` bounds how many requests and
+    streams may be open at once, by default not at all. ``max_event_bytes`` bounds one event.
+
+    Raises ``ValueError`` or ``TypeError``, naming the argument, before any request.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float | None = 600.0,
+        max_connections: int | None = None,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+    ) -> None:
+        self._home = ThreadLoop()
+        super().__init__(
+            self._home, RunStream, base_url, api_key, timeout, max_connections, max_event_bytes
+        )
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the client."""
+        self.close()
+
+    def close(self) -> None:
+        """End every stream and call with ``ClientClosed``, close the connections and the thread."""
+        self._home.close(self._transport.close)
+
+
+class AsyncClient(_BaseClient[AsyncRunStream]):
+    """A client for asyncio code.
+
+    It lives on the event loop in which it is first used, where subscribers are called; in another
+    loop, or after a fork, it says so. Everything it gives can be awaited, piped and iterated with
+    ``async for``.
+
+    The arguments are those of ``Client``.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float | None = 600.0,
+        max_connections: int | None = None,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+    ) -> None:
+        self._home = RunningLoop()
+        super().__init__(
+            self._home, AsyncRunStream, base_url, api_key, timeout, max_connections, max_event_bytes
+        )
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the client."""
+        await self.close()
+
+    async def close(self) -> None:
+        """End every stream and call with ``ClientClosed``, and close the connections."""
+        await self._home.end_tasks()
+        await self._transport.close()

@@ -1,0 +1,203 @@
+"""New and changed objects, from the bodies of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from rxassist.codec import structure, unstructure
+from rxassist.errors import DecodeError
+from rxassist.local.identity import new_id, now
+from rxassist.local.parsing import Body, objects, required, text
+from rxassist.local.problems import Problem, invalid_type, invalid_value
+from rxassist.models import Assistant, Message, Run, Thread
+
+_T = TypeVar("_T")
+
+_RUN_LIFETIME = 600  # seconds until ``expires_at``
+
+_ASSISTANT_FIELDS = frozenset(
+    {
+        "model",
+        "name",
+        "description",
+        "instructions",
+        "tools",
+        "tool_resources",
+        "metadata",
+        "temperature",
+        "top_p",
+        "reasoning_effort",
+        "response_format",
+    }
+)
+_THREAD_FIELDS = frozenset({"metadata", "tool_resources"})
+_MESSAGE_FIELDS = frozenset({"role", "content", "attachments", "metadata"})
+_RUN_FIELDS = frozenset(
+    {
+        "model",
+        "instructions",
+        "tools",
+        "tool_resources",
+        "metadata",
+        "temperature",
+        "top_p",
+        "reasoning_effort",
+        "max_prompt_tokens",
+        "max_completion_tokens",
+        "truncation_strategy",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+    }
+)
+_RUN_INSTRUCTIONS = frozenset(
+    {"assistant_id", "stream", "thread", "additional_instructions", "additional_messages"}
+)
+_SAMPLING = {"temperature": 1.0, "top_p": 1.0, "response_format": "auto"}
+
+
+def new_assistant(body: Body) -> Assistant:
+    """The assistant that a request describes."""
+    text(body, "model")
+    given = _given(body, _ASSISTANT_FIELDS)
+    fixed = {"id": new_id("asst"), "created_at": now()}
+    return _made(Assistant, {"tool_resources": {}, **_SAMPLING, **given, **fixed})
+
+
+def new_thread(body: Body) -> Thread:
+    """The thread that a request describes, without its messages."""
+    given = _given(body, _THREAD_FIELDS, also=frozenset({"messages"}))
+    given.pop("messages", None)
+    return _made(
+        Thread, {"tool_resources": {}, **given, "id": new_id("thread"), "created_at": now()}
+    )
+
+
+def new_messages(body: Body, name: str, thread_id: str) -> list[Message]:
+    """The messages that a request brings with it in a list."""
+    return [new_message(item, thread_id) for item in objects(body, name)]
+
+
+def new_message(body: Body, thread_id: str) -> Message:
+    """The message that a request describes."""
+    if text(body, "role") not in {"user", "assistant"}:
+        raise invalid_value("role", body["role"], "user", "assistant")
+    given = _given(body, _MESSAGE_FIELDS)
+    made_at = now()
+    fixed = {
+        "id": new_id("msg"),
+        "created_at": made_at,
+        "completed_at": made_at,
+        "status": "completed",
+        "thread_id": thread_id,
+        "content": _content(required(body, "content")),
+    }
+    return _made(Message, {**given, **fixed})
+
+
+def new_run(body: Body, assistant: Assistant, thread: Thread) -> Run:
+    """The run that a request describes; what it does not say is the assistant's."""
+    given = _given(body, _RUN_FIELDS, also=_RUN_INSTRUCTIONS)
+    inherited = {
+        name: value
+        for name, value in unstructure(assistant).items()
+        if name in _RUN_FIELDS and name != "metadata"
+    }
+    asked = {name: value for name, value in given.items() if name in _RUN_FIELDS}
+    instructions = [
+        asked.get("instructions") or assistant.instructions,
+        given.get("additional_instructions"),
+    ]
+    created_at = now()
+    fixed = {
+        "id": new_id("run"),
+        "created_at": created_at,
+        "expires_at": created_at + _RUN_LIFETIME,
+        "assistant_id": assistant.id,
+        "thread_id": thread.id,
+        "status": "queued",
+        "instructions": "\n".join(each for each in instructions if each) or None,
+    }
+    usual = {
+        "tool_choice": "auto",
+        "parallel_tool_calls": True,
+        "truncation_strategy": {"type": "auto", "last_messages": None},
+    }
+    return _made(Run, {**usual, **inherited, **asked, **fixed})
+
+
+def changed_assistant(assistant: Assistant, body: Body) -> Assistant:
+    """The assistant as a request changes it."""
+    return _made(Assistant, {**unstructure(assistant), **_given(body, _ASSISTANT_FIELDS)})
+
+
+def changed_thread(thread: Thread, body: Body) -> Thread:
+    """The thread as a request changes it."""
+    return _made(Thread, {**unstructure(thread), **_given(body, _THREAD_FIELDS)})
+
+
+def changed_metadata(item: _T, body: Body) -> _T:
+    """An object of which only the metadata can change."""
+    return _made(type(item), {**unstructure(item), **_given(body, frozenset({"metadata"}))})
+
+
+def _given(
+    body: Body, fields: frozenset[str], also: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """What a request says, without nulls; what it cannot say is an error."""
+    for name in body:
+        if name not in fields and name not in also:
+            message = f"Unknown parameter: '{name}'."
+            raise Problem(message, param=name, code="unknown_parameter")
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _made(kind: type[_T], plain: Mapping[str, Any]) -> _T:
+    try:
+        return structure({**plain, "tools": _tools(plain)} if "tools" in plain else plain, kind)
+    except DecodeError as error:
+        param = error.path.removeprefix("$.")
+        raise Problem(str(error), param=param, code="invalid_type") from None
+
+
+def _tools(plain: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- not yet checked
+    """Function tools that do not say how strict they are: the service says it for them."""
+    tools = plain["tools"]
+    if not isinstance(tools, list):
+        return tools
+    return [
+        {**tool, "function": {"strict": False, **tool["function"]}}
+        if isinstance(tool, dict) and isinstance(tool.get("function"), dict)
+        else tool
+        for tool in tools
+    ]
+
+
+def _content(given: object) -> list[object]:
+    """Content as it is stored: text in requests is short for a text block."""
+    if isinstance(given, str):
+        given = [{"type": "text", "text": given}]
+    if not isinstance(given, list) or not given:
+        raise invalid_type("content", "a string or an array of objects", given)
+    return [_part(part, index) for index, part in enumerate(given)]
+
+
+def _part(part: object, index: int) -> object:
+    if not isinstance(part, dict):
+        raise invalid_type(f"content[{index}]", "an object", part)
+    if part.get("type") == "text" and isinstance(part.get("text"), str):
+        return {"type": "text", "text": {"value": part["text"], "annotations": []}}
+    return part
+
+
+__all__ = [
+    "changed_assistant",
+    "changed_metadata",
+    "changed_thread",
+    "new_assistant",
+    "new_message",
+    "new_messages",
+    "new_run",
+    "new_thread",
+]

@@ -1,0 +1,229 @@
+"""One run of a script: moves in, typed events out, in the order of the real service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, TypeVar
+
+import attrs
+from reactivex import Observable
+
+from rxassist.events import (
+    DoneEvent,
+    Event,
+    RunEvent,
+    ThreadCreated,
+    ThreadRunCancelled,
+    ThreadRunCancelling,
+    ThreadRunCompleted,
+    ThreadRunCreated,
+    ThreadRunExpired,
+    ThreadRunFailed,
+    ThreadRunIncomplete,
+    ThreadRunInProgress,
+    ThreadRunQueued,
+    ThreadRunRequiresAction,
+)
+from rxassist.local.identity import now
+from rxassist.local.legs import Beats, Leg
+from rxassist.local.moves import (
+    Call,
+    Code,
+    Expire,
+    Fail,
+    Incomplete,
+    Say,
+    Script,
+    Search,
+    Turn,
+    Wait,
+    tokens,
+)
+from rxassist.local.steps import Steps
+from rxassist.models import (
+    FunctionCall,
+    IncompleteDetails,
+    LastError,
+    RequiredActionFunctionToolCall,
+    RequiredActionSubmitToolOutputs,
+    Run,
+    SubmitToolOutputs,
+    TextContentBlock,
+)
+
+_R = TypeVar("_R", bound=RunEvent)
+
+
+class Performance:
+    """A run that is being performed.
+
+    ``run`` is the run as it stands now. Each leg, from the start or from submitted outputs to the
+    next ``done``, is an Observable of events that must be subscribed once.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        turn: Turn,
+        loop: asyncio.AbstractEventLoop,
+        token_delay: float = 0.0,
+    ) -> None:
+        self.run: Run = turn.run
+        self._turn = turn
+        self._moves = _moves(script, turn)
+        self._steps = Steps(turn.run, _prompt_tokens(turn), token_delay)
+        self._single_call = False
+        self._loop = loop
+        self._leg = Leg(iter(()), loop)
+
+    @property
+    def awaited_calls(self) -> tuple[str, ...]:
+        """The ids of the calls whose outputs the run waits for."""
+        if self.run.status != "requires_action":
+            return ()
+        return tuple(call.id for call in self._steps.calls)
+
+    def begin(self, *, new_thread: bool = False) -> Observable[Event]:
+        """The first leg; with ``new_thread`` it says first that the thread was created."""
+        return self._new_leg(self._begin(new_thread=new_thread))
+
+    def submit(self, outputs: Mapping[str, str]) -> Observable[Event]:
+        """The next leg, from the outputs of all ``awaited_calls`` by their ids."""
+        in_order = [outputs[call_id] for call_id in self.awaited_calls]
+        self.run = attrs.evolve(self.run, status="queued", required_action=None)
+        return self._new_leg(self._resume(in_order))
+
+    def cancel(self) -> Observable[Event] | None:
+        """Begin to cancel: in the leg that is going on, else in the one that is returned."""
+        waits = self.run.status == "requires_action"
+        self.run = attrs.evolve(self.run, status="cancelling", required_action=None)
+        if waits:
+            return self._new_leg(self._cancel())
+        self._leg.turn_to(self._cancel())
+        return None
+
+    def close(self) -> None:
+        """Let the script clean up: it is not resumed any more."""
+        self._moves.close()
+
+    def _new_leg(self, beats: Beats) -> Observable[Event]:
+        self._leg = Leg(beats, self._loop)
+        return self._leg
+
+    def _begin(self, *, new_thread: bool) -> Beats:
+        if new_thread:
+            yield ThreadCreated(self._turn.thread)
+        yield ThreadRunCreated(self.run)
+        yield ThreadRunQueued(self.run)
+        yield self._change(ThreadRunInProgress, status="in_progress", started_at=now())
+        yield from self._play(None)
+
+    def _resume(self, outputs: list[str]) -> Beats:
+        yield self._steps.answer(outputs)
+        yield ThreadRunQueued(self.run)
+        yield self._change(ThreadRunInProgress, status="in_progress")
+        yield from self._play(outputs[0] if self._single_call else outputs)
+
+    def _play(self, answer: object) -> Beats:
+        """Perform the script's moves until the run waits or ends."""
+        while True:
+            try:
+                move = self._moves.send(answer)
+            except StopIteration:
+                yield from self._end(ThreadRunCompleted, status="completed", completed_at=now())
+                return
+            except Exception as error:  # noqa: BLE001 -- the script's, and the run tells of it
+                yield from self._fail(f"The script raised {type(error).__name__}: {error}")
+                return
+            answer = None
+            match move:
+                case Say():
+                    yield from self._steps.say(move)
+                case Code():
+                    yield from self._steps.code(move)
+                case Search():
+                    yield from self._steps.search(move)
+                case Wait():
+                    yield float(move.seconds)
+                case _:
+                    yield from self._pause_or_end(move)
+                    return
+
+    def _pause_or_end(self, move: object) -> Beats:
+        """Perform a move after which the leg is over."""
+        match move:
+            case Call():
+                self._single_call = True
+                yield from self._ask([move])
+            case list() | tuple() if move and all(isinstance(each, Call) for each in move):
+                self._single_call = False
+                yield from self._ask([each for each in move if isinstance(each, Call)])
+            case Fail():
+                yield from self._fail(move.message, move.code)
+            case Incomplete():
+                details = IncompleteDetails(move.reason)
+                yield from self._end(
+                    ThreadRunIncomplete,
+                    status="incomplete",
+                    incomplete_details=details,
+                    completed_at=now(),
+                )
+            case Expire():
+                yield from self._end(ThreadRunExpired, status="expired")
+            case _:
+                yield from self._fail(f"The script yielded {move!r}, which is no move")
+
+    def _ask(self, calls: list[Call]) -> Beats:
+        yield from self._steps.call(calls)
+        required = tuple(
+            RequiredActionFunctionToolCall(
+                call.id, FunctionCall(call.function.name, call.function.arguments)
+            )
+            for call in self._steps.calls
+        )
+        action = RequiredActionSubmitToolOutputs(SubmitToolOutputs(required))
+        yield self._change(
+            ThreadRunRequiresAction, status="requires_action", required_action=action
+        )
+        yield DoneEvent()
+
+    def _fail(self, message: str, code: str = "server_error") -> Beats:
+        error = LastError(code, message)
+        yield from self._end(ThreadRunFailed, status="failed", last_error=error, failed_at=now())
+
+    def _cancel(self) -> Beats:
+        yield ThreadRunCancelling(self.run)
+        yield 0.0  # who asked for it hears that the run is cancelling before it is cancelled
+        yield from self._steps.cancel()
+        yield from self._end(ThreadRunCancelled, status="cancelled", cancelled_at=now())
+
+    def _end(self, event: type[RunEvent], **changes: object) -> Iterator[Event]:
+        yield self._change(
+            event, expires_at=None, required_action=None, usage=self._steps.usage, **changes
+        )  # type: ignore[misc]
+        yield DoneEvent()
+
+    def _change(self, event: type[_R], **changes: Any) -> _R:  # noqa: ANN401 -- any field
+        self.run = attrs.evolve(self.run, **changes)
+        return event(self.run)
+
+
+def _moves(script: Script, turn: Turn) -> Generator[object, Any, None]:
+    """The moves of a script, also of one that just gives a list of them."""
+    moves = script(turn)
+    if isinstance(moves, Generator):
+        yield from moves
+    else:
+        for move in moves:
+            yield move  # noqa: UP028 -- ``yield from`` would send the outputs to the list
+
+
+def _prompt_tokens(turn: Turn) -> int:
+    texts = [turn.run.instructions or ""]
+    for message in turn.messages:
+        texts += [part.text.value for part in message.content if isinstance(part, TextContentBlock)]
+    return sum(len(tokens(text)) for text in texts)
+
+
+__all__ = ["Performance"]

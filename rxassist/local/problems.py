@@ -1,0 +1,109 @@
+"""The service's error answers: what is wrong with a request, in its words and its shape."""
+
+from __future__ import annotations
+
+import re
+
+from rxassist.codec import to_json
+
+
+class Problem(Exception):  # noqa: N818 -- the requester's mistake, not the service's error
+    """A request cannot be served; becomes the answer of that status and error body."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+        type: str = "invalid_request_error",  # noqa: A002 -- the field's name
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.param = param
+        self.code = code
+        self.type = type
+
+    @property
+    def body(self) -> bytes:
+        """The error body."""
+        names = ("message", "type", "param", "code")
+        return to_json({"error": {name: getattr(self, name) for name in names}})
+
+
+def not_found(kind: type, item_id: str) -> Problem:
+    """There is no object of this kind and id."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
+    return Problem(f"No {name} found with id '{item_id}'.", status=404)
+
+
+def missing(param: str) -> Problem:
+    """A parameter that must be there is not."""
+    message = f"Missing required parameter: '{param}'."
+    return Problem(message, param=param, code="missing_required_parameter")
+
+
+def invalid_type(param: str, expected: str, got: object) -> Problem:
+    """A parameter is of another type than it must be."""
+    message = f"Invalid type for '{param}': expected {expected}, but got {got!r} instead."
+    return Problem(message, param=param, code="invalid_type")
+
+
+def invalid_value(param: str, got: object, *supported: str) -> Problem:
+    """A parameter is none of the values that it may have."""
+    values = " and ".join(f"'{value}'" for value in supported)
+    message = f"Invalid value: '{got}'. Supported values are: {values}."
+    return Problem(message, param=param, code="invalid_value")
+
+
+def no_json() -> Problem:
+    """The body is not JSON, or not an object."""
+    return Problem(
+        "We could not parse the JSON body of your request. (HINT: This likely means you aren't"
+        " using your HTTP library correctly. The API expects a JSON object.)"
+    )
+
+
+def wrong_key(key: str) -> Problem:
+    """The request has no API key, or not the right one, which is not repeated."""
+    if key:
+        message = "Incorrect API key provided. This local service was started with another one."
+        return Problem(message, status=401, code="invalid_api_key")
+    message = (
+        "You didn't provide an API key. You need to provide your API key in an Authorization"
+        " header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
+    )
+    return Problem(message, status=401)
+
+
+def unknown_url(method: str, path: str) -> Problem:
+    """Nothing is at this address."""
+    return Problem(f"Invalid URL ({method} {path})", status=404)
+
+
+def not_allowed(method: str, path: str) -> Problem:
+    """This method means nothing at this address."""
+    message = f"Not allowed to {method} on {path} (HINT: perhaps you meant another method)"
+    return Problem(message, status=405, code="method_not_supported")
+
+
+def broken(error: Exception) -> Problem:
+    """The service itself has a bug; it is local, so it can say which."""
+    message = f"The local service had an error: {type(error).__name__}: {error}"
+    return Problem(message, status=500, type="server_error")
+
+
+__all__ = [
+    "Problem",
+    "broken",
+    "invalid_type",
+    "invalid_value",
+    "missing",
+    "no_json",
+    "not_allowed",
+    "not_found",
+    "unknown_url",
+    "wrong_key",
+]

@@ -1,0 +1,32 @@
+"""From bytes to events."""
+
+from __future__ import annotations
+
+from rxassist.codec import EventDecoder
+from rxassist.events import Event
+from rxassist.operators._kernel import Finish, Step, choose_each
+from rxassist.sse import MAX_EVENT_BYTES
+from rxassist.typing import Operator
+
+
+def decode(*, max_event_bytes: int = MAX_EVENT_BYTES) -> Operator[bytes, Event]:
+    """Decode the chunks of an event stream's body into typed events.
+
+    The chunks may be cut anywhere. Completes with its source; an event that is pending then is
+    emitted if its data is whole. Sends to ``on_error``: ``StreamTruncated`` if the body was cut in
+    the middle of an event, ``DecodeError`` for data that cannot be what its name says,
+    ``EventTooLargeError`` for an event larger than ``max_event_bytes``. Source: WHATWG HTML,
+    section 9.2.6, and the API reference, Assistants, streaming events.
+
+    Where ``1`` and ``2`` are two halves of the bytes of an event ``q``, and ``3`` is the whole of
+    the events ``p`` and ``d``::
+
+        source  -1-2-3---|
+        result  ---q-(pd)|
+    """
+
+    def begin() -> tuple[Step[bytes, Event], Finish[Event]]:
+        decoder = EventDecoder(max_event_bytes)
+        return decoder.feed, decoder.flush
+
+    return choose_each(begin)

@@ -1,0 +1,97 @@
+"""Pick out what you want: events by their class, runs by their status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from rxassist.errors import StreamTruncated
+from rxassist.events import Event, RunEvent
+from rxassist.models import FINISHED, SETTLED, Run
+from rxassist.operators._kernel import Finish, Step, choose, choose_each, nothing
+from rxassist.typing import Operator
+
+_T = TypeVar("_T")
+
+
+def of_type(*types: type[_T]) -> Operator[object, _T]:
+    """Emit the items that are instances of any of the types, and drop the others.
+
+    Base classes work too: ``of_type(RunEvent)`` gives every event that carries a run. Completes
+    and fails with its source.
+
+    With ``of_type(ThreadMessageDelta)``, where ``t`` and ``u`` are such events::
+
+        source  -q-t-u-d|
+        result  ---t-u--|
+    """
+    if not types or not all(isinstance(cls, type) for cls in types):
+        msg = f"of_type takes one class or more, got {types!r}"
+        raise TypeError(msg)
+
+    def instance(item: object) -> _T | None:
+        return item if isinstance(item, types) else None
+
+    return choose(instance)
+
+
+def runs() -> Operator[Event, Run]:
+    """Emit a run each time its status changes.
+
+    Told apart by id, so that merged streams may pass. Completes and fails with its source.
+
+    Where ``k`` is ``thread.run.created`` with the status ``queued``, ``q`` ``thread.run.queued``,
+    ``p`` ``thread.run.in_progress``, ``c`` ``thread.run.completed``, and the capitals are their
+    runs::
+
+        source  -k-q-p-t-c-d|
+        result  -K---P---C--|
+    """
+
+    def begin() -> tuple[Step[Event, Run], Finish[Run]]:
+        status: dict[str, str] = {}
+
+        def step(event: Event) -> Iterator[Run]:
+            if isinstance(event, RunEvent) and status.get(event.data.id) != event.data.status:
+                status[event.data.id] = event.data.status
+                yield event.data
+                if event.data.status in FINISHED:
+                    status.pop(event.data.id, None)
+
+        return step, nothing
+
+    return choose_each(begin)
+
+
+def final_run() -> Operator[Event, Run]:
+    """Emit the run as it ended, when the source has completed.
+
+    It ended if it finished, or if it waits for you (``requires_action``). A source that completes
+    before its run has done either ends in ``StreamTruncated``.
+
+    Where ``p`` is ``thread.run.in_progress`` and ``c`` is ``thread.run.completed``, whose run is
+    ``C``::
+
+        source  -p-t-c-d|
+        result  --------(C|)
+    """
+
+    def begin() -> tuple[Step[Event, Run], Finish[Run]]:
+        last: Run | None = None
+
+        def step(event: Event) -> tuple[()]:
+            nonlocal last
+            if isinstance(event, RunEvent):
+                last = event.data
+            return ()
+
+        def finish() -> Iterator[Run]:
+            if last is None or last.status not in SETTLED:
+                told = "nothing was told of a run" if last is None else f"it was {last.status!r}"
+                msg = f"the stream completed before its run had ended: {told}"
+                raise StreamTruncated(msg)
+            yield last
+
+        return step, finish
+
+    return choose_each(begin)

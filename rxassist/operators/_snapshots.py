@@ -1,0 +1,138 @@
+"""What has accumulated so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rxassist.events import (
+    Event,
+    MessageEvent,
+    RunStepEvent,
+    ThreadMessageCompleted,
+    ThreadMessageDelta,
+    ThreadMessageIncomplete,
+    ThreadRunStepCreated,
+    ThreadRunStepInProgress,
+)
+from rxassist.models import Message, RunStep
+from rxassist.operators._kernel import Finish, Step, choose_each, nothing
+from rxassist.snapshots import Snapshot, fold
+from rxassist.typing import Operator
+
+
+def folded() -> Callable[[Event], Snapshot]:
+    """A function that folds one event after the other, for one subscription."""
+    snapshot = Snapshot()
+
+    def step(event: Event) -> Snapshot:
+        nonlocal snapshot
+        snapshot = fold(snapshot, event)
+        return snapshot
+
+    return step
+
+
+def accumulate_snapshots() -> Operator[Event, Snapshot]:
+    """Emit, for each event, the run as it stands after it.
+
+    Costs the same for each event however much has accumulated; the snapshots are immutable and
+    stay valid. Completes and fails with its source.
+
+    Where ``t`` and ``u`` are deltas of a text, and ``T`` and ``U`` the snapshots after them::
+
+        source  -t-u-|
+        result  -T-U-|
+    """
+
+    def begin() -> tuple[Step[Event, Snapshot], Finish[Snapshot]]:
+        step = folded()
+        return lambda event: (step(event),), nothing
+
+    return choose_each(begin)
+
+
+def text_snapshots() -> Operator[Event, str]:
+    """Emit the text of the run so far, each time it has changed.
+
+    The texts of several messages stand one behind the other. Completes and fails with its source.
+
+    Where ``t`` and ``u`` are deltas of a text, ``T`` the first piece of it and ``U`` both::
+
+        source  -t-p-u-d|
+        result  -T---U--|
+    """
+
+    def begin() -> tuple[Step[Event, str], Finish[str]]:
+        step = folded()
+        text = ""
+
+        def changed(event: Event) -> Iterator[str]:
+            nonlocal text
+            snapshot = step(event)
+            if isinstance(event, ThreadMessageDelta | MessageEvent) and snapshot.text != text:
+                text = snapshot.text
+                yield text
+
+        return changed, nothing
+
+    return choose_each(begin)
+
+
+def messages() -> Operator[Event, Message]:
+    """Emit each message once, when it is finished (``completed`` or ``incomplete``).
+
+    Completes and fails with its source.
+
+    Where ``m`` is ``thread.message.created``, ``t`` a delta, and ``n``
+    ``thread.message.completed``, whose message is ``N``::
+
+        source  -m-t-n-n-d|
+        result  -----N----|
+    """
+
+    def begin() -> tuple[Step[Event, Message], Finish[Message]]:
+        step = folded()
+        seen: set[str] = set()
+
+        def finished(event: Event) -> Iterator[Message]:
+            snapshot = step(event)
+            if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
+                message = snapshot.message
+                if message is not None and message.id not in seen:
+                    seen.add(message.id)
+                    yield message
+
+        return finished, nothing
+
+    return choose_each(begin)
+
+
+def run_steps() -> Operator[Event, RunStep]:
+    """Emit each step once, when it is finished (``completed``, ``failed``, ``cancelled``…).
+
+    Completes and fails with its source.
+
+    Where ``s`` is ``thread.run.step.created`` and ``z`` ``thread.run.step.completed``, whose step
+    is ``Z``::
+
+        source  -s-t-z-z-d|
+        result  -----Z----|
+    """
+
+    def begin() -> tuple[Step[Event, RunStep], Finish[RunStep]]:
+        step = folded()
+        seen: set[str] = set()
+
+        def finished(event: Event) -> Iterator[RunStep]:
+            snapshot = step(event)
+            if isinstance(event, RunStepEvent) and not isinstance(
+                event, ThreadRunStepCreated | ThreadRunStepInProgress
+            ):
+                run_step = snapshot.run_step
+                if run_step is not None and run_step.id not in seen:
+                    seen.add(run_step.id)
+                    yield run_step
+
+        return finished, nothing
+
+    return choose_each(begin)

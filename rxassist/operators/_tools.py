@@ -1,0 +1,135 @@
+"""Tool calls: as they grow, and when they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rxassist.events import (
+    Event,
+    RunEvent,
+    RunStepEvent,
+    ThreadRunStepCreated,
+    ThreadRunStepDelta,
+    ThreadRunStepInProgress,
+)
+from rxassist.models import (
+    Function,
+    FunctionToolCall,
+    RequiredActionFunctionToolCall,
+    RequiredActionSubmitToolOutputs,
+    Run,
+    RunStepDeltaEvent,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallDeltaObject,
+    ToolCallsStepDetails,
+)
+from rxassist.operators._kernel import Finish, Step, choose_each, nothing
+from rxassist.operators._snapshots import folded
+from rxassist.snapshots import Snapshot
+from rxassist.typing import Operator
+
+
+def _deltas(data: RunStepDeltaEvent) -> tuple[ToolCallDelta, ...]:
+    details = data.delta.step_details
+    return details.tool_calls if isinstance(details, ToolCallDeltaObject) else ()
+
+
+def tool_call_deltas() -> Operator[Event, ToolCallDelta]:
+    """Emit each delta of each tool call, as the service sent it.
+
+    ``index`` tells the parallel calls of a step apart. Completes and fails with its source.
+
+    Where ``x`` is a step's delta that holds the deltas ``X`` and ``Y`` of two calls::
+
+        source  -s-x---d|
+        result  ---(XY)-|
+    """
+
+    def begin() -> tuple[Step[Event, ToolCallDelta], Finish[ToolCallDelta]]:
+        return (
+            lambda event: _deltas(event.data) if isinstance(event, ThreadRunStepDelta) else (),
+            nothing,
+        )
+
+    return choose_each(begin)
+
+
+class _Calls:
+    """The calls that have begun and can still change, and the ids of those that were emitted."""
+
+    def __init__(self) -> None:
+        self._fold = folded()
+        self._open: dict[str, int] = {}  # by step: the index of the call that began last
+        self._emitted: set[str] = set()
+
+    def step(self, event: Event) -> Iterator[ToolCall]:
+        snapshot = self._fold(event)
+        if isinstance(event, ThreadRunStepDelta):
+            for delta in _deltas(event.data):
+                yield from self._began(snapshot, event.data.id, delta.index)
+        elif isinstance(event, RunEvent):
+            if event.data.status == "requires_action":
+                yield from self._required(snapshot, event.data)
+        elif isinstance(event, RunStepEvent) and not isinstance(
+            event, ThreadRunStepCreated | ThreadRunStepInProgress
+        ):
+            self._open.pop(event.data.id, None)
+            step = snapshot.run_step
+            if step is not None and isinstance(step.step_details, ToolCallsStepDetails):
+                for index, call in enumerate(step.step_details.tool_calls):
+                    yield from self._once(call, f"{step.id} {index}")
+
+    def _began(self, snapshot: Snapshot, step_id: str, index: int) -> Iterator[ToolCall]:
+        """A delta came: if it begins a later call, the one before can no longer change."""
+        before = self._open.get(step_id)
+        if before is None or index > before:
+            self._open[step_id] = index
+            if before is not None:
+                yield from self._at(snapshot, step_id, before)
+
+    def _required(self, snapshot: Snapshot, run: Run) -> Iterator[ToolCall]:
+        """The run waits: nothing that has begun changes, and what it waits for is whole."""
+        required: dict[str, ToolCall] = {}
+        if isinstance(run.required_action, RequiredActionSubmitToolOutputs):
+            for call in run.required_action.submit_tool_outputs.tool_calls:
+                if isinstance(call, RequiredActionFunctionToolCall):
+                    function = Function(call.function.name, call.function.arguments)
+                    required[call.id] = FunctionToolCall(call.id, function)
+        for step_id, index in self._open.items():
+            for began in self._at(snapshot, step_id, index):
+                yield required.pop(began.id, began)
+        self._open.clear()
+        for call_id, required_call in required.items():
+            yield from self._once(required_call, call_id)
+
+    def _at(self, snapshot: Snapshot, step_id: str, index: int) -> Iterator[ToolCall]:
+        call = snapshot.find_tool_call(step_id, index)
+        if call is not None:
+            yield from self._once(call, f"{step_id} {index}")
+
+    def _once(self, call: ToolCall, place: str) -> Iterator[ToolCall]:
+        key = call.id or place
+        if key not in self._emitted:
+            self._emitted.add(key)
+            yield call
+
+
+def tool_calls() -> Operator[Event, ToolCall]:
+    """Emit each tool call exactly once, when it can no longer change.
+
+    That is when a later call of its step began, when its step ended, or when the run requires
+    action. ``function.arguments`` is whole then; ``function.output`` is known only in a stream
+    that saw the outputs submitted. Completes and fails with its source.
+
+    Where ``x`` begins a first call, ``y`` a second one, ``a`` is ``thread.run.requires_action``,
+    and the capitals are the calls::
+
+        source  -s-x-x-y-y-a-d|
+        result  -------X---Y--|
+    """
+
+    def begin() -> tuple[Step[Event, ToolCall], Finish[ToolCall]]:
+        return _Calls().step, nothing
+
+    return choose_each(begin)

@@ -1,0 +1,620 @@
+"""JSON ⇄ models and events: tolerant where servers differ, precise where they are wrong."""
+
+import math
+from typing import get_args
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxassist import models
+from rxassist.codec import (
+    EventDecoder,
+    decode_event,
+    encode_event,
+    from_json,
+    structure,
+    to_json,
+    to_request,
+    unstructure,
+)
+from rxassist.errors import DecodeError, EventTooLargeError, StreamTruncated
+from rxassist.events import DoneEvent, ErrorEvent, KnownEvent, UnknownEvent
+from rxassist.models import (
+    Assistant,
+    ErrorObject,
+    Message,
+    MessageDeltaEvent,
+    Page,
+    Run,
+    RunStep,
+    RunStepDeltaEvent,
+    VectorStoreFile,
+)
+from rxassist.sse import ServerSentEvent
+
+# The names that the service's OpenAPI description lists.
+NAMES = [
+    "thread.created",
+    "thread.run.created",
+    "thread.run.queued",
+    "thread.run.in_progress",
+    "thread.run.requires_action",
+    "thread.run.completed",
+    "thread.run.incomplete",
+    "thread.run.failed",
+    "thread.run.cancelling",
+    "thread.run.cancelled",
+    "thread.run.expired",
+    "thread.run.step.created",
+    "thread.run.step.in_progress",
+    "thread.run.step.delta",
+    "thread.run.step.completed",
+    "thread.run.step.failed",
+    "thread.run.step.cancelled",
+    "thread.run.step.expired",
+    "thread.message.created",
+    "thread.message.in_progress",
+    "thread.message.delta",
+    "thread.message.completed",
+    "thread.message.incomplete",
+    "error",
+    "done",
+]
+
+
+def sent(event, data):
+    return decode_event(ServerSentEvent(event, to_json(data).decode()))
+
+
+def delta(*content):
+    return {"id": "msg_1", "delta": {"content": list(content)}}
+
+
+# --- events --------------------------------------------------------------------------------
+
+
+def test_every_event_of_the_description_has_a_class():
+    known = {attrs.fields(cls).event.default for cls in get_args(KnownEvent)}
+    assert known == set(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"done", "error"}))
+def test_an_event_is_told_by_its_name_alone(name):
+    event = sent(name, {"id": "x_1"})
+    assert isinstance(event, get_args(KnownEvent))
+    assert (event.event, event.data.id) == (name, "x_1")
+
+
+@pytest.mark.parametrize(
+    "framed",
+    [
+        ServerSentEvent("done", "[DONE]"),
+        ServerSentEvent("message", "[DONE]"),
+        ServerSentEvent("message", '{"event": "done", "data": "[DONE]"}'),
+        ServerSentEvent("done", ""),
+    ],
+)
+def test_done_with_and_without_its_name(framed):
+    assert decode_event(framed) == DoneEvent("[DONE]")
+
+
+def test_the_data_only_framing():
+    data = {"id": "run_1", "status": "queued"}
+    assert sent("message", {"event": "thread.run.queued", "data": data}) == sent(
+        "thread.run.queued", data
+    )
+    assert sent("message", {"event": "thread.hummed", "data": [1]}) == UnknownEvent(
+        "thread.hummed", [1]
+    )
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "wrapped"])
+def test_both_shapes_of_an_error(wrapped):
+    error = {"message": "no", "type": "server_error", "code": None, "param": "model"}
+    event = sent("error", {"error": error} if wrapped else error)
+    assert event == ErrorEvent(ErrorObject("no", "server_error", None, "model"))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [("no", "no"), ({"error": "no"}, "no"), ({}, None), (None, ""), ({"error": None}, "")],
+)
+def test_odd_shapes_of_an_error_are_errors_all_the_same(data, message):
+    assert sent("error", data) == ErrorEvent(ErrorObject(message))
+
+
+def test_a_numeric_error_code_is_text():
+    assert sent("error", {"message": "no", "code": 429}).data.code == "429"
+
+
+@pytest.mark.parametrize("data", [{"a": [1, None]}, [1], "text", 1.5, None])
+def test_an_unknown_event_keeps_its_name_and_its_json_whole(data):
+    event = sent("thread.run.step.hummed", data)
+    assert event == UnknownEvent("thread.run.step.hummed", data)
+    assert decode_event(encode_event(event)) == event
+
+
+def test_an_unknown_event_may_hold_text_that_is_no_json():
+    assert decode_event(ServerSentEvent("ping", "12:00:01")) == UnknownEvent("ping", "12:00:01")
+
+
+def test_json_without_a_name_is_an_unknown_event():
+    assert sent("message", {"id": "x"}) == UnknownEvent("message", {"id": "x"})
+
+
+# --- what is missing, null or odd ----------------------------------------------------------
+
+
+def test_null_is_none_and_never_the_word():
+    message = structure(
+        {"id": "msg_1", "status": None, "assistant_id": None, "role": None, "created_at": None},
+        Message,
+    )
+    assert message.status is message.assistant_id is message.role is message.created_at is None
+
+
+def test_null_text_stays_null():
+    blocks = [{"type": "text", "text": {"value": None}}, {"type": "refusal", "refusal": None}]
+    text, refusal = structure({"id": "msg_1", "content": blocks}, Message).content
+    assert text.text.value is None
+    assert refusal.refusal is None
+    added = content_delta({"type": "text", "text": {"value": None}})
+    assert added.text.value is None
+
+
+def test_a_missing_or_null_list_is_empty():
+    assert structure({"id": "msg_1"}, Message).content == ()
+    assert structure({"id": "msg_1", "content": None}, Message).content == ()
+    assert structure({"data": None}, Page[Run]) == Page()
+
+
+def test_a_null_object_says_nothing():
+    assert structure({"id": "msg_1", "delta": None}, MessageDeltaEvent) == MessageDeltaEvent(
+        "msg_1"
+    )
+    (block,) = structure({"id": "m", "content": [{"type": "text", "text": None}]}, Message).content
+    assert block.text.value == ""
+
+
+def test_missing_usage_is_none():
+    run = structure({"id": "run_1"}, Run)
+    assert run.usage is None
+    assert structure({"id": "run_1", "usage": {}}, Run).usage.total_tokens is None
+
+
+def test_unknown_fields_are_ignored():
+    assert structure({"id": "thread_1", "mood": {"a": 1}}, models.Thread) == models.Thread(
+        "thread_1"
+    )
+
+
+@pytest.mark.parametrize("status", ["cancelling", "hibernating", ""])
+def test_unknown_statuses_pass_as_text(status):
+    assert structure({"id": "run_1", "status": status}, Run).status == status
+
+
+@pytest.mark.parametrize("when", [1714359755, 1714359755.25, 1714359755000, 0, "1714359756"])
+def test_timestamps_pass_in_any_unit(when):
+    assert structure({"id": "run_1", "created_at": when}, Run).created_at == float(when)
+
+
+def test_a_number_where_text_belongs_becomes_text():
+    assert structure({"id": 17}, Run).id == "17"
+
+
+def test_a_missing_type_is_told_by_the_field_that_is_there():
+    (part,) = structure(
+        delta({"index": 1, "text": {"value": "a"}}), MessageDeltaEvent
+    ).delta.content
+    assert part == models.TextDeltaBlock(1, models.TextDelta("a"))
+
+
+def test_choices_are_text_or_objects():
+    run = structure({"id": "run_1", "tool_choice": "auto", "response_format": "auto"}, Run)
+    assert (run.tool_choice, run.response_format) == ("auto", "auto")
+    run = structure(
+        {
+            "id": "run_1",
+            "tool_choice": {"type": "function", "function": {"name": "f"}},
+            "response_format": {"type": "json_schema", "json_schema": {"name": "s"}},
+        },
+        Run,
+    )
+    assert run.tool_choice.function.name == "f"
+    assert run.response_format.json_schema == {"name": "s"}
+
+
+# --- unknown types -------------------------------------------------------------------------
+
+UNKNOWN = {"type": "hum", "hum": {"tune": ["a", None]}}
+
+
+def tool(raw):
+    return structure({"id": "asst_1", "tools": [raw]}, Assistant).tools[0]
+
+
+def content(raw):
+    return structure({"id": "msg_1", "content": [raw]}, Message).content[0]
+
+
+def annotation(raw):
+    return content({"type": "text", "text": {"value": "a", "annotations": [raw]}}).text.annotations[
+        0
+    ]
+
+
+def content_delta(raw):
+    return structure(delta(raw), MessageDeltaEvent).delta.content[0]
+
+
+def annotation_delta(raw):
+    return content_delta({"type": "text", "text": {"annotations": [raw]}}).text.annotations[0]
+
+
+def details(raw):
+    return structure({"id": "step_1", "step_details": raw}, RunStep).step_details
+
+
+def call(raw):
+    return details({"type": "tool_calls", "tool_calls": [raw]}).tool_calls[0]
+
+
+def output(raw):
+    code = {"input": "", "outputs": [raw]}
+    ran = call({"id": "c", "type": "code_interpreter", "code_interpreter": code})
+    return ran.code_interpreter.outputs[0]
+
+
+def details_delta(raw):
+    data = {"id": "step_1", "delta": {"step_details": raw}}
+    return structure(data, RunStepDeltaEvent).delta.step_details
+
+
+def call_delta(raw):
+    return details_delta({"type": "tool_calls", "tool_calls": [raw]}).tool_calls[0]
+
+
+def output_delta(raw):
+    code = {"outputs": [raw]}
+    ran = call_delta({"type": "code_interpreter", "code_interpreter": code})
+    return ran.code_interpreter.outputs[0]
+
+
+def action(raw):
+    return structure({"id": "run_1", "required_action": raw}, Run).required_action
+
+
+def required_call(raw):
+    raw = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": [raw]}}
+    return action(raw).submit_tool_outputs.tool_calls[0]
+
+
+def response_format(raw):
+    return structure({"id": "run_1", "response_format": raw}, Run).response_format
+
+
+def chunking(raw):
+    return structure({"id": "file_1", "chunking_strategy": raw}, VectorStoreFile).chunking_strategy
+
+
+@pytest.mark.parametrize(
+    ("read", "kind"),
+    [
+        (tool, models.UnknownTool),
+        (content, models.UnknownContentBlock),
+        (annotation, models.UnknownAnnotation),
+        (content_delta, models.UnknownContentDelta),
+        (annotation_delta, models.UnknownAnnotationDelta),
+        (details, models.UnknownStepDetails),
+        (call, models.UnknownToolCall),
+        (output, models.UnknownCodeInterpreterOutput),
+        (details_delta, models.UnknownStepDetailsDelta),
+        (call_delta, models.UnknownToolCallDelta),
+        (output_delta, models.UnknownOutputDelta),
+        (action, models.UnknownRequiredAction),
+        (required_call, models.UnknownRequiredToolCall),
+        (response_format, models.UnknownResponseFormat),
+        (chunking, models.UnknownChunkingStrategy),
+    ],
+)
+def test_an_unknown_type_keeps_the_raw_object(read, kind):
+    value = read(UNKNOWN)
+    assert (type(value), value.type, value.raw) == (kind, "hum", UNKNOWN)
+    assert unstructure(value) == UNKNOWN
+    for unnamed in ({"type": None}, {}):
+        assert (type(read(unnamed)), read(unnamed).type) == (kind, "")
+
+
+def test_types_that_other_servers_have():
+    cited = {"type": "url_citation", "url_citation": {"url": "https://example.org"}}
+    assert annotation(cited) == models.UnknownAnnotation("url_citation", cited)
+    browsed = {"type": "browser", "id": "call_1", "browser": {}}
+    assert (call(browsed).type, call(browsed).id) == ("browser", "call_1")
+    approval = {"type": "submit_tool_approval", "submit_tool_approval": {"tool_calls": []}}
+    assert action(approval).raw == approval
+    grounded = {"type": "bing_grounding", "bing_grounding": {}}
+    assert tool(grounded).raw == grounded
+
+
+def test_an_unknown_delta_knows_its_place():
+    assert content_delta(UNKNOWN | {"index": 3}).index == 3
+    assert content_delta(UNKNOWN).index == 0
+
+
+# --- wrong shapes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "value"),
+    [
+        ([], "$", []),
+        ("text", "$", "text"),
+        (7, "$", 7),
+        (None, "$", None),
+        ({"id": "m", "delta": []}, "$.delta", []),
+        ({"id": "m", "delta": {"content": {"a": 1}}}, "$.delta.content", {"a": 1}),
+        (delta({"type": "text", "text": [1]}), "$.delta.content[0].text", [1]),
+        (delta({"type": "text"}, []), "$.delta.content[1]", []),
+        (delta({"type": "text"}, None), "$.delta.content[1]", None),
+        (delta({"type": "text", "text": {"value": {}}}), "$.delta.content[0].text.value", {}),
+        (delta({"type": "text", "index": "first"}), "$.delta.content[0].index", "first"),
+        ({"delta": {}}, "$", {"delta": {}}),
+        ({"id": ["m"]}, "$.id", ["m"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_shape_names_the_event_the_path_and_the_value(data, path, value):
+    with pytest.raises(DecodeError) as caught:
+        sent("thread.message.delta", data)
+    error = caught.value
+    assert (error.event, error.path, error.value) == ("thread.message.delta", path, value)
+    assert f"thread.message.delta: at {path} expected " in str(error)
+    assert repr(value) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ({"id": "run_1", "metadata": []}, "$.metadata"),
+        ({"id": "run_1", "tools": [{"type": "function"}]}, "$.tools[0]"),
+        ({"id": "run_1", "usage": 7}, "$.usage"),
+        ({"id": "run_1", "usage": {"total_tokens": "many"}}, "$.usage.total_tokens"),
+        ({"id": "run_1", "parallel_tool_calls": "yes"}, "$.parallel_tool_calls"),
+        ({"id": "run_1", "tool_choice": []}, "$.tool_choice"),
+        ({"id": "run_1", "tools": [7]}, "$.tools[0]"),
+    ],
+)
+def test_wrong_shapes_of_a_run(data, path):
+    with pytest.raises(DecodeError) as caught:
+        structure(data, Run)
+    assert (caught.value.event, caught.value.path) == ("Run", path)
+
+
+def test_a_wrong_shape_in_a_list_says_where():
+    with pytest.raises(DecodeError, match=r"^runs: at \$\.data\[1\] expected a field 'id'"):
+        structure({"data": [{"id": "run_1"}, {}]}, Page[Run], "runs")
+
+
+def test_a_missing_object_is_an_error():
+    with pytest.raises(DecodeError):
+        structure(None, Run)
+    with pytest.raises(DecodeError, match=r"thread\.run\.created"):
+        decode_event(ServerSentEvent("message", '{"event": "thread.run.created"}'))
+
+
+def test_the_message_of_an_error_stays_short():
+    with pytest.raises(DecodeError) as caught:
+        structure({"id": "run_1", "usage": ["x" * 100_000]}, Run)
+    assert len(str(caught.value)) < 300
+
+
+# --- odd JSON ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "{", '{"a": 1', "[1,]", "nul", "{} {}", '"a', "1 2", "\0"]
+)
+def test_what_is_no_json_is_a_decode_error(text):
+    with pytest.raises(DecodeError) as caught:
+        decode_event(ServerSentEvent("thread.run.created", text))
+    assert (caught.value.event, caught.value.path) == ("thread.run.created", "$")
+
+
+@pytest.mark.parametrize("text", ['{"a": [1]}}', '{"a": [1]}]} \n'])
+def test_closing_brackets_too_many_are_ignored(text):
+    assert from_json(text) == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000 + "]" * 100_000,
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        "[" * 100_000,
+        "9" * 1_000_000,
+        "-" + "9" * 1_000_000,
+        '{"id": "run_1", "created_at": ' + "9" * 1_000_000 + "}",
+        "]" * 1_000_000,
+    ],
+    ids=["lists", "objects", "open lists", "digits", "minus", "a field", "brackets"],
+)
+def test_monstrous_json_is_a_decode_error(text):
+    with pytest.raises(DecodeError):
+        decode_event(ServerSentEvent("thread.run.created", text))
+
+
+@pytest.mark.parametrize("depth", [10, 100, 300, 500, 700, 900, 1100, 5000])
+@pytest.mark.parametrize("place", ["metadata", "status", "tools", "unknown"])
+def test_deep_json_is_data_or_a_decode_error_at_any_depth(depth, place):
+    text = f'{{"id": "run_1", "{place}": ' + '{"a":' * depth + "1" + "}" * (depth + 1)
+    try:
+        event = decode_event(ServerSentEvent("thread.run.created", text))
+    except DecodeError:
+        return
+    assert event.data.id == "run_1"
+    assert place in {"metadata", "unknown"}
+
+
+@pytest.mark.parametrize("text", ["0." + "9" * 1_000_000, "1e-999999999", "-0"])
+def test_long_fractions_are_numbers(text):
+    assert from_json(text) == float(text)
+
+
+def test_numbers_that_json_does_not_have():
+    values = from_json('{"a": NaN, "b": Infinity, "c": -Infinity}')
+    assert math.isnan(values["a"])
+    assert (values["b"], values["c"]) == (math.inf, -math.inf)
+
+
+def test_lone_surrogates_are_data_both_ways():
+    event = decode_event(ServerSentEvent("thread.hummed", '{"a": "\\ud83d"}'))
+    assert event == UnknownEvent("thread.hummed", {"a": "\ud83d"})
+    assert decode_event(encode_event(event)) == event
+    assert from_json('"\ud83d"') == "\ud83d"
+
+
+def test_bytes_that_are_no_utf8_are_replaced():
+    assert from_json(b'{"a": "\xff"}') == {"a": "\ufffd"}
+
+
+# --- writing -------------------------------------------------------------------------------
+
+
+def test_whole_objects_keep_their_nulls_and_deltas_carry_what_they_add():
+    assert unstructure(Run("run_1"))["usage"] is None
+    added = models.TextDeltaBlock(1, models.TextDelta("a"))
+    assert unstructure(MessageDeltaEvent("msg_1", models.MessageDelta(None, (added,)))) == {
+        "id": "msg_1",
+        "object": "thread.message.delta",
+        "delta": {"content": [{"index": 1, "type": "text", "text": {"value": "a"}}]},
+    }
+
+
+def test_a_request_leaves_out_what_a_model_does_not_say():
+    tools = [models.FunctionTool(models.FunctionDefinition("f")), {"type": "hum", "hum": None}]
+    assert to_request({"tools": tools, "metadata": None, "n": (1,)}) == {
+        "tools": [{"type": "function", "function": {"name": "f"}}, {"type": "hum", "hum": None}],
+        "metadata": None,
+        "n": [1],
+    }
+
+
+_plain = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+)
+_json = st.recursive(
+    _plain,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(_json)
+def test_law_json_written_and_read_is_the_same(value):
+    assert from_json(to_json(value)) == value
+
+
+@given(st.sampled_from(sorted(set(NAMES) - {"done", "error"})), _json)
+def test_law_any_json_is_an_event_or_a_decode_error(name, data):
+    try:
+        event = sent(name, data)
+    except DecodeError as error:
+        assert error.event == name  # noqa: PT017 -- both ends are right
+    else:
+        assert event.event == name
+
+
+_shapes = {"id": "x", "content": [{"type": "text", "text": {"value": "a", "annotations": []}}],
+           "delta": {"content": [{"index": 0, "type": "text", "text": {"value": "a"}}],
+                     "step_details": {"type": "tool_calls", "tool_calls": [
+                         {"index": 0, "type": "function", "function": {"name": "f"}}]}},
+           "step_details": {"type": "tool_calls", "tool_calls": [{"id": "c", "type": "function"}]},
+           "required_action": {"type": "submit_tool_outputs", "submit_tool_outputs": {}},
+           "tools": [{"type": "code_interpreter"}], "usage": {"total_tokens": 1},
+           "metadata": {}}  # fmt: skip
+
+
+def with_something_else(value, path, other):
+    """The value with one place in it, which ``path`` picks, replaced."""
+    if not path or not isinstance(value, dict | list) or not value:
+        return other
+    places = list(value) if isinstance(value, dict) else list(range(len(value)))
+    place = places[path[0] % len(places)]
+    items = dict(value) if isinstance(value, dict) else list(value)
+    items[place] = with_something_else(items[place], path[1:], other)
+    return items
+
+
+@given(
+    st.sampled_from(sorted(set(NAMES) - {"done", "error"})),
+    st.lists(st.integers(0, 10), min_size=1, max_size=8),
+    _json,
+)
+def test_law_a_shape_with_one_wrong_place_is_an_event_or_a_decode_error(name, path, other):
+    try:
+        event = sent(name, with_something_else(_shapes, path, other))
+    except DecodeError as error:
+        assert error.event == name  # noqa: PT017 -- both ends are right
+    else:
+        assert decode_event(encode_event(event)) == event
+
+
+# --- bodies --------------------------------------------------------------------------------
+
+
+def test_a_body_decodes_as_it_comes():
+    decoder = EventDecoder()
+    assert list(decoder.feed(b'event: thread.run.queued\ndata: {"id":')) == []
+    (event,) = decoder.feed(b'"run_1"}\n\nevent: done\n')
+    assert event.data == Run("run_1")
+    assert list(decoder.feed(b"data: [DONE]\n\n")) == [DoneEvent()]
+    assert list(decoder.flush()) == []
+
+
+def test_the_events_before_a_wrong_one_are_yielded():
+    events = EventDecoder().feed(
+        b"event: done\ndata: [DONE]\n\nevent: thread.run.queued\ndata: 1\n\n"
+    )
+    assert next(events) == DoneEvent()
+    with pytest.raises(DecodeError):
+        next(events)
+
+
+@pytest.mark.parametrize("rest", [b"", b"\n", b"\r\n"])
+def test_a_whole_event_without_its_blank_line_is_dispatched_at_the_end(rest):
+    for body, name in (
+        (b"event: done\ndata: [DONE]", "done"),
+        (b"data: [DONE]", "done"),
+        (b'event: thread.run.queued\ndata: {"id": "run_1"}', "thread.run.queued"),
+    ):
+        decoder = EventDecoder()
+        assert list(decoder.feed(body + rest)) == []
+        assert [event.event for event in decoder.flush()] == [name]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'event: thread.run.queued\ndata: {"id": "ru',
+        b"data: [DO",
+        b"event: thread.run.queued",
+        b"data:",
+    ],
+)
+def test_an_event_cut_in_the_middle_is_truncation(body):
+    decoder = EventDecoder()
+    assert list(decoder.feed(b"data: [DONE]\n\n" + body)) == [DoneEvent()]
+    with pytest.raises(StreamTruncated):
+        list(decoder.flush())
+
+
+def test_the_bound_reaches_the_decoder():
+    with pytest.raises(EventTooLargeError):
+        list(EventDecoder(max_event_bytes=10).feed(b"data: 1234567890"))
