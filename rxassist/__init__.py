@@ -80,8 +80,11 @@ __all__ = [
 def __getattr__(name: str) -> str:
     """``__version__``, looked up when it is asked for: a checkout need not be installed."""
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 -- costs time at each import else
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 -- slow
 
-        return version("rxassist")
+        try:
+            return version("rxassist")
+        except PackageNotFoundError:
+            return "0+checkout"
     msg = f"module 'rxassist' has no attribute {name!r}"
     raise AttributeError(msg)

@@ -8,7 +8,7 @@ inherit the context they are made in, so sources that are subscribed later, by `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -69,7 +69,7 @@ def current_demand() -> Demand | None:
 
 
 @contextmanager
-def demanding(demand: Demand | None) -> Iterator[None]:
+def demanding(demand: Demand | None) -> Generator[None]:
     """Make a demand current for everything that is subscribed inside."""
     token = _current.set(demand)
     try:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
@@ -113,7 +113,7 @@ def _mapping(value: object, _: object) -> Mapping[str, Any]:
     if value is None:
         return {}
     if isinstance(value, dict):
-        return value
+        return cast("dict[str, Any]", value)
     raise _MisfitError(value, "an object")
 
 
@@ -134,7 +134,7 @@ def _unknown_hook(cls: type[Unknown], _: Converter) -> _Hook:
 
 
 def _class_hook(cls: type, converter: Converter) -> _Hook:
-    inner = make_dict_structure_fn(cls, converter, _cattrs_use_linecache=False)
+    inner = cast("_Hook", make_dict_structure_fn(cls, converter, _cattrs_use_linecache=False))
     required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
 
     def structure(value: object, target: object) -> Any:  # noqa: ANN401 -- the class decides
@@ -142,10 +142,11 @@ def _class_hook(cls: type, converter: Converter) -> _Hook:
             value = {}
         if not isinstance(value, dict):
             raise _MisfitError(value, f"an object ({cls.__name__})")
+        said = cast("dict[str, Any]", value)
         for name in required:
-            if value.get(name) is None:
-                raise _MisfitError(value, f"a field {name!r}")
-        return inner(value, target)  # type: ignore[arg-type]
+            if said.get(name) is None:
+                raise _MisfitError(said, f"a field {name!r}")
+        return inner(said, target)
 
     return structure
 
@@ -159,9 +160,10 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
             return ()
         if not isinstance(value, list):
             raise _MisfitError(value, "a list")
+        items = cast("list[object]", value)
         if converter.detailed_validation:
-            return tuple(explained(item, index) for index, item in enumerate(value))
-        return tuple([one(item) for item in value])
+            return tuple(explained(item, index) for index, item in enumerate(items))
+        return tuple([one(item) for item in items])
 
     def one(item: object) -> object:
         if item is None:
@@ -174,7 +176,8 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
         except Exception as error:  # noqa: BLE001 -- it goes on, with its place
             error.__notes__ = [IterableValidationNote("", index, item_type)]
             message = f"item {index}"
-            raise IterableValidationError(message, [error], kind) from None
+            told = IterableValidationError(message, [error], kind)  # pyright: ignore[reportCallIssue]
+            raise told from None
 
     return structure
 
@@ -187,7 +190,7 @@ def _union_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
     """Tell the members of a union apart: by ``type``, or text from an object."""
     classes = [member for member in get_args(kind) if attrs.has(member)]
     others = [member for member in get_args(kind) if member not in {*classes, type(None)}]
-    fallback = next((cls for cls in classes if issubclass(cls, Unknown)), None)
+    fallback: Any = next((cls for cls in classes if issubclass(cls, Unknown)), None)
     if fallback is None:
         (only,) = classes or others[:1]
         by_tag = {}
@@ -203,13 +206,26 @@ def _union_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
     def structure(value: object, _: object) -> Any:  # noqa: ANN401 -- the members decide
         if value is None or (takes_text and isinstance(value, str)):
             return value
-        tag = value.get("type") if isinstance(value, dict) else None
-        if tag is None and isinstance(value, dict):  # a member's own field is named like its tag
-            tag = next((known for known in by_tag if known in value), None)
+        said = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        tag = said.get("type")
+        if tag is None:  # a member's own field is named like its tag
+            tag = next((known for known in by_tag if known in said), None)
         hook = by_tag.get(tag, fallback_hook) if isinstance(tag, str) else fallback_hook
         return hook(value, fallback)
 
     return structure
+
+
+def _is_tuple(kind: Any) -> bool:  # noqa: ANN401 -- a type form
+    return get_origin(kind) is tuple
+
+
+def _is_mapping(kind: Any) -> bool:  # noqa: ANN401 -- a type form
+    return get_origin(kind) is Mapping
+
+
+def _is_literal(kind: Any) -> bool:  # noqa: ANN401 -- a type form
+    return get_origin(kind) is Literal
 
 
 def _is_delta(kind: Any) -> bool:  # noqa: ANN401 -- a type form
@@ -218,7 +234,7 @@ def _is_delta(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
     """Deltas carry only what they add: what is ``None`` or empty is left out."""
-    inner = make_dict_unstructure_fn(cls, converter)
+    inner: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(cls, converter)
 
     def unstructure(value: object) -> dict[str, Any]:
         return {key: item for key, item in inner(value).items() if item is not None and item != []}
@@ -232,10 +248,10 @@ def _configured(*, detailed_validation: bool) -> Converter:
     )
     converter.register_structure_hook_factory(attrs.has)(_class_hook)
     converter.register_structure_hook_factory(_is_unknown)(_unknown_hook)
-    converter.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple)(_tuple_hook)
+    converter.register_structure_hook_factory(_is_tuple)(_tuple_hook)
     converter.register_structure_hook_factory(_is_union)(_union_hook)
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) is Mapping, _mapping)
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) is Literal, _literal)
+    converter.register_structure_hook_func(_is_mapping, _mapping)
+    converter.register_structure_hook_func(_is_literal, _literal)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(int, _number)
     converter.register_structure_hook(float, _number)
@@ -263,7 +279,9 @@ def structure(value: object, target: type[_T], name: str | None = None) -> _T:
     try:
         return _fast.structure(value, target)
     except Exception:  # noqa: BLE001 -- whatever it was, the slow converter tells it precisely
-        return _structure_or_explain(value, target, name or getattr(target, "__name__", "body"))
+        return _structure_or_explain(
+            value, target, name or str(getattr(target, "__name__", "body"))
+        )
 
 
 def _structure_or_explain(value: object, target: type[_T], name: str) -> _T:
@@ -304,12 +322,13 @@ def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
     if isinstance(value, Unknown):
         return value.raw
     if attrs.has(type(value)):
-        said = attrs.asdict(value, recurse=False)  # type: ignore[call-overload]
+        said = attrs.asdict(cast("Any", value), recurse=False)
         return {key: to_request(item) for key, item in said.items() if item is not None}
     if isinstance(value, Mapping):
-        return {key: to_request(item) for key, item in value.items()}
+        given = cast("Mapping[str, object]", value)
+        return {key: to_request(item) for key, item in given.items()}
     if isinstance(value, list | tuple):
-        return [to_request(item) for item in value]
+        return [to_request(item) for item in cast("list[object]", value)]
     return value
 
 
@@ -337,9 +356,7 @@ def decode_event(sent: ServerSentEvent) -> Event:
     """
     if sent.data == _DONE or sent.event == "done":
         return DoneEvent(sent.data or _DONE)
-    name, data = sent.event, _json_of(sent)
-    if name == "message" and isinstance(data, dict) and isinstance(data.get("event"), str):
-        name, data = data["event"], data.get("data")
+    name, data = _named(sent)
     if name == "done":
         return DoneEvent(data if isinstance(data, str) else _DONE)
     if name == "error":
@@ -353,13 +370,18 @@ def decode_event(sent: ServerSentEvent) -> Event:
     return event(structure(data, data_type, name))
 
 
-def _json_of(sent: ServerSentEvent) -> Any:  # noqa: ANN401 -- JSON is anything
+def _named(sent: ServerSentEvent) -> tuple[str, Any]:
+    """The name of an event and its data, whatever the framing."""
     try:
-        return from_json(sent.data, sent.event)
+        data = from_json(sent.data, sent.event)
     except DecodeError:
         if sent.event in _EVENT_TYPES or sent.event == "message":
             raise
-        return sent.data  # an event that nobody knows may hold anything, such as a ping's text
+        return sent.event, sent.data  # nobody knows it: it may hold anything, as a ping does
+    framed = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+    if sent.event == "message" and isinstance(framed.get("event"), str):
+        return framed["event"], framed.get("data")
+    return sent.event, cast("Any", data)
 
 
 def encode_event(event: Event) -> ServerSentEvent:

@@ -93,7 +93,10 @@ class _Buffer:
 
     def __init__(self, pieces: list[str]) -> None:
         self.pieces = pieces
-        self.joined = (0, "")  # replaced as one object: readers on other threads see it whole
+        self.joined: tuple[int, str] = (
+            0,
+            "",
+        )  # replaced as one object: readers on other threads see it whole
 
 
 @frozen(eq=False)
@@ -197,15 +200,17 @@ def _merged(old: Any, new: Any) -> Any:  # noqa: ANN401 -- raw JSON of a type no
     """Add a raw delta to raw data: objects by key, lists by appending, text by joining."""
     if isinstance(old, dict) and isinstance(new, dict):
         fixed = {"index", "type", "id"}
-        return old | {
-            key: _merged(old[key], value) if key in old and key not in fixed else value
-            for key, value in new.items()
+        before, added = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
+        return before | {
+            key: _merged(before[key], value) if key in before and key not in fixed else value
+            for key, value in added.items()
         }
     if isinstance(old, list) and isinstance(new, list):
-        return [*old, *new]
+        items: list[Any] = [*old, *new]
+        return items
     if isinstance(old, str) and isinstance(new, str):
         return old + new
-    return old if new is None else new
+    return cast("Any", old if new is None else new)
 
 
 # --- parts of a message --------------------------------------------------------------------
@@ -260,7 +265,7 @@ def _grown_part(part: _Part | None, delta: MessageContentDelta) -> _Part:
     elif isinstance(delta, ImageURLDeltaBlock):
         whole = ImageURLContentBlock(delta.image_url or ImageURL())
     else:
-        before = part.whole.raw if isinstance(part.whole, UnknownContentBlock) else {}
+        before = part.whole.raw if isinstance(part.whole, UnknownContentBlock) else None
         whole = UnknownContentBlock(delta.type, _merged(before, delta.raw))
     return attrs.evolve(part, kind=delta.type, whole=whole)
 
@@ -354,8 +359,9 @@ def _grown_output(output: _Output | None, delta: OutputDelta) -> _Output:
             CodeInterpreterOutputImage(delta.image) if delta.image else CodeInterpreterOutputImage()
         )
     else:
-        before = output.whole.raw if isinstance(output.whole, UnknownCodeInterpreterOutput) else {}
-        whole = UnknownCodeInterpreterOutput(delta.type, _merged(before, delta.raw))
+        before = output.whole
+        raw = before.raw if isinstance(before, UnknownCodeInterpreterOutput) else None
+        whole = UnknownCodeInterpreterOutput(delta.type, _merged(raw, delta.raw))
     return _Output(output.index, output.logs, whole)
 
 
@@ -424,8 +430,9 @@ def _grown_call(call: _Call | None, delta: ToolCallDelta) -> _Call:
         grows = call.grows.plus(code.input if code else None)
         return attrs.evolve(call, id=delta.id or call.id, grows=grows, outputs=outputs)
     if isinstance(delta, FileSearchToolCallDelta):
-        silent = delta.file_search in (None, FileSearch())
-        found = call.file_search if silent else delta.file_search
+        found = delta.file_search
+        if found is None or found == FileSearch():  # says nothing, and takes nothing back
+            found = call.file_search
         return attrs.evolve(call, id=delta.id or call.id, file_search=found)
     return attrs.evolve(call, raw=_merged(call.raw or {}, delta.raw))
 
@@ -480,7 +487,7 @@ def _grown_step(state: _StepState | None, event: ThreadRunStepDelta) -> _StepSta
         created = MessageCreationStepDetails(details.message_creation or MessageCreation())
         return _StepState(attrs.evolve(state.said, step_details=created), state.calls)
     old = state.said.step_details
-    raw = _merged(old.raw if isinstance(old, UnknownStepDetails) else {}, details.raw)
+    raw = _merged(old.raw if isinstance(old, UnknownStepDetails) else None, details.raw)
     unknown = UnknownStepDetails(details.type, raw)
     return _StepState(attrs.evolve(state.said, step_details=unknown), state.calls)
 

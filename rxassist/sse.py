@@ -49,7 +49,7 @@ class SSEDecoder:
         self._after_cr = False  # the last byte was a CR: a LF that follows belongs to it
         self._line: list[bytes] = []  # the pieces of the line that is not finished
         self._line_size = 0
-        self._event = ""
+        self._event = b""
         self._data: list[bytes] = []
         self._data_size = 0
         self._id = ""
@@ -62,33 +62,29 @@ class SSEDecoder:
         the next chunk is fed. Raises ``EventTooLargeError`` where an event exceeds the bound;
         the events before it are yielded all the same.
         """
-        if self._start is not None:
-            chunk = self._without_bom(chunk)
-        if self._after_cr and chunk:
-            self._after_cr = False
-            if chunk[:1] == b"\n":
-                chunk = chunk[1:]
-        if b"\r" in chunk:
-            self._after_cr = chunk[-1:] == b"\r"
-            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *lines, rest = chunk.split(b"\n")
-        for piece in lines:
-            line = piece
-            if self._line:
-                self._line.append(piece)
-                line = b"".join(self._line)
-                self._line.clear()
-                self._line_size = 0
-            if line:
-                self._take(line)
-            elif self._data:
-                yield self._dispatch()
+        *lines, rest = self._normalized(chunk).split(b"\n")
+        if lines and self._line:
+            lines[0] = b"".join([*self._line, lines[0]])
+            self._line.clear()
+            self._line_size = 0
+        for line in lines:
+            if not line:
+                if self._data:
+                    yield self._dispatch()
+                self._event = b""
+            elif self._data_size + len(line) > self._limit:
+                raise EventTooLargeError(self._limit)
+            elif line[:6] == b"data: ":  # nearly all lines are these two
+                self._data.append(line[6:])
+                self._data_size += len(line) + 1
+            elif line[:7] == b"event: ":
+                self._event = line[7:]
             else:
-                self._event = ""
+                self._take(line)
         if rest:
             self._line.append(rest)
             self._line_size += len(rest)
-            if self._line_size + self._data_size > self._limit:
+            if self._data_size + self._line_size > self._limit:
                 raise EventTooLargeError(self._limit)
 
     def flush(self) -> ServerSentEvent | None:
@@ -102,6 +98,18 @@ class SSEDecoder:
                 pass  # a line that is not empty dispatches nothing
         return self._dispatch() if self._data or self._event else None
 
+    def _normalized(self, chunk: bytes) -> bytes:
+        """The chunk without a leading byte order mark, all its line ends being LF."""
+        if self._start is not None:
+            chunk = self._without_bom(chunk)
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._after_cr = chunk[-1:] == b"\r"
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return chunk
+
     def _without_bom(self, chunk: bytes) -> bytes:
         """Drop a leading byte order mark, also one cut by chunk boundaries."""
         start = (self._start or b"") + chunk
@@ -113,8 +121,6 @@ class SSEDecoder:
 
     def _take(self, line: bytes) -> None:
         """Process one line that is not empty."""
-        if self._data_size + len(line) > self._limit:
-            raise EventTooLargeError(self._limit)
         name, _, value = line.partition(b":")
         if value[:1] == b" ":
             value = value[1:]
@@ -122,7 +128,7 @@ class SSEDecoder:
             self._data.append(value)
             self._data_size += len(line) + 1
         elif name == b"event":
-            self._event = value.decode(errors="replace")
+            self._event = value
         elif name == b"id":
             if b"\0" not in value:
                 self._id = value.decode(errors="replace")
@@ -130,12 +136,15 @@ class SSEDecoder:
             self._retry = int(value)
 
     def _dispatch(self) -> ServerSentEvent:
-        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        data = self._data
         event = ServerSentEvent(
-            self._event or "message", data.decode(errors="replace"), self._id, self._retry
+            self._event.decode(errors="replace") or "message",
+            (data[0] if len(data) == 1 else b"\n".join(data)).decode(errors="replace"),
+            self._id,
+            self._retry,
         )
-        self._event = ""
-        self._data.clear()
+        self._event = b""
+        data.clear()
         self._data_size = 0
         self._retry = None
         return event

@@ -1,5 +1,8 @@
 """What several test files use."""
 
+import gc
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,3 +12,30 @@ import pytest
 def wire():
     """The recorded bodies; ``wire/README.md`` says where they are from."""
     return Path(__file__).parent / "wire"
+
+
+def _open_sockets():
+    """The sockets of this process, where the system tells (Linux)."""
+    folder = Path("/proc/self/fd")
+    found = set()
+    for link in folder.iterdir() if folder.exists() else ():
+        try:
+            target = os.readlink(link)
+        except OSError:  # closed in between
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind():
+    """A thread or a socket that a test leaves behind fails it."""
+    threads, sockets = set(threading.enumerate()), _open_sockets()
+    yield
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(timeout=5)
+    left = {thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive()}
+    assert not left, f"threads left behind: {left}"
+    gc.collect()
+    assert not _open_sockets() - sockets, "sockets left behind"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Generic, Self
 from urllib.parse import urlsplit
 
+import rxassist
 from rxassist.client._resource import Connection, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.threads import Threads
@@ -72,13 +72,6 @@ def _checked_positive(name: str, value: float | None) -> None:
         raise ValueError(msg)
 
 
-def _user_agent() -> str:
-    try:
-        return f"rxassist/{version('rxassist')}"
-    except PackageNotFoundError:  # a checkout that is not installed
-        return "rxassist"
-
-
 class _BaseClient(Generic[StreamT]):
     """What both clients have: the settings, and the resources that go with their streams."""
 
@@ -103,7 +96,7 @@ class _BaseClient(Generic[StreamT]):
             ("max_event_bytes", max_event_bytes),
         ):
             _checked_positive(name, value)
-        headers = {"OpenAI-Beta": "assistants=v2", "User-Agent": _user_agent()}
+        headers = {"OpenAI-Beta": "assistants=v2", "User-Agent": f"rxassist/{rxassist.__version__}"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         settings = Settings(self.base_url, headers, timeout, max_connections, max_event_bytes)

@@ -9,6 +9,7 @@ from rxassist.codec import structure, unstructure
 from rxassist.errors import DecodeError
 from rxassist.local.identity import new_id, now
 from rxassist.local.parsing import Body, objects, required, text
+from rxassist.local.plain import as_list, as_object
 from rxassist.local.problems import Problem, invalid_type, invalid_value
 from rxassist.models import Assistant, Message, Run, Thread
 
@@ -82,7 +83,7 @@ def new_messages(body: Body, name: str, thread_id: str) -> list[Message]:
 def new_message(body: Body, thread_id: str) -> Message:
     """The message that a request describes."""
     if text(body, "role") not in {"user", "assistant"}:
-        raise invalid_value("role", body["role"], "user", "assistant")
+        raise invalid_value(body["role"], "role", "user", "assistant")
     given = _given(body, _MESSAGE_FIELDS)
     made_at = now()
     fixed = {
@@ -163,32 +164,31 @@ def _made(kind: type[_T], plain: Mapping[str, Any]) -> _T:
 
 def _tools(plain: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- not yet checked
     """Function tools that do not say how strict they are: the service says it for them."""
-    tools = plain["tools"]
-    if not isinstance(tools, list):
-        return tools
-    return [
-        {**tool, "function": {"strict": False, **tool["function"]}}
-        if isinstance(tool, dict) and isinstance(tool.get("function"), dict)
-        else tool
-        for tool in tools
-    ]
+    tools = as_list(plain["tools"])
+    return plain["tools"] if tools is None else [_tool(tool) for tool in tools]
+
+
+def _tool(given: object) -> object:
+    tool = as_object(given) or {}
+    function = as_object(tool.get("function"))
+    return given if function is None else {**tool, "function": {"strict": False, **function}}
 
 
 def _content(given: object) -> list[object]:
     """Content as it is stored: text in requests is short for a text block."""
-    if isinstance(given, str):
-        given = [{"type": "text", "text": given}]
-    if not isinstance(given, list) or not given:
-        raise invalid_type("content", "a string or an array of objects", given)
-    return [_part(part, index) for index, part in enumerate(given)]
+    parts = [{"type": "text", "text": given}] if isinstance(given, str) else as_list(given)
+    if not parts:
+        raise invalid_type(given, "content", "a string or an array of objects")
+    return [_part(part, index) for index, part in enumerate(parts)]
 
 
 def _part(part: object, index: int) -> object:
-    if not isinstance(part, dict):
-        raise invalid_type(f"content[{index}]", "an object", part)
-    if part.get("type") == "text" and isinstance(part.get("text"), str):
-        return {"type": "text", "text": {"value": part["text"], "annotations": []}}
-    return part
+    block = as_object(part)
+    if block is None:
+        raise invalid_type(part, f"content[{index}]", "an object")
+    if block.get("type") == "text" and isinstance(block.get("text"), str):
+        return {"type": "text", "text": {"value": block["text"], "annotations": []}}
+    return block
 
 
 __all__ = [

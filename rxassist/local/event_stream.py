@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
 from reactivex import Observable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rxassist.backpressure import Demand, demanding
-from rxassist.codec import encode_event
 from rxassist.errors import StreamClosed
 from rxassist.events import ErrorEvent, Event
 from rxassist.local.watch import Watch
+from rxassist.local.writing import EventWriter
 from rxassist.models import ErrorObject
-from rxassist.sse import encode
 
 _BUFFERED_EVENTS = 64
 
@@ -46,9 +44,7 @@ class EventStream(Response):
             subscription = self._events.subscribe(outbox.put, outbox.fail, outbox.end)
         leaving = asyncio.ensure_future(_left(receive, outbox))
         try:
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-            )
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             while (chunk := await outbox.take()) is not None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -70,12 +66,13 @@ class _Outbox:
 
     def __init__(self) -> None:
         self.demand = Demand()
+        self._writer = EventWriter()
         self._chunks: list[bytes] = []
         self._ended = False
         self._news = asyncio.Event()
 
     def put(self, event: Event) -> None:
-        self._chunks.append(encode(encode_event(event)))
+        self._chunks.append(self._writer.write(event))
         if len(self._chunks) >= _BUFFERED_EVENTS:
             self.demand.close()
         self._news.set()
@@ -83,7 +80,11 @@ class _Outbox:
     def fail(self, error: Exception) -> None:
         if not isinstance(error, StreamClosed):
             _logger.error("a stream broke", exc_info=error)
-            self.put(ErrorEvent(ErrorObject(f"The local service had an error: {error!r}", "server_error")))
+            self.put(
+                ErrorEvent(
+                    ErrorObject(f"The local service had an error: {error!r}", "server_error")
+                )
+            )
         self.end()
 
     def end(self) -> None:

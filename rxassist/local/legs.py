@@ -67,7 +67,7 @@ class Leg(Observable[Event]):
             if beat is None:
                 self._observer.on_completed()
                 return
-            if isinstance(beat, float):
+            if isinstance(beat, float | int):
                 self._next = self._loop.call_later(beat, self._play)
                 return
             self._observer.on_next(beat)

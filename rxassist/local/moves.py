@@ -123,10 +123,11 @@ def say(*pieces: str, refusal: bool = False) -> Say:
 
 
 def call(name: str, arguments: Mapping[str, Any] | str | None = None) -> Call:
-    """Ask for a function to be called: ``output = yield call("get_weather", {"city": "Lima"})``.
+    """Ask for a function to be called, and wait for its output.
 
-    The run waits for the output, and the script goes on with it. A list of calls is asked for at
-    once and gives a list of outputs. ``arguments`` that are text are sent as they are, JSON or not.
+    The script goes on with it: ``output = yield call("get_weather", {"city": "Lima"})``. A list
+    of calls is asked for at once and gives a list of outputs. ``arguments`` that are text are sent
+    as they are, JSON or not.
     """
     if isinstance(arguments, str):
         return Call(name, arguments)

@@ -9,10 +9,11 @@ from starlette.requests import Request
 
 from rxassist.codec import from_json
 from rxassist.errors import DecodeError
-from rxassist.local.problems import Problem, invalid_type, invalid_value, missing, no_json
+from rxassist.local.plain import as_list, as_object
+from rxassist.local.problems import invalid_type, invalid_value, missing, no_json, out_of_range
 from rxassist.local.store import PageRequest
 
-Body: TypeAlias = dict[str, Any]
+Body: TypeAlias = Mapping[str, Any]
 """A request's JSON object."""
 
 _MAX_LIMIT = 100
@@ -27,42 +28,45 @@ async def body_of(request: Request) -> Body:
         value = from_json(content)
     except DecodeError:
         raise no_json() from None
-    if not isinstance(value, dict):
+    body = as_object(value)
+    if body is None:
         raise no_json()
-    return value
+    return body
 
 
-def required(body: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 -- whatever it is
+def required(body: Body, name: str) -> Any:  # noqa: ANN401 -- whatever it is
     """A parameter that must be there."""
     value = body.get(name)
     if value is None:
-        raise missing(name)
+        raise missing(param=name)
     return value
 
 
-def text(body: Mapping[str, Any], name: str) -> str:
+def text(body: Body, name: str) -> str:
     """A parameter that must be there, and must be text."""
     value = required(body, name)
     if not isinstance(value, str):
-        raise invalid_type(name, "a string", value)
+        raise invalid_type(value, name, "a string")
     return value
 
 
-def objects(body: Mapping[str, Any], name: str) -> list[Body]:
+def objects(body: Body, name: str) -> list[Body]:
     """A parameter that is a list of objects, or not there."""
     value = body.get(name)
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise invalid_type(name, "an array of objects", value)
-    return value
+    values = as_list(value)
+    items = [item for item in map(as_object, values or ()) if item is not None]
+    if values is None or len(items) < len(values):
+        raise invalid_type(value, name, "an array of objects")
+    return items
 
 
-def flag(body: Mapping[str, Any], name: str) -> bool:
+def flag(body: Body, name: str) -> bool:
     """A parameter that is true or false, false where it is not there."""
     value = body.get(name)
     if value is not None and not isinstance(value, bool):
-        raise invalid_type(name, "a boolean", value)
+        raise invalid_type(value, name, "a boolean")
     return bool(value)
 
 
@@ -71,7 +75,7 @@ def page_of(request: Request) -> PageRequest:
     query = request.query_params
     order = query.get("order", "desc")
     if order not in {"asc", "desc"}:
-        raise invalid_value("order", order, "asc", "desc")
+        raise invalid_value(order, "order", "asc", "desc")
     limit = _limit(query.get("limit", "20"))
     return PageRequest(limit, order == "desc", query.get("after"), query.get("before"))
 
@@ -80,14 +84,22 @@ def _limit(given: str) -> int:
     try:
         limit = int(given)
     except ValueError:
-        raise invalid_type("limit", "an integer", given) from None
-    bound = ">= 1" if limit < 1 else f"<= {_MAX_LIMIT}"
-    which = "below minimum" if limit < 1 else "above maximum"
-    if 1 <= limit <= _MAX_LIMIT:
-        return limit
-    message = f"Invalid 'limit': integer {which} value. Expected a value {bound}, but got {limit} instead."
-    code = "integer_below_min_value" if limit < 1 else "integer_above_max_value"
-    raise Problem(message, param="limit", code=code)
+        raise invalid_type(given, "limit", "an integer") from None
+    if limit < 1:
+        raise out_of_range(limit, "limit", "below minimum", ">= 1")
+    if limit > _MAX_LIMIT:
+        raise out_of_range(limit, "limit", "above maximum", f"<= {_MAX_LIMIT}")
+    return limit
 
 
-__all__ = ["Body", "body_of", "flag", "objects", "page_of", "required", "text"]
+__all__ = [
+    "Body",
+    "as_list",
+    "as_object",
+    "body_of",
+    "flag",
+    "objects",
+    "page_of",
+    "required",
+    "text",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -12,7 +12,6 @@ from reactivex import Observable
 from rxassist.events import (
     DoneEvent,
     Event,
-    RunEvent,
     ThreadCreated,
     ThreadRunCancelled,
     ThreadRunCancelling,
@@ -40,6 +39,7 @@ from rxassist.local.moves import (
     Wait,
     tokens,
 )
+from rxassist.local.plain import as_list
 from rxassist.local.steps import Steps
 from rxassist.models import (
     FunctionCall,
@@ -52,7 +52,7 @@ from rxassist.models import (
     TextContentBlock,
 )
 
-_R = TypeVar("_R", bound=RunEvent)
+_E = TypeVar("_E", bound=Event)
 
 
 class Performance:
@@ -102,6 +102,11 @@ class Performance:
             return self._new_leg(self._cancel())
         self._leg.turn_to(self._cancel())
         return None
+
+    def expire(self) -> Observable[Event]:
+        """The last leg of a run that has waited for outputs for too long."""
+        self.run = attrs.evolve(self.run, status="expired", required_action=None)
+        return self._new_leg(self._expire())
 
     def close(self) -> None:
         """Let the script clean up: it is not resumed any more."""
@@ -153,12 +158,6 @@ class Performance:
     def _pause_or_end(self, move: object) -> Beats:
         """Perform a move after which the leg is over."""
         match move:
-            case Call():
-                self._single_call = True
-                yield from self._ask([move])
-            case list() | tuple() if move and all(isinstance(each, Call) for each in move):
-                self._single_call = False
-                yield from self._ask([each for each in move if isinstance(each, Call)])
             case Fail():
                 yield from self._fail(move.message, move.code)
             case Incomplete():
@@ -170,11 +169,17 @@ class Performance:
                     completed_at=now(),
                 )
             case Expire():
-                yield from self._end(ThreadRunExpired, status="expired")
+                yield from self._expire()
             case _:
-                yield from self._fail(f"The script yielded {move!r}, which is no move")
+                yield from self._ask(move)
 
-    def _ask(self, calls: list[Call]) -> Beats:
+    def _ask(self, move: object) -> Beats:
+        self._single_call = isinstance(move, Call)
+        given = [move] if self._single_call else as_list(move) or ()
+        calls = [each for each in given if isinstance(each, Call)]
+        if not calls or len(calls) < len(given):
+            yield from self._fail(f"The script yielded {move!r}, which is no move")
+            return
         yield from self._steps.call(calls)
         required = tuple(
             RequiredActionFunctionToolCall(
@@ -198,13 +203,17 @@ class Performance:
         yield from self._steps.cancel()
         yield from self._end(ThreadRunCancelled, status="cancelled", cancelled_at=now())
 
-    def _end(self, event: type[RunEvent], **changes: object) -> Iterator[Event]:
+    def _expire(self) -> Beats:
+        yield from self._steps.expire()
+        yield from self._end(ThreadRunExpired, status="expired")
+
+    def _end(self, event: Callable[[Run], Event], **changes: object) -> Iterator[Event]:
         yield self._change(
             event, expires_at=None, required_action=None, usage=self._steps.usage, **changes
-        )  # type: ignore[misc]
+        )
         yield DoneEvent()
 
-    def _change(self, event: type[_R], **changes: Any) -> _R:  # noqa: ANN401 -- any field
+    def _change(self, event: Callable[[Run], _E], **changes: Any) -> _E:
         self.run = attrs.evolve(self.run, **changes)
         return event(self.run)
 
@@ -215,8 +224,8 @@ def _moves(script: Script, turn: Turn) -> Generator[object, Any, None]:
     if isinstance(moves, Generator):
         yield from moves
     else:
-        for move in moves:
-            yield move  # noqa: UP028 -- ``yield from`` would send the outputs to the list
+        for move in moves:  # noqa: UP028 -- ``yield from`` would send the outputs to the list
+            yield move
 
 
 def _prompt_tokens(turn: Turn) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from rxassist.codec import to_json
+from rxassist.errors import excerpt
 
 
 class Problem(Exception):  # noqa: N818 -- the requester's mistake, not the service's error
@@ -39,23 +40,31 @@ def not_found(kind: type, item_id: str) -> Problem:
     return Problem(f"No {name} found with id '{item_id}'.", status=404)
 
 
-def missing(param: str) -> Problem:
+def missing(*, param: str) -> Problem:
     """A parameter that must be there is not."""
     message = f"Missing required parameter: '{param}'."
     return Problem(message, param=param, code="missing_required_parameter")
 
 
-def invalid_type(param: str, expected: str, got: object) -> Problem:
+def invalid_type(got: object, param: str, expected: str) -> Problem:
     """A parameter is of another type than it must be."""
-    message = f"Invalid type for '{param}': expected {expected}, but got {got!r} instead."
+    message = f"Invalid type for '{param}': expected {expected}, but got {excerpt(got)} instead."
     return Problem(message, param=param, code="invalid_type")
 
 
-def invalid_value(param: str, got: object, *supported: str) -> Problem:
+def invalid_value(got: object, param: str, *supported: str) -> Problem:
     """A parameter is none of the values that it may have."""
     values = " and ".join(f"'{value}'" for value in supported)
     message = f"Invalid value: '{got}'. Supported values are: {values}."
     return Problem(message, param=param, code="invalid_value")
+
+
+def out_of_range(got: int, param: str, where: str, bound: str) -> Problem:
+    """A number is too small or too large."""
+    expected = f"Expected a value {bound}, but got {got} instead."
+    message = f"Invalid '{param}': integer {where} value. {expected}"
+    code = "integer_below_min_value" if where.startswith("below") else "integer_above_max_value"
+    return Problem(message, param=param, code=code)
 
 
 def no_json() -> Problem:
@@ -84,7 +93,7 @@ def unknown_url(method: str, path: str) -> Problem:
 
 
 def not_allowed(method: str, path: str) -> Problem:
-    """This method means nothing at this address."""
+    """The address is known, but not with this method."""
     message = f"Not allowed to {method} on {path} (HINT: perhaps you meant another method)"
     return Problem(message, status=405, code="method_not_supported")
 
@@ -104,6 +113,7 @@ __all__ = [
     "no_json",
     "not_allowed",
     "not_found",
+    "out_of_range",
     "unknown_url",
     "wrong_key",
 ]

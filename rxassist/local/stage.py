@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 
 import attrs
 from reactivex import Observable
 
 from rxassist.errors import StreamClosed
-from rxassist.events import Event, MessageEvent, RunEvent, RunStepEvent
+from rxassist.events import Event, MessageEvent, RunEvent, RunStepEvent, ThreadRunRequiresAction
 from rxassist.local.identity import now
 from rxassist.local.moves import Script, Turn
 from rxassist.local.performance import Performance
@@ -110,6 +111,7 @@ class Stage:
 
     def _listen(self, act: _Act, leg: Observable[Event]) -> Observable[Event]:
         """Write down what a leg tells, and let others read it as well."""
+        act.no_expiry()
         act.log = Log(leg, post=self._loop.call_soon, report=_report, read_ahead=None)
         act.log.subscribe(
             lambda event: self._write_down(act, event), lambda error: self._give_up(act, error)
@@ -126,8 +128,15 @@ class Stage:
             if event.data.status in FINISHED:
                 del self._acts[event.data.thread_id]
                 self._over(act)
-            else:
-                self._watch.run_changed(event.data.id, finished=False)
+                return
+            if isinstance(event, ThreadRunRequiresAction) and event.data.expires_at is not None:
+                act.expiry = self._loop.call_later(
+                    event.data.expires_at - time.time(), self._expire, act
+                )
+            self._watch.run_changed(event.data.id, finished=False)
+
+    def _expire(self, act: _Act) -> None:
+        self._listen(act, act.performance.expire())
 
     def _give_up(self, act: _Act, error: Exception) -> None:
         """The leg broke, which a script cannot cause: the run failed, and the log says why."""
@@ -140,6 +149,7 @@ class Stage:
         self._over(act)
 
     def _over(self, act: _Act) -> None:
+        act.no_expiry()
         run_id = act.performance.run.id
         self._watch.run_changed(run_id, finished=True)
         try:
@@ -150,11 +160,18 @@ class Stage:
 
 @attrs.define(eq=False)
 class _Act:
-    """A performance, the log of its leg, and the object of it that was written down last."""
+    """A performance, the log of its leg, what was written down last, and when it waits too long."""
 
     performance: Performance
     log: Log[Event] | None = None
     written: object = None
+    expiry: asyncio.TimerHandle | None = None
+
+    def no_expiry(self) -> None:
+        """The run waits no more."""
+        if self.expiry is not None:
+            self.expiry.cancel()
+            self.expiry = None
 
 
 def fail_unfinished(store: Store) -> None:

@@ -18,6 +18,7 @@ from rxassist.events import (
     ThreadRunStepCompleted,
     ThreadRunStepCreated,
     ThreadRunStepDelta,
+    ThreadRunStepExpired,
     ThreadRunStepInProgress,
 )
 from rxassist.local.identity import new_id, now
@@ -195,6 +196,13 @@ class Steps:
             cancelled = attrs.evolve(self._open_step(), status="cancelled", cancelled_at=now())
             self._step_id = ""
             yield self._told(ThreadRunStepCancelled(cancelled))
+
+    def expire(self) -> Iterator[Event]:
+        """The step that waits for outputs ends without them."""
+        if self._step_id:
+            expired = attrs.evolve(self._open_step(), status="expired", expired_at=now())
+            self._step_id = ""
+            yield self._told(ThreadRunStepExpired(expired))
 
     # --- the parts of a step -----------------------------------------------------------
 

@@ -112,7 +112,10 @@ class Store:
             conditions.append("json_extract(json, '$.run_id') = ?")
             values.append(run_id)
         place = "(SELECT sequence FROM objects WHERE id = ?)"
-        for cursor, further in ((wanted.after, wanted.descending), (wanted.before, not wanted.descending)):
+        for cursor, further in (
+            (wanted.after, wanted.descending),
+            (wanted.before, not wanted.descending),
+        ):
             if cursor is not None:
                 conditions.append(f"sequence {'<' if further else '>'} {place}")
                 values.append(cursor)

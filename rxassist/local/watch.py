@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 
@@ -16,39 +17,50 @@ class Watch:
         self.requests: list[tuple[str, str]] = []
         self.open_streams = 0
         self.active_runs: frozenset[str] = frozenset()
+        self._changes = 0
         self._changed = threading.Condition()
 
     def request(self, method: str, path: str) -> None:
         """A request came."""
-        with self._changed:
-            self.requests.append((method, path))
-            self._changed.notify_all()
+        self.requests.append((method, path))
+        self._tell()
 
     def stream(self, step: int) -> None:
         """A streamed response was opened (+1) or is over (-1), whoever closed it."""
-        with self._changed:
-            self.open_streams += step
-            self._changed.notify_all()
+        self.open_streams += step
+        self._tell()
 
     def run_began(self, run_id: str) -> None:
         """A run was created."""
-        with self._changed:
-            self.active_runs |= {run_id}
-            self._changed.notify_all()
+        self.active_runs |= {run_id}
+        self._tell()
 
     def run_changed(self, run_id: str, *, finished: bool) -> None:
         """A run changed its status."""
-        with self._changed:
-            if finished:
-                self.active_runs -= {run_id}
-            self._changed.notify_all()
+        if finished:
+            self.active_runs -= {run_id}
+        self._tell()
 
     def wait_for(self, condition: Callable[[], object], timeout: float) -> None:
-        """Block until the condition holds; looks again whenever something changed."""
+        """Block until the condition holds; looks again whenever something changed.
+
+        The condition is called without a lock, so it may ask the service itself.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = self._changes
+            if condition():
+                return
+            with self._changed:
+                left = deadline - time.monotonic()
+                if not self._changed.wait_for(lambda: self._changes != seen, left):  # noqa: B023
+                    msg = f"the condition did not hold within {timeout} seconds"
+                    raise TimeoutError(msg)
+
+    def _tell(self) -> None:
         with self._changed:
-            if not self._changed.wait_for(condition, timeout):
-                msg = f"the condition did not hold within {timeout} seconds"
-                raise TimeoutError(msg)
+            self._changes += 1
+            self._changed.notify_all()
 
 
 __all__ = ["Watch"]

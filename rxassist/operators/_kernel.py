@@ -70,27 +70,11 @@ def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operato
         ) -> abc.DisposableBase:
             step, finish = begin()
 
-            def emit(produce: Callable[[], Iterable[_B]]) -> bool:
-                try:
-                    produced = iter(produce())
-                except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                    observer.on_error(error)
-                    return False
-                while True:
-                    try:
-                        item = next(produced)
-                    except StopIteration:
-                        return True
-                    except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                        observer.on_error(error)
-                        return False
-                    observer.on_next(item)
-
             def on_next(item: _A) -> None:
-                emit(lambda: step(item))
+                _emit(lambda: step(item), observer)
 
             def on_completed() -> None:
-                if emit(finish):
+                if _emit(finish, observer):
                     observer.on_completed()
 
             return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)
@@ -98,6 +82,24 @@ def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operato
         return Observable(subscribe)
 
     return operator
+
+
+def _emit(produce: Finish[_B], observer: abc.ObserverBase[_B]) -> bool:
+    """Send what is produced. An exception of it is an error; one of the subscriber is not."""
+    try:
+        produced = iter(produce())
+    except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        observer.on_error(error)
+        return False
+    while True:
+        try:
+            item = next(produced)
+        except StopIteration:
+            return True
+        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            observer.on_error(error)
+            return False
+        observer.on_next(item)
 
 
 def nothing() -> tuple[()]:

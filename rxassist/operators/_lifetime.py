@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from reactivex import Observable, abc
 from reactivex import operators as ops
 
-from rxassist.errors import APIConnectionError, APIError, RunFailed, StreamTruncated
+from rxassist.errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    RunFailed,
+    StreamTruncated,
+)
 from rxassist.events import DoneEvent, ErrorEvent, Event, RunEvent
 from rxassist.models import FINISHED, SETTLED, Run
 from rxassist.operators._kernel import Finish, Step, choose_each
@@ -70,7 +76,8 @@ def check_ending() -> Operator[Event, Event]:
     Completes with its source if a terminal run event, ``thread.run.requires_action`` or ``done``
     came; also if the connection broke after the terminal event. Sends to ``on_error``:
     ``APIError`` right after an ``error`` event; ``StreamTruncated`` for a source that completes,
-    or whose connection breaks, with nothing said of how the run ended. Other errors pass.
+    or whose connection breaks, with nothing said of how the run ended. Other errors pass, such as
+    ``APITimeoutError`` after a silence.
 
     Where ``t`` is a delta, after which the body just ends::
 
@@ -82,10 +89,9 @@ def check_ending() -> Operator[Event, Event]:
         def subscribe(
             observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            ending = _Ending(observer)
-            return source.subscribe(
-                ending.on_next, ending.on_error, ending.on_completed, scheduler=scheduler
-            )
+            ending = _Ending()
+            checked = source.pipe(ending.survive, choose_each(ending.begin))
+            return checked.subscribe(observer, scheduler=scheduler)
 
         return Observable(subscribe)
 
@@ -95,35 +101,49 @@ def check_ending() -> Operator[Event, Event]:
 class _Ending:
     """What one subscription knows of how its run ended."""
 
-    def __init__(self, observer: abc.ObserverBase[Event]) -> None:
-        self._observer = observer
+    def __init__(self) -> None:
         self._last: Event | None = None
         self._ended = False
 
-    def on_next(self, event: Event) -> None:
+    def begin(self) -> tuple[Step[Event, Event], Finish[Event]]:
+        return self._step, self._finish
+
+    def _step(self, event: Event) -> Iterator[Event]:
         self._last = event
         if isinstance(event, RunEvent | DoneEvent):
             self._ended = _ends(event)
-        self._observer.on_next(event)
+        yield event
         if isinstance(event, ErrorEvent):
             said = event.data
-            error = APIError(said.message, code=said.code, type=said.type, param=said.param)
-            self._observer.on_error(error)
+            raise APIError(said.message, code=said.code, type=said.type, param=said.param)
 
-    def on_error(self, error: Exception) -> None:
-        if isinstance(error, StreamTruncated | APIConnectionError) and self._last is not None:
-            if self._ended:
-                self._observer.on_completed()
-                return
-            cause, error = error, _truncated(self._last, f"the connection was lost ({error})")
-            error.__cause__ = cause
-        self._observer.on_error(error)
+    def _finish(self) -> tuple[()]:
+        if not self._ended:
+            raise _truncated(self._last)
+        return ()
 
-    def on_completed(self) -> None:
-        if self._ended:
-            self._observer.on_completed()
-        else:
-            self._observer.on_error(_truncated(self._last))
+    def survive(self, source: Observable[Event]) -> Observable[Event]:
+        """Complete where the connection breaks after the end, and say so where it does before."""
+
+        def subscribe(
+            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            def on_error(error: Exception) -> None:
+                lost = isinstance(error, StreamTruncated | APIConnectionError)
+                if lost and self._ended:
+                    observer.on_completed()
+                elif lost and self._last is not None and not isinstance(error, APITimeoutError):
+                    told = _truncated(self._last, f"the connection was lost ({error})")
+                    told.__cause__ = error
+                    observer.on_error(told)
+                else:
+                    observer.on_error(error)
+
+            return source.subscribe(
+                observer.on_next, on_error, observer.on_completed, scheduler=scheduler
+            )
+
+        return Observable(subscribe)
 
 
 def raise_for_status() -> Operator[Event, Event]:

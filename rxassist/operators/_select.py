@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rxassist.errors import StreamTruncated
 from rxassist.events import Event, RunEvent
-from rxassist.models import FINISHED, SETTLED, Run
+from rxassist.models import SETTLED, Run
 from rxassist.operators._kernel import Finish, Step, choose, choose_each, nothing
 from rxassist.typing import Operator
 
@@ -55,8 +55,6 @@ def runs() -> Operator[Event, Run]:
             if isinstance(event, RunEvent) and status.get(event.data.id) != event.data.status:
                 status[event.data.id] = event.data.status
                 yield event.data
-                if event.data.status in FINISHED:
-                    status.pop(event.data.id, None)
 
         return step, nothing
 

@@ -29,7 +29,8 @@ class _Seen:
         parts = self._pieces.setdefault(data.id, {})
         for part in data.delta.content:
             if isinstance(part, TextDeltaBlock) and part.text is not None and part.text.value:
-                parts.setdefault(part.index, []).append(part.text.value)
+                index = part.index or 0  # some servers say null
+                parts.setdefault(index, []).append(part.text.value)
                 yield part.text.value
 
     def complete(self, message: Message, *, finished: bool) -> Iterator[str]:
@@ -37,13 +38,21 @@ class _Seen:
         if message.id in self._finished or message.role == "user":
             return
         parts = self._pieces.setdefault(message.id, {})
-        for index, block in enumerate(message.content):
-            if isinstance(block, TextContentBlock) and block.text.value:
-                pieces = parts.setdefault(index, [])
-                seen = "".join(pieces)
-                if len(block.text.value) > len(seen) and block.text.value.startswith(seen):
-                    pieces.append(block.text.value[len(seen) :])
-                    yield pieces[-1]
+        if parts and not finished:  # told again while it grows: the deltas bring the rest
+            return
+        texts = {
+            index: block.text.value
+            for index, block in enumerate(message.content)
+            if isinstance(block, TextContentBlock) and block.text.value
+        }
+        if not parts.keys() <= texts.keys():  # the deltas counted with gaps: only the order is sure
+            parts = dict(zip(texts, (parts[index] for index in sorted(parts)), strict=False))
+        for index, text in texts.items():
+            pieces = parts.setdefault(index, [])
+            seen = "".join(pieces)
+            if len(text) > len(seen) and text.startswith(seen):
+                pieces.append(text[len(seen) :])
+                yield pieces[-1]
         if finished:
             self._finished.add(message.id)
             del self._pieces[message.id]

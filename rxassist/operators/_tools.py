@@ -82,11 +82,13 @@ class _Calls:
 
     def _began(self, snapshot: Snapshot, step_id: str, index: int) -> Iterator[ToolCall]:
         """A delta came: if it begins a later call, the one before can no longer change."""
-        before = self._open.get(step_id)
-        if before is None or index > before:
+        if step_id not in self._open:
             self._open[step_id] = index
-            if before is not None:
-                yield from self._at(snapshot, step_id, before)
+            return
+        before = self._open[step_id]
+        if (index or 0) > (before or 0):  # some servers say null for 0
+            self._open[step_id] = index
+            yield from self._at(snapshot, step_id, before)
 
     def _required(self, snapshot: Snapshot, run: Run) -> Iterator[ToolCall]:
         """The run waits: nothing that has begun changes, and what it waits for is whole."""

@@ -1,0 +1,98 @@
+"""The ASGI application: addresses, the key at the door, and errors in the service's shape."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rxassist.local.endpoints import Endpoints
+from rxassist.local.problems import Problem, broken, not_allowed, unknown_url, wrong_key
+from rxassist.local.watch import Watch
+
+SERVER_NAME = "rxassist-local (scripted)"
+"""What the service calls itself: its answers come from a script, not from a model."""
+
+_NOT_FOUND, _NOT_ALLOWED = 404, 405
+
+_logger = logging.getLogger("rxassist.local")
+
+
+def application(endpoints: Endpoints, watch: Watch, api_key: str | None) -> ASGIApp:
+    """The service as an ASGI application."""
+    app = Starlette(
+        routes=endpoints.routes(),
+        exception_handlers={
+            Problem: _tell_problem,
+            HTTPException: _tell_http_exception,
+            Exception: _tell_bug,
+        },
+    )
+    app.router.redirect_slashes = False
+    return _Door(app, watch, api_key)
+
+
+class _Door:
+    """Counts who comes, checks the key, and puts the service's headers on each answer."""
+
+    def __init__(self, app: ASGIApp, watch: Watch, api_key: str | None) -> None:
+        self._app = app
+        self._watch = watch
+        self._api_key = api_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        self._watch.request(scope["method"], scope["path"])
+        key = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ").strip()
+        app = self._app
+        if self._api_key is not None and not hmac.compare_digest(
+            key.encode(), self._api_key.encode()
+        ):
+            app = _answer(wrong_key(key))
+        await app(scope, receive, _with_headers(send))
+
+
+def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["server"] = SERVER_NAME
+            headers["openai-version"] = "2020-10-01"
+            headers["x-request-id"] = f"req_{secrets.token_hex(16)}"
+        await send(message)
+
+    return send_with_headers
+
+
+def _answer(problem: Problem) -> Response:
+    return Response(problem.body, problem.status, media_type="application/json")
+
+
+async def _tell_problem(_: Request, error: Exception) -> Response:
+    return _answer(error if isinstance(error, Problem) else broken(error))
+
+
+async def _tell_http_exception(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else _NOT_FOUND
+    if status == _NOT_FOUND:
+        return _answer(unknown_url(request.method, request.url.path))
+    if status == _NOT_ALLOWED:
+        return _answer(not_allowed(request.method, request.url.path))
+    return _answer(Problem(str(error), status=status))
+
+
+async def _tell_bug(_: Request, error: Exception) -> Response:
+    _logger.error("the local service has a bug", exc_info=error)
+    return _answer(broken(error))
+
+
+__all__ = ["SERVER_NAME", "application"]

@@ -1,0 +1,113 @@
+"""The local service and clients for it; and raw answers, for what the service never says."""
+
+import asyncio
+import socketserver
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+from rxassist import AsyncClient, Client
+from rxassist.local import LocalService, say
+
+
+@pytest.fixture
+def serve():
+    """Start local services: ``serve(script, **options)``."""
+    with ExitStack() as services:
+        yield lambda script=None, **options: services.enter_context(LocalService(script, **options))
+
+
+@pytest.fixture
+def service(serve):
+    """A local service whose runs say the numbers from 0 to 99."""
+
+    def script(_):
+        yield say(*(f"{number} " for number in range(100)))
+
+    return serve(script)
+
+
+NUMBERS = "".join(f"{number} " for number in range(100))
+
+
+@pytest.fixture
+def numbers():
+    """What a run of ``service`` says."""
+    return NUMBERS
+
+
+@pytest.fixture
+def client(service):
+    """A client of ``service``."""
+    with Client(base_url=service.base_url) as client:
+        yield client
+
+
+@pytest.fixture
+def place(client):
+    """An assistant and a thread for runs, as keyword arguments."""
+    assistant = client.assistants.create(model="m").run()
+    return {"thread_id": client.threads.create().run().id, "assistant_id": assistant.id}
+
+
+@pytest.fixture
+def run_async():
+    """Run a coroutine function with an AsyncClient; a task that it leaves behind fails."""
+
+    def run(service, main):
+        async def checked():
+            async with asyncio.timeout(30):
+                async with AsyncClient(base_url=service.base_url) as client:
+                    result = await main(client)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not left, left
+            return result
+
+        return asyncio.run(checked())
+
+    return run
+
+
+class _Raw(socketserver.ThreadingTCPServer):
+    """Keeps the head and the body of each request, and answers with the same bytes."""
+
+    daemon_threads = True
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.heads = []
+        self.bodies = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        head, length = b"", 0
+        while (line := self.rfile.readline()) not in {b"\r\n", b""}:
+            head += line.lower()
+            name, _, value = line.partition(b":")
+            length = int(value) if name.lower() == b"content-length" else length
+        self.server.heads.append(head)
+        self.server.bodies.append(self.rfile.read(length))
+        self.wfile.write(self.server.answer)
+
+
+@pytest.fixture
+def raw():
+    """Start servers that answer with given bytes and then close the connection."""
+    with ExitStack() as servers:
+
+        def serve(answer):
+            server = servers.enter_context(_Raw(answer))
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            servers.callback(thread.join)
+            servers.callback(server.shutdown)
+            return server
+
+        yield serve

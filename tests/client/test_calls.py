@@ -1,0 +1,254 @@
+"""Calls over real sockets: values, lists, errors; and what is sent with them."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+from reactivex import operators as ops
+
+import rxassist
+from rxassist import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncClient,
+    AuthenticationError,
+    BadRequestError,
+    Client,
+    ClientClosed,
+    DecodeError,
+    InternalServerError,
+    NotFoundError,
+    RateLimitError,
+)
+from rxassist.models import CodeInterpreterTool, FunctionDefinition, FunctionTool
+
+KEY = "sk-very-secret-key"
+
+
+def test_a_call_is_cold_and_makes_a_request_for_each_subscription(service, client):
+    call = client.threads.create(metadata={"a": "b"})
+    assert service.requests == []
+    first, second = call.run(), call.run()
+    assert first.id != second.id
+    assert first.metadata == {"a": "b"}
+    assert service.requests == [("POST", "/v1/threads")] * 2
+
+
+def test_models_may_be_passed_where_objects_are_expected(client):
+    function = FunctionDefinition("f", parameters={"type": "object", "properties": {}})
+    tools = [CodeInterpreterTool(), FunctionTool(function), {"type": "file_search"}]
+    assistant = client.assistants.create(model="m", tools=iter(tools)).run()
+    assert [tool.type for tool in assistant.tools] == [
+        "code_interpreter",
+        "function",
+        "file_search",
+    ]
+
+
+def test_calls_chain_with_flat_map(client):
+    created = client.threads.create().pipe(
+        ops.flat_map(lambda t: client.threads.messages.create(t.id, role="user", content="hello"))
+    )
+    assert created.run().content[0].text.value == "hello"
+
+
+def test_calls_are_awaited_on_an_async_client(service, run_async):
+    async def main(client):
+        thread = await client.threads.create()
+        message = await client.threads.messages.create(thread.id, role="user", content="hello")
+        return thread.id == message.thread_id
+
+    assert run_async(service, main)
+
+
+def test_a_run_is_created_once_whoever_subscribes(service, client, place):
+    run = client.threads.runs.create(place.pop("thread_id"), **place)
+    assert run.run().id == run.run().id
+    assert sum(path.endswith("/runs") for _, path in service.requests) == 1
+
+
+def test_a_list_gives_items_and_fetches_pages_when_they_are_due(service, client, place):
+    thread = place["thread_id"]
+    for number in range(25):
+        client.threads.messages.create(thread, role="user", content=str(number)).run()
+    service.requests.clear()
+
+    listed = client.threads.messages.list(thread, order="asc", limit=10)
+    assert [m.content[0].text.value for m in listed] == [str(number) for number in range(25)]
+
+    before = len(service.requests)
+    first = listed.pipe(ops.take(3), ops.to_list()).run()
+    assert [m.content[0].text.value for m in first] == ["0", "1", "2"]
+    assert len(service.requests) - before == 1
+
+
+def test_runs_are_listed_retrieved_and_cancelled(serve):
+    service = serve(lambda _: [rxassist.local.wait(60)])
+    with Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        thread = client.threads.create().run()
+        run = client.threads.runs.create(thread.id, assistant_id=assistant.id).run()
+        assert [r.id for r in client.threads.runs.list(thread.id)] == [run.id]
+        client.threads.runs.cancel(run.id, thread_id=thread.id).run()
+        service.wait_for(lambda: not service.active_runs)
+        assert client.threads.runs.retrieve(run.id, thread_id=thread.id).run().status == "cancelled"
+
+
+# --- errors --------------------------------------------------------------------------------
+
+
+def test_not_found(client):
+    with pytest.raises(NotFoundError) as caught:
+        client.threads.runs.retrieve("run_x", thread_id="thread_x").run()
+    error = caught.value
+    assert error.status_code == 404
+    assert error.type == "invalid_request_error"
+    assert error.request_id is not None
+    assert "No thread found with id 'thread_x'" in str(error)
+    assert error.request_id in str(error)
+
+
+def test_bad_request(client, place):
+    run = client.threads.runs.create(place.pop("thread_id"), **place)
+    created = run.run()
+    with pytest.raises(BadRequestError) as caught:
+        client.threads.runs.submit_tool_outputs(
+            created.id, thread_id=created.thread_id, tool_outputs=[]
+        ).run()
+    assert caught.value.status_code == 400
+
+
+def test_a_wrong_key_is_refused_and_not_shown(serve, caplog):
+    caplog.set_level(logging.DEBUG)
+    service = serve(api_key="right")
+    with Client(base_url=service.base_url, api_key=KEY) as client:
+        stream = client.threads.create_and_run_stream(assistant_id="asst_x")
+        for call in (client.threads.create(), stream):
+            with pytest.raises(AuthenticationError) as caught:
+                call.run()
+            assert KEY not in str(caught.value) + repr(caught.value)
+        assert KEY not in repr(vars(client)) + repr(client)
+    assert KEY not in caplog.text
+    with Client(base_url=service.base_url, api_key="right") as client:
+        assert client.threads.create().run().id
+
+
+def answer(status, body, kind="application/json", *headers):
+    lines = [f"HTTP/1.1 {status}", f"content-type: {kind}", "connection: close", *headers]
+    return "\r\n".join([*lines, f"content-length: {len(body)}", "", body]).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "error", "says"),
+    [
+        ("429 Too Many Requests", '{"error": {"message": "slow down"}}', "json", RateLimitError,
+         "slow down"),
+        ("502 Bad Gateway", "<html><h1>Bad gateway</h1></html>", "text/html", InternalServerError,
+         "Bad gateway"),
+        ("500 Internal Server Error", "", "text/plain", InternalServerError,
+         "Internal Server Error"),
+        ("503 Service Unavailable", '{"error": "overloaded"}', "json", InternalServerError,
+         "overloaded"),
+        ("418 I'm a teapot", '{"message": "short and stout", "code": 7}', "json", APIStatusError,
+         "short and stout"),
+        ("400 Bad Request", '{"detail": "no such thing"}', "json", BadRequestError,
+         "no such thing"),
+    ],
+)  # fmt: skip
+def test_bodies_of_errors_always_say_something(raw, status, body, kind, error, says):
+    with Client(base_url=raw(answer(status, body, kind, "Retry-After: 3")).url) as client:
+        for call in (
+            client.threads.create(),
+            client.threads.runs.stream(thread_id="t", assistant_id="a"),
+        ):
+            with pytest.raises(error) as caught:
+                call.run()
+            assert type(caught.value) is error
+            assert says in str(caught.value)
+            assert caught.value.status_code == int(status[:3])
+            assert caught.value.retry_after == 3
+
+
+def test_no_server():
+    lonely = Client(base_url="http://127.0.0.1:9/v1")
+    with lonely, pytest.raises(APIConnectionError, match="POST /threads"):
+        lonely.threads.create().run()
+
+
+def test_a_server_that_says_nothing_in_time(serve):
+    service = serve(lambda _: [rxassist.local.wait(60)])
+    with Client(base_url=service.base_url, timeout=0.2) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        with pytest.raises(rxassist.StreamTruncated) as caught:
+            stream.until_done()
+    assert isinstance(caught.value.__cause__, APITimeoutError)
+    assert caught.value.snapshot.run.status == "in_progress"
+
+
+@pytest.mark.parametrize("body", ["<html></html>", "", '{"id": ', "[]"])
+def test_a_success_that_is_no_object_is_an_error(raw, body):
+    with Client(base_url=raw(answer("200 OK", body)).url) as client, pytest.raises(DecodeError):
+        client.threads.create().run()
+
+
+def test_what_is_sent(raw):
+    server = raw(answer("200 OK", '{"id": "asst_1"}'))
+    with Client(base_url=server.url, api_key=KEY) as client:
+        client.assistants.create(model="m", name=None).run()
+    assert json.loads(server.bodies[0]) == {"model": "m", "name": None}  # a null, and no more
+    assert f"authorization: bearer {KEY}".encode() in server.heads[0]
+    assert b"openai-beta: assistants=v2" in server.heads[0]
+    assert b"user-agent: rxassist/" in server.heads[0]
+
+
+def test_without_a_key_none_is_sent(raw, monkeypatch):
+    for name in ("RXASSIST_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    server = raw(answer("200 OK", '{"id": "thread_1"}'))
+    with Client(base_url=server.url) as client:
+        client.threads.create().run()
+    assert b"authorization" not in server.heads[0]
+
+
+# --- where a client lives ------------------------------------------------------------------
+
+
+def test_a_closed_client_says_so(client):
+    client.threads.create().run()
+    client.close()
+    client.close()
+    with pytest.raises(ClientClosed):
+        client.threads.create().run()
+
+
+def test_a_client_made_before_a_fork_says_so(client, monkeypatch):
+    call = client.threads.create()
+    with monkeypatch.context() as child:
+        child.setattr("os.getpid", lambda: -1)
+        with pytest.raises(rxassist.WrongLoopError, match="fork"):
+            call.run()
+
+
+def test_an_async_client_needs_a_loop_and_keeps_to_it(service):
+    client = AsyncClient(base_url=service.base_url)
+    with pytest.raises(rxassist.WrongLoopError, match="use Client"):
+        client.threads.create().run()
+
+    async def use():
+        await client.threads.create()
+        await client._transport.close()
+
+    asyncio.run(use())
+    with pytest.raises(rxassist.WrongLoopError, match="another event loop"):
+        asyncio.run(use())
+
+
+def test_what_a_sync_client_gives_is_not_awaited(client):
+    async def main():
+        await client.threads.create()
+
+    with pytest.raises(TypeError, match="AsyncClient"):
+        asyncio.run(main())

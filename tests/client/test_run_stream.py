@@ -1,0 +1,409 @@
+"""A run is one thing, whoever looks at it and however it ends."""
+
+import signal
+import threading
+
+import pytest
+from reactivex import operators as ops
+
+from rxassist import (
+    APIError,
+    BlockingCallError,
+    Client,
+    ClientClosed,
+    RunFailed,
+    StreamClosed,
+    StreamTruncated,
+    operators,
+)
+from rxassist.codec import encode_event
+from rxassist.events import (
+    DoneEvent,
+    ErrorEvent,
+    ThreadMessageDelta,
+    ThreadRunCreated,
+    ThreadRunInProgress,
+)
+from rxassist.local import call, code, fail, incomplete, say, wait
+from rxassist.models import ErrorObject, Run
+from rxassist.sse import encode
+
+CREATED = ("POST", "/runs")
+
+
+def created(service):
+    return sum(path.endswith("/runs") for method, path in service.requests if method == "POST")
+
+
+@pytest.fixture
+def forever(serve):
+    """A service whose runs say one word and then go on for ever."""
+
+    def script(_):
+        yield say("word")
+        yield wait(600)
+
+    return serve(script)
+
+
+@pytest.fixture
+def endless(forever):
+    """A client of ``forever``."""
+    with Client(base_url=forever.base_url) as client:
+        yield client
+
+
+@pytest.fixture
+def begin(endless):
+    """Make a stream of a run that goes on for ever."""
+    assistant = endless.assistants.create(model="m").run()
+    return lambda **options: endless.threads.create_and_run_stream(
+        assistant_id=assistant.id, **options
+    )
+
+
+# --- one run, many views -------------------------------------------------------------------
+
+
+def test_nothing_happens_before_the_first_subscription(service, client, place):
+    with client.threads.runs.stream(**place) as stream:
+        views = stream.text_deltas, stream.snapshots, stream.pipe(operators.runs())
+        assert len(views) == 3
+    assert created(service) == 0
+
+
+def test_views_are_views_of_one_run(service, client, place, numbers):
+    stream = client.threads.runs.stream(**place)
+    whole = threading.Event()
+    early = []
+    stream.text_deltas.subscribe(early.append, on_completed=whole.set)
+    assert "".join(stream.text_deltas) == numbers
+    assert stream.snapshots.run().text == numbers
+    assert [message.status for message in stream.messages] == ["completed"]
+    assert [step.status for step in stream.run_steps] == ["completed"]
+    assert whole.wait(5)
+    assert "".join(early) == numbers
+    assert created(service) == 1
+
+
+def test_a_late_subscriber_begins_at_the_beginning(client, place):
+    stream = client.threads.runs.stream(**place)
+    stream.until_done()
+    events = list(stream)
+    assert events[0].event == "thread.run.created"
+    assert events[-1].event == "done"
+    assert events == list(stream)
+
+
+def test_another_call_is_another_run(service, client, place):
+    assert len({client.threads.runs.stream(**place).get_final_run().id for _ in range(3)}) == 3
+    assert created(service) == 3
+
+
+def test_without_replay_late_subscribers_get_what_is_kept_and_the_finals_are_known(
+    client, place, numbers
+):
+    stream = client.threads.runs.stream(**place, replay=False)
+    assert "".join(stream.text_deltas) == numbers
+    assert list(stream) == []
+    assert stream.get_final_messages()[0].content[0].text.value == numbers
+    assert stream.current_event == DoneEvent()
+
+
+def test_finals(client, place, numbers):
+    stream = client.threads.runs.stream(**place)
+    run = stream.get_final_run()
+    assert run.status == "completed"
+    assert run.usage is not None
+    (message,) = stream.get_final_messages()
+    assert message.content[0].text.value == numbers
+    (step,) = stream.get_final_run_steps()
+    assert step.status == "completed"
+    assert step.usage is not None
+
+
+def test_where_the_stream_stands(client, place):
+    stream = client.threads.runs.stream(**place)
+    assert stream.current_event is None
+    assert stream.current_run is None
+    for event in stream:
+        assert stream.current_event is event
+        if isinstance(event, ThreadMessageDelta):
+            text = stream.current_message_snapshot.content[0].text.value
+            assert text.endswith(event.data.delta.content[0].text.value)
+    assert stream.current_run.status == "completed"
+    assert stream.current_run_step_snapshot.status == "completed"
+
+
+def test_where_the_stream_stands_inside_a_callback(client, place):
+    stream = client.threads.runs.stream(**place)
+    stood = []
+    stream.pipe(ops.do_action(lambda event: stood.append((event, stream.current_event)))).run()
+    assert stood
+    assert all(event is current for event, current in stood)
+
+
+def test_tool_calls_and_their_outputs(serve):
+    def script(_):
+        yield code("print(1)", logs="1\n")
+        outputs = yield [call("add", {"a": 1}), call("add", {"a": 2})]
+        yield say(" and ".join(outputs))
+
+    service = serve(script)
+    with Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        calls = list(stream.tool_calls)
+        assert [c.type for c in calls] == ["code_interpreter", "function", "function"]
+        assert [c.function.arguments for c in calls[1:]] == ['{"a":1}', '{"a":2}']
+        run = stream.get_final_run()
+        assert run.status == "requires_action"
+        submitted = client.threads.runs.submit_tool_outputs_stream(
+            thread_id=run.thread_id,
+            run_id=run.id,
+            tool_outputs=[{"tool_call_id": c.id, "output": f"out {c.id}"} for c in calls[1:]],
+        )
+        expected = " and ".join(f"out {c.id}" for c in calls[1:])
+        assert "".join(submitted.text_deltas) == expected
+        assert [c.function.output for c in submitted.tool_calls] == expected.split(" and ")
+
+
+# --- endings -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("move", "status"),
+    [(fail("server_error", "broke"), "failed"), (incomplete("max_tokens"), "incomplete")],
+    ids=["failed", "incomplete"],
+)
+def test_a_failed_run_is_data_and_raising_is_opt_in(serve, move, status):
+    service = serve(lambda _: [say("so far"), move])
+    with Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        assert stream.get_final_run().status == status
+        with pytest.raises(RunFailed, match=status) as caught:
+            stream.pipe(operators.raise_for_status()).run()
+        assert caught.value.run.status == status
+        assert caught.value.snapshot.text == "so far"
+
+
+def body(*events):
+    return b"".join(encode(encode_event(event)) for event in events)
+
+
+RUN = Run("run_1", thread_id="thread_1", status="in_progress")
+BEGUN = (ThreadRunCreated(RUN), ThreadRunInProgress(RUN))
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+
+
+def test_an_error_event_is_an_error_with_the_snapshot(raw):
+    said = ErrorObject("it broke", type="server_error", code="7")
+    server = raw(OK + body(*BEGUN, ErrorEvent(said), DoneEvent()))
+    with Client(base_url=server.url) as client:
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        with pytest.raises(APIError, match="it broke") as caught:
+            stream.until_done()
+        assert (caught.value.type, caught.value.code) == ("server_error", "7")
+        assert caught.value.snapshot.run == RUN
+        assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [body(*BEGUN), body(*BEGUN)[:-20], body(*BEGUN) + b"event: thread.message.delta\n", b""],
+    ids=["between events", "in an event", "after a name", "at once"],
+)
+def test_a_body_that_just_ends_is_an_error(raw, cut):
+    with Client(base_url=raw(OK + cut).url) as client:
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        with pytest.raises(StreamTruncated) as caught:
+            list(stream.text_deltas)
+        assert (caught.value.snapshot.run is None) == (cut == b"")
+
+
+def test_a_connection_that_breaks_is_an_error(raw):
+    chunked = OK.replace(b"connection", b"transfer-encoding: chunked\r\nconnection")
+    with Client(base_url=raw(chunked + b"ffff\r\n" + body(*BEGUN)).url) as client:
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        with pytest.raises(StreamTruncated, match="connection was lost") as caught:
+            stream.until_done()
+        assert caught.value.snapshot.run == RUN
+
+
+# --- leaving -------------------------------------------------------------------------------
+
+
+def test_disposing_closes_the_connection_and_the_run_goes_on(forever, begin):
+    word = threading.Event()
+    subscription = begin().text_deltas.subscribe(lambda _: word.set())
+    assert word.wait(5)
+    assert forever.open_streams == 1
+    subscription.dispose()
+    forever.wait_for(lambda: forever.open_streams == 0)
+    assert forever.active_runs
+
+
+def test_the_last_subscriber_closes_the_connection(forever, begin):
+    stream, word = begin(), threading.Event()
+    first = stream.subscribe()
+    second = stream.text_deltas.subscribe(lambda _: word.set())
+    assert word.wait(5)
+    first.dispose()
+    assert next(iter(stream.text_deltas)) == "word"  # still live: a third one came and went
+    assert forever.open_streams == 1
+    second.dispose()
+    forever.wait_for(lambda: forever.open_streams == 0)
+    with pytest.raises(StreamClosed):
+        stream.until_done()
+
+
+def test_leaving_the_loop_closes_the_connection(forever, begin):
+    for _ in begin().text_deltas:
+        break
+    forever.wait_for(lambda: forever.open_streams == 0)
+
+
+def test_leaving_the_block_closes_the_stream_for_everybody(forever, begin):
+    told = []
+    with begin() as stream:
+        stream.subscribe(on_error=told.append)
+        for _ in stream.text_deltas:
+            break
+    forever.wait_for(lambda: forever.open_streams == 0)
+    with pytest.raises(StreamClosed):
+        stream.until_done()
+    assert isinstance(told[0], StreamClosed)
+
+
+def test_on_dispose_cancel_cancels_the_run(forever, begin):
+    for _ in begin(on_dispose="cancel").text_deltas:
+        break
+    forever.wait_for(lambda: not forever.active_runs)
+    assert forever.requests[-1][1].endswith("/cancel")
+
+
+def test_take_disposes_when_it_has_enough(forever, begin):
+    assert begin().text_deltas.pipe(ops.take(1)).run() == "word"
+    forever.wait_for(lambda: forever.open_streams == 0)
+
+
+def test_ctrl_c_in_a_blocked_run_disposes(forever, begin):
+    stream = begin()
+    interrupt = stream.text_deltas.pipe(ops.do_action(lambda _: signal.raise_signal(signal.SIGINT)))
+    with pytest.raises(KeyboardInterrupt):
+        interrupt.run()
+    forever.wait_for(lambda: forever.open_streams == 0)
+
+
+def test_closing_the_client_ends_its_streams(forever, endless, begin):
+    word, told, stream = threading.Event(), [], begin()
+    stream.subscribe(on_error=told.append)
+    stream.text_deltas.subscribe(lambda _: word.set(), told.append)
+    assert word.wait(5)
+    endless.close()
+    assert [type(error) for error in told] == [ClientClosed, ClientClosed]
+    forever.wait_for(lambda: forever.open_streams == 0)
+
+
+def test_a_client_may_be_closed_in_a_callback(forever, endless, begin):
+    ended = threading.Event()
+    begin().text_deltas.subscribe(lambda _: endless.close(), lambda _: ended.set())
+    assert ended.wait(5)
+    forever.wait_for(lambda: forever.open_streams == 0)
+
+
+# --- subscribers ---------------------------------------------------------------------------
+
+
+def test_a_subscriber_that_raises_is_closed_and_the_others_go_on(client, place, numbers, caplog):
+    stream = client.threads.runs.stream(**place)
+
+    def broken(_):
+        raise ValueError("my own fault")
+
+    stream.subscribe(broken)
+    assert "".join(stream.text_deltas) == numbers
+    assert "my own fault" in caplog.text
+    assert caplog.text.count("a subscriber raised") == 1
+
+
+def test_a_blocking_call_on_the_clients_thread_raises_instead_of_hanging(client):
+    caught = []
+
+    def blocking(_):
+        calls = [
+            lambda: client.threads.create().run(),
+            lambda: client.threads.create().pipe(ops.map(str)).run(),
+            lambda: list(client.threads.create()),
+            lambda: client.threads.runs.stream(thread_id="t", assistant_id="a").until_done(),
+        ]
+        for attempt in calls:
+            try:
+                attempt()
+            except BlockingCallError as error:
+                caught.append(str(error))
+
+    client.threads.create().pipe(ops.do_action(blocking)).run()
+    assert len(caught) == 4
+    assert all("flat_map" in message and "await" in message for message in caught)
+
+
+def test_an_async_def_is_refused_by_subscribe(client, place):
+    async def on_next(_):
+        """Would never be awaited."""
+
+    with pytest.raises(TypeError, match="subscribe_async"):
+        client.threads.runs.stream(**place).subscribe(on_next)
+
+
+# --- asyncio -------------------------------------------------------------------------------
+
+
+def test_everything_on_an_event_loop(service, run_async, numbers):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        async with stream:
+            text = "".join([piece async for piece in stream.text_deltas])
+            assert text == numbers
+            assert (await stream.get_final_run()).status == "completed"
+            assert len(await stream.get_final_messages()) == 1
+            assert len(await stream.get_final_run_steps()) == 1
+            await stream.until_done()
+        assert (await stream.text_deltas.pipe(ops.count())) > 1
+
+    run_async(service, main)
+    assert created(service) == 1
+
+
+def test_leaving_an_async_block_closes_the_connection(forever, run_async):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        for on_dispose in ("detach", "cancel"):
+            async with client.threads.create_and_run_stream(
+                assistant_id=assistant.id, on_dispose=on_dispose
+            ) as stream:
+                async for _ in stream.text_deltas:
+                    break
+
+    run_async(forever, main)
+    forever.wait_for(lambda: forever.open_streams == 0)
+
+
+def test_subscribe_async_awaits_in_order(service, run_async, numbers):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        seen = []
+
+        async def keep(text):
+            seen.append(text)
+
+        subscription = stream.text_deltas.subscribe_async(keep)
+        await stream.until_done()
+        await stream.text_deltas.pipe(ops.count())
+        subscription.dispose()
+        return "".join(seen)
+
+    assert numbers.startswith(run_async(service, main))

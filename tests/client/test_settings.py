@@ -1,0 +1,156 @@
+"""What a client is told, and what it refuses before any request."""
+
+import pytest
+
+from rxassist import AsyncClient, Client
+
+URL = "http://127.0.0.1:9/v1"
+VARIABLES = ("RXASSIST_BASE_URL", "RXASSIST_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_KEY")
+
+
+def numbered(*cases):
+    """Cases of a name and a function, which have no names of their own."""
+    return [pytest.param(*case, id=f"{n}-{case[0]}") for n, case in enumerate(cases)]
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_without_base_url_the_error_shows_the_two_ways_on(kind):
+    with pytest.raises(ValueError, match="base_url") as caught:
+        kind()
+    message = str(caught.value)
+    assert "ended on 2026-08-26" in message
+    assert "base_url=" in message
+    assert "rxassist serve" in message
+
+
+def test_base_url_comes_from_the_argument_then_our_variable_then_openais(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://openai.test/v1")
+    assert Client().base_url == "http://openai.test/v1"
+    monkeypatch.setenv("RXASSIST_BASE_URL", "http://ours.test/v1")
+    assert Client().base_url == "http://ours.test/v1"
+    assert Client(base_url=URL).base_url == URL
+
+
+@pytest.mark.parametrize(
+    ("base_url", "error"),
+    [
+        ("", ValueError),
+        ("nonsense", ValueError),
+        ("ftp://a.test", ValueError),
+        ("http://", ValueError),
+        ("http://a.test:99999/v1", ValueError),
+        (" http://a.test/v1", ValueError),
+        (5, TypeError),
+        (b"http://a.test/v1", TypeError),
+    ],
+)
+def test_what_is_no_url_is_refused(base_url, error):
+    with pytest.raises(error, match="base_url"):
+        Client(base_url=base_url)
+
+
+@pytest.mark.parametrize(
+    ("api_key", "error"),
+    [("", ValueError), (" ", ValueError), ("a b", ValueError), ("k\n", ValueError), (7, TypeError)],
+)
+def test_what_is_no_key_is_refused_without_being_shown(api_key, error):
+    with pytest.raises(error, match="api_key") as caught:
+        Client(base_url=URL, api_key=api_key)
+    assert repr(api_key) not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_connections", "max_event_bytes"])
+@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), ("1", TypeError)])
+def test_bounds_must_be_positive_numbers(name, value, error):
+    with pytest.raises(error, match=name):
+        Client(base_url=URL, **{name: value})
+
+
+def test_beta_is_the_client_itself():
+    client = Client(base_url=URL)
+    assert client.beta.threads.runs is client.threads.runs
+
+
+@pytest.mark.parametrize(
+    "bad", ["", " ", "a/b", "../x", "..", "a?b", "a#b", "a b", "a%2Fb"], ids=repr
+)
+@pytest.mark.parametrize(
+    ("name", "call"),
+    numbered(
+        ("thread_id", lambda c, bad: c.threads.messages.create(bad, role="user", content="x")),
+        ("thread_id", lambda c, bad: c.threads.messages.list(bad)),
+        ("thread_id", lambda c, bad: c.threads.runs.create(bad, assistant_id="a")),
+        ("thread_id", lambda c, bad: c.threads.runs.stream(thread_id=bad, assistant_id="a")),
+        ("run_id", lambda c, bad: c.threads.runs.retrieve(bad, thread_id="t")),
+        ("run_id", lambda c, bad: c.threads.runs.cancel(bad, thread_id="t")),
+        ("thread_id", lambda c, bad: c.threads.runs.list(bad)),
+        (
+            "run_id",
+            lambda c, bad: c.threads.runs.submit_tool_outputs(bad, thread_id="t", tool_outputs=[]),
+        ),
+    ),
+)
+def test_an_id_that_is_none_is_refused(bad, name, call):
+    with pytest.raises(ValueError, match=name):
+        call(Client(base_url=URL), bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    numbered(
+        ("thread_id", lambda c: c.threads.runs.create(None, assistant_id="a")),
+        ("model", lambda c: c.assistants.create(model=5)),
+        ("model", lambda c: c.assistants.create()),
+        ("tools", lambda c: c.assistants.create(model="m", tools="code_interpreter")),
+        ("tools", lambda c: c.assistants.create(model="m", tools={"type": "x"})),
+        ("temperature", lambda c: c.assistants.create(model="m", temperature="hot")),
+        ("temperature", lambda c: c.assistants.create(model="m", temperature=True)),
+        ("metadata", lambda c: c.threads.create(metadata=[1])),
+        ("content", lambda c: c.threads.messages.create("t", role="user", content=5)),
+        ("role", lambda c: c.threads.messages.create("t", content="x")),
+        ("limit", lambda c: c.threads.messages.list("t", limit="all")),
+        (
+            "tool_outputs",
+            lambda c: c.threads.runs.submit_tool_outputs_stream(
+                thread_id="t", run_id="r", tool_outputs="done"
+            ),
+        ),
+        ("assistant_id", lambda c: c.threads.runs.stream(thread_id="t")),
+        ("assistant_id", lambda c: c.threads.runs.stream(thread_id="t", assistant_id=None)),
+        (
+            "temprature",
+            lambda c: c.threads.runs.stream(thread_id="t", assistant_id="a", temprature=1),
+        ),
+    ),
+)
+def test_a_parameter_of_the_wrong_kind_is_refused(name, call):
+    with pytest.raises(TypeError, match=name):
+        call(Client(base_url=URL))
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    numbered(
+        ("model", lambda c: c.assistants.create(model=" ")),
+        ("assistant_id", lambda c: c.threads.runs.stream(thread_id="t", assistant_id="")),
+        ("limit", lambda c: c.threads.runs.list("t", limit=0)),
+        ("limit", lambda c: c.threads.runs.list("t", limit=101)),
+        (
+            "on_dispose",
+            lambda c: c.threads.runs.stream(thread_id="t", assistant_id="a", on_dispose="stop"),
+        ),
+        (
+            "read_ahead",
+            lambda c: c.threads.runs.stream(thread_id="t", assistant_id="a", read_ahead=0),
+        ),
+    ),
+)
+def test_a_value_that_cannot_be_is_refused(name, call):
+    with pytest.raises(ValueError, match=name):
+        call(Client(base_url=URL))

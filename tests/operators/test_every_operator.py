@@ -1,0 +1,159 @@
+"""The same first tests for every operator: what holds for all holds for each."""
+
+import pytest
+from attrs import field, frozen
+from reactivex import Subject
+
+from rxassist import operators
+from rxassist.codec import encode_event
+from rxassist.errors import StreamTruncated
+from rxassist.events import RunEvent
+from rxassist.sse import encode
+from rxassist.testing import Marbles
+
+
+class Broken:
+    """Nothing that decodes is like this: it raises when somebody asks what it is."""
+
+    @property
+    def __class__(self):
+        raise LookupError
+
+
+def as_bytes(event):
+    return encode(encode_event(event))
+
+
+def same(value):
+    return value
+
+
+def read(snapshot):
+    return snapshot.event, snapshot.run, snapshot.messages, snapshot.run_steps
+
+
+@frozen
+class Entry:
+    """An operator, and in what it differs from the others."""
+
+    make: object
+    takes: object = field(default=same)  # what it takes instead of an event
+    shows: object = field(default=same)  # of a value, what can be compared
+    needs_an_end: bool = False  # an empty source is StreamTruncated, not empty
+
+
+OPERATORS = {
+    "accumulate_snapshots": Entry(operators.accumulate_snapshots, shows=read),
+    "check_ending": Entry(operators.check_ending, needs_an_end=True),
+    "choose": Entry(lambda: operators.choose(lambda event: event.event)),
+    "decode": Entry(operators.decode, takes=as_bytes),
+    "final_run": Entry(operators.final_run, needs_an_end=True),
+    "messages": Entry(operators.messages),
+    "of_type": Entry(lambda: operators.of_type(RunEvent)),
+    "raise_for_status": Entry(operators.raise_for_status),
+    "run_steps": Entry(operators.run_steps),
+    "runs": Entry(operators.runs),
+    "text_deltas": Entry(operators.text_deltas),
+    "text_snapshots": Entry(operators.text_snapshots),
+    "tool_call_deltas": Entry(operators.tool_call_deltas),
+    "tool_calls": Entry(operators.tool_calls),
+    "until_done": Entry(operators.until_done, needs_an_end=True),
+}
+
+
+@pytest.fixture(params=OPERATORS)
+def entry(request):
+    return OPERATORS[request.param]
+
+
+@pytest.fixture
+def a_run(said, entry):
+    """A run in which every operator finds something, as what the operator takes."""
+    events = {
+        "q": said.run("queued"),
+        "s": said.step("in_progress", name="created"),
+        "x": said.calls(said.call("call_1", index=0)),
+        "y": said.calls(said.more("{}")),
+        "z": said.step("completed", said.call("call_1", arguments="{}")),
+        "t": said.delta("A"),
+        "u": said.delta("B"),
+        "n": said.message("completed", "ABC"),
+        "c": said.run("completed"),
+    }
+    return {letter: entry.takes(event) for letter, event in events.items()}
+
+
+def test_no_operator_is_left_out():
+    assert sorted(OPERATORS) == operators.__all__
+
+
+def test_an_empty_source(entry, flows):
+    error = flows(
+        entry.make(),
+        "---|",
+        "---#" if entry.needs_an_end else "---|",
+        "^--!",
+    )
+    assert isinstance(error, StreamTruncated) == entry.needs_an_end
+
+
+def test_a_source_that_never_says_anything(entry, flows):
+    flows(entry.make(), "-", "-", "^")
+
+
+def test_an_error_passes_as_it_is(entry, flows):
+    error = LookupError()
+    assert flows(entry.make(), "---#", "---#", "^--!", error=error) is error
+
+
+def test_an_error_in_the_middle_passes_as_it_is(entry, flows, a_run):
+    marbles = Marbles(error := LookupError(), **a_run)
+    source = marbles.cold("-q-x-t-#")
+    assert marbles.run(source.pipe(entry.make())).endswith("#")
+    assert marbles.errors == [error]
+    assert source.subscriptions == ["^------!"]
+
+
+def test_its_own_exception_is_an_error_and_frees_the_source(entry, flows):
+    error = flows(entry.make(), "-b-b-|", "-#", "^!", b=Broken())
+    assert isinstance(error, LookupError | TypeError | AttributeError)
+
+
+def test_to_dispose_frees_the_source(entry, flows, a_run):
+    marbles = Marbles(**a_run)
+    source = marbles.cold("-q-t-u-n-")
+    marbles.run(source.pipe(entry.make()), "^---!")
+    assert source.subscriptions == ["^---!"]
+
+
+def test_two_subscriptions_are_independent(entry, a_run):
+    """Also while both are under way."""
+    marbles = Marbles(**a_run)
+    piped = marbles.cold("-q-s-x-y-z-t-u-n-c-|").pipe(entry.make())
+    first, second = marbles.watch(piped), marbles.watch(piped, "-------^")
+    marbles.start()
+    values = [entry.shows(value) for value in first.values]
+    assert values
+    assert values == [entry.shows(value) for value in second.values]
+    assert marbles.errors == []
+
+
+def test_an_exception_of_the_subscriber_is_not_swallowed_and_no_error(entry, a_run):
+    class SubscriberError(Exception):
+        pass
+
+    def subscriber(_):
+        raise SubscriberError
+
+    errors = []
+    source = Subject()
+    source.pipe(entry.make()).subscribe(subscriber, errors.append)
+
+    def tell_all():
+        for item in a_run.values():
+            source.on_next(item)
+        source.on_completed()
+
+    with pytest.raises(SubscriberError):
+        tell_all()
+    assert errors == []

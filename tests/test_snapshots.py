@@ -1,0 +1,665 @@
+"""The fold of a run: what it gives, that it never changes, and what it costs."""
+
+import sys
+from itertools import accumulate
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxassist.codec import decode_event, structure, to_json
+from rxassist.events import DoneEvent, UnknownEvent
+from rxassist.models import (
+    CodeInterpreterOutputImage,
+    CodeInterpreterOutputLogs,
+    FileCitationAnnotation,
+    FilePathAnnotation,
+    ImageFileContentBlock,
+    ImageURLContentBlock,
+    Message,
+    MessageCreationStepDetails,
+    RefusalContentBlock,
+    RunStep,
+    Text,
+    TextContentBlock,
+    UnknownAnnotation,
+    UnknownCodeInterpreterOutput,
+    UnknownContentBlock,
+    UnknownStepDetails,
+    UnknownToolCall,
+)
+from rxassist.snapshots import Snapshot, fold
+from rxassist.sse import ServerSentEvent
+
+
+def event(name, **data):
+    return decode_event(ServerSentEvent(name, to_json(data).decode()))
+
+
+def part(value, index=0, **more):
+    return {"index": index, "type": "text", "text": {"value": value, **more}}
+
+
+def grown(message_id, *parts):
+    parts = [part(p) if isinstance(p, str) else p for p in parts]
+    return event("thread.message.delta", id=message_id, delta={"content": parts})
+
+
+def said(name, message_id, *texts, **data):
+    content = [{"type": "text", "text": {"value": text}} for text in texts]
+    return event(f"thread.message.{name}", **{"id": message_id, "content": content} | data)
+
+
+def called(step_id, *calls):
+    details = {"type": "tool_calls", "tool_calls": list(calls)}
+    return event("thread.run.step.delta", id=step_id, delta={"step_details": details})
+
+
+def step(name, step_id, *calls, **data):
+    details = {"type": "tool_calls", "tool_calls": list(calls)}
+    return event(f"thread.run.step.{name}", **{"id": step_id, "step_details": details} | data)
+
+
+def function(arguments, index=0, **more):
+    return {"index": index, "type": "function", "function": {"arguments": arguments}, **more}
+
+
+def code(index=0, call_id=None, **more):
+    return {"index": index, "id": call_id, "type": "code_interpreter", "code_interpreter": more}
+
+
+def folded(*events, start=None):
+    snapshot = start or Snapshot()
+    for one in events:
+        snapshot = fold(snapshot, one)
+    return snapshot
+
+
+def texts(snapshot):
+    return [
+        "".join(part.text.value for part in message.content if isinstance(part, TextContentBlock))
+        for message in snapshot.messages
+    ]
+
+
+def seen(snapshot):
+    """All that a snapshot says, built now."""
+    return (
+        snapshot.event,
+        snapshot.run,
+        snapshot.message,
+        snapshot.run_step,
+        snapshot.messages,
+        snapshot.run_steps,
+        snapshot.text,
+    )
+
+
+# --- what a snapshot says ------------------------------------------------------------------
+
+
+def test_before_anything_was_said():
+    assert seen(Snapshot()) == (None, None, None, None, (), (), "")
+    assert Snapshot().find_message("msg_1") is None
+    assert Snapshot().find_run_step("step_1") is None
+
+
+def test_the_event_is_the_last_one():
+    for last in (DoneEvent(), UnknownEvent("thread.hummed", 1), grown("msg_1", "a")):
+        assert fold(Snapshot(), last).event == last
+
+
+def test_the_run_is_as_last_told():
+    snapshot = folded(
+        event("thread.run.created", id="run_1", status="queued"),
+        event("thread.run.completed", id="run_1", status="incomplete"),
+        DoneEvent(),
+    )
+    assert (snapshot.run.id, snapshot.run.status) == ("run_1", "incomplete")
+
+
+def test_message_and_run_step_are_those_spoken_of_last():
+    snapshot = folded(grown("msg_1", "a"), grown("msg_2", "b"), called("step_1", function("c")))
+    assert snapshot.message.id == "msg_2"
+    assert snapshot.run_step.id == "step_1"
+    assert fold(snapshot, grown("msg_1", "d")).message.id == "msg_1"
+    assert fold(snapshot, DoneEvent()).message.id == "msg_2"
+
+
+def test_all_messages_and_steps_in_the_order_in_which_they_began():
+    snapshot = folded(
+        said("created", "msg_2"),
+        said("created", "msg_1"),
+        grown("msg_2", "a"),
+        step("created", "step_2"),
+        step("created", "step_1"),
+        called("step_2", function("a")),
+    )
+    assert [message.id for message in snapshot.messages] == ["msg_2", "msg_1"]
+    assert [step.id for step in snapshot.run_steps] == ["step_2", "step_1"]
+    assert snapshot.find_message("msg_2").content[0].text.value == "a"
+    assert snapshot.find_run_step("step_1").id == "step_1"
+    assert snapshot.find_message("step_1") is None
+
+
+def test_text_is_that_of_all_messages():
+    snapshot = folded(
+        grown("msg_1", "Hel", "lo"),
+        said("completed", "msg_1", "Hello"),
+        grown("msg_2", " wor"),
+        grown("msg_2", "ld"),
+    )
+    assert snapshot.text == "Hello world"
+
+
+# --- messages ------------------------------------------------------------------------------
+
+
+def test_deltas_add_to_what_was_said():
+    snapshot = folded(
+        said("created", "msg_1", run_id="run_1", role="assistant"),
+        said("in_progress", "msg_1", run_id="run_1", status="in_progress"),
+        grown("msg_1", "Hel"),
+        grown("msg_1", "lo"),
+    )
+    text = TextContentBlock(Text("Hello"))
+    assert snapshot.message == Message(
+        "msg_1", run_id="run_1", status="in_progress", content=(text,)
+    )
+
+
+def test_interleaved_messages_keep_apart():
+    snapshot = folded(
+        grown("msg_1", "a"),
+        grown("msg_2", "1"),
+        grown("msg_1", "b"),
+        grown("msg_3", "x"),
+        grown("msg_2", "2"),
+        grown("msg_1", "c"),
+    )
+    assert texts(snapshot) == ["abc", "12", "x"]
+
+
+def test_deltas_whose_beginning_was_never_seen():
+    snapshot = folded(
+        event("thread.message.delta", id="msg_1", delta={"role": "user", "content": [part("a")]}),
+        grown("msg_2", "b"),
+    )
+    assert [(m.id, m.role, m.status) for m in snapshot.messages] == [
+        ("msg_1", "user", "in_progress"),
+        ("msg_2", "assistant", "in_progress"),
+    ]
+
+
+def test_a_beginning_that_comes_after_deltas_keeps_them():
+    snapshot = folded(grown("msg_1", "a"), said("created", "msg_1", run_id="run_1"))
+    assert (snapshot.message.run_id, snapshot.text) == ("run_1", "a")
+    assert folded(said("in_progress", "msg_1"), grown("msg_1", "b"), start=snapshot).text == "ab"
+
+
+def test_a_beginning_may_bring_text():
+    assert folded(said("created", "msg_1", "Hel"), grown("msg_1", "lo")).text == "Hello"
+
+
+def test_gaps_in_the_index_and_any_order():
+    snapshot = folded(
+        grown("msg_1", part("c", 7)), grown("msg_1", part("a", 0)), grown("msg_1", part("b", 3))
+    )
+    assert [block.text.value for block in snapshot.message.content] == ["a", "b", "c"]
+    assert snapshot.text == "abc"
+
+
+def test_parts_without_an_index_or_with_null_come_first():
+    snapshot = folded(grown("msg_1", part("b", 1), {"type": "text", "text": {"value": "a"}}))
+    assert snapshot.text == "ab"
+    snapshot = folded(grown("msg_1", part("b", 1)), grown("msg_1", part("a", None)))
+    assert snapshot.text == "ab"
+
+
+def test_two_parts_in_one_delta():
+    snapshot = folded(
+        grown("msg_1", part("a", 0), part("x", 1)), grown("msg_1", part("b", 0), part("y", 1))
+    )
+    assert [block.text.value for block in snapshot.message.content] == ["ab", "xy"]
+
+
+def test_one_part_twice_in_one_delta():
+    assert folded(grown("msg_1", part("a"), part("b"))).text == "ab"
+
+
+@pytest.mark.parametrize("name", ["completed", "incomplete"])
+def test_what_is_finished_wins(name):
+    end = said(name, "msg_1", "Hello, world", status=name)
+    snapshot = folded(grown("msg_1", "Hallo"), end)
+    assert snapshot.message == end.data
+    assert snapshot.text == "Hello, world"
+
+
+@pytest.mark.parametrize("late", ["delta", "created", "in_progress"])
+def test_what_comes_after_the_end_is_ignored(late):
+    end = folded(grown("msg_1", "a"), said("completed", "msg_1", "b"))
+    after = grown("msg_1", "c") if late == "delta" else said(late, "msg_1", "c")
+    assert fold(end, after).messages == end.messages
+
+
+def test_a_finished_message_without_content_keeps_what_had_grown():
+    snapshot = folded(grown("msg_1", "a"), said("completed", "msg_1", status="completed"))
+    assert (snapshot.message.status, snapshot.text) == ("completed", "a")
+
+
+def test_null_texts_add_nothing():
+    empty = {"index": 0, "type": "text", "text": None}
+    assert folded(grown("msg_1", empty, part(None), part("a"), part(None))).text == "a"
+    blocks = [{"type": "text", "text": {"value": None}}, {"type": "text", "text": {"value": "a"}}]
+    assert folded(said("completed", "msg_1", content=blocks)).text == "a"
+    assert folded(said("created", "msg_1", content=blocks), grown("msg_1", "b")).text == "ba"
+
+
+def test_a_refusal_grows_and_is_no_text():
+    refusal = {"index": 0, "type": "refusal", "refusal": "I ca"}
+    snapshot = folded(grown("msg_1", refusal), grown("msg_1", refusal | {"refusal": "n't"}))
+    assert snapshot.message.content == (RefusalContentBlock("I can't"),)
+    assert snapshot.text == ""
+
+
+def test_images():
+    by_file = {"index": 1, "type": "image_file", "image_file": {"file_id": "file_1"}}
+    by_url = {"index": 2, "type": "image_url", "image_url": {"url": "https://example.org"}}
+    _, one, two = folded(grown("msg_1", "see", by_file, by_url)).message.content
+    assert isinstance(one, ImageFileContentBlock)
+    assert one.image_file.file_id == "file_1"
+    assert isinstance(two, ImageURLContentBlock)
+    assert two.image_url.url == "https://example.org"
+
+
+def test_annotations():
+    cited = {
+        "index": 0,
+        "type": "file_citation",
+        "text": "【1】",
+        "start_index": 1,
+        "end_index": 4,
+        "file_citation": {"file_id": "file_1"},
+    }
+    made = {"index": 1, "type": "file_path", "text": "a.png", "file_path": {"file_id": "file_2"}}
+    linked = {"index": 2, "type": "url_citation", "url_citation": {"url": "https://example.org"}}
+    snapshot = folded(
+        grown("msg_1", part("a【1】", annotations=[cited])),
+        grown("msg_1", part("", annotations=[made, linked])),
+    )
+    one, two, three = snapshot.message.content[0].text.annotations
+    assert isinstance(one, FileCitationAnnotation)
+    assert (one.text, one.start_index, one.file_citation.file_id) == ("【1】", 1, "file_1")
+    assert isinstance(two, FilePathAnnotation)
+    assert two.file_path.file_id == "file_2"
+    assert three == UnknownAnnotation("url_citation", linked)
+
+
+def test_parts_that_nobody_knows_are_merged():
+    hum = {"index": 0, "type": "hum", "hum": {"tune": "la", "notes": [1], "key": None}}
+    more = {"index": 0, "type": "hum", "hum": {"tune": "lala", "notes": [2], "key": "C"}}
+    assert folded(grown("msg_1", hum), grown("msg_1", more)).message.content == (
+        UnknownContentBlock(
+            "hum",
+            {"index": 0, "type": "hum", "hum": {"tune": "lalala", "notes": [1, 2], "key": "C"}},
+        ),
+    )
+
+
+# --- run steps -----------------------------------------------------------------------------
+
+
+def test_a_function_call_grows():
+    snapshot = folded(
+        step("created", "step_1", run_id="run_1", status="in_progress"),
+        called(
+            "step_1",
+            {
+                "index": 0,
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "f", "arguments": "", "output": None},
+            },
+        ),
+        called("step_1", function('{"a":')),
+        called("step_1", function(" 1}")),
+    )
+    (call,) = snapshot.run_step.step_details.tool_calls
+    assert (snapshot.run_step.run_id, snapshot.run_step.status) == ("run_1", "in_progress")
+    assert (call.id, call.function.name, call.function.arguments) == ("call_1", "f", '{"a": 1}')
+    assert call.function.output is None
+    done = {"index": 0, "type": "function", "function": {"output": "2"}}
+    (call,) = fold(snapshot, called("step_1", done)).run_step.step_details.tool_calls
+    assert (call.function.arguments, call.function.output) == ('{"a": 1}', "2")
+
+
+def test_parallel_calls_grow_side_by_side():
+    snapshot = folded(
+        called("step_1", function("a", 1, id="call_2"), function("x", 0, id="call_1")),
+        called("step_1", function("b", 1), function("y", 0)),
+    )
+    calls = snapshot.run_step.step_details.tool_calls
+    assert [(call.id, call.function.arguments) for call in calls] == [
+        ("call_1", "xy"),
+        ("call_2", "ab"),
+    ]
+    assert snapshot.run_step.type == "tool_calls"
+
+
+def test_the_code_interpreter_with_logs_and_images():
+    snapshot = folded(
+        called("step_1", code(0, "call_1", input="print(1)\n")),
+        called("step_1", code(input="draw()")),
+        called("step_1", code(outputs=[{"index": 0, "type": "logs", "logs": "1"}])),
+        called(
+            "step_1",
+            code(
+                outputs=[
+                    {"index": 2, "type": "image", "image": {"file_id": "file_1"}},
+                    {"index": 0, "type": "logs", "logs": "\n"},
+                ]
+            ),
+        ),
+        called("step_1", code(outputs=[{"index": 1, "type": "hum", "hum": "la"}])),
+        called("step_1", code(outputs=[{"index": 1, "type": "hum", "hum": "la"}])),
+    )
+    (call,) = snapshot.run_step.step_details.tool_calls
+    assert (call.id, call.code_interpreter.input) == ("call_1", "print(1)\ndraw()")
+    logs, hum, image = call.code_interpreter.outputs
+    assert logs == CodeInterpreterOutputLogs("1\n")
+    assert hum == UnknownCodeInterpreterOutput("hum", {"index": 1, "type": "hum", "hum": "lala"})
+    assert isinstance(image, CodeInterpreterOutputImage)
+    assert image.image.file_id == "file_1"
+
+
+def test_a_file_search():
+    found = {"ranking_options": {"ranker": "auto"}, "results": [{"file_id": "file_1"}]}
+    snapshot = folded(
+        called("step_1", {"index": 0, "id": "call_1", "type": "file_search", "file_search": {}}),
+        called("step_1", {"index": 0, "type": "file_search", "file_search": found}),
+        called("step_1", {"index": 0, "type": "file_search", "file_search": {}}),
+    )
+    (call,) = snapshot.run_step.step_details.tool_calls
+    assert (call.id, call.file_search.results[0].file_id) == ("call_1", "file_1")
+
+
+def test_a_call_that_nobody_knows_is_merged():
+    browse = {"index": 0, "id": "call_1", "type": "browser", "browser": {"url": "https://"}}
+    more = {"index": 0, "type": "browser", "browser": {"url": "example.org"}}
+    snapshot = folded(called("step_1", browse), called("step_1", more))
+    (call,) = snapshot.run_step.step_details.tool_calls
+    assert call == UnknownToolCall(
+        "browser",
+        {"index": 0, "id": "call_1", "type": "browser", "browser": {"url": "https://example.org"}},
+    )
+
+
+def test_a_step_that_writes_a_message():
+    details = {"type": "message_creation", "message_creation": {"message_id": "msg_1"}}
+    snapshot = folded(
+        event("thread.run.step.delta", id="step_1", delta={"step_details": details}),
+    )
+    assert isinstance(snapshot.run_step.step_details, MessageCreationStepDetails)
+    assert snapshot.run_step.step_details.message_creation.message_id == "msg_1"
+
+
+def test_a_step_that_nobody_knows_is_merged():
+    details = {"type": "hum", "hum": "la"}
+    once = event("thread.run.step.delta", id="step_1", delta={"step_details": details})
+    assert folded(once, once).run_step.step_details == UnknownStepDetails(
+        "hum", {"type": "hum", "hum": "lala"}
+    )
+
+
+def test_a_step_delta_that_says_nothing():
+    snapshot = folded(event("thread.run.step.delta", id="step_1", delta={}))
+    assert snapshot.run_step == RunStep("step_1", status="in_progress")
+
+
+@pytest.mark.parametrize("name", ["completed", "failed", "cancelled", "expired"])
+def test_a_finished_step_wins_and_stays(name):
+    end = step(name, "step_1", {"id": "call_1", "type": "function"}, status=name)
+    snapshot = folded(called("step_1", function("{")), end)
+    assert snapshot.run_step == end.data
+    for late in (called("step_1", function("}")), step("created", "step_1")):
+        assert fold(snapshot, late).run_steps == (end.data,)
+
+
+def test_a_finished_step_that_tells_no_calls_keeps_what_had_grown():
+    for details in (None, {"type": "tool_calls", "tool_calls": []}):
+        end = step("failed", "step_1", status="failed", step_details=details)
+        snapshot = folded(called("step_1", function("{}", id="call_1")), end)
+        assert snapshot.run_step.status == "failed"
+        assert snapshot.run_step.step_details.tool_calls[0].id == "call_1"
+
+
+def test_a_step_that_began_in_an_earlier_stream():
+    end = step("completed", "step_1", {"id": "call_1", "type": "function"}, status="completed")
+    assert folded(end).run_steps == (end.data,)
+
+
+def test_a_beginning_step_may_bring_calls():
+    whole = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{"}}
+    ran = {
+        "id": "call_2",
+        "type": "code_interpreter",
+        "code_interpreter": {"input": "a", "outputs": [{"type": "logs", "logs": "1"}]},
+    }
+    snapshot = folded(
+        step("created", "step_1", whole, ran),
+        called("step_1", function("}")),
+        called("step_1", code(1, input="b", outputs=[{"index": 0, "type": "logs", "logs": "2"}])),
+    )
+    called_function, ran_code = snapshot.run_step.step_details.tool_calls
+    assert called_function.function.arguments == "{}"
+    assert ran_code.code_interpreter.input == "ab"
+    assert ran_code.code_interpreter.outputs == (CodeInterpreterOutputLogs("12"),)
+
+
+def test_one_tool_call_by_its_step_and_index():
+    snapshot = folded(called("step_1", function("{", 1, id="call_2"), function("", 0, id="call_1")))
+    assert snapshot.find_tool_call("step_1", 1).id == "call_2"
+    assert snapshot.find_tool_call("step_1", 2) is None
+    assert snapshot.find_tool_call("step_2", 0) is None
+    end = step("completed", "step_1", {"id": "call_1", "type": "function"})
+    assert fold(snapshot, end).find_tool_call("step_1", 0).id == "call_1"
+    assert fold(snapshot, end).find_tool_call("step_1", 1) is None
+
+
+# --- immutability --------------------------------------------------------------------------
+
+
+def test_a_snapshot_cannot_be_assigned_to():
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        Snapshot().run = None
+
+
+def test_old_snapshots_stay_as_they_were():
+    events = [
+        said("created", "msg_1"),
+        grown("msg_1", "a"),
+        grown("msg_2", "x"),
+        grown("msg_1", "b", part("c", 1)),
+        called("step_1", function("{")),
+        called("step_1", function("}"), code(1, "call_2", input="d")),
+        said("completed", "msg_1", "abc"),
+        grown("msg_2", "y"),
+        step("completed", "step_1"),
+    ]
+    snapshots = list(accumulate(events, fold, initial=Snapshot()))
+    before = [seen(snapshot) for snapshot in snapshots]
+    list(accumulate(reversed(events), fold, initial=snapshots[4]))
+    assert [seen(snapshot) for snapshot in snapshots] == before
+    fresh = list(accumulate(events, fold, initial=Snapshot()))
+    assert [seen(snapshot) for snapshot in reversed(fresh)] == before[::-1]
+
+
+def test_folds_that_branch_from_one_snapshot_do_not_see_each_other():
+    root = folded(grown("msg_1", "a"), called("step_1", function("1")))
+    one = folded(grown("msg_1", "b"), called("step_1", function("2")), start=root)
+    two = folded(grown("msg_1", "c"), grown("msg_2", "d"), start=root)
+    three = folded(grown("msg_2", "e"), grown("msg_1", "f"), start=root)
+    assert [texts(snapshot) for snapshot in (root, one, two, three)] == [
+        ["a"], ["ab"], ["ac", "d"], ["af", "e"],
+    ]  # fmt: skip
+    assert fold(one, grown("msg_1", "!")).text == "ab!"
+    assert fold(root, grown("msg_1", "?")).text == "a?"
+    arguments = [
+        snapshot.run_step.step_details.tool_calls[0].function.arguments
+        for snapshot in (root, one, two)
+    ]
+    assert arguments == ["1", "12", "1"]
+
+
+def test_branches_from_the_very_beginning_keep_apart():
+    root = Snapshot()
+    one = folded(grown("msg_1", "a"), grown("msg_2", "b"), start=root)
+    two = folded(grown("msg_3", "c"), grown("msg_1", "d"), start=root)
+    assert (texts(root), texts(one), texts(two)) == ([], ["a", "b"], ["c", "d"])
+
+
+# --- laws ----------------------------------------------------------------------------------
+
+
+@st.composite
+def conversations(draw):
+    """Some texts cut into pieces, and the pieces of all of them shuffled together in order."""
+    keys = st.tuples(st.sampled_from(["msg_1", "msg_2", "msg_3"]), st.integers(0, 2))
+    wanted = draw(st.dictionaries(keys, st.lists(st.text(max_size=4), min_size=1, max_size=6)))
+    waiting = {key: list(pieces) for key, pieces in wanted.items()}
+    events = []
+    while waiting:
+        key = draw(st.sampled_from(sorted(waiting)))
+        events.append(grown(key[0], part(waiting[key].pop(0), key[1])))
+        if not waiting[key]:
+            del waiting[key]
+    return {key: "".join(pieces) for key, pieces in wanted.items()}, events
+
+
+@given(conversations())
+def test_law_any_interleaving_and_any_cut_give_the_same_text(conversation):
+    wanted, events = conversation
+    snapshot = folded(*events)
+    found = {}
+    for message in snapshot.messages:
+        indexes = sorted(index for message_id, index in wanted if message_id == message.id)
+        for index, block in zip(indexes, message.content, strict=True):
+            found[message.id, index] = block.text.value
+    assert found == wanted
+
+
+@given(conversations(), st.randoms(use_true_random=False))
+def test_law_old_snapshots_may_be_read_in_any_order(conversation, random):
+    _, events = conversation
+    at_once = []
+    snapshot = Snapshot()
+    for one in events:
+        snapshot = fold(snapshot, one)
+        at_once.append(seen(snapshot))
+    later = list(accumulate(events, fold, initial=Snapshot()))[1:]
+    order = list(range(len(later)))
+    random.shuffle(order)
+    read = {place: seen(later[place]) for place in order}
+    assert [read[place] for place in range(len(later))] == at_once
+
+
+@given(conversations(), st.data())
+def test_law_branches_are_as_if_alone(conversation, data):
+    _, events = conversation
+    snapshots = list(accumulate(events, fold, initial=Snapshot()))
+    before = [texts(snapshot) for snapshot in snapshots]
+    for _ in range(4):
+        place = data.draw(st.integers(0, len(snapshots) - 1))
+        branch = folded(*events[:2], start=snapshots[place])
+        assert texts(branch) == texts(folded(*events[:place], *events[:2]))
+    assert [texts(snapshot) for snapshot in snapshots] == before
+
+
+# --- cost ----------------------------------------------------------------------------------
+
+
+def work(action):
+    """How many calls an action makes, of Python and of C: work, not time."""
+    count = 0
+
+    def profile(frame, what, argument):
+        nonlocal count
+        count += what in {"call", "c_call"}
+
+    sys.setprofile(profile)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def grown_to(size, one):
+    return folded(*[one] * size)
+
+
+def made(snapshot, one):
+    """How many entries the objects have that a fold makes anew: what it copied, and a few more."""
+    known = {}
+    entries(snapshot, known)
+    return entries(fold(snapshot, one), known)
+
+
+def entries(value, known):
+    """How many entries all objects have that a value reaches and that are not known yet."""
+    if id(value) in known or isinstance(value, str | int | float | bool | None):
+        return 0
+    known[id(value)] = value
+    if isinstance(value, dict):
+        inner = [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple):
+        inner = list(value)
+    else:
+        slots = {name for cls in type(value).__mro__ for name in getattr(cls, "__slots__", ())}
+        inner = [
+            getattr(value, name) for name in slots if hasattr(value, name) and name[:2] != "__"
+        ]
+    return len(inner) + sum(entries(one, known) for one in inner)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        grown("msg_1", "word "),
+        called("step_1", function("word ")),
+        called("step_1", code(input="word ")),
+        called("step_1", code(outputs=[{"index": 0, "type": "logs", "logs": "line\n"}])),
+        grown("msg_1", {"index": 0, "type": "refusal", "refusal": "word "}),
+    ],
+    ids=["text", "arguments", "input", "logs", "refusal"],
+)
+def test_a_fold_costs_the_same_however_much_there_is(one):
+    small, large = grown_to(100, one), grown_to(10_000, one)
+    assert work(lambda: fold(small, one)) == work(lambda: fold(large, one))
+    assert made(grown_to(100, one), one) == made(grown_to(10_000, one), one) > 0
+
+
+def test_a_new_object_costs_the_same_however_many_there_are():
+    def run_of(count):
+        return folded(*(grown(f"msg_{n}", "a") for n in range(count)))
+
+    one = grown("msg_new", "a")
+    small, large = run_of(100), run_of(2_000)
+    assert work(lambda: fold(small, one)) == work(lambda: fold(large, one))
+    assert made(run_of(100), one) == made(run_of(2_000), one) > 0
+
+
+def test_reading_twice_joins_once():
+    snapshot = grown_to(1_000, grown("msg_1", "word "))
+    assert len(snapshot.text) == 5_000
+    assert work(lambda: snapshot.text) < 100
+
+
+def test_models_from_json_are_what_snapshots_give():
+    whole = {
+        "id": "msg_1",
+        "status": "in_progress",
+        "content": [{"type": "text", "text": {"value": "Hello"}}],
+    }
+    assert folded(grown("msg_1", "Hel"), grown("msg_1", "lo")).message == structure(whole, Message)
