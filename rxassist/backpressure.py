@@ -27,7 +27,7 @@ class Demand:
         self._open = True
         self._parent = parent
         self._waiting: list[Callable[[], None]] = []
-        self.blocked_thread = blocked_thread
+        self.blocked_thread: int | None = blocked_thread
 
     @property
     def is_open(self) -> bool:

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.internal import SequenceContainsNoElementsError
 
 from rxassist.backpressure import Demand, current_demand, demanding
@@ -150,6 +150,7 @@ class _Calls(Generic[_A, _B]):
         self._completed = False
         self._error: Exception | None = None
         self._disposed = False
+        self.source = SingleAssignmentDisposable()
         self.demand = Demand(current_demand())
 
     def on_next(self, item: _A) -> None:
@@ -166,6 +167,7 @@ class _Calls(Generic[_A, _B]):
 
     def dispose(self) -> None:
         self._disposed = True
+        self.source.dispose()
         running, self._running = self._running, deque()
         for task in running:
             task.get_loop().call_soon_threadsafe(task.cancel)
@@ -173,8 +175,8 @@ class _Calls(Generic[_A, _B]):
     def _begin(self) -> None:
         while self._waiting and len(self._running) < self._most and not self._disposed:
             try:
-                coroutine = self._fn(self._waiting.popleft())
-                task = asyncio.get_running_loop().create_task(coroutine)
+                loop = asyncio.get_running_loop()  # before there is a coroutine to be awaited
+                task = loop.create_task(self._fn(self._waiting.popleft()))
             except Exception as error:  # noqa: BLE001 -- the subscriber is told
                 self._observer.on_error(error)
                 return
@@ -193,7 +195,11 @@ class _Calls(Generic[_A, _B]):
             if isinstance(error, Exception):
                 self._observer.on_error(error)
                 return
-            self._observer.on_next(task.result())
+            try:
+                self._observer.on_next(task.result())
+            except Exception:
+                self.dispose()
+                raise  # to the loop's exception handler
         if not self._disposed:
             self._settle()
 
@@ -216,8 +222,8 @@ def map_async(
 
     At most ``max_concurrent`` coroutines run at a time; while they do, the source is paused. An
     exception of one goes to ``on_error``; the end of the source is told when all have ended. To
-    dispose cancels those that run. Must emit on the
-    thread of an event loop: everything that comes from a client does.
+    dispose cancels those that run. The source must emit on the thread of an event loop: everything
+    that comes from a client does.
 
     Where the coroutine for ``a`` takes two ticks and the one for ``b`` none::
 
@@ -237,15 +243,10 @@ def map_async(
         ) -> abc.DisposableBase:
             calls = _Calls(fn, max_concurrent, observer)
             with demanding(calls.demand):
-                subscription = source.subscribe(
+                calls.source.disposable = source.subscribe(
                     calls.on_next, calls.on_error, calls.on_completed, scheduler=scheduler
                 )
-
-            def dispose() -> None:
-                subscription.dispose()
-                calls.dispose()
-
-            return Disposable(dispose)
+            return Disposable(calls.dispose)
 
         return Observable(subscribe)
 

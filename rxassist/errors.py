@@ -6,7 +6,7 @@ service answered, never from what was sent to it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from rxassist.models import Run
@@ -17,7 +17,10 @@ _EXCERPT = 120
 
 def excerpt(value: object) -> str:
     """The ``repr`` of a value, cut to a length that fits a line of a log."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"<{type(value).__name__} that is nested too deep to show>"
     return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}… ({len(text)} characters)"
 
 
@@ -220,10 +223,14 @@ def api_error_fields(body: object) -> dict[str, Any]:
     Both shapes occur, in bodies of failed requests and in ``error`` events:
     ``{"message": …}`` and ``{"error": {"message": …}}``. Codes that are numbers become text.
     """
-    error = body.get("error", body) if isinstance(body, dict) else body
+    error = body
+    if isinstance(body, dict):
+        said = cast("dict[str, object]", body)
+        error = said.get("error", said)
     if not isinstance(error, dict):
         return {"message": str(error)} if error else {}
-    named = {key: error.get(key) for key in ("message", "code", "type", "param")}
+    said = cast("dict[str, object]", error)
+    named = {key: said.get(key) for key in ("message", "code", "type", "param")}
     return {key: value if value is None else str(value) for key, value in named.items()}
 
 

@@ -55,8 +55,8 @@ class Log(Observable[_T]):
             raise ValueError(msg)
         super().__init__()
         self.items: list[_T] = []
-        self.dropped = 0
-        self.position = 0  # how far the reader had come that was sent an item last
+        self.dropped: int = 0
+        self.position: int = 0  # how far the reader had come that was sent an item last
         self._source = source
         self._post = post
         self._report = report

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from contextvars import copy_context
 from functools import partial
@@ -30,7 +30,7 @@ class Home(ABC):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.closed = False
+        self.closed: bool = False
 
     @abstractmethod
     def _bind(self) -> asyncio.AbstractEventLoop:
@@ -142,31 +142,33 @@ class ThreadLoop(Home):
         Returns when that is done; called on the loop's own thread, it returns at once and the
         rest happens behind it.
         """
-        with self._lock:
-            loop, thread = self._loop, self._thread
-            self.closed = True
-        if loop is None or thread is None or loop.is_closed() or os.getpid() != self._process:
-            return
+        self.closed = True
         if self.is_here:
             threading.Thread(target=self.close, args=(last_words,), daemon=True).start()
             return
+        with self._lock:  # who closes second waits for the first
+            loop, thread = self._loop, self._thread
+            if loop is None or thread is None or loop.is_closed():
+                return
+            if os.getpid() != self._process:  # the thread stayed behind in the parent
+                return
 
-        async def end() -> None:
-            await self.end_tasks()
-            await last_words()
-            await loop.shutdown_asyncgens()
+            async def end() -> None:
+                await self.end_tasks()
+                await last_words()
+                await loop.shutdown_asyncgens()
 
-        asyncio.run_coroutine_threadsafe(end(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+            asyncio.run_coroutine_threadsafe(end(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
 
 
 class _SubscriberError(Exception):
     """Carries an exception of a subscriber past the handlers for those of the source."""
 
 
-def from_batches(home: Home, begin: Callable[[], AsyncIterator[Iterable[_T]]]) -> Observable[_T]:
+def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) -> Observable[_T]:
     """A cold Observable of the items of the batches that an async iterator gives.
 
     Each subscription begins an iterator of its own, as a task on the home's loop: nothing is
@@ -194,7 +196,7 @@ class _Pump(Generic[_T]):
     def __init__(
         self,
         home: Home,
-        begin: Callable[[], AsyncIterator[Iterable[_T]]],
+        begin: Callable[[], AsyncGenerator[Iterable[_T]]],
         observer: abc.ObserverBase[_T],
     ) -> None:
         self._home = home
@@ -208,8 +210,9 @@ class _Pump(Generic[_T]):
     def start(self) -> None:
         if self._disposed:
             return
+        run = self._run()
         try:
-            self._task = self._context.run(self._home.spawn, run := self._run())
+            self._task = self._context.run(self._home.spawn, run)
         except ClientClosed as closed:
             failure = closed
             run.close()
@@ -243,7 +246,7 @@ class _Pump(Generic[_T]):
 
     async def _draw(self) -> None:
         demand, on_next = self._demand, self._observer.on_next
-        async with aclosing(self._begin()) as batches:  # type: ignore[type-var]
+        async with aclosing(self._begin()) as batches:
             async for batch in batches:
                 for item in batch:
                     if demand is not None and not demand.is_open:

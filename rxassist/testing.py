@@ -165,7 +165,7 @@ class Marbles:
                 raise ValueError(msg)
         self.error: Exception = error or MarbleError("#")
         self.errors: list[Exception] = []
-        self.scheduler = TestScheduler()
+        self.scheduler: TestScheduler = TestScheduler()
         self._values = values
         self._sources: list[MarbleSource] = []
         self._recordings: list[Recording] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -45,7 +45,7 @@ class Settings:
     """Where the service is and how to speak to it. The headers may hold credentials."""
 
     base_url: str
-    headers: Mapping[str, str] = field(repr=False, factory=dict)
+    headers: Mapping[str, str] = field(repr=False, factory=dict[str, str])
     timeout: float | None = 600.0
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
@@ -58,7 +58,7 @@ class Transport:
         self._settings = settings
         self._http: httpx.AsyncClient | None = None
 
-    async def send(self, request: Request) -> AsyncIterator[tuple[Any]]:
+    async def send(self, request: Request) -> AsyncGenerator[tuple[Any]]:
         """Give the parsed JSON of the answer, once.
 
         Raises a subclass of ``APIStatusError`` for a status of 400 or above,
@@ -71,7 +71,7 @@ class Transport:
             raise _status_error(response)
         yield (from_json(response.content, f"{request.method} {request.path}"),)
 
-    async def stream(self, request: Request) -> AsyncIterator[Iterator[Event]]:
+    async def stream(self, request: Request) -> AsyncGenerator[Iterator[Event]]:
         """Give the events of an event stream, in batches as their bytes come.
 
         Nothing is read while a batch is not used up. Raises as ``send``, and what
@@ -138,7 +138,7 @@ class Transport:
 
 
 @contextmanager
-def _wire_errors(request: Request) -> Iterator[None]:
+def _wire_errors(request: Request) -> Generator[None]:
     """Map what httpx raises to our errors, in one place. Their texts hold no header."""
     what = f"{request.method} {request.path}"
     try:

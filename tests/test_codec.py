@@ -444,16 +444,17 @@ def test_monstrous_json_is_a_decode_error(text):
         decode_event(ServerSentEvent("thread.run.created", text))
 
 
-@pytest.mark.parametrize("depth", [10, 100, 300, 500, 700, 900, 1100, 5000])
 @pytest.mark.parametrize("place", ["metadata", "status", "tools", "unknown"])
-def test_deep_json_is_data_or_a_decode_error_at_any_depth(depth, place):
-    text = f'{{"id": "run_1", "{place}": ' + '{"a":' * depth + "1" + "}" * (depth + 1)
-    try:
-        event = decode_event(ServerSentEvent("thread.run.created", text))
-    except DecodeError:
-        return
-    assert event.data.id == "run_1"
-    assert place in {"metadata", "unknown"}
+def test_deep_json_is_data_or_a_decode_error_at_any_depth(place):
+    """Also where it is just not too deep to be read, but is too deep to be shown."""
+    for depth in (10, 100, *range(800, 1010), 5000):
+        text = f'{{"id": "run_1", "{place}": ' + '{"a":' * depth + "1" + "}" * (depth + 1)
+        try:
+            event = decode_event(ServerSentEvent("thread.run.created", text))
+        except DecodeError:
+            continue
+        assert event.data.id == "run_1"
+        assert place in {"metadata", "unknown"}
 
 
 @pytest.mark.parametrize("text", ["0." + "9" * 1_000_000, "1e-999999999", "-0"])

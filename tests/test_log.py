@@ -265,7 +265,7 @@ def test_take_by_the_only_reader_disposes_of_the_source(scene):
 
 
 def test_an_endless_source_that_sends_while_it_is_subscribed_stops():
-    scene = Scene(Tap(10**9), read_ahead=100)
+    scene = Scene(Tap(100_000), read_ahead=100)
     demand = Demand()
     reader = scene.reader(ops.take(2), demand=demand, on_next=lambda _: demand.close())
     assert str(reader) == "1"
@@ -374,13 +374,19 @@ def test_the_only_reader_that_raises_ends_it(scene):
 
 
 def test_the_only_reader_that_raises_while_the_source_is_subscribed_ends_it():
+    class Eager(Source):
+        def _subscribe_core(self, observer, scheduler=None):
+            disposable = super()._subscribe_core(observer, scheduler)
+            observer.on_next("a")
+            return disposable
+
     def fail(_):
         raise KeyError
 
-    scene = Scene(Tap(3))
+    scene = Scene(Eager())
     scene.reader(on_next=fail)
     assert len(scene.reported) == 1
-    assert scene.source.disposed == 1
+    assert (scene.source.disposed, scene.abandoned) == (1, 1)
 
 
 def test_an_error_that_nobody_handles_is_reported(scene):
@@ -491,13 +497,12 @@ def test_a_slow_reader_may_stop_at_any_item(scene):
     slow = scene.reader(demand=demand, on_next=lambda _: demand.close())
     scene.send("abc")
     scene.complete()
-    seen = []
-    while not slow.end:
-        seen.append(str(slow))
+    seen = [str(slow)]
+    for _ in range(2):
         demand.open()
         scene.loop.run()
-    assert seen == ["a", "ab"]
-    assert str(slow) == "abc|"
+        seen.append(str(slow))
+    assert seen == ["a", "ab", "abc|"]
 
 
 def test_the_end_waits_behind_what_is_not_read(scene):
@@ -561,6 +566,19 @@ def test_plain_readers_are_never_waited_for():
     scene = Scene(Tap(5_000), read_ahead=1)
     reader = scene.reader()
     assert len(reader.items) == 5_000
+
+
+def test_a_plain_reader_that_is_behind_for_a_moment_is_not_waited_for():
+    def burst(item):
+        if item == "a":
+            scene.source.send("bcd")
+            assert scene.source.demand.is_open
+
+    scene = Scene(read_ahead=2)
+    scene.reader(demand=Demand())
+    reader = scene.reader(on_next=burst)
+    scene.send("a")
+    assert (str(reader), scene.reported) == ("abcd", [])
 
 
 def test_the_slowest_reader_that_is_waited_for_counts():

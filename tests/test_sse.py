@@ -259,6 +259,7 @@ def test_flush_gives_what_is_pending(body, pending):
         b"data: " + b"a" * 100,
         b"data: aaaaaaaaaaaa\n" * 10,
         b"data\n" * 100,
+        b"data: \n" * 100,
         b": " + b"a" * 100,
         b": " + b"a" * 100 + b"\n",
         b"event: " + b"a" * 100 + b"\n",
@@ -270,6 +271,7 @@ def test_flush_gives_what_is_pending(body, pending):
         "an endless line",
         "an event",
         "empty data lines",
+        "empty data lines with a space",
         "an endless comment",
         "a comment",
         "a name",
@@ -282,6 +284,11 @@ def test_an_event_larger_than_the_bound_is_an_error(body):
         events, end = outcome([b"data: before\n\n", *chunks], limit=64)
         assert events == [ServerSentEvent(data="before")]
         assert end is EventTooLargeError
+
+
+def test_an_endless_line_counts_with_the_lines_before_it():
+    with pytest.raises(EventTooLargeError):
+        decode(b"data: " + b"a" * 30 + b"\ndata: " + b"a" * 30, limit=64)
 
 
 def test_the_events_before_in_the_same_chunk_are_delivered():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from attrs import frozen
@@ -91,7 +91,7 @@ def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # 
             msg = f"{name} must not be empty"
             raise ValueError(msg)
         if kind.is_list and isinstance(value, Iterable) and not isinstance(value, str):
-            value = list(value)  # noqa: PLW2901 -- an iterable is read once, here
+            value = list(cast("Iterable[object]", value))  # noqa: PLW2901 -- is read once, here
         plain[name] = to_request(value)
     return plain
 
@@ -105,7 +105,8 @@ def query(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for name, value in parameters.items():
         if isinstance(value, list):
-            pairs.extend((f"{name}[]", str(item)) for item in value)
+            items = cast("list[object]", value)
+            pairs.extend((f"{name}[]", str(item)) for item in items)
         elif value is not None:
             pairs.append((name, str(value)))
     return pairs

@@ -29,7 +29,7 @@ def _from_environment(name: str) -> str | None:
     return os.environ.get(f"RXASSIST_{name}") or os.environ.get(f"OPENAI_{name}") or None
 
 
-def _checked_base_url(given: str | None) -> str:
+def _checked_base_url(given: object) -> str:
     if given is None:
         given = _from_environment("BASE_URL")
     if given is None:
@@ -48,7 +48,7 @@ def _checked_base_url(given: str | None) -> str:
     return given
 
 
-def _checked_api_key(given: str | None) -> str | None:
+def _checked_api_key(given: object) -> str | None:
     """The key to send, if any. No message here holds it."""
     if given is None:
         return _from_environment("API_KEY")
@@ -61,7 +61,7 @@ def _checked_api_key(given: str | None) -> str | None:
     return given
 
 
-def _checked_positive(name: str, value: float | None) -> None:
+def _checked_positive(name: str, value: object) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -88,7 +88,7 @@ class _BaseClient(Generic[StreamT]):
         max_connections: int | None,
         max_event_bytes: int,
     ) -> None:
-        self.base_url = _checked_base_url(base_url)
+        self.base_url: str = _checked_base_url(base_url)
         key = _checked_api_key(api_key)
         for name, value in (
             ("timeout", timeout),

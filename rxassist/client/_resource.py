@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import evolve, frozen
@@ -51,7 +51,7 @@ class Resource(Generic[StreamT]):
         connection = self._connection
         request = Request(method, where, asked, body)
 
-        async def answers() -> AsyncIterator[tuple[_T]]:
+        async def answers() -> AsyncGenerator[tuple[_T]]:
             async for (answer,) in connection.transport.send(request):
                 yield (structure(answer, target),)
 
@@ -71,7 +71,7 @@ class Resource(Generic[StreamT]):
         first = Request("GET", where, asked)
         page_type: type[Page[_T]] = Page[item]  # type: ignore[valid-type]
 
-        async def pages() -> AsyncIterator[tuple[_T, ...]]:
+        async def pages() -> AsyncGenerator[tuple[_T, ...]]:
             request, more = first, True
             while more:
                 async for (answer,) in connection.transport.send(request):

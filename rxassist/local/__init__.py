@@ -26,7 +26,14 @@ from rxassist.local.moves import (
     wait,
 )
 from rxassist.local.script import default_script
-from rxassist.local.service import LocalService
+
+try:
+    from rxassist.local.service import LocalService
+except ModuleNotFoundError as error:
+    if error.name not in {"starlette", "uvicorn"}:
+        raise
+    msg = 'the local service needs an extra: pip install "rxassist[local]"'
+    raise ModuleNotFoundError(msg, name=error.name) from error
 
 __all__ = [
     "Call",

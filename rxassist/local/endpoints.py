@@ -94,7 +94,7 @@ class Endpoints:
         found = self._store.find_json(kind, item_id, self._parent(request))
         if found is None:
             raise not_found(kind, item_id)
-        return _json(found, headers={"openai-poll-after-ms": _POLL_AFTER_MS})
+        return _json(found, {"openai-poll-after-ms": _POLL_AFTER_MS} if kind is Run else None)
 
     async def _delete(self, kind: type[Stored], request: Request) -> Response:
         item = self._item(kind, request)

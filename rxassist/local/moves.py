@@ -149,6 +149,9 @@ def search(*results: FileSearchResult) -> Search:
 
 def wait(seconds: float) -> Wait:
     """Do nothing for a while; the service goes on with everything else."""
+    if seconds < 0:
+        msg = f"seconds must not be negative, got {seconds}"
+        raise ValueError(msg)
     return Wait(seconds)
 
 

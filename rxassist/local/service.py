@@ -27,6 +27,7 @@ from rxassist.local.watch import Watch
 
 _BACKLOG = 2048
 _TICKS_IN_A_SECOND = 10  # of uvicorn, which does some things only at every tenth
+_KEEP_ALIVE = 60  # seconds; clients that poll slowly keep their connection
 _CLOSE_TIMEOUT = 10.0  # seconds; closing takes a few tenths, whatever is going on
 
 
@@ -192,6 +193,7 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 server_header=False,
                 backlog=_BACKLOG,
+                timeout_keep_alive=_KEEP_ALIVE,
             )
         )
         self._on_started = on_started

@@ -15,7 +15,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str]] = []
-        self.open_streams = 0
+        self.open_streams: int = 0
         self.active_runs: frozenset[str] = frozenset()
         self._changes = 0
         self._changed = threading.Condition()

@@ -112,13 +112,13 @@ from rxassist.models.run_steps import (
 )
 from rxassist.models.runs import (
     FINISHED,
+    SETTLED,
     FunctionCall,
     RequiredAction,
     RequiredActionFunctionToolCall,
     RequiredActionSubmitToolOutputs,
     RequiredToolCall,
     Run,
-    SETTLED,
     SubmitToolOutputs,
     ToolChoice,
     ToolChoiceFunctionName,
@@ -147,6 +147,8 @@ from rxassist.models.vector_stores import (
 )
 
 __all__ = [
+    "FINISHED",
+    "SETTLED",
     "Annotation",
     "AnnotationDelta",
     "Assistant",
@@ -167,7 +169,6 @@ __all__ = [
     "Deleted",
     "ErrorObject",
     "ExpiresAfter",
-    "FINISHED",
     "File",
     "FileCitation",
     "FileCitationAnnotation",
@@ -225,7 +226,6 @@ __all__ = [
     "RunStep",
     "RunStepDelta",
     "RunStepDeltaEvent",
-    "SETTLED",
     "StaticChunking",
     "StaticChunkingStrategy",
     "StepDetails",

@@ -114,7 +114,7 @@ class ResponseFormatJSONObject:
 class ResponseFormatJSONSchema:
     """JSON that fits a schema: ``json_schema`` has ``name``, ``schema``, ``strict``."""
 
-    json_schema: Mapping[str, Any] = field(factory=dict)
+    json_schema: Mapping[str, Any] = field(factory=dict[str, Any])
     type: Literal["json_schema"] = "json_schema"
 
 

@@ -80,7 +80,7 @@ class Assistant:
     instructions: str | None = None
     tools: tuple[Tool, ...] = ()
     tool_resources: ToolResources | None = None
-    metadata: Mapping[str, str] = field(factory=dict)
+    metadata: Mapping[str, str] = field(factory=dict[str, str])
     temperature: float | None = None
     top_p: float | None = None
     reasoning_effort: str | None = None

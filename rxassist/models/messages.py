@@ -155,4 +155,4 @@ class Message:
     assistant_id: str | None = None
     run_id: str | None = None
     attachments: tuple[Attachment, ...] = ()
-    metadata: Mapping[str, str] = field(factory=dict)
+    metadata: Mapping[str, str] = field(factory=dict[str, str])

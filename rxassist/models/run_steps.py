@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import frozen
 
 from rxassist.models._values import LastError, Unknown, Usage
 from rxassist.models.assistants import RankingOptions

@@ -116,7 +116,7 @@ class Run:
     instructions: str | None = None
     tools: tuple[Tool, ...] = ()
     tool_resources: ToolResources | None = None
-    metadata: Mapping[str, str] = field(factory=dict)
+    metadata: Mapping[str, str] = field(factory=dict[str, str])
     usage: Usage | None = None
     temperature: float | None = None
     top_p: float | None = None

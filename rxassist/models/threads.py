@@ -16,5 +16,5 @@ class Thread:
     id: str
     object: str = "thread"
     created_at: float = 0
-    metadata: Mapping[str, str] = field(factory=dict)
+    metadata: Mapping[str, str] = field(factory=dict[str, str])
     tool_resources: ToolResources | None = None

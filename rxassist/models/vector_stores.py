@@ -44,7 +44,7 @@ class VectorStore:
     expires_after: ExpiresAfter | None = None
     expires_at: float | None = None
     last_active_at: float | None = None
-    metadata: Mapping[str, str] = field(factory=dict)
+    metadata: Mapping[str, str] = field(factory=dict[str, str])
 
 
 @frozen

@@ -25,7 +25,7 @@ def of_type(*types: type[_T]) -> Operator[object, _T]:
         source  -q-t-u-d|
         result  ---t-u--|
     """
-    if not types or not all(isinstance(cls, type) for cls in types):
+    if not types or not all(map(_is_class, types)):
         msg = f"of_type takes one class or more, got {types!r}"
         raise TypeError(msg)
 
@@ -33,6 +33,10 @@ def of_type(*types: type[_T]) -> Operator[object, _T]:
         return item if isinstance(item, types) else None
 
     return choose(instance)
+
+
+def _is_class(value: object) -> bool:
+    return isinstance(value, type)
 
 
 def runs() -> Operator[Event, Run]:

@@ -288,9 +288,21 @@ def test_take_disposes_when_it_has_enough(forever, begin):
     forever.wait_for(lambda: forever.open_streams == 0)
 
 
+@pytest.fixture
+def _ctrl_c():
+    """Let SIGINT raise, also where the tests run in the background and it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_in_a_blocked_run_disposes(forever, begin):
     stream = begin()
-    interrupt = stream.text_deltas.pipe(ops.do_action(lambda _: signal.raise_signal(signal.SIGINT)))
+    main = threading.main_thread().ident
+    interrupt = stream.text_deltas.pipe(
+        ops.do_action(lambda _: signal.pthread_kill(main, signal.SIGINT))
+    )
     with pytest.raises(KeyboardInterrupt):
         interrupt.run()
     forever.wait_for(lambda: forever.open_streams == 0)

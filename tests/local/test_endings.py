@@ -74,6 +74,11 @@ def test_a_script_cleans_up_when_its_run_ends_early(serve, connect):
     assert cleaned == [True]
 
 
+def test_nobody_waits_for_less_than_nothing(perform):
+    run = last_run(perform(lambda _: (wait(seconds) for seconds in [-1])))
+    assert "seconds must not be negative" in run.last_error.message
+
+
 def test_waiting_takes_its_time(serve, connect):
     caller = connect(serve(lambda _: [wait(0.05), say("late")]))
     run = last_run(caller.perform("hi"))

@@ -2,18 +2,10 @@
 
 import pytest
 
-from rxassist.local import LocalService
-
-
-@pytest.fixture(scope="module")
-def service():
-    with LocalService() as service:
-        yield service
-
 
 @pytest.fixture
-def caller(service, connect):
-    return connect(service)
+def caller(serve, connect):
+    return connect(serve())
 
 
 def test_an_assistant_is_created_read_changed_and_deleted(caller):

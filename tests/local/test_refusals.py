@@ -4,18 +4,12 @@ import json
 
 import pytest
 
-from rxassist.local import LocalService, call, wait
-
-
-@pytest.fixture(scope="module")
-def service():
-    with LocalService(lambda _: [wait(60)]) as service:
-        yield service
+from rxassist.local import call, wait
 
 
 @pytest.fixture
-def caller(service, connect):
-    return connect(service)
+def caller(serve, connect):
+    return connect(serve(lambda _: [wait(60)]))
 
 
 @pytest.fixture

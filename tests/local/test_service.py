@@ -188,6 +188,16 @@ def test_runs_that_were_cut_off_have_failed_after_a_restart(connect, tmp_path):
         assert caller.perform("again", thread_id=writing)[-2].event == "thread.run.completed"
 
 
+def test_a_missing_extra_is_told():
+    program = "import sys; sys.modules['uvicorn'] = None; import rxassist.local"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert run.stderr.endswith(
+        'ModuleNotFoundError: the local service needs an extra: pip install "rxassist[local]"\n'
+    )
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_told_to_stop(number):

@@ -1,0 +1,107 @@
+"""What the type checkers must refuse. Checked by mypy and pyright, never run.
+
+Each ignore names what the checker says. One that is not needed any more fails the check: then
+something wrong has become possible.
+"""
+
+from reactivex import Observable
+
+from rxassist import AsyncClient, Client, Operator, Snapshot, iterate, map_async
+from rxassist import operators as rxops
+from rxassist.events import Event, KnownEvent, RunEvent, ThreadMessageDelta
+from rxassist.models import MessageContent, Run, Text, ToolCall
+
+
+def operators_in_the_wrong_place(chunks: Observable[bytes], events: Observable[Event]) -> None:
+    chunks.pipe(rxops.text_deltas())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    events.pipe(rxops.decode())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    events.pipe(rxops.text_deltas(), rxops.runs())  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+    events.pipe(rxops.text_deltas)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    _: Observable[int] = events.pipe(rxops.text_deltas())  # type: ignore[arg-type]  # pyright: ignore[reportAssignmentType]
+
+
+def operators_with_the_wrong_arguments() -> None:
+    rxops.decode(1024)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    rxops.decode(max_event_bytes="1024")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    rxops.text_deltas(1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    rxops.of_type("thread.message.delta")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    rxops.choose(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def no_operator_of_events() -> Operator[Event, int]:
+    return rxops.text_deltas()  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
+
+
+def of_type_is_what_it_says(events: Observable[Event]) -> None:
+    events.pipe(rxops.of_type(RunEvent)).map(lambda event: event.data.delta)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownLambdaType, reportUnknownMemberType]
+    events.pipe(rxops.of_type(ThreadMessageDelta)).map(lambda event: event.data.status)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownLambdaType, reportUnknownMemberType]
+
+
+def events_have_what_they_have(event: KnownEvent) -> None:
+    _ = event.data.delta  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    if event.event == "thread.run.completed":
+        _ = event.data.delta  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    if event.event == "thread.run.complete":  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+        pass
+
+
+def parts_must_be_told_apart(part: MessageContent, call: ToolCall) -> None:
+    _ = part.text  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    _ = call.function  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    if part.type == "text":  # an unknown part may call itself so too
+        _ = part.text  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+
+def values_do_not_change(run: Run, text: Text, snapshot: Snapshot, event: RunEvent) -> None:
+    run.status = "completed"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    text.value = ""  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    snapshot.run = run  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    snapshot.text = ""  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    event.data = run  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def calls_know_their_parameters(client: Client) -> None:
+    client.assistants.create()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.assistants.create(model=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.assistants.create(model="m", temprature=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.threads.messages.create("thread_1", role="user")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.threads.messages.list("thread_1", order="newest")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.threads.runs.retrieve("run_1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.threads.runs.retrieve("run_1", "thread_1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.threads.runs.stream(thread_id="thread_1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.threads.runs.stream(thread_id="thread_1", assistant_id="asst_1", on_dispose="kill")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.threads.runs.create("thread_1", assistant_id="asst_1", replay=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def the_edges_differ(client: Client, other: AsyncClient) -> None:
+    stream = client.threads.create_and_run_stream(assistant_id="asst_1")
+    async_stream = other.threads.create_and_run_stream(assistant_id="asst_1")
+    await stream.get_final_run()  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+    async with stream:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
+        pass
+    with async_stream:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
+        pass
+    _ = async_stream.get_final_run().status  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+
+def not_a_coroutine(text: str) -> str:
+    return text
+
+
+async def a_coroutine(text: str) -> str:
+    return text
+
+
+async def coroutines(client: AsyncClient) -> None:
+    stream = client.threads.create_and_run_stream(assistant_id="asst_1")
+    stream.text_deltas.pipe(map_async(not_a_coroutine))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
+    stream.pipe(map_async(a_coroutine))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    stream.text_deltas.subscribe_async(not_a_coroutine)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    map_async(a_coroutine, 2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def iteration(events: Observable[Event]) -> None:
+    for event in iterate(events):
+        _ = event.status  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    iterate([1, 2, 3])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate(events, 16)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
