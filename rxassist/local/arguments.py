@@ -32,9 +32,10 @@ def fitting_arguments(schema: _Schema | None, message: str = "") -> dict[str, An
     """Arguments that fit the schema of a function's parameters, in the spirit of a message.
 
     The same schema and message always give the same arguments. An object gets the properties that
-    are required, or all of them if the schema does not say. Texts and numbers that are free are
-    taken from the message: what it quotes or writes in capitals, and its numbers; then a text is
-    the name of its property, and a number 1.
+    are required, or all of them if the schema does not say. Of several choices it is the one that
+    the message mentions, or else the first. Texts and numbers that are free are taken from the
+    message: what it quotes or writes in capitals, and its numbers; then a text is the name of its
+    property, and a number 1.
     """
     value = _Filler(schema or {}, message).value({"type": "object", **(schema or {})}, "", 0)
     return dict(as_object(value) or {})
@@ -45,6 +46,7 @@ class _Filler:
 
     def __init__(self, root: _Schema, message: str) -> None:
         self._root = root
+        self._message = message.lower()
         self._names = _names(message)
         self._numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", message)]
 
@@ -57,8 +59,9 @@ class _Filler:
         if "const" in plain:
             return plain["const"]
         for source in (plain.get("enum"), plain.get("examples")):
-            if chosen := as_list(source):
-                return chosen[0]
+            if choices := as_list(source):
+                said = [choice for choice in choices if str(choice).lower() in self._message]
+                return (said or choices)[0]
         return plain["default"] if "default" in plain else self._typed(plain, name, depth)
 
     def _plain(self, schema: _Schema) -> _Schema:

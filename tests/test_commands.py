@@ -1,0 +1,94 @@
+"""What a stranger runs: the command line, the examples, the README; each in its own process."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rxassist.local import LocalService
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+READ_ME = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def run(*arguments, **environment):
+    """Run Python with warnings as errors; give what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_the_demo_ends_by_itself_with_a_table_of_three_runs():
+    printed = run("-m", "rxassist", "demo")
+    for name in ("weather", "sums", "words"):
+        assert re.search(
+            rf"^ *{name} +completed +\d+ +\d+ +\d+ +\d\.\d\d s +\d\.\d\d s", printed, re.M
+        )
+    assert 'tool: get_weather({"city":"Lima"}) → 19 °C and foggy' in printed
+    assert "→ 42" in printed
+    assert "\x1b" not in printed  # plain lines: this is no terminal
+
+
+def test_version():
+    assert re.match(r"rxassist \d", run("-m", "rxassist", "--version"))
+
+
+def test_a_missing_extra_is_named():
+    code = (
+        "import sys; sys.modules['rich'] = None\n"
+        "from rxassist.__main__ import main; sys.exit(0 if main() == 2 else 1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'pip install "rxassist[local]"' in done.stderr
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_run_and_are_short(example):
+    assert 15 <= len(example.read_text(encoding="utf-8").splitlines()) <= 40
+    with LocalService() as service:
+        printed = run(str(example), RXASSIST_BASE_URL=service.base_url)
+    assert "scripted answer" in printed or "characters" in printed
+
+
+@pytest.mark.parametrize("number", range(len(re.findall(r"```python", READ_ME))))
+def test_the_snippets_of_the_readme_run(number):
+    snippet = re.findall(r"```python\n(.*?)```", READ_ME, re.S)[number]
+    with LocalService() as service:
+        run("-c", snippet, RXASSIST_BASE_URL=service.base_url)
+
+
+def test_a_forgotten_close_never_keeps_the_interpreter_from_ending():
+    code = (
+        "from rxassist import Client\n"
+        "client = Client()\n"
+        "assistant = client.assistants.create(model='m').run()\n"
+        "stream = client.threads.create_and_run_stream(assistant_id=assistant.id)\n"
+        "stream.text_deltas.subscribe(lambda text: None)\n"
+        "print(next(iter(stream.text_deltas)))"
+    )
+    with LocalService(token_delay=0.05) as service:
+        assert run("-W", "ignore::ResourceWarning", "-c", code, RXASSIST_BASE_URL=service.base_url)
+
+
+def test_the_core_needs_no_extra():
+    code = (
+        "import sys\n"
+        "for name in ('rich', 'starlette', 'uvicorn', 'openai'): sys.modules[name] = None\n"
+        "import rxassist, rxassist.testing; print(rxassist.__version__)"
+    )
+    assert run("-c", code)
