@@ -1,7 +1,6 @@
 """What several test files use."""
 
 import gc
-import os
 import threading
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def _open_sockets():
     found = set()
     for link in folder.iterdir() if folder.exists() else ():
         try:
-            target = os.readlink(link)
+            target = str(link.readlink())
         except OSError:  # closed in between
             continue
         if target.startswith("socket:"):

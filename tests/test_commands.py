@@ -34,7 +34,7 @@ def test_the_demo_ends_by_itself_with_a_table_of_three_runs():
     printed = run("-m", "rxassist", "demo")
     for name in ("weather", "sums", "words"):
         assert re.search(
-            rf"^ *{name} +completed +\d+ +\d+ +\d+ +\d\.\d\d s +\d\.\d\d s", printed, re.M
+            rf"^ *{name} +completed +\d+ +\d+ +\d+ +\d\.\d\d s +\d\.\d\d s", printed, re.MULTILINE
         )
     assert 'tool: get_weather({"city":"Lima"}) → 19 °C and foggy' in printed
     assert "→ 42" in printed
@@ -67,7 +67,7 @@ def test_examples_run_and_are_short(example):
 
 @pytest.mark.parametrize("number", range(len(re.findall(r"```python", READ_ME))))
 def test_the_snippets_of_the_readme_run(number):
-    snippet = re.findall(r"```python\n(.*?)```", READ_ME, re.S)[number]
+    snippet = re.findall(r"```python\n(.*?)```", READ_ME, re.DOTALL)[number]
     with LocalService() as service:
         run("-c", snippet, RXASSIST_BASE_URL=service.base_url)
 

@@ -29,11 +29,11 @@ from rxassist.local.script import default_script
 
 try:
     from rxassist.local.service import LocalService
-except ModuleNotFoundError as error:
-    if error.name not in {"starlette", "uvicorn"}:
+except ModuleNotFoundError as _error:
+    if _error.name not in {"starlette", "uvicorn"}:
         raise
-    msg = 'the local service needs an extra: pip install "rxassist[local]"'
-    raise ModuleNotFoundError(msg, name=error.name) from error
+    _message = 'the local service needs an extra: pip install "rxassist[local]"'
+    raise ModuleNotFoundError(_message, name=_error.name) from _error
 
 __all__ = [
     "Call",

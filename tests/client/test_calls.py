@@ -182,9 +182,8 @@ def test_a_server_that_says_nothing_in_time(serve):
     with Client(base_url=service.base_url, timeout=1) as client:
         assistant = client.assistants.create(model="m").run()
         stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
-        with pytest.raises(rxassist.StreamTruncated) as caught:
+        with pytest.raises(APITimeoutError) as caught:
             stream.until_done()
-    assert isinstance(caught.value.__cause__, APITimeoutError)
     assert caught.value.snapshot.run.status == "in_progress"
 
 
