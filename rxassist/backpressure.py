@@ -8,6 +8,7 @@ inherit the context they are made in, so sources that are subscribed later, by `
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,7 +27,7 @@ class Demand:
     def __init__(self, parent: Demand | None = None, blocked_thread: int | None = None) -> None:
         self._open = True
         self._parent = parent
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: deque[Callable[[], None]] = deque()
         self.blocked_thread: int | None = blocked_thread
 
     @property
@@ -41,8 +42,11 @@ class Demand:
     def open(self) -> None:
         """Want more again: whoever waits is called, on this thread."""
         self._open = True
-        waiting, self._waiting = self._waiting, []
-        for resume in waiting:
+        for _ in range(len(self._waiting)):  # who closes it again may wait again meanwhile
+            try:
+                resume = self._waiting.popleft()
+            except IndexError:  # taken by another thread that opens it too
+                break
             resume()
 
     def when_open(self, resume: Callable[[], None]) -> None:

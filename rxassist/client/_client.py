@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import Generic, Self
+from typing import Generic, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import rxassist
@@ -12,7 +11,7 @@ from rxassist.client._resource import Connection, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.threads import Threads
 from rxassist.errors import excerpt
-from rxassist.loop import RunningLoop, ThreadLoop
+from rxassist.loop import Home, RunningLoop, ThreadLoop
 from rxassist.run_stream import AsyncRunStream, RunStream
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.transport import Settings, Transport
@@ -72,6 +71,24 @@ def _checked_positive(name: str, value: object) -> None:
         raise ValueError(msg)
 
 
+class ClientOptions(TypedDict, total=False):
+    """What both clients take.
+
+    ``base_url`` and ``api_key`` come from the arguments, then from ``RXASSIST_BASE_URL`` and
+    ``RXASSIST_API_KEY``, then from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; without a key none
+    is sent. ``timeout`` is in seconds (600) and bounds connecting (5 at most), writing, and the
+    silence of the service (``None``: without bound). ``max_connections`` bounds how many requests
+    and streams may be open at once, by default not at all. ``max_event_bytes`` bounds one event
+    (16 MiB).
+    """
+
+    base_url: str | None
+    api_key: str | None
+    timeout: float | None
+    max_connections: int | None
+    max_event_bytes: int
+
+
 class _BaseClient(Generic[StreamT]):
     """What both clients have: the settings, and the resources that go with their streams."""
 
@@ -80,13 +97,14 @@ class _BaseClient(Generic[StreamT]):
 
     def __init__(
         self,
-        home: RunningLoop | ThreadLoop,
+        home: Home,
         stream_class: type[StreamT],
-        base_url: str | None,
-        api_key: str | None,
-        timeout: float | None,
-        max_connections: int | None,
-        max_event_bytes: int,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float | None = 600.0,
+        max_connections: int | None = None,
+        max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
         self.base_url: str = _checked_base_url(base_url)
         key = _checked_api_key(api_key)
@@ -96,7 +114,10 @@ class _BaseClient(Generic[StreamT]):
             ("max_event_bytes", max_event_bytes),
         ):
             _checked_positive(name, value)
-        headers = {"OpenAI-Beta": "assistants=v2", "User-Agent": f"rxassist/{rxassist.__version__}"}
+        headers = {
+            "OpenAI-Beta": "assistants=v2",
+            "User-Agent": f"rxassist/{rxassist.__version__}",
+        }
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         settings = Settings(self.base_url, headers, timeout, max_connections, max_event_bytes)
@@ -121,39 +142,19 @@ class Client(_BaseClient[RunStream]):
     ``observe_on`` moves them. ``run()``, ``for`` and ``with`` block the caller only. A client that
     is never closed does not keep the program from ending.
 
-    ``base_url`` and ``api_key`` come from the arguments, then from ``RXASSIST_BASE_URL`` and
-    ``RXASSIST_API_KEY``, then from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; without a key none
-    is sent. ``timeout`` is in seconds and bounds connecting (5 at most), writing, and the silence
-    of the service (``None``: without bound). ``max_connections`` bounds how many requests and
-    streams may be open at once, by default not at all. ``max_event_bytes`` bounds one event.
-
-    Raises ``ValueError`` or ``TypeError``, naming the argument, before any request.
+    See ``ClientOptions`` for the arguments. Raises ``ValueError`` or ``TypeError``, naming the
+    argument, before any request.
     """
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        timeout: float | None = 600.0,
-        max_connections: int | None = None,
-        max_event_bytes: int = MAX_EVENT_BYTES,
-    ) -> None:
+    def __init__(self, **options: Unpack[ClientOptions]) -> None:
         self._home = ThreadLoop()
-        super().__init__(
-            self._home, RunStream, base_url, api_key, timeout, max_connections, max_event_bytes
-        )
+        super().__init__(self._home, RunStream, **options)
 
     def __enter__(self) -> Self:
         """The client itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the client."""
         self.close()
 
@@ -169,33 +170,19 @@ class AsyncClient(_BaseClient[AsyncRunStream]):
     loop, or after a fork, it says so. Everything it gives can be awaited, piped and iterated with
     ``async for``.
 
-    The arguments are those of ``Client``.
+    See ``ClientOptions`` for the arguments. Raises ``ValueError`` or ``TypeError``, naming the
+    argument, before any request.
     """
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        timeout: float | None = 600.0,
-        max_connections: int | None = None,
-        max_event_bytes: int = MAX_EVENT_BYTES,
-    ) -> None:
+    def __init__(self, **options: Unpack[ClientOptions]) -> None:
         self._home = RunningLoop()
-        super().__init__(
-            self._home, AsyncRunStream, base_url, api_key, timeout, max_connections, max_event_bytes
-        )
+        super().__init__(self._home, AsyncRunStream, **options)
 
     async def __aenter__(self) -> Self:
         """The client itself."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close the client."""
         await self.close()
 
