@@ -19,16 +19,23 @@ class Demand:
 
     ``parent`` is the demand of a consumer further down: only if both are open, more is wanted.
     ``blocked_thread`` is the id of the thread that waits for the items, where one does: a source
-    that lives on that very thread refuses instead of hanging.
+    that lives on that very thread refuses instead of hanging. ``owner`` is who takes the items, a
+    thread or a task, where it is one that takes from one place at a time.
     """
 
-    __slots__ = ("_open", "_parent", "_waiting", "blocked_thread")
+    __slots__ = ("_open", "_parent", "_waiting", "blocked_thread", "owner")
 
-    def __init__(self, parent: Demand | None = None, blocked_thread: int | None = None) -> None:
+    def __init__(
+        self,
+        parent: Demand | None = None,
+        blocked_thread: int | None = None,
+        owner: object = None,
+    ) -> None:
         self._open = True
         self._parent = parent
         self._waiting: deque[Callable[[], None]] = deque()
         self.blocked_thread: int | None = blocked_thread
+        self.owner: object = parent.owner if owner is None and parent is not None else owner
 
     @property
     def is_open(self) -> bool:

@@ -15,6 +15,7 @@ from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.internal import SequenceContainsNoElementsError
 
 from rxassist.backpressure import Demand, current_demand, demanding
+from rxassist.errors import StreamClosed
 from rxassist.loop import Home
 from rxassist.typing import Operator
 
@@ -66,6 +67,12 @@ class _Buffer(Generic[_T]):
             self._demand.open()
 
 
+def _blocking_demand() -> Demand:
+    """The demand of a consumer that blocks this thread until it has something."""
+    thread = threading.get_ident()
+    return Demand(current_demand(), blocked_thread=thread, owner=thread)
+
+
 class Items(Generic[_T]):
     """The items of an Observable, for ``for`` and for ``async for``. See ``iterate``."""
 
@@ -75,7 +82,7 @@ class Items(Generic[_T]):
 
     def __iter__(self) -> Iterator[_T]:
         ready = threading.Event()
-        demand = Demand(current_demand(), blocked_thread=threading.get_ident())
+        demand = _blocking_demand()
         buffer: _Buffer[_T] = _Buffer(self._size, demand, ready.set)
         subscription = buffer.subscribe_to(self._source)
         try:
@@ -100,7 +107,8 @@ class Items(Generic[_T]):
             elif not loop.is_closed():
                 loop.call_soon_threadsafe(ready.set)
 
-        buffer: _Buffer[_T] = _Buffer(self._size, Demand(current_demand()), notify)
+        demand = Demand(current_demand(), owner=asyncio.current_task())
+        buffer: _Buffer[_T] = _Buffer(self._size, demand, notify)
         subscription = buffer.subscribe_to(self._source)
         try:
             while True:
@@ -124,6 +132,9 @@ def iterate(source: Observable[_T], *, buffer: int = BUFFER) -> Items[_T]:
     wait. An error of the source is raised after the items before it. To leave the loop disposes
     the subscription. A ``for`` on the thread that emits raises ``BlockingCallError``.
     """
+    if isinstance(buffer, bool) or not isinstance(buffer, int):
+        msg = f"buffer must be a whole number, got {buffer!r}"
+        raise TypeError(msg)
     if buffer < 1:
         msg = f"buffer must be at least 1, got {buffer}"
         raise ValueError(msg)
@@ -189,7 +200,7 @@ class _Calls(Generic[_A, _B]):
         while self._running and self._running[0].done() and not self._disposed:
             task = self._running.popleft()
             if task.cancelled():
-                self._observer.on_error(asyncio.InvalidStateError("the coroutine was cancelled"))
+                self._observer.on_error(StreamClosed("a coroutine of map_async was cancelled"))
                 return
             error = task.exception()
             if isinstance(error, Exception):
@@ -256,6 +267,12 @@ def map_async(
 # --- what a client gives -------------------------------------------------------------------
 
 
+def _is_async(callback: object) -> bool:
+    """Whether a callback is an ``async def``, also in disguise."""
+    called = getattr(callback, "__call__", None)  # noqa: B004 -- it is looked at, not called
+    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(called)
+
+
 class LoopObservable(Observable[_T]):
     """An Observable whose items come from a client's event loop.
 
@@ -275,8 +292,9 @@ class LoopObservable(Observable[_T]):
         observer: abc.ObserverBase[_T],
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        self._home.enter()
-        self._home.refuse_blocking(scheduler)
+        if not self._home.closed:  # what a closed client still gives, its sources know
+            self._home.enter()
+            self._home.refuse_blocking(scheduler)
         return self._source.subscribe(observer, scheduler=scheduler)
 
     def subscribe(
@@ -292,9 +310,10 @@ class LoopObservable(Observable[_T]):
         Returns a Disposable. Raises ``TypeError`` for an ``async def``: see ``subscribe_async``.
         """
         for callback in (on_next, getattr(on_next, "on_next", None), on_error, on_completed):
-            if inspect.iscoroutinefunction(callback):
+            if _is_async(callback):
+                name = getattr(callback, "__qualname__", None) or repr(callback)
                 msg = (
-                    f"{callback.__qualname__} is an async def, which subscribe would never await; "
+                    f"{name} is an async def, which subscribe would never await; "
                     "use subscribe_async(…), or pipe(map_async(…))"
                 )
                 raise TypeError(msg)
@@ -337,7 +356,7 @@ class LoopObservable(Observable[_T]):
         def keep(item: _T) -> None:
             last[:] = [item]
 
-        with demanding(Demand(current_demand(), blocked_thread=threading.get_ident())):
+        with demanding(_blocking_demand()):
             subscription = self.subscribe(
                 keep, ended.set_exception, lambda: ended.set_result(None), scheduler=scheduler
             )
@@ -351,11 +370,13 @@ class LoopObservable(Observable[_T]):
 
     def __await__(self) -> Generator[Any, None, _T]:
         """Await the last item, on the event loop of an ``AsyncClient``."""
-        self._home.enter()
-        if not self._home.is_here:
-            msg = "what a Client gives is not awaited but run(); await belongs to AsyncClient"
-            raise TypeError(msg)
-        return super().__await__()
+        if not self._home.closed:
+            self._home.enter()
+            if not self._home.is_here:
+                msg = "what a Client gives is not awaited but run(); await belongs to AsyncClient"
+                raise TypeError(msg)
+        with demanding(Demand(current_demand(), owner=asyncio.current_task())):
+            return super().__await__()
 
     def __iter__(self) -> Iterator[_T]:
         """The items, for a blocking ``for``. See ``iterate``."""

@@ -25,7 +25,25 @@ def excerpt(value: object) -> str:
 
 
 class RxAssistError(Exception):
-    """The base of every error of this library."""
+    """The base of every error of this library.
+
+    ``snapshot`` is the run so far, where the error ended a stream.
+    """
+
+    snapshot: Snapshot | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors can be pickled and copied, whatever their constructors take."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[RxAssistError], args: tuple[Any, ...], state: dict[str, Any]
+) -> RxAssistError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class APIError(RxAssistError):
@@ -42,14 +60,12 @@ class APIError(RxAssistError):
         code: str | None = None,
         type: str | None = None,  # noqa: A002 -- the service's own name for it
         param: str | None = None,
-        snapshot: Snapshot | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.type = type
         self.param = param
-        self.snapshot = snapshot
 
 
 class APIConnectionError(APIError):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import copy_context
-from typing import Generic, TypeVar
+from contextvars import ContextVar, copy_context
+from typing import Any, Generic, TypeVar
 
+import reactivex as rx
 from reactivex import Notification, Observable, abc
+from reactivex import operators as ops
 from reactivex.disposable import Disposable
 from reactivex.notification import OnCompleted, OnError
 
 from rxassist.backpressure import Demand, current_demand, demanding
-from rxassist.errors import StreamClosed
+from rxassist.errors import ClientClosed, StreamClosed
 
 _T = TypeVar("_T")
 
@@ -19,10 +21,24 @@ READ_AHEAD = 1024
 """How many items a source may run ahead of its slowest demanding reader, by default."""
 
 Post = Callable[[Callable[[], None]], object]
-"""Runs a function later, where the log lives: never at once, always in order."""
+"""Runs a function later, where the log lives, and in order; ``False`` if that place is gone."""
 
-Report = Callable[[Exception], object]
+Report = Callable[[BaseException], object]
 """Tells of an exception that a subscriber raised."""
+
+
+class Place:
+    """How far a reader of a log has come, and what it wants to remember of that."""
+
+    __slots__ = ("cursor", "log", "memo")
+
+    def __init__(self, log: object, cursor: int = 0) -> None:
+        self.log: object = log
+        self.cursor: int = cursor
+        self.memo: Any = None
+
+
+_reading: ContextVar[Place | None] = ContextVar("rxassist_place", default=None)
 
 
 class Log(Observable[_T]):
@@ -50,13 +66,16 @@ class Log(Observable[_T]):
         on_abandon: Callable[[], object] | None = None,
         on_drop: Callable[[list[_T]], object] | None = None,
     ) -> None:
+        if isinstance(read_ahead, bool) or not isinstance(read_ahead, int | None):
+            msg = f"read_ahead must be a whole number or None, got {read_ahead!r}"
+            raise TypeError(msg)
         if read_ahead is not None and read_ahead < 1:
             msg = f"read_ahead must be at least 1, or None to never wait, got {read_ahead}"
             raise ValueError(msg)
         super().__init__()
         self.items: list[_T] = []
         self.dropped: int = 0
-        self.position: int = 0  # how far the reader had come that was sent an item last
+        self._last_place = Place(self)
         self._source = source
         self._post = post
         self._report = report
@@ -80,6 +99,19 @@ class Log(Observable[_T]):
         """The error that ended the log, if one did."""
         return self._ending.exception if isinstance(self._ending, OnError) else None
 
+    @property
+    def place(self) -> Place:
+        """Where the caller reads: in a callback or a loop its own place, else the last one."""
+        reading = _reading.get()
+        return reading if reading is not None and reading.log is self else self._last_place
+
+    def begin_reading(self) -> Place:
+        """A place at the start of what is kept, for a caller that reads and moves it itself."""
+        place = Place(self, self.dropped)
+        _reading.set(place)
+        self._last_place = place
+        return place
+
     def close(self, error: Exception) -> None:
         """End the log for all its readers with an error, as if the last one had left."""
         if self._ending is None:
@@ -93,7 +125,8 @@ class Log(Observable[_T]):
         scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the log has its own place
     ) -> abc.DisposableBase:
         reader = _Reader(self, observer)
-        self._post(lambda: self._attach(reader))
+        if self._post(lambda: self._attach(reader)) is False:
+            raise ClientClosed
 
         def leave() -> None:
             reader.closed = True
@@ -153,12 +186,30 @@ class Log(Observable[_T]):
         self._drop_what_was_read()
         if self._read_ahead is None:
             return
-        waited_for = [reader.cursor for reader in self._readers if reader.demand is not None]
+        waited_for = [reader.cursor for reader in self._waited_for()]
         ahead = self.dropped + len(self.items) - min(waited_for) if waited_for else 0
         if ahead >= self._read_ahead:
             self._demand.close()
         elif not self._demand.is_open and ahead <= self._read_ahead // 2:
             self._demand.open()
+
+    def _waited_for(self) -> list[_Reader[_T]]:
+        """The readers that can be slow, without those that wait for another reader of this log.
+
+        Who reads in two places at once takes from one of them at a time: what is full must not
+        keep from it what it waits for.
+        """
+        slow = [reader for reader in self._readers if reader.demand is not None]
+        waiting = {r.demand.owner for r in slow if r.demand and r.demand.is_open} - {None}
+        return [r for r in slow if r.demand and (r.demand.is_open or r.demand.owner not in waiting)]
+
+    def recorded(self) -> Observable[_T]:
+        """What an ended log holds, and how it ended, without the place where it lived."""
+        ending = self._ending
+        kept: Observable[_T] = rx.from_iterable(self.items)
+        if isinstance(ending, OnError):
+            return kept.pipe(ops.concat(rx.throw(ending.exception)))
+        return kept
 
     def _drop_what_was_read(self) -> None:
         if not self._replay and self._readers:
@@ -169,12 +220,13 @@ class Log(Observable[_T]):
             self.dropped += read
 
 
-class _Reader(Generic[_T]):
+class _Reader(Place, Generic[_T]):
     """One subscriber's place in the log."""
 
-    __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "cursor", "demand")
+    __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "demand")
 
     def __init__(self, log: Log[_T], observer: abc.ObserverBase[_T]) -> None:
+        super().__init__(log)
         self._log = log
         self._observer = observer
         self._context = copy_context()  # sources that the subscriber adds later find its demand
@@ -191,10 +243,10 @@ class _Reader(Generic[_T]):
         self._busy = True
         try:
             self._context.run(self._drain)
-        except Exception as error:  # noqa: BLE001 -- the subscriber's, and it is reported
+        except BaseException as error:  # noqa: BLE001 -- the subscriber's, and it is reported
             self.closed = True
-            self._log._report(error)
             self._log._detach(self)
+            self._log._report(error)
         finally:
             self._busy = False
 
@@ -208,6 +260,7 @@ class _Reader(Generic[_T]):
 
     def _drain(self) -> None:
         log, observer, demand = self._log, self._observer, self.demand
+        _reading.set(self)
         while not self.closed:
             place = self.cursor - log.dropped
             if place >= len(log.items):
@@ -217,7 +270,8 @@ class _Reader(Generic[_T]):
                     self._waits = True
                     demand.when_open(self._resume)
                 return
-            self.cursor = log.position = self.cursor + 1
+            self.cursor += 1
+            log._last_place = self
             observer.on_next(log.items[place])
         if not self.closed and log._ending is not None:
             self.closed = True

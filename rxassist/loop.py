@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import aclosing
-from contextvars import copy_context
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from contextlib import aclosing, contextmanager
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
+from reactivex.run import run
 from reactivex.scheduler import NewThreadScheduler
 
 from rxassist.backpressure import Demand, current_demand
 from rxassist.errors import BlockingCallError, ClientClosed, WrongLoopError
 
 _T = TypeVar("_T")
+
+
+_RUN = run.__code__
+_FAREWELL_TIMEOUT = 5.0  # seconds
+
+_parting: ContextVar[bool] = ContextVar("rxassist_parting", default=False)
+
+
+@contextmanager
+def parting() -> Generator[None]:
+    """What is subscribed inside is a farewell: a closing client lets it finish, for a while."""
+    token = _parting.set(True)
+    try:
+        yield
+    finally:
+        _parting.reset(token)
 
 
 class Home(ABC):
@@ -30,7 +48,11 @@ class Home(ABC):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._farewells: set[asyncio.Task[None]] = set()
+        self._gate = threading.Lock()  # nothing is posted behind the last look at what was
+        self._gone = False
         self.closed: bool = False
+        self.closing: set[Callable[[], object]] = set()  # who is called when it closes
 
     @abstractmethod
     def _bind(self) -> asyncio.AbstractEventLoop:
@@ -43,7 +65,7 @@ class Home(ABC):
 
     def enter(self) -> asyncio.AbstractEventLoop:
         """The loop, made if need be. Raises where it cannot be used from here."""
-        if self.closed:
+        if self.closed and not _parting.get():
             raise ClientClosed
         if os.getpid() != self._process:
             msg = "this client was made before a fork; make a new one in the child process"
@@ -51,32 +73,43 @@ class Home(ABC):
         return self._bind()
 
     def refuse_blocking(self, scheduler: abc.SchedulerBase | None) -> None:
-        """Raise ``BlockingCallError`` if this thread is about to wait for itself.
+        """Raise ``BlockingCallError`` if the loop's thread waits, or is about to, for itself.
 
-        RxPY's ``run()`` subscribes with a ``NewThreadScheduler`` and then blocks; our own blocking
-        calls say so in their demand.
+        RxPY's ``run()`` subscribes with a ``NewThreadScheduler`` and then blocks, and some sources
+        subscribe others on the new thread; our own blocking calls say so in their demand.
         """
-        demand = current_demand()
-        blocks = demand is not None and demand.blocked_thread == self._thread_id
-        if self.is_here and (blocks or isinstance(scheduler, NewThreadScheduler)):
-            raise BlockingCallError
-
-    def post(self, action: Callable[[], object]) -> None:
-        """Run an action soon on the loop, in order; nothing happens if the loop is gone."""
-        loop = self._loop
-        if loop is None or loop.is_closed():
-            return
         if self.is_here:
-            loop.call_soon(action)
-            return
-        try:
-            loop.call_soon_threadsafe(action)
-        except RuntimeError:
-            if not loop.is_closed():
-                raise
+            demand = current_demand()
+            blocks = demand is not None and demand.blocked_thread == self._thread_id
+            if blocks or isinstance(scheduler, NewThreadScheduler):
+                raise BlockingCallError
+        elif self._thread_id is not None:
+            frame = sys._current_frames().get(self._thread_id)
+            while frame is not None:
+                if frame.f_code is _RUN:
+                    raise BlockingCallError
+                frame = frame.f_back
 
-    def report(self, error: Exception) -> None:
-        """Tell the loop's exception handler of an exception that a subscriber raised."""
+    def post(self, action: Callable[[], object]) -> bool:
+        """Run an action soon on the loop, in order; ``False`` if the loop is gone."""
+        loop = self._loop or self.enter()
+        if self.is_here and not loop.is_closed():
+            loop.call_soon(action)
+            return True
+        with self._gate:
+            if self._gone or loop.is_closed():
+                return False
+            loop.call_soon_threadsafe(action)
+            return True
+
+    def report(self, error: BaseException) -> None:
+        """Tell the loop's exception handler of an exception that a subscriber raised.
+
+        One that is to end the program (``SystemExit``, Ctrl-C) goes on its way, out of the loop.
+        """
+        if self._loop is not None and not isinstance(error, Exception):
+            self._loop.call_soon(_raise, error)
+            return
         if self._loop is not None:
             message = "a subscriber raised; its subscription was closed"
             self._loop.call_exception_handler({"message": message, "exception": error})
@@ -84,17 +117,38 @@ class Home(ABC):
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task on the loop, from its thread; it is cancelled when the home closes."""
         task = self.enter().create_task(coroutine, context=copy_context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for group in (self._tasks, self._farewells) if _parting.get() else (self._tasks,):
+            group.add(task)
+            task.add_done_callback(group.discard)
         return task
 
-    async def end_tasks(self) -> None:
-        """Cancel every task and wait until all have ended: the first half of closing."""
+    async def end_tasks(self) -> bool:
+        """Cancel every task, let farewells finish, and wait until all have ended.
+
+        The first half of closing; ``False`` if the loop is dead, and everything ended with it.
+        """
+        if self._loop is not None and asyncio.get_running_loop() is not self._loop:
+            if not self._loop.is_closed():
+                msg = "close this AsyncClient on the event loop that it belongs to"
+                raise WrongLoopError(msg)
+            self.closed = True
+            return False
         self.closed = True
-        tasks = tuple(self._tasks - {asyncio.current_task()})
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for action in tuple(self.closing):
+            action()
+        while tasks := self._tasks - {asyncio.current_task()}:
+            for task in tasks - self._farewells:
+                task.cancel()
+            _, late = await asyncio.wait(tasks, timeout=_FAREWELL_TIMEOUT)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.sleep(0)  # whoever was told may have said farewell
+        return True
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 class RunningLoop(Home):
@@ -123,18 +177,37 @@ class ThreadLoop(Home):
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
+        self._closing = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._ending = False
 
     def _bind(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="rxassist", daemon=True
-                )
+                self._thread = threading.Thread(target=self._live, name="rxassist", daemon=True)
                 self._thread.start()
                 self._thread_id = self._thread.ident
             return self._loop
+
+    def _live(self) -> None:
+        """Run the loop until it is closed on purpose: no ``SystemExit`` of a subscriber ends it."""
+        loop = self._loop
+        if loop is None:  # pragma: no cover -- the thread starts when there is one
+            return
+        asyncio.set_event_loop(loop)
+        while not self._ending:
+            try:
+                loop.run_forever()
+            except BaseException as error:  # noqa: BLE001 -- it is told, and ends only a thread
+                message = "a subscriber wanted to end the program, on the thread of a client"
+                loop.call_exception_handler({"message": message, "exception": error})
+        with self._gate:
+            self._gone = True
+        for _ in range(2):  # what was posted until now is still told that the client is closed
+            loop.run_until_complete(asyncio.sleep(0))
+        self._thread_id = None
+        loop.close()
 
     def close(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """End all tasks, run ``last_words``, and end the thread.
@@ -142,11 +215,12 @@ class ThreadLoop(Home):
         Returns when that is done; called on the loop's own thread, it returns at once and the
         rest happens behind it.
         """
-        self.closed = True
         if self.is_here:
+            self.closed = True
             threading.Thread(target=self.close, args=(last_words,), daemon=True).start()
             return
-        with self._lock:  # who closes second waits for the first
+        with self._closing:  # who closes second waits for the first
+            self.closed = True
             loop, thread = self._loop, self._thread
             if loop is None or thread is None or loop.is_closed():
                 return
@@ -156,12 +230,16 @@ class ThreadLoop(Home):
             async def end() -> None:
                 await self.end_tasks()
                 await last_words()
+                others = asyncio.all_tasks() - {asyncio.current_task()}
+                for task in others:  # coroutines of subscribers: nobody else lives here
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
                 await loop.shutdown_asyncgens()
 
             asyncio.run_coroutine_threadsafe(end(), loop).result()
+            self._ending = True
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
-            loop.close()
 
 
 class _SubscriberError(Exception):
@@ -184,7 +262,8 @@ def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) 
         home.enter()
         home.refuse_blocking(scheduler)
         pump = _Pump(home, begin, observer)
-        home.post(pump.start)
+        if not home.post(pump.start):
+            raise ClientClosed
         return Disposable(pump.dispose)
 
     return Observable(subscribe)
@@ -210,13 +289,15 @@ class _Pump(Generic[_T]):
     def start(self) -> None:
         if self._disposed:
             return
-        run = self._run()
+        running = self._run()
         try:
-            self._task = self._context.run(self._home.spawn, run)
+            self._task = self._context.run(self._home.spawn, running)
         except ClientClosed as closed:
+            running.close()
             failure = closed
-            run.close()
             self._tell(lambda: self._observer.on_error(failure))
+        else:
+            self._task.add_done_callback(self._ended)
 
     def dispose(self) -> None:
         self._disposed = True
@@ -230,19 +311,20 @@ class _Pump(Generic[_T]):
         observer = self._observer
         try:
             await self._draw()
-        except asyncio.CancelledError:
-            if not self._disposed and self._home.closed:
-                self._tell(lambda: observer.on_error(ClientClosed()))
-            raise
         except _SubscriberError as raised:
             self._disposed = True
-            if isinstance(raised.__cause__, Exception):
+            if raised.__cause__ is not None:
                 self._home.report(raised.__cause__)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             failure = error
             self._tell(lambda: observer.on_error(failure))
         else:
             self._tell(observer.on_completed)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that is cancelled may never have begun: its subscriber is told here."""
+        if task.cancelled():
+            self._tell(lambda: self._observer.on_error(ClientClosed()))
 
     async def _draw(self) -> None:
         demand, on_next = self._demand, self._observer.on_next
@@ -255,7 +337,9 @@ class _Pump(Generic[_T]):
                         return
                     try:
                         on_next(item)
-                    except Exception as error:
+                    except asyncio.CancelledError:
+                        raise
+                    except BaseException as error:
                         raise _SubscriberError from error
 
     def _tell(self, notify: Callable[[], None]) -> None:
@@ -282,4 +366,4 @@ async def opened(demand: Demand) -> None:
         await ready.wait()
 
 
-__all__ = ["Home", "RunningLoop", "ThreadLoop", "from_batches", "opened"]
+__all__ = ["Home", "RunningLoop", "ThreadLoop", "from_batches", "opened", "parting"]

@@ -8,18 +8,21 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Literal, Self, TypeVar
 
 import reactivex
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex import operators as ops
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist import operators
 from rxassist.consumers import LoopObservable, iterate
-from rxassist.errors import APIError, StreamClosed, StreamTruncated
-from rxassist.events import Event
+from rxassist.errors import ClientClosed, RxAssistError, StreamClosed
+from rxassist.events import Event, RunEvent
 from rxassist.log import READ_AHEAD, Log
-from rxassist.loop import Home
+from rxassist.loop import Home, parting
 from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
 from rxassist.operators._kernel import choose_each
+from rxassist.operators._select import settled
 from rxassist.snapshots import Snapshot, fold
+from rxassist.typing import Operator
 
 _T = TypeVar("_T")
 
@@ -53,19 +56,28 @@ class RunObservable(LoopObservable[Event]):
         if on_dispose not in {"detach", "cancel"}:
             msg = f'on_dispose must be "detach" or "cancel", got {on_dispose!r}'
             raise ValueError(msg)
-        self._cancel = cancel if on_dispose == "cancel" else None
+        if on_dispose == "cancel" and cancel is not None:
+            source = source.pipe(_cancel_when_left(cancel, home))
         self._fold_lock = threading.Lock()  # the thread that iterates folds, and the loop's too
-        self._folded = (0, Snapshot())
+        self._folded = self._at_end = (0, Snapshot())
         self._log: Log[Event] = Log(
             source.pipe(operators.check_ending(), ops.catch(self._with_snapshot)),
             post=home.post,
             report=home.report,
             replay=replay,
             read_ahead=read_ahead,
-            on_abandon=self._abandoned,
-            on_drop=lambda items: self._snapshot_at(self._log.dropped + len(items)),
+            on_drop=self._keep_folded,
         )
         super().__init__(home, self._log)
+
+    def _subscribe_core(
+        self,
+        observer: abc.ObserverBase[Event],
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        if self._home.closed and self._log.ended:
+            return self._log.recorded().subscribe(observer)
+        return super()._subscribe_core(observer, scheduler)
 
     # --- views ---
 
@@ -102,13 +114,17 @@ class RunObservable(LoopObservable[Event]):
     @property
     def current_event(self) -> Event | None:
         """The event that a subscriber was sent last, ``None`` before the first."""
-        place = self._log.position - self._log.dropped - 1
-        return self._log.items[place] if 0 <= place < len(self._log.items) else self.snapshot.event
+        index = self._log.place.cursor - self._log.dropped - 1
+        return self._log.items[index] if 0 <= index < len(self._log.items) else self.snapshot.event
 
     @property
     def snapshot(self) -> Snapshot:
         """The run as it stands after the current event."""
-        return self._snapshot_at(self._log.position)
+        place = self._log.place
+        with self._fold_lock:
+            folded = self._fold_on(place.memo or self._folded, place.cursor)
+            place.memo = folded
+            return folded[1]
 
     @property
     def current_run(self) -> Run | None:
@@ -125,23 +141,29 @@ class RunObservable(LoopObservable[Event]):
         """The step that was spoken of last, as far as it has come."""
         return self.snapshot.run_step
 
-    def _snapshot_at(self, position: int) -> Snapshot:
-        """The snapshot after so many events, folded on from the last one that was asked for."""
+    def _fold_on(self, folded: tuple[int, Snapshot], end: int) -> tuple[int, Snapshot]:
+        """Go on folding to an end, from as many events as were folded already."""
+        log = self._log
+        count, snapshot = folded if log.dropped <= folded[0] <= end else self._folded
+        if count > end:  # dropped already: nothing older is kept
+            return count, snapshot
+        for event in log.items[count - log.dropped : end - log.dropped]:
+            snapshot = fold(snapshot, event)
+        return end, snapshot
+
+    def _keep_folded(self, dropped: list[Event]) -> None:
+        """What is about to be dropped is folded first."""
         with self._fold_lock:
-            log = self._log
-            count, snapshot = self._folded
-            if position < count and not log.dropped:
-                count, snapshot = 0, Snapshot()
-            for event in log.items[max(count - log.dropped, 0) : position - log.dropped]:
-                snapshot = fold(snapshot, event)
-            self._folded = (max(count, position), snapshot)
-            return snapshot
+            self._folded = self._fold_on(self._folded, self._log.dropped + len(dropped))
 
     def _snapshot_at_end(self) -> Snapshot:
-        return self._snapshot_at(self._log.dropped + len(self._log.items))
+        with self._fold_lock:
+            end = self._log.dropped + len(self._log.items)
+            self._at_end = self._fold_on(self._at_end, end)
+            return self._at_end[1]
 
     def _with_snapshot(self, error: Exception, _: Observable[Event]) -> Observable[Event]:
-        if isinstance(error, APIError | StreamTruncated):
+        if isinstance(error, RxAssistError):
             error.snapshot = self._snapshot_at_end()
         return reactivex.throw(error)
 
@@ -157,26 +179,100 @@ class RunObservable(LoopObservable[Event]):
         error = StreamClosed("the stream was closed before its end")
         self._home.post(lambda: self._log.close(error))
 
-    def _abandoned(self) -> None:
-        run = self._snapshot_at_end().run
-        if self._cancel is None or run is None or run.status in FINISHED:
+
+def _cancel_when_left(
+    cancel: Callable[[Run], Observable[Run]], home: Home
+) -> Operator[Event, Event]:
+    """Cancel the run on the server when its stream is left before the end.
+
+    A stream that is left before it told its run goes on unheard until it does: the request that
+    creates the run was sent, so there is one.
+    """
+
+    def operator(source: Observable[Event]) -> Observable[Event]:
+        def subscribe(
+            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return _Leaving(cancel, home, observer).begin(source, scheduler)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+class _Leaving:
+    """One subscription of a stream whose run is cancelled when it is left."""
+
+    def __init__(
+        self,
+        cancel: Callable[[Run], Observable[Run]],
+        home: Home,
+        observer: abc.ObserverBase[Event],
+    ) -> None:
+        self._cancel = cancel
+        self._home = home
+        self._observer = observer
+        self._held = SingleAssignmentDisposable()
+        self._run: Run | None = None
+        self._left = False
+
+    def begin(
+        self, source: Observable[Event], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        self._home.closing.add(self._client_closes)
+        with parting():  # a client that closes lets it go on until it told its run
+            self._held.disposable = source.subscribe(
+                self._on_next, self._on_error, self._on_completed, scheduler=scheduler
+            )
+        return Disposable(self._leave)
+
+    def _on_next(self, event: Event) -> None:
+        if isinstance(event, RunEvent):
+            self._run = event.data
+        if self._left:
+            self._settle()
+        else:
+            self._observer.on_next(event)
+
+    def _on_error(self, error: Exception) -> None:
+        self._over()
+        self._observer.on_error(error)
+
+    def _on_completed(self) -> None:
+        self._over()
+        self._observer.on_completed()
+
+    def _client_closes(self) -> None:
+        self._leave()
+        self._observer.on_error(ClientClosed())
+
+    def _leave(self) -> None:
+        self._left = True
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._run is not None and not self._held.is_disposed:
+            self._over()
+            self._say_cancel()
+
+    def _over(self) -> None:
+        self._home.closing.discard(self._client_closes)
+        self._held.dispose()
+
+    def _say_cancel(self) -> None:
+        run = self._run
+        if run is None or run.status in FINISHED:
             return
 
         def could_not(error: Exception) -> None:
             _logger.warning("run %s could not be cancelled: %s", run.id, error)
 
-        self._cancel(run).subscribe(on_error=could_not)
+        with parting():
+            self._cancel(run).subscribe(on_error=could_not)
 
 
 def _ignore(_: Event) -> tuple[()]:
     return ()
-
-
-def _final_run(snapshot: Snapshot) -> Run:
-    if snapshot.run is None:
-        msg = "the stream ended without an event that carries a run"
-        raise RuntimeError(msg)
-    return snapshot.run
 
 
 def _final_messages(snapshot: Snapshot) -> list[Message]:
@@ -202,8 +298,9 @@ class RunStream(RunObservable):
 
     def __iter__(self) -> Iterator[Event]:
         """The events, for a blocking ``for``; ``current_event`` goes along."""
-        for position, event in enumerate(iterate(self), self._log.dropped + 1):
-            self._log.position = position
+        place = self._log.begin_reading()
+        for event in iterate(self):
+            place.cursor += 1
             yield event
 
     def __enter__(self) -> Self:
@@ -224,7 +321,7 @@ class RunStream(RunObservable):
 
     def get_final_run(self) -> Run:
         """Wait for the end and return the run as it ended."""
-        return _final_run(self.final_snapshot.run())
+        return settled(self.final_snapshot.run().run)
 
     def get_final_messages(self) -> list[Message]:
         """Wait for the end and return the messages of the run."""
@@ -244,10 +341,9 @@ class AsyncRunStream(RunObservable):
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The events, for an ``async for``; ``current_event`` goes along."""
-        position = self._log.dropped
+        place = self._log.begin_reading()
         async for event in iterate(self):
-            position += 1
-            self._log.position = position
+            place.cursor += 1
             yield event
 
     async def __aenter__(self) -> Self:
@@ -268,7 +364,7 @@ class AsyncRunStream(RunObservable):
 
     async def get_final_run(self) -> Run:
         """Wait for the end and return the run as it ended."""
-        return _final_run(await self.final_snapshot)
+        return settled((await self.final_snapshot).run)
 
     async def get_final_messages(self) -> list[Message]:
         """Wait for the end and return the messages of the run."""

@@ -13,6 +13,7 @@ from reactivex import operators as ops
 from reactivex.disposable import Disposable
 
 from rxassist import Demand, current_demand, demanding, iterate, map_async
+from rxassist.errors import StreamClosed
 
 WAIT = 10
 """Seconds after which a test that hangs fails."""
@@ -570,7 +571,7 @@ def test_a_coroutine_that_somebody_cancels_is_an_error():
         await turns()
 
     async def test():
-        with pytest.raises(asyncio.InvalidStateError, match="cancelled"):
+        with pytest.raises(StreamClosed, match="cancelled"):
             await listed(reactivex.of(1).pipe(map_async(cancels_itself)))
 
     in_loop(test())

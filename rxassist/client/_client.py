@@ -188,5 +188,5 @@ class AsyncClient(_BaseClient[AsyncRunStream]):
 
     async def close(self) -> None:
         """End every stream and call with ``ClientClosed``, and close the connections."""
-        await self._home.end_tasks()
-        await self._transport.close()
+        if await self._home.end_tasks():
+            await self._transport.close()

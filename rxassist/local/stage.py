@@ -202,7 +202,7 @@ def _failed(run: Run, message: str) -> Run:
     )
 
 
-def _report(error: Exception) -> None:
+def _report(error: BaseException) -> None:
     _logger.error("a reader of a run raised", exc_info=error)
 
 

@@ -87,13 +87,18 @@ def final_run() -> Operator[Event, Run]:
                 last = event.data
             return ()
 
-        def finish() -> Iterator[Run]:
-            if last is None or last.status not in SETTLED:
-                told = "nothing was told of a run" if last is None else f"it was {last.status!r}"
-                msg = f"the stream completed before its run had ended: {told}"
-                raise StreamTruncated(msg)
-            yield last
+        def finish() -> tuple[Run]:
+            return (settled(last),)
 
         return step, finish
 
     return choose_each(begin)
+
+
+def settled(run: Run | None) -> Run:
+    """The run, if it ended or waits for you; else raises ``StreamTruncated``."""
+    if run is None or run.status not in SETTLED:
+        told = "nothing was told of a run" if run is None else f"it was {run.status!r}"
+        msg = f"the stream completed before its run had ended: {told}"
+        raise StreamTruncated(msg)
+    return run

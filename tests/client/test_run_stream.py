@@ -4,6 +4,7 @@ import signal
 import threading
 
 import pytest
+import reactivex as rx
 from reactivex import operators as ops
 
 from rxassist import (
@@ -283,6 +284,78 @@ def test_on_dispose_cancel_cancels_the_run(forever, begin):
     assert forever.requests[-1][1].endswith("/cancel")
 
 
+def test_a_run_is_cancelled_though_its_stream_is_left_before_it_was_told(forever, begin):
+    for _ in range(5):
+        begin(on_dispose="cancel").subscribe().dispose()
+    begin(on_dispose="cancel").text_deltas.pipe(ops.first()).run()
+    forever.wait_for(lambda: not forever.active_runs and forever.open_streams == 0)
+
+
+@pytest.mark.parametrize("leave_first", [True, False])
+def test_closing_the_client_cancels_what_it_should(forever, endless, begin, leave_first):
+    told, word = [], threading.Event()
+    stream = begin(on_dispose="cancel")
+    stream.text_deltas.subscribe(lambda _: word.set(), told.append)
+    assert word.wait(5)
+    if leave_first:
+        stream.close()
+    endless.close()
+    forever.wait_for(lambda: not forever.active_runs)
+    assert [type(error) for error in told] == [StreamClosed if leave_first else ClientClosed]
+
+
+def test_a_call_that_races_the_closing_of_its_client_is_always_told(service):
+    for _ in range(20):
+        client = Client(base_url=service.base_url)
+        told = [threading.Event() for _ in range(4)]
+        for event in told:
+            client.threads.create().subscribe(
+                on_error=lambda _, event=event: event.set(), on_completed=event.set
+            )
+        client.close()
+        assert all(event.wait(5) for event in told)
+
+
+def test_a_finished_stream_is_read_after_its_client_was_closed(service, client, place, numbers):
+    stream = client.threads.runs.stream(**place)
+    stream.until_done()
+    client.close()
+    assert "".join(stream.text_deltas) == numbers
+    assert stream.get_final_run().status == "completed"
+    assert list(stream)[-1].event == "done"
+    assert stream.text_deltas.pipe(ops.take(1)).run() == "0 "
+
+
+def test_a_subscriber_that_exits_ends_neither_the_client_nor_the_program(client, place, numbers):
+    def leave(_):
+        raise SystemExit("enough")  # noqa: EM101 -- as users write it
+
+    stream = client.threads.runs.stream(**place)
+    stream.text_deltas.subscribe(leave)
+    assert "".join(stream.text_deltas) == numbers
+
+
+def test_two_places_in_one_stream_never_wait_for_each_other(service, client, place):
+    stream = client.threads.runs.stream(**place, read_ahead=20)
+    pieces = iter(stream.text_deltas)
+    next(pieces)
+    assert stream.get_final_run().status == "completed"
+    stream = client.threads.runs.stream(**place, read_ahead=20)
+    assert len(list(zip(stream, stream.messages, strict=False))) == 1
+
+
+def test_two_places_in_one_stream_on_an_event_loop(service, run_async):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id, read_ahead=20)
+        reader = aiter(stream)
+        await anext(reader)
+        assert (await stream.get_final_run()).status == "completed"
+        await reader.aclose()
+
+    run_async(service, main)
+
+
 def test_take_disposes_when_it_has_enough(forever, begin):
     assert begin().text_deltas.pipe(ops.take(1)).run() == "word"
     forever.wait_for(lambda: forever.open_streams == 0)
@@ -349,6 +422,8 @@ def test_a_blocking_call_on_the_clients_thread_raises_instead_of_hanging(client)
             lambda: client.threads.create().pipe(ops.map(str)).run(),
             lambda: list(client.threads.create()),
             lambda: client.threads.runs.stream(thread_id="t", assistant_id="a").until_done(),
+            lambda: rx.merge(client.threads.create(), client.threads.create()).run(),
+            lambda: rx.of(1).pipe(ops.flat_map(lambda _: client.threads.create())).run(),
         ]
         for attempt in calls:
             try:
@@ -357,7 +432,7 @@ def test_a_blocking_call_on_the_clients_thread_raises_instead_of_hanging(client)
                 caught.append(str(error))
 
     client.threads.create().pipe(ops.do_action(blocking)).run()
-    assert len(caught) == 4
+    assert len(caught) == 6
     assert all("flat_map" in message and "await" in message for message in caught)
 
 
