@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
+import sys
 from collections.abc import Sequence
 
 import rxassist
@@ -41,7 +43,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(host: str, port: int, database: str | None, token_delay: float) -> int:
-    service = LocalService(host=host, port=port, database=database, token_delay=token_delay)
-    print(f"rxassist local service (scripted answers) on http://{host}:{port}/v1; Ctrl-C ends it")
+    try:
+        service = LocalService(host=host, port=port, database=database, token_delay=token_delay)
+        service.start()
+    except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
+        sys.stderr.write(f"rxassist: the service cannot start: {error}\n")
+        return 2
+    print(f"rxassist local service (scripted answers) on {service.base_url}", flush=True)
+    print(f"RXASSIST_BASE_URL={service.base_url}; Ctrl-C ends it", flush=True)
     service.serve_forever()
     return 0

@@ -8,8 +8,9 @@ where an object belongs is a ``DecodeError`` that names the place.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from math import isfinite
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -318,7 +319,10 @@ def unstructure(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
 
 
 def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
-    """Make plain data of what a user passed: models lose what they do not say."""
+    """Make plain data of what a user passed: models lose what they do not say.
+
+    Raises ``TypeError`` for what is no JSON.
+    """
     if isinstance(value, Unknown):
         return value.raw
     if attrs.has(type(value)):
@@ -327,9 +331,14 @@ def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
     if isinstance(value, Mapping):
         given = cast("Mapping[str, object]", value)
         return {key: to_request(item) for key, item in given.items()}
-    if isinstance(value, list | tuple):
-        return [to_request(item) for item in cast("list[object]", value)]
-    return value
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float) and isfinite(value):
+        return value
+    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview):
+        return [to_request(item) for item in cast("Iterable[object]", value)]
+    msg = f"{excerpt(value)} cannot be sent as JSON"
+    raise TypeError(msg)
 
 
 # --- events --------------------------------------------------------------------------------
@@ -375,12 +384,15 @@ def _named(sent: ServerSentEvent) -> tuple[str, Any]:
     try:
         data = from_json(sent.data, sent.event)
     except DecodeError:
-        if sent.event in _EVENT_TYPES or sent.event == "message":
+        if sent.event in _EVENT_TYPES.keys() - {"error"} or sent.event == "message":
             raise
-        return sent.event, sent.data  # nobody knows it: it may hold anything, as a ping does
+        return sent.event, sent.data  # it may hold anything: a ping's text, an error's
     framed = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-    if sent.event == "message" and isinstance(framed.get("event"), str):
-        return framed["event"], framed.get("data")
+    if sent.event == "message":
+        if isinstance(framed.get("event"), str):
+            return framed["event"], framed.get("data")
+        if framed.get("error"):
+            return "error", framed
     return sent.event, cast("Any", data)
 
 

@@ -15,7 +15,7 @@ from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from rxassist import operators
 from rxassist.consumers import LoopObservable, iterate
 from rxassist.errors import ClientClosed, RxAssistError, StreamClosed
-from rxassist.events import Event, RunEvent
+from rxassist.events import DoneEvent, Event, RunEvent
 from rxassist.log import READ_AHEAD, Log
 from rxassist.loop import Home, parting
 from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
@@ -61,7 +61,11 @@ class RunObservable(LoopObservable[Event]):
         self._fold_lock = threading.Lock()  # the thread that iterates folds, and the loop's too
         self._folded = self._at_end = (0, Snapshot())
         self._log: Log[Event] = Log(
-            source.pipe(operators.check_ending(), ops.catch(self._with_snapshot)),
+            source.pipe(
+                ops.take_while(_not_done, inclusive=True),
+                operators.check_ending(),
+                ops.catch(self._with_snapshot),
+            ),
             post=home.post,
             report=home.report,
             replay=replay,
@@ -269,6 +273,10 @@ class _Leaving:
 
         with parting():
             self._cancel(run).subscribe(on_error=could_not)
+
+
+def _not_done(event: Event) -> bool:
+    return not isinstance(event, DoneEvent)
 
 
 def _ignore(_: Event) -> tuple[()]:

@@ -298,6 +298,9 @@ class _MessageState:
         return attrs.evolve(self.said, content=content)
 
     def text(self) -> str:
+        """What the assistant said."""
+        if self.said.role == "user":
+            return ""
         if not self.parts.count:
             blocks = self.said.content
             return "".join(b.text.value or "" for b in blocks if isinstance(b, TextContentBlock))
@@ -534,7 +537,7 @@ class Snapshot:
 
     @property
     def text(self) -> str:
-        """The text of all messages, one behind the other."""
+        """The text of all messages of the assistant, one behind the other."""
         return "".join(state.text() for state in self._messages)
 
     def find_message(self, message_id: str) -> Message | None:

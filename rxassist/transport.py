@@ -42,10 +42,14 @@ class Request:
 
 @frozen
 class Settings:
-    """Where the service is and how to speak to it. The headers may hold credentials."""
+    """Where the service is and how to speak to it.
+
+    The headers may hold credentials; ``secret`` is taken out of whatever an error says.
+    """
 
     base_url: str
     headers: Mapping[str, str] = field(repr=False, factory=dict[str, str])
+    secret: str | None = field(repr=False, default=None)
     timeout: float | None = 600.0
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
@@ -65,10 +69,10 @@ class Transport:
         ``APIConnectionError`` and ``APITimeoutError`` for the wire, ``DecodeError`` for a body
         that is no JSON.
         """
-        with _wire_errors(request):
+        with self._wire_errors(request):
             response = await self._client().send(self._build(request, "application/json"))
         if response.status_code >= _FAILED:
-            raise _status_error(response)
+            raise self._status_error(response)
         yield (from_json(response.content, f"{request.method} {request.path}"),)
 
     async def stream(self, request: Request) -> AsyncGenerator[Iterator[Event]]:
@@ -79,19 +83,23 @@ class Transport:
         """
         decoder = EventDecoder(self._settings.max_event_bytes)
         built = self._build(request, "text/event-stream")
-        with _wire_errors(request):
+        with self._wire_errors(request):
             response = await self._client().send(built, stream=True)
         try:
             if response.status_code >= _FAILED:
-                with _wire_errors(request):
+                with self._wire_errors(request):
                     await response.aread()
-                raise _status_error(response)
+                raise self._status_error(response)
             chunks = response.aiter_bytes()
+            first = True
             while True:
-                with _wire_errors(request):
+                with self._wire_errors(request):
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     break
+                if first and (begins := chunk.lstrip()[:1]) and begins in b"<{[":
+                    raise self._no_stream(request, response, chunk)
+                first = False
                 yield decoder.feed(chunk)
             yield decoder.flush()
         finally:
@@ -136,35 +144,48 @@ class Transport:
             headers=headers,
         )
 
+    def _said(self, text: str) -> str:
+        """A text for an error, without the credentials that a server may have repeated."""
+        secret = self._settings.secret
+        return text.replace(secret, "***") if secret else text
 
-@contextmanager
-def _wire_errors(request: Request) -> Generator[None]:
-    """Map what httpx raises to our errors, in one place. Their texts hold no header."""
-    what = f"{request.method} {request.path}"
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        msg = f"{what}: no answer in time ({type(error).__name__})"
-        raise APITimeoutError(msg) from error
-    except httpx.HTTPError as error:
-        msg = f"{what}: {str(error) or type(error).__name__}"
-        raise APIConnectionError(msg) from error
-    except httpx.InvalidURL as error:
-        msg = f"{what}: {error}"
-        raise APIError(msg) from error
+    @contextmanager
+    def _wire_errors(self, request: Request) -> Generator[None]:
+        """Map what httpx raises to our errors, in one place."""
+        what = f"{request.method} {request.path}"
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            msg = f"{what}: no answer in time ({type(error).__name__})"
+            raise APITimeoutError(msg) from error
+        except httpx.LocalProtocolError:  # its text may be a header
+            msg = f"{what}: the request cannot be sent: a header or the body is malformed"
+            raise APIConnectionError(msg) from None
+        except httpx.HTTPError as error:
+            msg = self._said(f"{what}: {str(error) or type(error).__name__}")
+            raise APIConnectionError(msg) from error
+        except httpx.InvalidURL as error:
+            msg = self._said(f"{what}: {error}")
+            raise APIError(msg) from error
 
+    def _status_error(self, response: httpx.Response) -> APIStatusError:
+        body = _error_body(response)
+        said = {key: value and self._said(value) for key, value in body.items()}
+        headers = response.headers
+        request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+        return status_error_class(response.status_code)(
+            said.pop("message", None) or response.reason_phrase or "no reason given",
+            status_code=response.status_code,
+            request_id=request_id,
+            retry_after=_retry_after(headers.get("retry-after")),
+            **said,
+        )
 
-def _status_error(response: httpx.Response) -> APIStatusError:
-    said = _error_body(response)
-    headers = response.headers
-    request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
-    return status_error_class(response.status_code)(
-        said.pop("message", None) or response.reason_phrase or "no reason given",
-        status_code=response.status_code,
-        request_id=request_id,
-        retry_after=_retry_after(headers.get("retry-after")),
-        **said,
-    )
+    def _no_stream(self, request: Request, response: httpx.Response, chunk: bytes) -> APIError:
+        kind = response.headers.get("content-type", "no content type")
+        text = " ".join(chunk[:_BODY_EXCERPT].decode(errors="replace").split())
+        what = f"{request.method} {request.path}: HTTP {response.status_code}"
+        return APIError(self._said(f"{what} is no event stream but {kind}: {text}"))
 
 
 def _error_body(response: httpx.Response) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any, cast
 from urllib.parse import quote
 
-from attrs import frozen
+from attrs import frozen, has
 
 from rxassist.codec import to_request
 from rxassist.errors import excerpt
@@ -24,6 +25,9 @@ class _Kind:
     expected: str
     types: tuple[type, ...] = ()
     is_list: bool = False
+    of_objects: bool = False
+    is_id: bool = False
+    among: tuple[str, ...] = ()
 
     def accepts(self, value: object) -> bool:
         if isinstance(value, bool):
@@ -39,26 +43,33 @@ _NUMBER = _Kind("a number", (int, float))
 _INTEGER = _Kind("a whole number", (int,))
 _OBJECT = _Kind("a mapping", (Mapping,))
 _LIST = _Kind("a list", is_list=True)
+_OBJECTS = _Kind("a list of mappings or models", is_list=True, of_objects=True)
+_AN_ID = _Kind("an id", (str,), is_id=True)
 _FORMAT = _Kind("text or a mapping", (str, Mapping))
 
 _KINDS = {
-    "additional_messages": _LIST,
-    "attachments": _LIST,
+    "additional_messages": _OBJECTS,
+    "after": _AN_ID,
+    "assistant_id": _AN_ID,
+    "attachments": _OBJECTS,
+    "before": _AN_ID,
     "content": _Kind("text or a list of parts", (str,), is_list=True),
     "include": _LIST,
     "limit": _INTEGER,
     "max_completion_tokens": _INTEGER,
     "max_prompt_tokens": _INTEGER,
-    "messages": _LIST,
+    "messages": _OBJECTS,
     "metadata": _OBJECT,
+    "order": _Kind("asc or desc", (str,), among=("asc", "desc")),
     "parallel_tool_calls": _Kind("True or False", (bool,)),
+    "run_id": _AN_ID,
     "response_format": _FORMAT,
     "temperature": _NUMBER,
     "thread": _OBJECT,
     "tool_choice": _FORMAT,
-    "tool_outputs": _LIST,
+    "tool_outputs": _OBJECTS,
     "tool_resources": _OBJECT,
-    "tools": _LIST,
+    "tools": _OBJECTS,
     "top_p": _NUMBER,
     "truncation_strategy": _OBJECT,
 }
@@ -87,13 +98,52 @@ def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # 
         if not kind.accepts(value):
             msg = f"{name} must be {kind.expected}, got {excerpt(value)}"
             raise TypeError(msg)
-        if name in required and isinstance(value, str) and not value.strip():
-            msg = f"{name} must not be empty"
-            raise ValueError(msg)
-        if kind.is_list and isinstance(value, Iterable) and not isinstance(value, str):
-            value = list(cast("Iterable[object]", value))  # noqa: PLW2901 -- is read once, here
-        plain[name] = to_request(value)
+        plain[name] = _plain(name, kind, value, required=name in required)
     return plain
+
+
+def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:
+    """A value of the right kind as plain data; raises where its content cannot be."""
+    if isinstance(value, str):
+        _check_text(name, kind, value, required=required)
+        return value
+    if isinstance(value, float) and not isfinite(value):
+        msg = f"{name} must be a finite number, got {value}"
+        raise ValueError(msg)
+    if kind.is_list and isinstance(value, Iterable):
+        value = list(cast("Iterable[object]", value))  # read once, here
+        for item in value if kind.of_objects else ():
+            if not isinstance(item, Mapping) and not has(type(item)):
+                msg = f"{name} must be {kind.expected}, got {excerpt(item)} in it"
+                raise TypeError(msg)
+            if isinstance(item, Mapping) and "tool_call_id" in item:
+                _refuse_no_id("tool_call_id", item["tool_call_id"])
+    try:
+        return to_request(value)
+    except TypeError as error:
+        msg = f"{name}: {error}"
+        raise TypeError(msg) from None
+
+
+def _check_text(name: str, kind: _Kind, value: str, *, required: bool) -> None:
+    if required and not value.strip():
+        msg = f"{name} must not be empty"
+        raise ValueError(msg)
+    if kind.is_id:
+        _refuse_no_id(name, value)
+    if kind.among and value not in kind.among:
+        msg = f"{name} must be {kind.expected}, got {excerpt(value)}"
+        raise ValueError(msg)
+
+
+def _refuse_no_id(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        msg = f"{name} must be text, got {excerpt(value)}"
+        raise TypeError(msg)
+    if not _ID.fullmatch(value) or value in _DOTS:
+        expected = "an id, not empty, without slashes or spaces"
+        msg = f"{name} must be {expected}, got {excerpt(value)}"
+        raise ValueError(msg)
 
 
 def query(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -115,12 +165,5 @@ def query(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
 def path(template: str, **ids: object) -> str:
     """A path with ids in it. Raises where an id is none: no text, empty, or with a slash."""
     for name, value in ids.items():
-        if not isinstance(value, str):
-            msg = f"{name} must be text, got {excerpt(value)}"
-            raise TypeError(msg)
-        if not _ID.fullmatch(value) or value in _DOTS:
-            msg = (
-                f"{name} must be an id, not empty, without slashes or spaces, got {excerpt(value)}"
-            )
-            raise ValueError(msg)
+        _refuse_no_id(name, value)
     return template.format(**{name: quote(str(value), safe="") for name, value in ids.items()})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Generic, Self, TypedDict, Unpack
+import re
+from types import UnionType
+from typing import Generic, Self, TypedDict, Unpack, cast
 from urllib.parse import urlsplit
 
 import rxassist
@@ -24,13 +26,22 @@ _NO_BASE_URL = (
 )
 
 
-def _from_environment(name: str) -> str | None:
-    return os.environ.get(f"RXASSIST_{name}") or os.environ.get(f"OPENAI_{name}") or None
+_HOST = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.?)+|[0-9a-f.]*:[0-9a-f:.]+(?:%\w+)?", re.IGNORECASE
+)
+
+
+def _from_environment(name: str) -> tuple[str | None, str]:
+    """The value of our variable or else of the official SDK's, and the variable's name."""
+    for variable in (f"RXASSIST_{name}", f"OPENAI_{name}"):
+        if value := os.environ.get(variable):
+            return value, variable
+    return None, f"RXASSIST_{name}"
 
 
 def _checked_base_url(given: object) -> str:
     if given is None:
-        given = _from_environment("BASE_URL")
+        given, _ = _from_environment("BASE_URL")
     if given is None:
         raise ValueError(_NO_BASE_URL)
     if not isinstance(given, str):
@@ -38,35 +49,43 @@ def _checked_base_url(given: object) -> str:
         raise TypeError(msg)
     try:
         parts = urlsplit(given)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        host = _HOST.fullmatch(parts.hostname or "") is not None
+        valid = parts.scheme in {"http", "https"} and host and parts.port != 0
     except ValueError:
         valid = False
     if not valid or given != given.strip():
         msg = f'base_url must be a URL such as "http://127.0.0.1:8765/v1", got {excerpt(given)}'
         raise ValueError(msg)
-    return given
-
-
-def _checked_api_key(given: object) -> str | None:
-    """The key to send, if any. No message here holds it."""
-    if given is None:
-        return _from_environment("API_KEY")
-    if not isinstance(given, str):
-        msg = f"api_key must be text, got {type(given).__name__}"
-        raise TypeError(msg)
-    if not given or not given.isascii() or not given.isprintable() or " " in given:
-        msg = "api_key must be a key: not empty, plain ASCII, without spaces or line ends"
+    if parts.query or parts.fragment:
+        msg = f"base_url must have no query and no fragment, got {excerpt(given)}"
         raise ValueError(msg)
     return given
 
 
-def _checked_positive(name: str, value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        msg = f"{name} must be a number or None, got {excerpt(value)}"
+def _checked_api_key(given: object) -> str | None:
+    """The key to send, if any, from wherever it comes. No message here holds it."""
+    name = "api_key"
+    if given is None:
+        given, name = _from_environment("API_KEY")
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        msg = f"{name} must be text, got {type(given).__name__}"
         raise TypeError(msg)
-    if not value > 0:
+    if not given or not given.isascii() or not given.isprintable() or " " in given:
+        msg = f"{name} must be a key: not empty, plain ASCII, without spaces or line ends"
+        raise ValueError(msg)
+    return given
+
+
+def _checked_positive(name: str, value: object, kind: type | UnionType) -> None:
+    if value is None and name != "max_event_bytes":
+        return
+    if isinstance(value, bool) or not isinstance(value, kind):
+        expected = "a whole number" if kind is int else "a number"
+        msg = f"{name} must be {expected}, got {excerpt(value)}"
+        raise TypeError(msg)
+    if not cast("float", value) > 0:
         msg = f"{name} must be above 0, got {value}"
         raise ValueError(msg)
 
@@ -108,19 +127,16 @@ class _BaseClient(Generic[StreamT]):
     ) -> None:
         self.base_url: str = _checked_base_url(base_url)
         key = _checked_api_key(api_key)
-        for name, value in (
-            ("timeout", timeout),
-            ("max_connections", max_connections),
-            ("max_event_bytes", max_event_bytes),
-        ):
-            _checked_positive(name, value)
+        _checked_positive("timeout", timeout, int | float)
+        _checked_positive("max_connections", max_connections, int)
+        _checked_positive("max_event_bytes", max_event_bytes, int)
         headers = {
             "OpenAI-Beta": "assistants=v2",
             "User-Agent": f"rxassist/{rxassist.__version__}",
         }
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        settings = Settings(self.base_url, headers, timeout, max_connections, max_event_bytes)
+        settings = Settings(self.base_url, headers, key, timeout, max_connections, max_event_bytes)
         self._transport = Transport(settings)
         connection = Connection(home, self._transport, stream_class)
         self.assistants = Assistants(connection)

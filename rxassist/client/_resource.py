@@ -77,7 +77,8 @@ class Resource(Generic[StreamT]):
                 async for (answer,) in connection.transport.send(request):
                     page = structure(answer, page_type)
                     yield page.data
-                    more = page.has_more and page.last_id is not None and bool(page.data)
+                    last = dict(request.query).get("after")
+                    more = page.has_more and page.last_id not in {None, last} and bool(page.data)
                     rest = [pair for pair in asked if pair[0] != "after"]
                     request = evolve(first, query=[*rest, ("after", page.last_id or "")])
 

@@ -38,7 +38,7 @@ def until_done() -> Operator[Event, Event]:
     """Complete right after the event that ends a run: its terminal event, or ``done``.
 
     A run that waits for you (``requires_action``) ends its stream too. The source is freed at
-    once. A source that completes before ends in ``StreamTruncated``.
+    once. Fails as ``check_ending`` does.
 
     Where ``c`` is ``thread.run.completed`` and ``d`` is ``done``::
 
@@ -47,27 +47,13 @@ def until_done() -> Operator[Event, Event]:
     """
 
     def operator(source: Observable[Event]) -> Observable[Event]:
-        return source.pipe(choose_each(_expect_end), ops.take_while(_goes_on, inclusive=True))
+        return source.pipe(check_ending(), ops.take_while(_goes_on, inclusive=True))
 
     return operator
 
 
 def _goes_on(event: Event) -> bool:
     return not _ends(event)
-
-
-def _expect_end() -> tuple[Step[Event, Event], Finish[Event]]:
-    last: Event | None = None
-
-    def step(event: Event) -> tuple[Event]:
-        nonlocal last
-        last = event
-        return (event,)
-
-    def finish() -> tuple[Event]:
-        raise _truncated(last)
-
-    return step, finish
 
 
 def check_ending() -> Operator[Event, Event]:

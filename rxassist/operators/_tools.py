@@ -13,6 +13,7 @@ from rxassist.events import (
     ThreadRunStepInProgress,
 )
 from rxassist.models import (
+    SETTLED,
     Function,
     FunctionToolCall,
     RequiredActionFunctionToolCall,
@@ -69,8 +70,8 @@ class _Calls:
             for delta in _deltas(event.data):
                 yield from self._began(snapshot, event.data.id, delta.index)
         elif isinstance(event, RunEvent):
-            if event.data.status == "requires_action":
-                yield from self._required(snapshot, event.data)
+            if event.data.status in SETTLED:
+                yield from self._settled(snapshot, event.data)
         elif isinstance(event, RunStepEvent) and not isinstance(
             event, ThreadRunStepCreated | ThreadRunStepInProgress
         ):
@@ -90,8 +91,8 @@ class _Calls:
             self._open[step_id] = index
             yield from self._at(snapshot, step_id, before)
 
-    def _required(self, snapshot: Snapshot, run: Run) -> Iterator[ToolCall]:
-        """The run waits: nothing that has begun changes, and what it waits for is whole."""
+    def _settled(self, snapshot: Snapshot, run: Run) -> Iterator[ToolCall]:
+        """The run waits or has ended: nothing changes any more, what it waits for is whole."""
         required: dict[str, ToolCall] = {}
         if isinstance(run.required_action, RequiredActionSubmitToolOutputs):
             for call in run.required_action.submit_tool_outputs.tool_calls:
@@ -121,8 +122,8 @@ def tool_calls() -> Operator[Event, ToolCall]:
     """Emit each tool call exactly once, when it can no longer change.
 
     That is when a later call of its step began, when its step ended, or when the run requires
-    action. ``function.arguments`` is whole then; ``function.output`` is known only in a stream
-    that saw the outputs submitted. Completes and fails with its source.
+    action or has ended. ``function.arguments`` is whole then; ``function.output`` is known only in
+    a stream that saw the outputs submitted. Completes and fails with its source.
 
     Where ``x`` begins a first call, ``y`` a second one, ``a`` is ``thread.run.requires_action``,
     and the capitals are the calls::

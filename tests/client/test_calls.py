@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import pickle
 
 import pytest
 from reactivex import operators as ops
@@ -169,6 +170,37 @@ def test_bodies_of_errors_always_say_something(raw, status, body, kind, error, s
             assert says in str(caught.value)
             assert caught.value.status_code == int(status[:3])
             assert caught.value.retry_after == 3
+
+
+def test_a_key_that_a_server_repeats_is_not_shown(raw):
+    body = json.dumps({"error": {"message": f"Incorrect key: {KEY}", "code": KEY}})
+    server = raw(answer("401 Unauthorized", body))
+    client = Client(base_url=server.url, api_key=KEY)
+    with client, pytest.raises(AuthenticationError, match=r"\*\*\*") as caught:
+        client.threads.create().run()
+    assert KEY not in str(caught.value) + str(vars(caught.value))
+
+
+def test_errors_can_be_pickled(client):
+    with pytest.raises(NotFoundError) as caught:
+        client.threads.runs.retrieve("run_x", thread_id="thread_x").run()
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (type(copy), str(copy), vars(copy)) == (
+        NotFoundError,
+        str(caught.value),
+        vars(caught.value),
+    )
+
+
+def test_an_async_client_may_be_closed_when_its_loop_is_gone(raw):
+    async def use(client):
+        await client.threads.create()
+
+    client = AsyncClient(base_url=raw(answer("200 OK", '{"id": "thread_1"}')).url)
+    asyncio.run(use(client))
+    asyncio.run(client.close())  # its loop is gone, and what was open on it
+    with pytest.raises(ClientClosed):
+        asyncio.run(use(client))
 
 
 def test_no_server():

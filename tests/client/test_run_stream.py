@@ -22,6 +22,7 @@ from rxassist.events import (
     DoneEvent,
     ErrorEvent,
     ThreadMessageDelta,
+    ThreadRunCompleted,
     ThreadRunCreated,
     ThreadRunInProgress,
 )
@@ -208,6 +209,34 @@ def test_an_error_event_is_an_error_with_the_snapshot(raw):
         assert (caught.value.type, caught.value.code) == ("server_error", "7")
         assert caught.value.snapshot.run == RUN
         assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"event: error\ndata: it broke\n\n", b'data: {"error": {"message": "it broke"}}\n\n'],
+    ids=["text", "unnamed"],
+)
+def test_an_error_event_in_other_shapes(raw, said):
+    with Client(base_url=raw(OK + body(*BEGUN) + said).url) as client:
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        with pytest.raises(APIError, match="it broke") as caught:
+            stream.until_done()
+        assert caught.value.snapshot.run == RUN
+
+
+@pytest.mark.parametrize("said", [b"<html>a page</html>", b'{"id": "run_1"}'], ids=["html", "json"])
+def test_an_answer_that_is_no_stream_says_so(raw, said):
+    with Client(base_url=raw(OK.replace(b"text/event-stream", b"text/x") + said).url) as client:
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        with pytest.raises(APIError, match="no event stream but text/x: "):
+            stream.until_done()
+
+
+def test_the_stream_ends_at_done_whatever_the_server_does_then(raw):
+    done = body(*BEGUN, ThreadRunCompleted(RUN), DoneEvent())
+    with Client(base_url=raw(OK + done + body(*BEGUN)).url) as client:
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        assert list(stream)[-1] == DoneEvent()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,10 @@ def test_base_url_comes_from_the_argument_then_our_variable_then_openais(monkeyp
         ("http://", ValueError),
         ("http://a.test:99999/v1", ValueError),
         (" http://a.test/v1", ValueError),
+        ("http://a b/v1", ValueError),
+        ("http://../v1", ValueError),
+        ("http://a.test/v1?x=1", ValueError),
+        ("http://a.test/v1#x", ValueError),
         (5, TypeError),
         (b"http://a.test/v1", TypeError),
     ],
@@ -63,6 +67,21 @@ def test_what_is_no_key_is_refused_without_being_shown(api_key, error):
     with pytest.raises(error, match="api_key") as caught:
         Client(base_url=URL, api_key=api_key)
     assert repr(api_key) not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["RXASSIST_API_KEY", "OPENAI_API_KEY"])
+@pytest.mark.parametrize("key", ["sk-secret\n", "sk-sécret", "sk secret"])
+def test_a_key_of_the_environment_is_checked_too(monkeypatch, variable, key):
+    monkeypatch.setenv(variable, key)
+    with pytest.raises(ValueError, match=variable) as caught:
+        Client(base_url=URL)
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["max_connections", "max_event_bytes"])
+def test_counts_are_whole_numbers(name):
+    with pytest.raises(TypeError, match=name):
+        Client(base_url=URL, **{name: 1.5})
 
 
 @pytest.mark.parametrize("name", ["timeout", "max_connections", "max_event_bytes"])
@@ -112,6 +131,12 @@ def test_an_id_that_is_none_is_refused(bad, name, call):
         ("temperature", lambda c: c.assistants.create(model="m", temperature="hot")),
         ("temperature", lambda c: c.assistants.create(model="m", temperature=True)),
         ("metadata", lambda c: c.threads.create(metadata=[1])),
+        ("metadata", lambda c: c.threads.create(metadata={"a": object()})),
+        ("tools", lambda c: c.assistants.create(model="m", tools=["x"])),
+        (
+            "read_ahead",
+            lambda c: c.threads.runs.stream(thread_id="t", assistant_id="a", read_ahead="x"),
+        ),
         ("content", lambda c: c.threads.messages.create("t", role="user", content=5)),
         ("role", lambda c: c.threads.messages.create("t", content="x")),
         ("limit", lambda c: c.threads.messages.list("t", limit="all")),
@@ -138,6 +163,17 @@ def test_a_parameter_of_the_wrong_kind_is_refused(name, call):
     ("name", "call"),
     numbered(
         ("model", lambda c: c.assistants.create(model=" ")),
+        ("assistant_id", lambda c: c.threads.runs.create("t", assistant_id="a/b")),
+        ("after", lambda c: c.threads.messages.list("t", after="a/b")),
+        ("run_id", lambda c: c.threads.messages.list("t", run_id="")),
+        ("order", lambda c: c.threads.messages.list("t", order="up")),
+        ("temperature", lambda c: c.assistants.create(model="m", temperature=float("nan"))),
+        (
+            "tool_call_id",
+            lambda c: c.threads.runs.submit_tool_outputs(
+                "r", thread_id="t", tool_outputs=[{"tool_call_id": "", "output": "x"}]
+            ),
+        ),
         ("assistant_id", lambda c: c.threads.runs.stream(thread_id="t", assistant_id="")),
         ("limit", lambda c: c.threads.runs.list("t", limit=0)),
         ("limit", lambda c: c.threads.runs.list("t", limit=101)),
