@@ -47,14 +47,16 @@ def _checked_base_url(given: object) -> str:
     if not isinstance(given, str):
         msg = f"base_url must be text, got {excerpt(given)}"
         raise TypeError(msg)
+    wanted = 'base_url must be a URL such as "http://127.0.0.1:8765/v1"'
     try:
         parts = urlsplit(given)
         host = _HOST.fullmatch(parts.hostname or "") is not None
         valid = parts.scheme in {"http", "https"} and host and parts.port != 0
-    except ValueError:
-        valid = False
+    except ValueError as error:
+        msg = f"{wanted}, got {excerpt(given)} ({error})"
+        raise ValueError(msg) from None
     if not valid or given != given.strip():
-        msg = f'base_url must be a URL such as "http://127.0.0.1:8765/v1", got {excerpt(given)}'
+        msg = f"{wanted}, got {excerpt(given)}"
         raise ValueError(msg)
     if parts.query or parts.fragment:
         msg = f"base_url must have no query and no fragment, got {excerpt(given)}"
