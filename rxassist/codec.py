@@ -337,7 +337,7 @@ def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
         return value
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray):
         return [to_request(item) for item in cast("Iterable[object]", value)]
-    msg = f"{excerpt(cast('object', value))} cannot be sent as JSON"
+    msg = f"{excerpt(value)} cannot be sent as JSON"
     raise TypeError(msg)
 
 

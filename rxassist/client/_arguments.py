@@ -116,8 +116,9 @@ def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:
             if not isinstance(item, Mapping) and not has(type(item)):
                 msg = f"{name} must be {kind.expected}, got {excerpt(item)} in it"
                 raise TypeError(msg)
-            if isinstance(item, Mapping) and "tool_call_id" in item:
-                _refuse_no_id("tool_call_id", item["tool_call_id"])
+            given = cast("Mapping[str, object]", item) if isinstance(item, Mapping) else {}
+            if "tool_call_id" in given:
+                _refuse_no_id("tool_call_id", given["tool_call_id"])
     try:
         return to_request(value)
     except TypeError as error:
