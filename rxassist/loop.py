@@ -122,6 +122,10 @@ class Home(ABC):
             task.add_done_callback(group.discard)
         return task
 
+    def shut(self) -> None:
+        """Refuse everything new from now on."""
+        self.closed = True
+
     async def end_tasks(self) -> bool:
         """Cancel every task, let farewells finish, and wait until all have ended.
 
@@ -216,11 +220,11 @@ class ThreadLoop(Home):
         rest happens behind it.
         """
         if self.is_here:
-            self.closed = True
+            self.shut()
             threading.Thread(target=self.close, args=(last_words,), daemon=True).start()
             return
         with self._closing:  # who closes second waits for the first
-            self.closed = True
+            self.shut()
             loop, thread = self._loop, self._thread
             if loop is None or thread is None or loop.is_closed():
                 return

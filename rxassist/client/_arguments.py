@@ -116,7 +116,9 @@ def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:
             if not isinstance(item, Mapping) and not has(type(item)):
                 msg = f"{name} must be {kind.expected}, got {excerpt(item)} in it"
                 raise TypeError(msg)
-            given = cast("Mapping[str, object]", item) if isinstance(item, Mapping) else {}
+            given: Mapping[str, object] = {}
+            if isinstance(item, Mapping):
+                given = cast("Mapping[str, object]", item)
             if "tool_call_id" in given:
                 _refuse_no_id("tool_call_id", given["tool_call_id"])
     try:
