@@ -24,14 +24,17 @@ from rxassist.errors import (
     InternalServerError,
     NotFoundError,
     PermissionDeniedError,
+    PollTimeout,
     RateLimitError,
     RunFailed,
     RxAssistError,
     StreamClosed,
     StreamTruncated,
     UnprocessableEntityError,
+    UploadError,
     WrongLoopError,
 )
+from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.run_stream import AsyncRunStream, RunStream
 from rxassist.snapshots import Snapshot
 from rxassist.typing import Operator
@@ -41,6 +44,8 @@ __all__ = [
     "APIError",
     "APIStatusError",
     "APITimeoutError",
+    "AssistantEventHandler",
+    "AsyncAssistantEventHandler",
     "AsyncClient",
     "AsyncRunStream",
     "AuthenticationError",
@@ -57,6 +62,7 @@ __all__ = [
     "NotFoundError",
     "Operator",
     "PermissionDeniedError",
+    "PollTimeout",
     "RateLimitError",
     "RunFailed",
     "RunStream",
@@ -65,6 +71,7 @@ __all__ = [
     "StreamClosed",
     "StreamTruncated",
     "UnprocessableEntityError",
+    "UploadError",
     "WrongLoopError",
     "current_demand",
     "demanding",

@@ -8,15 +8,25 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from reactivex import Observable, abc
+from reactivex import Notification, Observable, abc
+from reactivex import operators as ops
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.internal import SequenceContainsNoElementsError
 
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import StreamClosed
+from rxassist.events import Event
+from rxassist.handler import (
+    AssistantEventHandler,
+    AsyncAssistantEventHandler,
+    AsyncTelling,
+    SyncTelling,
+    telling_of,
+)
 from rxassist.loop import Home
+from rxassist.operators import choose
 from rxassist.typing import Operator
 
 _A = TypeVar("_A")
@@ -264,6 +274,47 @@ def map_async(
     return operator
 
 
+# --- event handlers ------------------------------------------------------------------------
+
+
+def tell(telling: SyncTelling | AsyncTelling, home: Home) -> Operator[Event, Event]:
+    """Tell a handler of each event, and of the end, before it goes on.
+
+    What a callback raises goes to ``on_error``. A handler whose subscription is disposed before
+    the end is told ``on_end`` on the home's loop.
+    """
+    told: Operator[Notification[Event], Notification[Event]]
+    told = map_async(telling.tell) if isinstance(telling, AsyncTelling) else choose(telling.tell)
+
+    def operator(source: Observable[Event]) -> Observable[Event]:
+        telling.begun = True
+        events = source.pipe(ops.materialize(), told, ops.dematerialize())
+        return events.pipe(ops.finally_action(dispose))
+
+    def dispose() -> None:
+        if not telling.over:
+            home.post(leave)
+
+    def leave() -> None:
+        if isinstance(telling, AsyncTelling):
+            task = asyncio.get_running_loop().create_task(telling.leave())
+            _leaving.add(task)
+            task.add_done_callback(left)
+        else:
+            telling.leave()
+
+    def left(task: asyncio.Task[None]) -> None:
+        _leaving.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            home.report(error)
+
+    return operator
+
+
+_leaving: set[asyncio.Task[None]] = set()  # an event loop holds its tasks only weakly
+
+
 # --- what a client gives -------------------------------------------------------------------
 
 
@@ -307,8 +358,12 @@ class LoopObservable(Observable[_T]):
     ) -> abc.DisposableBase:
         """Subscribe an observer or callbacks, which are called on the client's event loop.
 
-        Returns a Disposable. Raises ``TypeError`` for an ``async def``: see ``subscribe_async``.
+        Returns a Disposable. Raises ``TypeError`` for an ``async def``: see ``subscribe_async``. An
+        event handler is an observer too; the callbacks of an asynchronous one are awaited, and the
+        source is paused meanwhile.
         """
+        if isinstance(on_next, AssistantEventHandler | AsyncAssistantEventHandler):
+            return self._subscribe_handler(on_next)
         for callback in (on_next, getattr(on_next, "on_next", None), on_error, on_completed):
             if _is_async(callback):
                 name = getattr(callback, "__qualname__", None) or repr(callback)
@@ -318,6 +373,21 @@ class LoopObservable(Observable[_T]):
                 )
                 raise TypeError(msg)
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+    def _subscribe_handler(
+        self, handler: AssistantEventHandler | AsyncAssistantEventHandler
+    ) -> abc.DisposableBase:
+        telling = telling_of(handler, self)
+
+        def on_error(error: Exception) -> None:
+            if error is telling.failure:
+                self._handler_failed(error)
+
+        events = cast("LoopObservable[Event]", self)
+        return events.pipe(tell(telling, self._home)).subscribe(on_error=on_error)
+
+    def _handler_failed(self, error: Exception) -> None:
+        raise error  # as any subscriber's: it is reported
 
     def subscribe_async(
         self,
@@ -387,4 +457,4 @@ class LoopObservable(Observable[_T]):
         return aiter(iterate(self))
 
 
-__all__ = ["BUFFER", "Items", "LoopObservable", "iterate", "map_async"]
+__all__ = ["BUFFER", "Items", "LoopObservable", "iterate", "map_async", "tell"]

@@ -217,6 +217,31 @@ class RunFailed(RxAssistError):  # noqa: N818 -- as StreamTruncated
         self.snapshot = snapshot
 
 
+class PollTimeout(RxAssistError):  # noqa: N818 -- as StreamTruncated
+    """A poll did not reach its end before its deadline; ``last`` is the last state, if any."""
+
+    def __init__(self, deadline: float, last: object) -> None:
+        status = getattr(last, "status", None)
+        told = f"; the last status was {status!r}" if status else ""
+        super().__init__(f"no end within the deadline of {deadline:g} seconds{told}")
+        self.deadline = deadline
+        self.last = last
+
+
+class UploadError(RxAssistError):
+    """One of several files could not be uploaded.
+
+    ``file`` is the one, ``error`` why, and ``file_ids`` are those that were uploaded before: they
+    are at the service, in no vector store.
+    """
+
+    def __init__(self, file: object, error: Exception, file_ids: list[str]) -> None:
+        super().__init__(f"the upload of {excerpt(file)} failed: {error}")
+        self.file = file
+        self.error = error
+        self.file_ids = file_ids
+
+
 class BlockingCallError(RxAssistError, RuntimeError):
     """A blocking call was made on the thread that it would wait for."""
 
@@ -265,11 +290,13 @@ __all__ = [
     "InternalServerError",
     "NotFoundError",
     "PermissionDeniedError",
+    "PollTimeout",
     "RateLimitError",
     "RunFailed",
     "RxAssistError",
     "StreamClosed",
     "StreamTruncated",
     "UnprocessableEntityError",
+    "UploadError",
     "WrongLoopError",
 ]

@@ -14,9 +14,10 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.run import run
 from reactivex.scheduler import NewThreadScheduler
+from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxassist.backpressure import Demand, current_demand
 from rxassist.errors import BlockingCallError, ClientClosed, WrongLoopError
@@ -246,6 +247,36 @@ class ThreadLoop(Home):
             thread.join()
 
 
+def on_loop(home: Home, source: Observable[_T]) -> Observable[_T]:
+    """The source, subscribed on the loop's thread, with the loop as its scheduler."""
+
+    def subscribe(
+        observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        loop = home.enter()
+        home.refuse_blocking(scheduler)
+        held = SingleAssignmentDisposable()
+        context = copy_context()
+
+        def begin() -> None:
+            if held.is_disposed:
+                return
+            try:
+                held.disposable = source.subscribe(observer, scheduler=AsyncIOScheduler(loop))
+            except Exception as error:  # noqa: BLE001 -- the subscriber is told
+                observer.on_error(error)
+
+        if not home.post(lambda: context.run(begin)):
+            raise ClientClosed
+        return Disposable(partial(_let_go, home, held))
+
+    return Observable(subscribe)
+
+
+def _let_go(home: Home, held: abc.DisposableBase) -> None:
+    home.post(held.dispose)
+
+
 class _SubscriberError(Exception):
     """Carries an exception of a subscriber past the handlers for those of the source."""
 
@@ -289,6 +320,7 @@ class _Pump(Generic[_T]):
         self._context = copy_context()
         self._task: asyncio.Task[None] | None = None
         self._disposed = False
+        self._leaves = False  # and closes what it holds: that must not be cancelled
 
     def start(self) -> None:
         if self._disposed:
@@ -308,7 +340,7 @@ class _Pump(Generic[_T]):
         self._home.post(self._cancel)
 
     def _cancel(self) -> None:
-        if self._task is not None:
+        if self._task is not None and not self._leaves:
             self._task.cancel()
 
     async def _run(self) -> None:
@@ -338,6 +370,7 @@ class _Pump(Generic[_T]):
                     if demand is not None and not demand.is_open:
                         await opened(demand)
                     if self._disposed:
+                        self._leaves = True
                         return
                     try:
                         on_next(item)
@@ -370,4 +403,4 @@ async def opened(demand: Demand) -> None:
         await ready.wait()
 
 
-__all__ = ["Home", "RunningLoop", "ThreadLoop", "from_batches", "opened", "parting"]
+__all__ = ["Home", "RunningLoop", "ThreadLoop", "from_batches", "on_loop", "opened", "parting"]

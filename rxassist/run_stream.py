@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,9 +14,15 @@ from reactivex import operators as ops
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist import operators
-from rxassist.consumers import LoopObservable, iterate
-from rxassist.errors import ClientClosed, RxAssistError, StreamClosed
+from rxassist.consumers import LoopObservable, iterate, tell
+from rxassist.errors import ClientClosed, RxAssistError, StreamClosed, excerpt
 from rxassist.events import DoneEvent, Event, RunEvent
+from rxassist.handler import (
+    AssistantEventHandler,
+    AsyncAssistantEventHandler,
+    current_telling,
+    telling_of,
+)
 from rxassist.log import READ_AHEAD, Log
 from rxassist.loop import Home, parting
 from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
@@ -29,6 +36,8 @@ _T = TypeVar("_T")
 OnDispose = Literal["detach", "cancel"]
 """What happens to the run on the server when the last subscriber leaves before its end."""
 
+_LOOK_AGAIN = 0.1
+
 _logger = logging.getLogger("rxassist")
 
 
@@ -41,7 +50,12 @@ class RunObservable(LoopObservable[Event]):
     failed run is data. Sends to ``on_error``: ``APIError`` after an ``error`` event,
     ``StreamTruncated`` if the stream stops before it said how the run ended, both with the
     snapshot so far; ``APIStatusError`` for a refused request; ``StreamClosed`` after ``close()``.
+
+    An event handler is told of each event once, before any subscriber, whatever their number; an
+    exception of it ends the stream for all of them.
     """
+
+    _handler_class: type[AssistantEventHandler | AsyncAssistantEventHandler]
 
     def __init__(
         self,
@@ -52,6 +66,7 @@ class RunObservable(LoopObservable[Event]):
         read_ahead: int | None = READ_AHEAD,
         on_dispose: OnDispose = "detach",
         cancel: Callable[[Run], Observable[Run]] | None = None,
+        event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None = None,
     ) -> None:
         if on_dispose not in {"detach", "cancel"}:
             msg = f'on_dispose must be "detach" or "cancel", got {on_dispose!r}'
@@ -60,12 +75,17 @@ class RunObservable(LoopObservable[Event]):
             source = source.pipe(_cancel_when_left(cancel, home))
         self._fold_lock = threading.Lock()  # the thread that iterates folds, and the loop's too
         self._folded = self._at_end = (0, Snapshot())
+        self._telling = None
+        events = source.pipe(
+            ops.take_while(_not_done, inclusive=True),
+            operators.check_ending(),
+            ops.catch(self._with_snapshot),
+        )
+        if event_handler is not None:
+            self._telling = telling_of(self._checked(event_handler), self)
+            events = events.pipe(tell(self._telling, home))
         self._log: Log[Event] = Log(
-            source.pipe(
-                ops.take_while(_not_done, inclusive=True),
-                operators.check_ending(),
-                ops.catch(self._with_snapshot),
-            ),
+            events,
             post=home.post,
             report=home.report,
             replay=replay,
@@ -82,6 +102,26 @@ class RunObservable(LoopObservable[Event]):
         if self._home.closed and self._log.ended:
             return self._log.recorded().subscribe(observer)
         return super()._subscribe_core(observer, scheduler)
+
+    # --- event handlers ---
+
+    def _checked(
+        self, handler: AssistantEventHandler | AsyncAssistantEventHandler
+    ) -> AssistantEventHandler | AsyncAssistantEventHandler:
+        expected = self._handler_class
+        if not isinstance(handler, expected):
+            which = "a Client" if expected is AssistantEventHandler else "an AsyncClient"
+            hint = " (an instance, not the class)" if isinstance(handler, type) else ""
+            msg = (
+                f"event_handler of {which} must be an {expected.__name__}{hint}, "
+                f"got {excerpt(handler)}"
+            )
+            raise TypeError(msg)
+        return handler
+
+    def _handler_failed(self, error: Exception) -> None:
+        self._log.close(error)
+        raise error
 
     # --- views ---
 
@@ -117,13 +157,22 @@ class RunObservable(LoopObservable[Event]):
 
     @property
     def current_event(self) -> Event | None:
-        """The event that a subscriber was sent last, ``None`` before the first."""
+        """The event that a subscriber was sent last, ``None`` before the first.
+
+        In a callback of an event handler this and its kin speak of the event that it is told.
+        """
+        telling = current_telling()
+        if telling is not None and telling.source is self:
+            return telling.snapshot.event
         index = self._log.place.cursor - self._log.dropped - 1
         return self._log.items[index] if 0 <= index < len(self._log.items) else self.snapshot.event
 
     @property
     def snapshot(self) -> Snapshot:
         """The run as it stands after the current event."""
+        telling = current_telling()
+        if telling is not None and telling.source is self:
+            return telling.snapshot
         place = self._log.place
         with self._fold_lock:
             folded = self._fold_on(place.memo or self._folded, place.cursor)
@@ -304,6 +353,8 @@ class RunStream(RunObservable):
     stream``. As a context manager it is closed when the block is left.
     """
 
+    _handler_class = AssistantEventHandler
+
     def __iter__(self) -> Iterator[Event]:
         """The events, for a blocking ``for``; ``current_event`` goes along."""
         place = self._log.begin_reading()
@@ -320,8 +371,16 @@ class RunStream(RunObservable):
         self.close()
 
     def close(self) -> None:
-        """Leave: close the connection, if the run has not ended. Who listens is told."""
+        """Leave: close the connection, if the run has not ended. Who listens is told.
+
+        Returns when the event handler has been told.
+        """
         self._close()
+        telling, told = self._telling, threading.Event()
+        if telling is not None and telling.begun and not self._home.is_here:
+            telling.when_over(told.set)
+            while not told.wait(_LOOK_AGAIN) and not self._home.closed:
+                pass  # a client that is closed meanwhile may have no loop any more that tells
 
     def until_done(self) -> None:
         """Wait until the stream has ended. Raises what it fails with."""
@@ -347,6 +406,8 @@ class AsyncRunStream(RunObservable):
     stream``. As an async context manager it is closed when the block is left.
     """
 
+    _handler_class = AsyncAssistantEventHandler
+
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The events, for an ``async for``; ``current_event`` goes along."""
         place = self._log.begin_reading()
@@ -363,8 +424,15 @@ class AsyncRunStream(RunObservable):
         await self.close()
 
     async def close(self) -> None:
-        """Leave: close the connection, if the run has not ended. Who listens is told."""
+        """Leave: close the connection, if the run has not ended. Who listens is told.
+
+        Returns when the event handler has been told.
+        """
         self._close()
+        telling, told = self._telling, asyncio.Event()
+        if telling is not None and telling.begun and current_telling() is not telling:
+            telling.when_over(told.set)
+            await told.wait()
 
     async def until_done(self) -> None:
         """Wait until the stream has ended. Raises what it fails with."""

@@ -27,6 +27,7 @@ from rxassist.events import (
     ThreadRunStepInProgress,
 )
 from rxassist.models import (
+    SETTLED,
     Annotation,
     AnnotationDelta,
     CodeInterpreter,
@@ -160,6 +161,13 @@ class _Keyed(Generic[_T]):
         if place is None or place >= self.count - 1:
             return None
         return self.shelf.values[place]
+
+    def place(self, key: object) -> int:
+        """Where the entry of a key stands; the place of the next one if there is none."""
+        if self.count and key == self.last_key:
+            return self.count - 1
+        place = self.shelf.place.get(key, self.count)
+        return place if place < self.count - 1 else self.count
 
     def put(self, key: object, value: _T) -> _Keyed[_T]:
         if not self.count:
@@ -512,6 +520,7 @@ class Snapshot:
     _steps: _Keyed[_StepState] = field(factory=_Keyed[_StepState], repr=False)
     _message_id: str | None = field(default=None, repr=False)
     _step_id: str | None = field(default=None, repr=False)
+    _settled: int = field(default=0, repr=False)  # steps that began before the run waited or ended
 
     @property
     def message(self) -> Message | None:
@@ -571,7 +580,7 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     accumulated, and later deltas do not change it.
     """
     run, messages, steps = snapshot.run, snapshot._messages, snapshot._steps
-    message_id, step_id = snapshot._message_id, snapshot._step_id
+    message_id, step_id, settled = snapshot._message_id, snapshot._step_id, snapshot._settled
     if isinstance(event, ThreadMessageDelta):
         message_id = event.data.id
         messages = messages.put(message_id, _grown_message(messages.get(message_id), event))
@@ -586,7 +595,8 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         steps = steps.put(step_id, _said_step(steps.get(step_id), event))
     elif isinstance(event, RunEvent):
         run = event.data
-    return Snapshot(event, run, messages, steps, message_id, step_id)
+        settled = steps.count if run.status in SETTLED else settled
+    return Snapshot(event, run, messages, steps, message_id, step_id, settled)
 
 
 __all__ = ["Snapshot", "fold"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from itertools import count
+from typing import IO, Any
 
 import httpx
 from attrs import field, frozen
@@ -26,18 +30,59 @@ from rxassist.sse import MAX_EVENT_BYTES
 
 _FAILED = 400
 _BODY_EXCERPT = 300
+_SERVER_ERROR = 500
 _CONNECT_TIMEOUT = 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds
+_RETRIED = frozenset({408, 409, 429})
+_NOT_DONE = frozenset({429, 503})  # the service says that it did not act
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+_logger = logging.getLogger("rxassist")
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "request-id")
 
 
 @frozen
+class Upload:
+    """A file for a multipart body: read from disk piece by piece, anew at each try.
+
+    ``open`` gives an open binary file, ``name`` and ``content_type`` are what the service is told.
+    """
+
+    open: Callable[[], AbstractContextManager[IO[bytes]]] = field(repr=False)
+    name: str = "upload"
+    content_type: str | None = None
+    repeatable: bool = True
+
+
+@frozen
 class Request:
-    """What to ask the service for: a path below the base URL, a query, a body of plain data."""
+    """What to ask the service for: a path below the base URL, a query, a body of plain data.
+
+    With an ``upload`` the body is multipart, of the file and the fields of ``body``. ``careful``
+    is set where the request may create a run, and is tried again only if the service certainly
+    did not act on it. ``timeout`` is in seconds, ``None`` for without bound.
+    """
 
     method: str
     path: str
     query: Sequence[tuple[str, str]] = ()
     body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(repr=False, factory=dict[str, str])
+    upload: Upload | None = None
+    careful: bool = False
+    timeout: float | None = 600.0
+    max_retries: int = 2
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@frozen
+class Answer:
+    """The body of a successful answer, and how many seconds the service asks polls to wait."""
+
+    content: bytes = field(repr=False)
+    poll_after: float | None = None
 
 
 @frozen
@@ -50,30 +95,32 @@ class Settings:
     base_url: str
     headers: Mapping[str, str] = field(repr=False, factory=dict[str, str])
     secret: str | None = field(repr=False, default=None)
-    timeout: float | None = 600.0
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
 
 
 class Transport:
-    """One httpx client, made at the first request, on the event loop it is used on."""
+    """One httpx client, made at the first request, on the event loop it is used on.
+
+    A request is tried again, ``max_retries`` times, where the connection failed before it was
+    sent, and for the statuses 408, 409, 429 and 5xx; one that is ``careful`` only where it was not
+    sent, and for 429 and 503. Between two tries it waits as long as ``Retry-After`` says, else
+    with exponential backoff and full jitter.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._http: httpx.AsyncClient | None = None
 
-    async def send(self, request: Request) -> AsyncGenerator[tuple[Any]]:
-        """Give the parsed JSON of the answer, once.
+    async def send(self, request: Request) -> AsyncGenerator[tuple[Answer]]:
+        """Give the answer, once.
 
         Raises a subclass of ``APIStatusError`` for a status of 400 or above,
-        ``APIConnectionError`` and ``APITimeoutError`` for the wire, ``DecodeError`` for a body
-        that is no JSON.
+        ``APIConnectionError`` and ``APITimeoutError`` for the wire.
         """
-        with self._wire_errors(request):
-            response = await self._client().send(self._build(request, "application/json"))
-        if response.status_code >= _FAILED:
-            raise self._status_error(response)
-        yield (from_json(response.content, f"{request.method} {request.path}"),)
+        response = await self._respond(request, "application/json", stream=False)
+        poll_after = _milliseconds(response.headers.get("openai-poll-after-ms"))
+        yield (Answer(response.content, poll_after),)
 
     async def stream(self, request: Request) -> AsyncGenerator[Iterator[Event]]:
         """Give the events of an event stream, in batches as their bytes come.
@@ -82,14 +129,8 @@ class Transport:
         ``EventDecoder`` raises.
         """
         decoder = EventDecoder(self._settings.max_event_bytes)
-        built = self._build(request, "text/event-stream")
-        with self._wire_errors(request):
-            response = await self._client().send(built, stream=True)
+        response = await self._respond(request, "text/event-stream", stream=True)
         try:
-            if response.status_code >= _FAILED:
-                with self._wire_errors(request):
-                    await response.aread()
-                raise self._status_error(response)
             chunks = response.aiter_bytes()
             first = True
             while True:
@@ -111,18 +152,36 @@ class Transport:
         if http is not None:
             await http.aclose()
 
+    async def _respond(self, request: Request, accept: str, *, stream: bool) -> httpx.Response:
+        """A successful response, after as many tries as are allowed."""
+        repeatable = request.upload is None or request.upload.repeatable
+        retries = request.max_retries if repeatable else 0
+        for attempt in count():
+            try:
+                return await self._try(request, accept, stream=stream)
+            except APIError as error:
+                if attempt >= retries or not _may_try_again(request, error):
+                    raise
+                wait = _backoff(attempt, error)
+                _logger.info("%s: %s; trying again in %.2f s", request, error, wait)
+            await asyncio.sleep(wait)
+        raise AssertionError  # pragma: no cover -- counting does not end
+
+    async def _try(self, request: Request, accept: str, *, stream: bool) -> httpx.Response:
+        with ExitStack() as files, self._wire_errors(request):
+            built = self._build(request, accept, files)
+            response = await self._client().send(built, stream=stream)
+            if response.status_code < _FAILED:
+                return response
+            await response.aread()
+        raise self._status_error(response)
+
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             settings = self._settings
-            connect = (
-                _CONNECT_TIMEOUT
-                if settings.timeout is None
-                else min(_CONNECT_TIMEOUT, settings.timeout)
-            )
             self._http = httpx.AsyncClient(
                 base_url=settings.base_url,
                 headers=settings.headers,
-                timeout=httpx.Timeout(settings.timeout, connect=connect),
                 limits=httpx.Limits(
                     max_connections=settings.max_connections, max_keepalive_connections=100
                 ),
@@ -130,19 +189,23 @@ class Transport:
             )
         return self._http
 
-    def _build(self, request: Request, accept: str) -> httpx.Request:
-        headers = {"Accept": accept}
-        content = None
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
-            content = to_json(request.body)
-        return self._client().build_request(
-            request.method,
-            request.path,
-            params=list(request.query) or None,
-            content=content,
-            headers=headers,
-        )
+    def _build(self, request: Request, accept: str, files: ExitStack) -> httpx.Request:
+        silence = request.timeout
+        connect = _CONNECT_TIMEOUT if silence is None else min(_CONNECT_TIMEOUT, silence)
+        how: dict[str, Any] = {
+            "params": list(request.query) or None,
+            "headers": {"Accept": accept, **request.headers},
+            "timeout": httpx.Timeout(silence, connect=connect),
+        }
+        if request.upload is not None:
+            upload = request.upload
+            opened = files.enter_context(upload.open())
+            how["files"] = {"file": (upload.name, opened, upload.content_type)}
+            how["data"] = request.body
+        elif request.body is not None:
+            how["headers"]["Content-Type"] = "application/json"
+            how["content"] = to_json(request.body)
+        return self._client().build_request(request.method, request.path, **how)
 
     def _said(self, text: str) -> str:
         """A text for an error, without the credentials that a server may have repeated."""
@@ -152,20 +215,19 @@ class Transport:
     @contextmanager
     def _wire_errors(self, request: Request) -> Generator[None]:
         """Map what httpx raises to our errors, in one place."""
-        what = f"{request.method} {request.path}"
         try:
             yield
         except httpx.TimeoutException as error:
-            msg = f"{what}: no answer in time ({type(error).__name__})"
+            msg = f"{request}: no answer in time ({type(error).__name__})"
             raise APITimeoutError(msg) from error
         except httpx.LocalProtocolError:  # its text may be a header
-            msg = f"{what}: the request cannot be sent: a header or the body is malformed"
+            msg = f"{request}: the request cannot be sent: a header or the body is malformed"
             raise APIConnectionError(msg) from None
         except httpx.HTTPError as error:
-            msg = self._said(f"{what}: {str(error) or type(error).__name__}")
+            msg = self._said(f"{request}: {str(error) or type(error).__name__}")
             raise APIConnectionError(msg) from error
         except httpx.InvalidURL as error:
-            msg = self._said(f"{what}: {error}")
+            msg = self._said(f"{request}: {error}")
             raise APIError(msg) from error
 
     def _status_error(self, response: httpx.Response) -> APIStatusError:
@@ -184,8 +246,32 @@ class Transport:
     def _no_stream(self, request: Request, response: httpx.Response, chunk: bytes) -> APIError:
         kind = response.headers.get("content-type", "no content type")
         text = " ".join(chunk[:_BODY_EXCERPT].decode(errors="replace").split())
-        what = f"{request.method} {request.path}: HTTP {response.status_code}"
+        what = f"{request}: HTTP {response.status_code}"
         return APIError(self._said(f"{what} is no event stream but {kind}: {text}"))
+
+
+def _may_try_again(request: Request, error: APIError) -> bool:
+    if isinstance(error, APIStatusError):
+        statuses = _NOT_DONE if request.careful else _RETRIED
+        server = error.status_code >= _SERVER_ERROR and not request.careful
+        return server or error.status_code in statuses
+    return isinstance(error.__cause__, _NOT_SENT)
+
+
+def _backoff(attempt: int, error: APIError) -> float:
+    """Seconds to wait before the next try."""
+    if isinstance(error, APIStatusError) and error.retry_after is not None:
+        return error.retry_after
+    longest = min(_FIRST_PAUSE * 2.0**attempt, _LONGEST_PAUSE)
+    return random.uniform(0, longest)  # noqa: S311 -- jitter, no secret
+
+
+def _milliseconds(value: str | None) -> float | None:
+    """Seconds, of a header that holds milliseconds; ``None`` if it holds something else."""
+    try:
+        return None if value is None else max(0.0, float(value) / 1000)
+    except ValueError:
+        return None
 
 
 def _error_body(response: httpx.Response) -> dict[str, Any]:
@@ -216,4 +302,4 @@ def _retry_after(value: str | None) -> float | None:
         return None
 
 
-__all__ = ["Request", "Settings", "Transport"]
+__all__ = ["Answer", "Request", "Settings", "Transport", "Upload"]

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from attrs import frozen, has
 
+from rxassist.client.parameters import RequestOptions
 from rxassist.codec import to_request
 from rxassist.errors import excerpt
 
@@ -52,7 +53,18 @@ _KINDS = {
     "after": _AN_ID,
     "assistant_id": _AN_ID,
     "attachments": _OBJECTS,
+    "attributes": _OBJECT,
     "before": _AN_ID,
+    "chunking_strategy": _OBJECT,
+    "expires_after": _OBJECT,
+    "file_id": _AN_ID,
+    "file_ids": _LIST,
+    "files": _OBJECTS,
+    "filters": _OBJECT,
+    "max_num_results": _INTEGER,
+    "query": _Kind("text or a list of texts", (str,), is_list=True),
+    "ranking_options": _OBJECT,
+    "rewrite_query": _Kind("True or False", (bool,)),
     "content": _Kind("text or a list of parts", (str,), is_list=True),
     "include": _LIST,
     "limit": _INTEGER,
@@ -100,6 +112,44 @@ def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # 
             raise TypeError(msg)
         plain[name] = _plain(name, kind, value, required=name in required)
     return plain
+
+
+def request_options(given: Mapping[str, object]) -> dict[str, Any]:
+    """The request options among what was given, checked."""
+    options: dict[str, Any] = {k: given[k] for k in RequestOptions.__annotations__ if k in given}
+    for name in ("extra_headers", "extra_query", "extra_body"):
+        if options.get(name) is None:
+            options.pop(name, None)
+        elif not isinstance(options[name], Mapping):
+            msg = f"{name} must be a mapping, got {excerpt(options[name])}"
+            raise TypeError(msg)
+    if options.get("timeout") is not None:
+        check_positive("timeout", options["timeout"])
+    if "max_retries" in options:
+        check_not_negative("max_retries", options["max_retries"], whole=True)
+    return options
+
+
+def _check_number(name: str, value: object, *, whole: bool = False) -> None:
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        msg = f"{name} must be {'a whole number' if whole else 'a number'}, got {excerpt(value)}"
+        raise TypeError(msg)
+
+
+def check_positive(name: str, value: object, *, whole: bool = False) -> None:
+    """Refuse what is no number above 0."""
+    _check_number(name, value, whole=whole)
+    if not cast("float", value) > 0:
+        msg = f"{name} must be above 0, got {value}"
+        raise ValueError(msg)
+
+
+def check_not_negative(name: str, value: object, *, whole: bool = False) -> None:
+    """Refuse what is no number from 0 on."""
+    _check_number(name, value, whole=whole)
+    if not cast("float", value) >= 0:
+        msg = f"{name} must not be negative, got {value}"
+        raise ValueError(msg)
 
 
 def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:

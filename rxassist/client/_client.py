@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from types import UnionType
-from typing import Generic, Self, TypedDict, Unpack, cast
+from typing import Generic, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import rxassist
+from rxassist.client._arguments import check_not_negative, check_positive
 from rxassist.client._resource import Connection, StreamT
 from rxassist.client.assistants import Assistants
+from rxassist.client.files import Files
 from rxassist.client.threads import Threads
+from rxassist.client.vector_stores import VectorStores
 from rxassist.errors import excerpt
 from rxassist.loop import Home, RunningLoop, ThreadLoop
 from rxassist.run_stream import AsyncRunStream, RunStream
@@ -80,18 +82,6 @@ def _checked_api_key(given: object) -> str | None:
     return given
 
 
-def _checked_positive(name: str, value: object, kind: type | UnionType) -> None:
-    if value is None and name != "max_event_bytes":
-        return
-    if isinstance(value, bool) or not isinstance(value, kind):
-        expected = "a whole number" if kind is int else "a number"
-        msg = f"{name} must be {expected}, got {excerpt(value)}"
-        raise TypeError(msg)
-    if not cast("float", value) > 0:
-        msg = f"{name} must be above 0, got {value}"
-        raise ValueError(msg)
-
-
 class ClientOptions(TypedDict, total=False):
     """What both clients take.
 
@@ -100,7 +90,8 @@ class ClientOptions(TypedDict, total=False):
     is sent. ``timeout`` is in seconds (600) and bounds connecting (5 at most), writing, and the
     silence of the service (``None``: without bound). ``max_connections`` bounds how many requests
     and streams may be open at once, by default not at all. ``max_event_bytes`` bounds one event
-    (16 MiB).
+    (16 MiB). ``max_retries`` is how often a request is tried again that failed before the service
+    acted on it, or that it refused for now (2).
     """
 
     base_url: str | None
@@ -108,13 +99,16 @@ class ClientOptions(TypedDict, total=False):
     timeout: float | None
     max_connections: int | None
     max_event_bytes: int
+    max_retries: int
 
 
 class _BaseClient(Generic[StreamT]):
     """What both clients have: the settings, and the resources that go with their streams."""
 
     assistants: Assistants[StreamT]
+    files: Files[StreamT]
     threads: Threads[StreamT]
+    vector_stores: VectorStores[StreamT]
 
     def __init__(
         self,
@@ -126,23 +120,31 @@ class _BaseClient(Generic[StreamT]):
         timeout: float | None = 600.0,
         max_connections: int | None = None,
         max_event_bytes: int = MAX_EVENT_BYTES,
+        max_retries: int = 2,
     ) -> None:
         self.base_url: str = _checked_base_url(base_url)
         key = _checked_api_key(api_key)
-        _checked_positive("timeout", timeout, int | float)
-        _checked_positive("max_connections", max_connections, int)
-        _checked_positive("max_event_bytes", max_event_bytes, int)
+        for name, value, whole in (
+            ("timeout", timeout, False),
+            ("max_connections", max_connections, True),
+        ):
+            if value is not None:
+                check_positive(name, value, whole=whole)
+        check_positive("max_event_bytes", max_event_bytes, whole=True)
+        check_not_negative("max_retries", max_retries, whole=True)
         headers = {
             "OpenAI-Beta": "assistants=v2",
             "User-Agent": f"rxassist/{rxassist.__version__}",
         }
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        settings = Settings(self.base_url, headers, key, timeout, max_connections, max_event_bytes)
+        settings = Settings(self.base_url, headers, key, max_connections, max_event_bytes)
         self._transport = Transport(settings)
-        connection = Connection(home, self._transport, stream_class)
+        connection = Connection(home, self._transport, stream_class, timeout, max_retries)
         self.assistants = Assistants(connection)
+        self.files = Files(connection)
         self.threads = Threads(connection)
+        self.vector_stores = VectorStores(connection)
 
     @property
     def beta(self) -> Self:

@@ -1,27 +1,42 @@
-"""What every resource is made of: a call, a list, a run that is created once."""
+"""What every resource is made of: calls, lists, streams, polls; bound to a client."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, Generic, TypeVar, cast
 
-from attrs import evolve, frozen
+import reactivex as rx
+from attrs import evolve, field, frozen
 from reactivex import Observable
+from reactivex import operators as ops
 
-from rxassist.client._arguments import checked, path, query
-from rxassist.client.parameters import StreamOptions
-from rxassist.codec import structure
+from rxassist.client._arguments import (
+    check_not_negative,
+    check_positive,
+    checked,
+    path,
+    query,
+    request_options,
+)
+from rxassist.client.parameters import PollOptions, RequestOptions, StreamOptions
+from rxassist.codec import from_json, structure
 from rxassist.consumers import LoopObservable
+from rxassist.errors import PollTimeout
 from rxassist.log import Log
-from rxassist.loop import Home, from_batches
-from rxassist.models import Page, Run
+from rxassist.loop import Home, from_batches, on_loop
+from rxassist.models import Deleted, Page, Run
+from rxassist.polling import poll
 from rxassist.run_stream import RunObservable
-from rxassist.transport import Request, Transport
+from rxassist.transport import Request, Transport, Upload
 
 _T = TypeVar("_T")
+_B = TypeVar("_B")
 
 RUN = "/threads/{thread_id}/runs/{run_id}"
 StreamT = TypeVar("StreamT", bound=RunObservable)
+
+_POLL_INTERVAL = 1.0
+_POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__.keys()
 
 
 @frozen
@@ -31,6 +46,16 @@ class Connection(Generic[StreamT]):
     home: Home
     transport: Transport
     stream_class: type[StreamT]
+    timeout: float | None
+    max_retries: int
+
+
+@frozen
+class Polled(Generic[_T]):
+    """A state, and how many seconds the service asks to wait before the next is asked for."""
+
+    state: _T
+    after: float | None = field(default=None, eq=False)
 
 
 class Resource(Generic[StreamT]):
@@ -39,63 +64,184 @@ class Resource(Generic[StreamT]):
     def __init__(self, connection: Connection[StreamT]) -> None:
         self._connection = connection
 
-    def _call(
+    def _request(
         self,
-        target: type[_T],
         method: str,
         where: str,
-        body: dict[str, Any] | None = None,
-        asked: Sequence[tuple[str, str]] = (),
-    ) -> LoopObservable[_T]:
+        given: Mapping[str, object],
+        parameters: Any = RequestOptions,  # noqa: ANN401 -- a TypedDict
+        *,
+        careful: bool = False,
+        upload: Upload | None = None,
+    ) -> Request:
+        """A request of what was given: the endpoint's parameters, and request options."""
+        options = request_options(given)
+        plain = checked({key: given[key] for key in given if key not in options}, parameters)
+        asked = query({"include": plain.pop("include", None)} if method == "POST" else plain)
+        body = plain if method == "POST" else None
+        if body is not None and "extra_body" in options:
+            body |= options["extra_body"]
+        return Request(
+            method,
+            where,
+            [*asked, *query(options.get("extra_query", {}))],
+            body,
+            options.get("extra_headers", {}),
+            upload=upload,
+            careful=careful,
+            timeout=options.get("timeout", self._connection.timeout),
+            max_retries=options.get("max_retries", self._connection.max_retries),
+        )
+
+    def _bound(self, source: Observable[_T]) -> LoopObservable[_T]:
+        return LoopObservable(self._connection.home, source)
+
+    def _answers(self, target: type[_T], request: Request) -> LoopObservable[Polled[_T]]:
+        """A cold Observable of the answer, with what the service says to polls."""
+        transport = self._connection.transport
+
+        async def answers() -> AsyncGenerator[tuple[Polled[_T]]]:
+            async for (answer,) in transport.send(request):
+                value = structure(from_json(answer.content, str(request)), target)
+                yield (Polled(value, answer.poll_after),)
+
+        return self._bound(from_batches(self._connection.home, answers))
+
+    def _call(self, target: type[_T], request: Request) -> LoopObservable[_T]:
         """A cold Observable of the answer: each subscription makes a request of its own."""
-        connection = self._connection
-        request = Request(method, where, asked, body)
+        return self._bound(self._answers(target, request).pipe(ops.map(_state)))
 
-        async def answers() -> AsyncGenerator[tuple[_T]]:
-            async for (answer,) in connection.transport.send(request):
-                yield (structure(answer, target),)
+    def _delete(self, where: str, options: Mapping[str, object]) -> LoopObservable[Deleted]:
+        return self._call(Deleted, self._request("DELETE", where, options))
 
-        return LoopObservable(connection.home, from_batches(connection.home, answers))
+    def _content(self, request: Request) -> LoopObservable[bytes]:
+        """A cold Observable of the bytes of the answer."""
+        transport = self._connection.transport
 
-    def _once(self, call: LoopObservable[_T]) -> LoopObservable[_T]:
-        """The same call, made once whatever the number of subscribers: for what creates a run."""
+        async def contents() -> AsyncGenerator[tuple[bytes]]:
+            async for (answer,) in transport.send(request):
+                yield (answer.content,)
+
+        return self._bound(from_batches(self._connection.home, contents))
+
+    def _once(self, source: Observable[_T]) -> LoopObservable[_T]:
+        """The same, subscribed once whatever the number of subscribers: for what creates."""
         home = self._connection.home
-        return LoopObservable(home, Log(call, post=home.post, report=home.report))
+        return self._bound(Log(source, post=home.post, report=home.report))
 
     def _list(
-        self, item: type[_T], where: str, parameters: Mapping[str, Any]
-    ) -> LoopObservable[_T]:
+        self,
+        item: type[_T],
+        where: str,
+        given: Mapping[str, object],
+        parameters: Any,  # noqa: ANN401 -- a TypedDict
+    ) -> Listing[_T]:
         """A cold Observable of the items of a list, which fetches the next page when it is due."""
-        connection = self._connection
-        asked = query(parameters)
-        first = Request("GET", where, asked)
-        page_type: type[Page[_T]] = Page[item]  # type: ignore[valid-type]
-
-        async def pages() -> AsyncGenerator[tuple[_T, ...]]:
-            request, more = first, True
-            while more:
-                async for (answer,) in connection.transport.send(request):
-                    page = structure(answer, page_type)
-                    yield page.data
-                    last = dict(request.query).get("after")
-                    more = page.has_more and page.last_id not in {None, last} and bool(page.data)
-                    rest = [pair for pair in asked if pair[0] != "after"]
-                    request = evolve(first, query=[*rest, ("after", page.last_id or "")])
-
-        return LoopObservable(connection.home, from_batches(connection.home, pages))
+        return Listing(self._connection, item, self._request("GET", where, given, parameters))
 
     def _stream(self, where: str, given: Mapping[str, object], parameters: Any) -> StreamT:  # noqa: ANN401 -- a TypedDict
-        """The stream of a run: what is given are the endpoint's parameters and stream options."""
+        """The stream of a run: what is given are parameters, stream and request options."""
         connection = self._connection
-        options: Any = {
-            name: given[name] for name in StreamOptions.__annotations__ if name in given
-        }
-        body = checked({name: given[name] for name in given.keys() - options.keys()}, parameters)
-        asked = query({"include": body.pop("include", None)})
-        request = Request("POST", where, asked, {**body, "stream": True})
+        options: Any = {key: given[key] for key in StreamOptions.__annotations__ if key in given}
+        rest = {key: given[key] for key in given if key not in options}
+        request = self._request("POST", where, rest, parameters, careful=True)
+        request = evolve(request, body={**(request.body or {}), "stream": True})
         events = from_batches(connection.home, lambda: connection.transport.stream(request))
         return connection.stream_class(connection.home, events, cancel=self._cancel_run, **options)
 
     def _cancel_run(self, run: Run) -> Observable[Run]:
         where = path(RUN + "/cancel", thread_id=run.thread_id, run_id=run.id)
-        return self._call(Run, "POST", where)
+        return self._call(Run, self._request("POST", where, {}))
+
+    def _poll(
+        self,
+        target: type[_T],
+        where: str,
+        given: Mapping[str, object],
+        until: Callable[[_T], bool],
+    ) -> LoopObservable[_T]:
+        """Poll a state: what is given are poll and request options."""
+        options, rest = poll_options(given)
+        request = self._request("GET", where, rest)
+        milliseconds: float | None = options.get("poll_interval_ms")
+
+        def pause(polled: Polled[_T]) -> float:
+            if milliseconds is not None:
+                return milliseconds / 1000
+            return _POLL_INTERVAL if polled.after is None else polled.after
+
+        polls = poll(
+            lambda: self._answers(target, request),
+            until=lambda polled: until(polled.state),
+            interval=pause,
+            deadline=options.get("deadline"),
+        )
+        told = polls.pipe(ops.catch(_unwrapped), ops.map(_state))
+        return self._bound(on_loop(self._connection.home, told))
+
+    def _then(
+        self, created: LoopObservable[_B], following: Callable[[_B], Observable[_T]]
+    ) -> LoopObservable[_T]:
+        """What follows on something that is created, once whatever the number of subscribers."""
+        return self._once(created.pipe(ops.flat_map(following)))
+
+
+def poll_options(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was given to a call that creates and polls: what its polls take, and what the rest.
+
+    Request options are for both.
+    """
+    polls = {key: given[key] for key in PollOptions.__annotations__ if key in given}
+    if polls.get("poll_interval_ms") is not None:
+        check_not_negative("poll_interval_ms", polls["poll_interval_ms"])
+    if polls.get("deadline") is not None:
+        check_positive("deadline", polls["deadline"])
+    return polls, {key: given[key] for key in given if key not in _POLL_ONLY}
+
+
+def _unwrapped(error: Exception, _: Observable[Polled[_T]]) -> Observable[Polled[_T]]:
+    """The error of a poll, with the last state as users know it."""
+    if isinstance(error, PollTimeout) and error.last is not None:
+        error = PollTimeout(error.deadline, cast("Polled[object]", error.last).state)
+    return rx.throw(error)
+
+
+def _state(polled: Polled[_T]) -> _T:
+    return polled.state
+
+
+class Listing(LoopObservable[_T]):
+    """A cold Observable of the items of a list: the next page is fetched when the demand is there.
+
+    Each subscription begins at the first page, or behind ``after``. ``pages()`` gives whole pages.
+    """
+
+    def __init__(self, connection: Connection[Any], item: type[_T], first: Request) -> None:
+        self._connection = connection
+        self._first = first
+        self._page_type: type[Page[_T]] = Page[item]  # type: ignore[valid-type]
+        super().__init__(connection.home, from_batches(connection.home, self._items))
+
+    def pages(self) -> LoopObservable[Page[_T]]:
+        """A cold Observable of the pages."""
+        home = self._connection.home
+        return LoopObservable(home, from_batches(home, self._single_pages))
+
+    async def _pages(self) -> AsyncGenerator[Page[_T]]:
+        request, more = self._first, True
+        while more:
+            async for (answer,) in self._connection.transport.send(request):
+                page = structure(from_json(answer.content, str(request)), self._page_type)
+                yield page
+                last = dict(request.query).get("after")  # some servers repeat a page for ever
+                more = page.has_more and page.last_id not in {None, last} and bool(page.data)
+                rest = [pair for pair in self._first.query if pair[0] != "after"]
+                request = evolve(self._first, query=[*rest, ("after", page.last_id or "")])
+
+    async def _items(self) -> AsyncGenerator[tuple[_T, ...]]:
+        async for page in self._pages():
+            yield page.data
+
+    async def _single_pages(self) -> AsyncGenerator[tuple[Page[_T]]]:
+        async for page in self._pages():
+            yield (page,)

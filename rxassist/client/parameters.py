@@ -9,6 +9,7 @@ field names of the wire, tools may be models as well.
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Required, TypeAlias, TypedDict
 
+from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.models import Tool
 from rxassist.run_stream import OnDispose
 
@@ -18,7 +19,31 @@ Tools: TypeAlias = Iterable[Tool | Object]
 Metadata: TypeAlias = Mapping[str, str]
 
 
-class ListParameters(TypedDict, total=False):
+class RequestOptions(TypedDict, total=False):
+    """What every call takes: additions to its request, and how it is made.
+
+    ``timeout`` (seconds, ``None`` for without bound) and ``max_retries`` replace the client's.
+    """
+
+    extra_headers: Mapping[str, str] | None
+    extra_query: Object | None
+    extra_body: Object | None
+    timeout: float | None
+    max_retries: int
+
+
+class PollOptions(RequestOptions, total=False):
+    """How a poll is made.
+
+    Without ``poll_interval_ms`` the service's ``openai-poll-after-ms`` is obeyed each time, else
+    one second passes. After ``deadline`` seconds the poll ends in ``PollTimeout``.
+    """
+
+    poll_interval_ms: float
+    deadline: float | None
+
+
+class ListParameters(RequestOptions, total=False):
     """Which items of a list: ``limit`` of them a page, from 1 to 100."""
 
     limit: int
@@ -33,7 +58,7 @@ class MessageListParameters(ListParameters, total=False):
     run_id: str
 
 
-class AssistantParameters(TypedDict, total=False):
+class AssistantParameters(RequestOptions, total=False):
     """``POST /assistants``."""
 
     model: Required[str]
@@ -49,7 +74,129 @@ class AssistantParameters(TypedDict, total=False):
     response_format: str | Object | None
 
 
-class ThreadParameters(TypedDict, total=False):
+class AssistantUpdateParameters(RequestOptions, total=False):
+    """``POST /assistants/{assistant_id}``."""
+
+    model: str
+    name: str | None
+    description: str | None
+    instructions: str | None
+    tools: Tools
+    tool_resources: Object | None
+    metadata: Metadata | None
+    temperature: float | None
+    top_p: float | None
+    reasoning_effort: str | None
+    response_format: str | Object | None
+
+
+class MetadataParameters(RequestOptions, total=False):
+    """``POST`` on a message or a run: only its metadata can be changed."""
+
+    metadata: Metadata | None
+
+
+class ThreadUpdateParameters(MetadataParameters, total=False):
+    """``POST /threads/{thread_id}``."""
+
+    tool_resources: Object | None
+
+
+class StepParameters(RequestOptions, total=False):
+    """``GET /threads/{thread_id}/runs/{run_id}/steps/{step_id}``."""
+
+    include: Iterable[str]
+
+
+class StepListParameters(ListParameters, total=False):
+    """``GET /threads/{thread_id}/runs/{run_id}/steps``."""
+
+    include: Iterable[str]
+
+
+class FileListParameters(ListParameters, total=False):
+    """``GET /files``."""
+
+    purpose: str
+
+
+class FileParameters(RequestOptions, total=False):
+    """``POST /files``, besides the file itself."""
+
+    purpose: Required[str]
+    expires_after: Object
+
+
+class VectorStoreUpdateParameters(RequestOptions, total=False):
+    """``POST /vector_stores/{vector_store_id}``."""
+
+    name: str | None
+    expires_after: Object | None
+    metadata: Metadata | None
+
+
+class VectorStoreParameters(RequestOptions, total=False):
+    """``POST /vector_stores``."""
+
+    file_ids: Iterable[str]
+    name: str
+    description: str
+    expires_after: Object
+    chunking_strategy: Object
+    metadata: Metadata | None
+
+
+class IngestionParameters(RequestOptions, total=False):
+    """How a file is taken into a vector store."""
+
+    chunking_strategy: Object
+    attributes: Object | None
+
+
+class VectorStoreFileParameters(IngestionParameters, total=False):
+    """``POST /vector_stores/{vector_store_id}/files``."""
+
+    file_id: Required[str]
+
+
+class VectorStoreFileUpdateParameters(RequestOptions, total=False):
+    """``POST /vector_stores/{vector_store_id}/files/{file_id}``."""
+
+    attributes: Required[Object]
+
+
+class VectorStoreFileListParameters(ListParameters, total=False):
+    """``GET /vector_stores/{vector_store_id}/files``: ``filter`` is a status."""
+
+    filter: str
+
+
+class FileBatchParameters(IngestionParameters, total=False):
+    """``POST /vector_stores/{vector_store_id}/file_batches``: ids of files, or files."""
+
+    file_ids: Iterable[str]
+    files: Objects
+
+
+class IngestionPollParameters(IngestionParameters, PollOptions, total=False):
+    """How a file is taken into a vector store, and polled."""
+
+
+class FileBatchPollParameters(FileBatchParameters, PollOptions, total=False):
+    """``POST /vector_stores/{vector_store_id}/file_batches``, and then polls."""
+
+
+class SearchParameters(RequestOptions, total=False):
+    """``POST /vector_stores/{vector_store_id}/search``."""
+
+    query: Required[str | Iterable[str]]
+    filters: Object
+    max_num_results: int
+    ranking_options: Object
+    rewrite_query: bool
+
+
+class ThreadParameters(RequestOptions, total=False):
     """``POST /threads``."""
 
     messages: Objects
@@ -57,7 +204,7 @@ class ThreadParameters(TypedDict, total=False):
     metadata: Metadata | None
 
 
-class MessageParameters(TypedDict, total=False):
+class MessageParameters(RequestOptions, total=False):
     """``POST /threads/{thread_id}/messages``."""
 
     role: Required[str]
@@ -66,7 +213,7 @@ class MessageParameters(TypedDict, total=False):
     metadata: Metadata | None
 
 
-class CommonRunParameters(TypedDict, total=False):
+class CommonRunParameters(RequestOptions, total=False):
     """What every call that creates a run takes."""
 
     assistant_id: Required[str]
@@ -100,10 +247,10 @@ class ThreadAndRunParameters(CommonRunParameters, total=False):
     tool_resources: Object | None
 
 
-class ToolOutputsParameters(TypedDict):
+class ToolOutputsParameters(RequestOptions, total=False):
     """``POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs``."""
 
-    tool_outputs: Objects
+    tool_outputs: Required[Objects]
 
 
 class StreamOptions(TypedDict, total=False):
@@ -112,12 +259,27 @@ class StreamOptions(TypedDict, total=False):
     ``replay=False`` drops the events that every subscriber has seen. The stream runs at most
     ``read_ahead`` events ahead of a reader that can be slow (1,024; ``None``: without bound).
     ``on_dispose="cancel"`` cancels the run on the server when the last subscriber leaves before
-    its end; ``"detach"``, the default, leaves it working.
+    its end; ``"detach"``, the default, leaves it working. ``event_handler`` is told of each event
+    once, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
+    ``AsyncAssistantEventHandler`` on an ``AsyncClient``.
     """
 
     replay: bool
     read_ahead: int | None
     on_dispose: OnDispose
+    event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None
+
+
+class RunPollParameters(RunParameters, PollOptions, total=False):
+    """``POST /threads/{thread_id}/runs``, and then polls."""
+
+
+class ThreadAndRunPollParameters(ThreadAndRunParameters, PollOptions, total=False):
+    """``POST /threads/runs``, and then polls."""
+
+
+class OutputsStreamOptions(StreamOptions, RequestOptions, total=False):
+    """``submit_tool_outputs_stream``, besides the outputs."""
 
 
 class RunStreamParameters(RunParameters, StreamOptions, total=False):
@@ -130,15 +292,37 @@ class ThreadAndRunStreamParameters(ThreadAndRunParameters, StreamOptions, total=
 
 __all__ = [
     "AssistantParameters",
+    "AssistantUpdateParameters",
     "CommonRunParameters",
+    "FileBatchParameters",
+    "FileBatchPollParameters",
+    "FileListParameters",
+    "FileParameters",
+    "IngestionParameters",
+    "IngestionPollParameters",
     "ListParameters",
     "MessageListParameters",
     "MessageParameters",
+    "MetadataParameters",
+    "OutputsStreamOptions",
+    "PollOptions",
+    "RequestOptions",
     "RunParameters",
+    "RunPollParameters",
     "RunStreamParameters",
+    "SearchParameters",
+    "StepListParameters",
+    "StepParameters",
     "StreamOptions",
     "ThreadAndRunParameters",
+    "ThreadAndRunPollParameters",
     "ThreadAndRunStreamParameters",
     "ThreadParameters",
+    "ThreadUpdateParameters",
     "ToolOutputsParameters",
+    "VectorStoreFileListParameters",
+    "VectorStoreFileParameters",
+    "VectorStoreFileUpdateParameters",
+    "VectorStoreParameters",
+    "VectorStoreUpdateParameters",
 ]

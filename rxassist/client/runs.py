@@ -1,28 +1,71 @@
-"""``client.threads.runs``: API reference, Runs."""
+"""``client.threads.runs``: API reference, Runs and Run steps."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Unpack
 
-from rxassist.client._arguments import checked, path, query
-from rxassist.client._resource import RUN, Resource, StreamT
+from rxassist.client._arguments import path
+from rxassist.client._resource import (
+    RUN,
+    Connection,
+    Listing,
+    Resource,
+    StreamT,
+    poll_options,
+)
 from rxassist.client.parameters import (
     ListParameters,
+    MetadataParameters,
     Objects,
+    OutputsStreamOptions,
+    PollOptions,
+    RequestOptions,
     RunParameters,
+    RunPollParameters,
     RunStreamParameters,
-    StreamOptions,
+    StepListParameters,
+    StepParameters,
     ToolOutputsParameters,
 )
 from rxassist.consumers import LoopObservable
-from rxassist.models import Run
+from rxassist.models import SETTLED, Run, RunStep
 
 _RUNS = "/threads/{thread_id}/runs"
+_STEPS = RUN + "/steps"
 _OUTPUTS = RUN + "/submit_tool_outputs"
 
 
+def _has_settled(run: Run) -> bool:
+    return run.status in SETTLED
+
+
+class Steps(Resource[StreamT]):
+    """The steps of a run."""
+
+    def retrieve(
+        self, step_id: str, *, thread_id: str, run_id: str, **parameters: Unpack[StepParameters]
+    ) -> LoopObservable[RunStep]:
+        """The step as it stands: a cold Observable. ``GET …/steps/{step_id}``."""
+        where = path(_STEPS + "/{step_id}", thread_id=thread_id, run_id=run_id, step_id=step_id)
+        return self._call(RunStep, self._request("GET", where, parameters, StepParameters))
+
+    def list(
+        self, run_id: str, *, thread_id: str, **parameters: Unpack[StepListParameters]
+    ) -> Listing[RunStep]:
+        """The steps, newest first: a cold Observable of items. ``GET …/steps``."""
+        where = path(_STEPS, thread_id=thread_id, run_id=run_id)
+        return self._list(RunStep, where, parameters, StepListParameters)
+
+
 class Runs(Resource[StreamT]):
-    """The runs of a thread."""
+    """The runs of a thread, and their steps."""
+
+    steps: Steps[StreamT]
+
+    def __init__(self, connection: Connection[StreamT]) -> None:
+        super().__init__(connection)
+        self.steps = Steps(connection)
 
     def create(self, thread_id: str, **parameters: Unpack[RunParameters]) -> LoopObservable[Run]:
         """Create a run and leave it working: an Observable of it as it was created.
@@ -30,31 +73,45 @@ class Runs(Resource[StreamT]):
         The run is created once, with the first subscription; every subscriber gets the same one.
         ``POST /threads/{thread_id}/runs``.
         """
-        body = checked(parameters, RunParameters)
-        asked = query({"include": body.pop("include", None)})
-        return self._once(self._call(Run, "POST", path(_RUNS, thread_id=thread_id), body, asked))
+        where = path(_RUNS, thread_id=thread_id)
+        request = self._request("POST", where, parameters, RunParameters, careful=True)
+        return self._once(self._call(Run, request))
 
-    def retrieve(self, run_id: str, *, thread_id: str) -> LoopObservable[Run]:
+    def retrieve(
+        self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Run]:
         """The run as it stands: a cold Observable. ``GET /threads/{thread_id}/runs/{run_id}``."""
-        return self._call(Run, "GET", path(RUN, thread_id=thread_id, run_id=run_id))
+        where = path(RUN, thread_id=thread_id, run_id=run_id)
+        return self._call(Run, self._request("GET", where, options))
 
-    def list(self, thread_id: str, **parameters: Unpack[ListParameters]) -> LoopObservable[Run]:
-        """The runs, newest first: a cold Observable of items, fetched page by page.
+    def update(
+        self, run_id: str, *, thread_id: str, **parameters: Unpack[MetadataParameters]
+    ) -> LoopObservable[Run]:
+        """Change the metadata of a run: a cold Observable of it. ``POST …/runs/{run_id}``."""
+        where = path(RUN, thread_id=thread_id, run_id=run_id)
+        return self._call(Run, self._request("POST", where, parameters, MetadataParameters))
 
-        ``GET /threads/{thread_id}/runs``.
-        """
-        asked = checked(parameters, ListParameters)
-        return self._list(Run, path(_RUNS, thread_id=thread_id), asked)
+    def list(self, thread_id: str, **parameters: Unpack[ListParameters]) -> Listing[Run]:
+        """The runs, newest first: a cold Observable of items. ``GET /threads/{thread_id}/runs``."""
+        return self._list(Run, path(_RUNS, thread_id=thread_id), parameters, ListParameters)
 
-    def cancel(self, run_id: str, *, thread_id: str) -> LoopObservable[Run]:
+    def cancel(
+        self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Run]:
         """Cancel a run: a cold Observable of it, ``cancelling`` at first.
 
         ``POST /threads/{thread_id}/runs/{run_id}/cancel``.
         """
-        return self._call(Run, "POST", path(RUN + "/cancel", thread_id=thread_id, run_id=run_id))
+        where = path(RUN + "/cancel", thread_id=thread_id, run_id=run_id)
+        return self._call(Run, self._request("POST", where, options))
 
     def submit_tool_outputs(
-        self, run_id: str, *, thread_id: str, tool_outputs: Objects
+        self,
+        run_id: str,
+        *,
+        thread_id: str,
+        tool_outputs: Objects,
+        **options: Unpack[RequestOptions],
     ) -> LoopObservable[Run]:
         """Send the outputs that a run waits for: an Observable of the run, queued again.
 
@@ -62,8 +119,11 @@ class Runs(Resource[StreamT]):
         ``tool_call_id`` and ``output``. ``POST …/submit_tool_outputs``.
         """
         where = path(_OUTPUTS, thread_id=thread_id, run_id=run_id)
-        body = checked({"tool_outputs": tool_outputs}, ToolOutputsParameters)
-        return self._once(self._call(Run, "POST", where, body))
+        given = {"tool_outputs": tool_outputs, **options}
+        request = self._request("POST", where, given, ToolOutputsParameters, careful=True)
+        return self._once(self._call(Run, request))
+
+    # --- streams ---
 
     def stream(self, *, thread_id: str, **parameters: Unpack[RunStreamParameters]) -> StreamT:
         """A new run, as a stream: created with the first subscription, and only once.
@@ -78,7 +138,7 @@ class Runs(Resource[StreamT]):
         thread_id: str,
         run_id: str,
         tool_outputs: Objects,
-        **options: Unpack[StreamOptions],
+        **options: Unpack[OutputsStreamOptions],
     ) -> StreamT:
         """Send the outputs that a run waits for, once, and stream what it does then.
 
@@ -86,3 +146,38 @@ class Runs(Resource[StreamT]):
         """
         where = path(_OUTPUTS, thread_id=thread_id, run_id=run_id)
         return self._stream(where, {"tool_outputs": tool_outputs, **options}, ToolOutputsParameters)
+
+    # --- polls ---
+
+    def poll(
+        self, run_id: str, *, thread_id: str, **options: Unpack[PollOptions]
+    ) -> LoopObservable[Run]:
+        """The run each time it has changed, until it has ended or waits for you.
+
+        A cold Observable; its last item, which ``run()`` returns, is the run as it ended.
+        """
+        where = path(RUN, thread_id=thread_id, run_id=run_id)
+        return self._poll(Run, where, options, _has_settled)
+
+    def create_and_poll(
+        self, thread_id: str, **parameters: Unpack[RunPollParameters]
+    ) -> LoopObservable[Run]:
+        """Create a run, once, and poll it: the run each time it has changed, to its end."""
+        options, rest = poll_options(parameters)
+        created = self.create(thread_id, **rest)
+        return self._then(created, lambda run: self._poll_on(run, options))
+
+    def submit_tool_outputs_and_poll(
+        self, run_id: str, *, thread_id: str, tool_outputs: Objects, **options: Unpack[PollOptions]
+    ) -> LoopObservable[Run]:
+        """Send the outputs that a run waits for, once, and poll it to its end."""
+        polls, rest = poll_options(options)
+        submitted = self.submit_tool_outputs(
+            run_id, thread_id=thread_id, tool_outputs=tool_outputs, **rest
+        )
+        return self._then(submitted, lambda run: self._poll_on(run, polls))
+
+    def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run]:
+        """Poll a run that was just created."""
+        where = path(RUN, thread_id=run.thread_id, run_id=run.id)
+        return self._poll(Run, where, options, _has_settled)

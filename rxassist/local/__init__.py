@@ -3,6 +3,7 @@
 Needs the extra ``local``: ``pip install "rxassist[local]"``. What the "model" says is a script.
 """
 
+from rxassist.local.ingestion import Ingest, Upload, default_ingest
 from rxassist.local.moves import (
     Call,
     Code,
@@ -25,12 +26,13 @@ from rxassist.local.moves import (
     search,
     wait,
 )
+from rxassist.local.refusals import Refusal, Refuse
 from rxassist.local.script import default_script
 
 try:
     from rxassist.local.service import LocalService
 except ModuleNotFoundError as _error:
-    if _error.name not in {"starlette", "uvicorn"}:
+    if _error.name not in {"python_multipart", "starlette", "uvicorn"}:
         raise
     _message = 'the local service needs an extra: pip install "rxassist[local]"'
     raise ModuleNotFoundError(_message, name=_error.name) from _error
@@ -41,16 +43,21 @@ __all__ = [
     "Expire",
     "Fail",
     "Incomplete",
+    "Ingest",
     "LocalService",
     "Move",
     "Moves",
+    "Refusal",
+    "Refuse",
     "Say",
     "Script",
     "Search",
     "Turn",
+    "Upload",
     "Wait",
     "call",
     "code",
+    "default_ingest",
     "default_script",
     "expire",
     "fail",

@@ -5,17 +5,26 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rxassist.local.endpoints import Endpoints
-from rxassist.local.problems import Problem, broken, not_allowed, unknown_url, wrong_key
+from rxassist.local.problems import (
+    Problem,
+    broken,
+    not_allowed,
+    refused,
+    unknown_url,
+    wrong_key,
+)
+from rxassist.local.refusals import Refuse
 from rxassist.local.watch import Watch
 
 SERVER_NAME = "rxassist-local (scripted)"
@@ -26,39 +35,67 @@ _NOT_FOUND, _NOT_ALLOWED = 404, 405
 _logger = logging.getLogger("rxassist.local")
 
 
-def application(endpoints: Endpoints, watch: Watch, api_key: str | None) -> ASGIApp:
+def application(
+    routes: Sequence[Route], watch: Watch, api_key: str | None, refuse: Refuse | None = None
+) -> ASGIApp:
     """The service as an ASGI application."""
     app = Starlette(
-        routes=endpoints.routes(),
+        routes=routes,
         exception_handlers={
+            ClientDisconnect: _tell_nobody,
             Problem: _tell_problem,
             HTTPException: _tell_http_exception,
             Exception: _tell_bug,
         },
     )
     app.router.redirect_slashes = False
-    return _Door(app, watch, api_key)
+    return _Door(app, watch, api_key, refuse)
 
 
 class _Door:
-    """Counts who comes, checks the key, and puts the service's headers on each answer."""
+    """Counts who comes, turns away whom it must, and puts the service's headers on each answer."""
 
-    def __init__(self, app: ASGIApp, watch: Watch, api_key: str | None) -> None:
+    def __init__(
+        self, app: ASGIApp, watch: Watch, api_key: str | None, refuse: Refuse | None
+    ) -> None:
         self._app = app
         self._watch = watch
         self._api_key = api_key
+        self._refuse = refuse
+        self._attempts: Counter[tuple[str, str]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        self._watch.request(scope["method"], scope["path"])
+        method, path = scope["method"], scope["path"]
+        self._watch.request(method, path)
         key = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ").strip()
         app = self._app
         if self._api_key is not None and not hmac.compare_digest(
             key.encode(), self._api_key.encode()
         ):
             app = _answer(wrong_key(key))
+        elif refusal := self._refusal(method, path):
+            app = refusal
+            while (await receive()).get("more_body"):
+                pass  # who is still sending would not hear the answer
         await app(scope, receive, _with_headers(send))
+
+    def _refusal(self, method: str, path: str) -> Response | None:
+        """The answer to a request that is refused on purpose."""
+        if self._refuse is None:
+            return None
+        self._attempts[method, path] += 1
+        try:
+            refusal = self._refuse(method, path, self._attempts[method, path])
+        except Exception as error:
+            _logger.exception("the local service's `refuse` raised")
+            return _answer(broken(error))
+        if refusal is None:
+            return None
+        answer = _answer(refused(refusal.status))
+        answer.headers.update(refusal.headers)
+        return answer
 
 
 def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
@@ -77,17 +114,24 @@ def _answer(problem: Problem) -> Response:
     return Response(problem.body, problem.status, media_type="application/json")
 
 
+async def _tell_nobody(_: Request, __: Exception) -> Response:
+    """Who sent half a request has gone."""
+    return Response()
+
+
 async def _tell_problem(_: Request, error: Exception) -> Response:
     return _answer(error if isinstance(error, Problem) else broken(error))
 
 
 async def _tell_http_exception(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else _NOT_FOUND
+    if not isinstance(error, HTTPException):
+        return _answer(broken(error))
+    status = error.status_code
     if status == _NOT_FOUND:
         return _answer(unknown_url(request.method, request.url.path))
     if status == _NOT_ALLOWED:
         return _answer(not_allowed(request.method, request.url.path))
-    return _answer(Problem(str(error), status=status))
+    return _answer(Problem(error.detail, status=status))
 
 
 async def _tell_bug(_: Request, error: Exception) -> Response:

@@ -61,16 +61,16 @@ _SAMPLING = {"temperature": 1.0, "top_p": 1.0, "response_format": "auto"}
 def new_assistant(body: Body) -> Assistant:
     """The assistant that a request describes."""
     text(body, "model")
-    given = _given(body, _ASSISTANT_FIELDS)
+    given = stated(body, _ASSISTANT_FIELDS)
     fixed = {"id": new_id("asst"), "created_at": now()}
-    return _made(Assistant, {"tool_resources": {}, **_SAMPLING, **given, **fixed})
+    return made(Assistant, {"tool_resources": {}, **_SAMPLING, **given, **fixed})
 
 
 def new_thread(body: Body) -> Thread:
     """The thread that a request describes, without its messages."""
-    given = _given(body, _THREAD_FIELDS, also=frozenset({"messages"}))
+    given = stated(body, _THREAD_FIELDS, also=frozenset({"messages"}))
     given.pop("messages", None)
-    return _made(
+    return made(
         Thread, {"tool_resources": {}, **given, "id": new_id("thread"), "created_at": now()}
     )
 
@@ -84,7 +84,7 @@ def new_message(body: Body, thread_id: str) -> Message:
     """The message that a request describes."""
     if text(body, "role") not in {"user", "assistant"}:
         raise invalid_value(body["role"], "role", "user", "assistant")
-    given = _given(body, _MESSAGE_FIELDS)
+    given = stated(body, _MESSAGE_FIELDS)
     made_at = now()
     fixed = {
         "id": new_id("msg"),
@@ -94,12 +94,12 @@ def new_message(body: Body, thread_id: str) -> Message:
         "thread_id": thread_id,
         "content": _content(required(body, "content")),
     }
-    return _made(Message, {**given, **fixed})
+    return made(Message, {**given, **fixed})
 
 
 def new_run(body: Body, assistant: Assistant, thread: Thread) -> Run:
     """The run that a request describes; what it does not say is the assistant's."""
-    given = _given(body, _RUN_FIELDS, also=_RUN_INSTRUCTIONS)
+    given = stated(body, _RUN_FIELDS, also=_RUN_INSTRUCTIONS)
     inherited = {
         name: value
         for name, value in unstructure(assistant).items()
@@ -125,25 +125,25 @@ def new_run(body: Body, assistant: Assistant, thread: Thread) -> Run:
         "parallel_tool_calls": True,
         "truncation_strategy": {"type": "auto", "last_messages": None},
     }
-    return _made(Run, {**usual, **inherited, **asked, **fixed})
+    return made(Run, {**usual, **inherited, **asked, **fixed})
 
 
 def changed_assistant(assistant: Assistant, body: Body) -> Assistant:
     """The assistant as a request changes it."""
-    return _made(Assistant, {**unstructure(assistant), **_given(body, _ASSISTANT_FIELDS)})
+    return made(Assistant, {**unstructure(assistant), **stated(body, _ASSISTANT_FIELDS)})
 
 
 def changed_thread(thread: Thread, body: Body) -> Thread:
     """The thread as a request changes it."""
-    return _made(Thread, {**unstructure(thread), **_given(body, _THREAD_FIELDS)})
+    return made(Thread, {**unstructure(thread), **stated(body, _THREAD_FIELDS)})
 
 
 def changed_metadata(item: _T, body: Body) -> _T:
     """An object of which only the metadata can change."""
-    return _made(type(item), {**unstructure(item), **_given(body, frozenset({"metadata"}))})
+    return made(type(item), {**unstructure(item), **stated(body, frozenset({"metadata"}))})
 
 
-def _given(
+def stated(
     body: Body, fields: frozenset[str], also: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
     """What a request says, without nulls; what it cannot say is an error."""
@@ -154,7 +154,8 @@ def _given(
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _made(kind: type[_T], plain: Mapping[str, Any]) -> _T:
+def made(kind: type[_T], plain: Mapping[str, Any]) -> _T:
+    """The model of plain data that a request had a part in."""
     try:
         return structure({**plain, "tools": _tools(plain)} if "tools" in plain else plain, kind)
     except DecodeError as error:
@@ -195,9 +196,11 @@ __all__ = [
     "changed_assistant",
     "changed_metadata",
     "changed_thread",
+    "made",
     "new_assistant",
     "new_message",
     "new_messages",
     "new_run",
     "new_thread",
+    "stated",
 ]

@@ -10,9 +10,9 @@ _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 24
 
 
-def new_id(prefix: str) -> str:
+def new_id(prefix: str, separator: str = "_") -> str:
     """A fresh id such as ``run_`` and 24 letters and digits."""
-    return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))}"
+    return f"{prefix}{separator}{''.join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))}"
 
 
 def now() -> int:

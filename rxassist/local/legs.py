@@ -1,39 +1,37 @@
-"""A leg of a run: what one response tells of it, at the pace of an event loop."""
+"""Something that happens bit by bit, at the pace of an event loop: a leg of a run, above all."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxassist.events import Event
-
 _BATCH = 64  # events in one turn of the loop: enough to be fast, few enough to be fair
 
-Beat: TypeAlias = Event | float
-"""What happens next: an event, or a pause in seconds."""
+_T = TypeVar("_T")
 
-Beats: TypeAlias = Iterator[Beat]
+Beats: TypeAlias = Iterator[_T | float]
+"""What happens, in order: events, or whatever it is that happens, and pauses in seconds."""
 
 
-class Leg(Observable[Event]):
+class Leg(Observable[_T]):
     """The events among the beats, one after the other, with the pauses in between.
 
     To be subscribed once, on the loop's thread. A run needs no task: a leg is a callback that the
     loop calls again and again until the beats end.
     """
 
-    def __init__(self, beats: Beats, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, beats: Beats[_T], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._beats = beats
         self._loop = loop
-        self._observer: abc.ObserverBase[Event] | None = None
+        self._observer: abc.ObserverBase[_T] | None = None
         self._next: asyncio.Handle | None = None
 
-    def turn_to(self, beats: Beats) -> None:
+    def turn_to(self, beats: Beats[_T]) -> None:
         """Go on with other beats, at once."""
         self._beats = beats
         if self._next is not None:
@@ -42,7 +40,7 @@ class Leg(Observable[Event]):
 
     def _subscribe_core(
         self,
-        observer: abc.ObserverBase[Event],
+        observer: abc.ObserverBase[_T],
         scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the leg has its own loop
     ) -> abc.DisposableBase:
         self._observer = observer
@@ -74,4 +72,4 @@ class Leg(Observable[Event]):
         self._next = self._loop.call_soon(self._play)
 
 
-__all__ = ["Beat", "Beats", "Leg"]
+__all__ = ["Beats", "Leg"]

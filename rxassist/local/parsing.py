@@ -16,7 +16,7 @@ from rxassist.local.store import PageRequest
 Body: TypeAlias = Mapping[str, Any]
 """A request's JSON object."""
 
-_MAX_LIMIT = 100
+_LIMIT, _MAX_LIMIT = 20, 100
 
 
 async def body_of(request: Request) -> Body:
@@ -70,26 +70,47 @@ def flag(body: Body, name: str) -> bool:
     return bool(value)
 
 
-def page_of(request: Request) -> PageRequest:
-    """Which part of a list the query asks for."""
+def bounded(value: int, param: str, least: int, most: int) -> int:
+    """The number, if it is neither too small nor too large."""
+    if value < least:
+        raise out_of_range(value, param, "below minimum", f">= {least}")
+    if value > most:
+        raise out_of_range(value, param, "above maximum", f"<= {most}")
+    return value
+
+
+def texts(body: Body, name: str) -> list[str]:
+    """A parameter that is a list of texts, or not there."""
+    value = body.get(name)
+    values = as_list(value) if value is not None else ()
+    items = [item for item in values or () if isinstance(item, str)]
+    if values is None or len(items) < len(values):
+        raise invalid_type(value, name, "an array of strings")
+    return items
+
+
+def page_of(
+    request: Request,
+    where: Mapping[str, str] | None = None,
+    limit: int = _LIMIT,
+    most: int = _MAX_LIMIT,
+) -> PageRequest:
+    """Which part of a list the query asks for, ``limit`` objects by default, and ``most`` ever."""
     query = request.query_params
     order = query.get("order", "desc")
     if order not in {"asc", "desc"}:
         raise invalid_value(order, "order", "asc", "desc")
-    limit = _limit(query.get("limit", "20"))
-    return PageRequest(limit, order == "desc", query.get("after"), query.get("before"))
+    limit = _limit(query.get("limit", str(limit)), most)
+    after, before = query.get("after"), query.get("before")
+    return PageRequest(limit, order == "desc", after, before, where or {})
 
 
-def _limit(given: str) -> int:
+def _limit(given: str, most: int) -> int:
     try:
         limit = int(given)
     except ValueError:
         raise invalid_type(given, "limit", "an integer") from None
-    if limit < 1:
-        raise out_of_range(limit, "limit", "below minimum", ">= 1")
-    if limit > _MAX_LIMIT:
-        raise out_of_range(limit, "limit", "above maximum", f"<= {_MAX_LIMIT}")
-    return limit
+    return bounded(limit, "limit", 1, most)
 
 
 __all__ = [
@@ -97,9 +118,11 @@ __all__ = [
     "as_list",
     "as_object",
     "body_of",
+    "bounded",
     "flag",
     "objects",
     "page_of",
     "required",
     "text",
+    "texts",
 ]

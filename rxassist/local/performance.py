@@ -75,7 +75,7 @@ class Performance:
         self._steps = Steps(turn.run, _prompt_tokens(turn), token_delay)
         self._single_call = False
         self._loop = loop
-        self._leg = Leg(iter(()), loop)
+        self._leg: Leg[Event] = Leg(iter(()), loop)
 
     @property
     def awaited_calls(self) -> tuple[str, ...]:
@@ -112,11 +112,11 @@ class Performance:
         """Let the script clean up: it is not resumed any more."""
         self._moves.close()
 
-    def _new_leg(self, beats: Beats) -> Observable[Event]:
+    def _new_leg(self, beats: Beats[Event]) -> Observable[Event]:
         self._leg = Leg(beats, self._loop)
         return self._leg
 
-    def _begin(self, *, new_thread: bool) -> Beats:
+    def _begin(self, *, new_thread: bool) -> Beats[Event]:
         if new_thread:
             yield ThreadCreated(self._turn.thread)
         yield ThreadRunCreated(self.run)
@@ -124,13 +124,13 @@ class Performance:
         yield self._change(ThreadRunInProgress, status="in_progress", started_at=now())
         yield from self._play(None)
 
-    def _resume(self, outputs: list[str]) -> Beats:
+    def _resume(self, outputs: list[str]) -> Beats[Event]:
         yield self._steps.answer(outputs)
         yield ThreadRunQueued(self.run)
         yield self._change(ThreadRunInProgress, status="in_progress")
         yield from self._play(outputs[0] if self._single_call else outputs)
 
-    def _play(self, answer: object) -> Beats:
+    def _play(self, answer: object) -> Beats[Event]:
         """Perform the script's moves until the run waits or ends."""
         while True:
             try:
@@ -155,7 +155,7 @@ class Performance:
                     yield from self._pause_or_end(move)
                     return
 
-    def _pause_or_end(self, move: object) -> Beats:
+    def _pause_or_end(self, move: object) -> Beats[Event]:
         """Perform a move after which the leg is over."""
         match move:
             case Fail():
@@ -173,7 +173,7 @@ class Performance:
             case _:
                 yield from self._ask(move)
 
-    def _ask(self, move: object) -> Beats:
+    def _ask(self, move: object) -> Beats[Event]:
         self._single_call = isinstance(move, Call)
         given = [move] if self._single_call else as_list(move) or ()
         calls = [each for each in given if isinstance(each, Call)]
@@ -193,17 +193,17 @@ class Performance:
         )
         yield DoneEvent()
 
-    def _fail(self, message: str, code: str = "server_error") -> Beats:
+    def _fail(self, message: str, code: str = "server_error") -> Beats[Event]:
         error = LastError(code, message)
         yield from self._end(ThreadRunFailed, status="failed", last_error=error, failed_at=now())
 
-    def _cancel(self) -> Beats:
+    def _cancel(self) -> Beats[Event]:
         yield ThreadRunCancelling(self.run)
         yield 0.0  # who asked for it hears that the run is cancelling before it is cancelled
         yield from self._steps.cancel()
         yield from self._end(ThreadRunCancelled, status="cancelled", cancelled_at=now())
 
-    def _expire(self) -> Beats:
+    def _expire(self) -> Beats[Event]:
         yield from self._steps.expire()
         yield from self._end(ThreadRunExpired, status="expired")
 

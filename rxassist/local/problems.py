@@ -7,6 +7,8 @@ import re
 from rxassist.codec import to_json
 from rxassist.errors import excerpt
 
+_TOO_MANY, _SERVER_ERROR = 429, 500
+
 
 class Problem(Exception):  # noqa: N818 -- the requester's mistake, not the service's error
     """A request cannot be served; becomes the answer of that status and error body."""
@@ -98,6 +100,20 @@ def not_allowed(method: str, path: str) -> Problem:
     return Problem(message, status=405, code="method_not_supported")
 
 
+def refused(status: int) -> Problem:
+    """The service turns a request away before it looks at it."""
+    if status == _TOO_MANY:
+        message = "Rate limit reached for requests. Please try again later."
+        return Problem(message, status=status, code="rate_limit_exceeded", type="requests")
+    if status >= _SERVER_ERROR:
+        message = (
+            "The server had an error processing your request. Sorry about that! You can retry your"
+            " request. (The local service was told to refuse it.)"
+        )
+        return Problem(message, status=status, type="server_error")
+    return Problem("The local service was told to refuse this request.", status=status)
+
+
 def broken(error: Exception) -> Problem:
     """The service itself has a bug; it is local, so it can say which."""
     message = f"The local service had an error: {type(error).__name__}: {error}"
@@ -114,6 +130,7 @@ __all__ = [
     "not_allowed",
     "not_found",
     "out_of_range",
+    "refused",
     "unknown_url",
     "wrong_key",
 ]

@@ -19,7 +19,11 @@ from starlette.types import ASGIApp
 
 from rxassist.local.application import application
 from rxassist.local.endpoints import Endpoints
+from rxassist.local.ingestion import Ingest, default_ingest
+from rxassist.local.library import Library
+from rxassist.local.library_endpoints import LibraryEndpoints
 from rxassist.local.moves import Script
+from rxassist.local.refusals import Refuse
 from rxassist.local.script import default_script
 from rxassist.local.stage import Stage, fail_unfinished
 from rxassist.local.store import Store
@@ -28,6 +32,7 @@ from rxassist.local.watch import Watch
 _BACKLOG = 2048
 _TICKS_IN_A_SECOND = 10  # of uvicorn, which does some things only at every tenth
 _KEEP_ALIVE = 60  # seconds; clients that poll slowly keep their connection
+_POLL_AFTER_MS = 50  # nobody has to wait for a script as long as for a model
 _CLOSE_TIMEOUT = 10.0  # seconds; closing takes a few tenths, whatever is going on
 
 
@@ -39,6 +44,12 @@ class LocalService:
     scripted. ``port`` 0 is any free one. State is kept in memory, or in the file ``database``.
     ``token_delay`` is the pause before each piece of text, in seconds. With ``api_key``, requests
     need that key; without, any or none will do.
+
+    ``ingest`` says what happens to a file that is added to a vector store (see
+    ``rxassist.local.ingestion``): by default what is text is ``completed`` at once, and anything
+    else ``failed``. ``refuse`` turns requests away, to try retries (see
+    ``rxassist.local.refusals``). ``poll_after_ms`` is what clients that poll are told to wait,
+    and may be changed while the service runs; with ``None`` they are told nothing.
     """
 
     def __init__(
@@ -50,11 +61,17 @@ class LocalService:
         database: str | PathLike[str] | None = None,
         token_delay: float = 0.0,
         api_key: str | None = None,
+        ingest: Ingest | None = None,
+        refuse: Refuse | None = None,
+        poll_after_ms: int | None = _POLL_AFTER_MS,
     ) -> None:
         if token_delay < 0:
             msg = f"token_delay must not be negative, got {token_delay}"
             raise ValueError(msg)
+        self.poll_after_ms = poll_after_ms
         self._script = script or default_script
+        self._ingest = ingest or default_ingest
+        self._refuse = refuse
         self._address = (host, port)
         self._database = None if database is None else fspath(database)
         self._token_delay = token_delay
@@ -149,6 +166,9 @@ class LocalService:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _poll_after(self) -> int | None:
+        return self.poll_after_ms
+
     def _run(self, listener: socket.socket) -> None:
         """The life of the thread."""
         try:
@@ -166,12 +186,19 @@ class LocalService:
         with closing(Store(self._database, loop.call_soon)) as store:
             fail_unfinished(store)
             stage = Stage(self._script, store, self._watch, loop, self._token_delay)
-            app = application(Endpoints(store, stage, self._watch), self._watch, self._api_key)
+            library = Library(self._ingest, store, loop)
+            library.resume()
+            routes = [
+                *Endpoints(store, self._poll_after, stage, self._watch).routes(),
+                *LibraryEndpoints(store, self._poll_after, library).routes(),
+            ]
+            app = application(routes, self._watch, self._api_key, self._refuse)
             server = _Server(app, self._started.set)
             self._stop = partial(loop.call_soon_threadsafe, server.stop)
             try:
                 await server.serve(sockets=[listener])
             finally:
+                library.drop()
                 stage.close()
 
 

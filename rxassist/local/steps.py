@@ -109,7 +109,7 @@ class Steps:
 
     # --- moves -------------------------------------------------------------------------
 
-    def say(self, move: Say) -> Beats:
+    def say(self, move: Say) -> Beats[Event]:
         """Write a message."""
         message = Message(
             new_id("msg"),
@@ -133,7 +133,7 @@ class Steps:
         self._message_id = ""
         yield self._complete()
 
-    def code(self, move: Code) -> Beats:
+    def code(self, move: Code) -> Beats[Event]:
         """Write code, and tell what came out of it."""
         yield from self._begin("tool_calls", ToolCallsStepDetails())
         opened = CodeInterpreterDelta(input="")
@@ -154,7 +154,7 @@ class Steps:
             yield self._grow(CodeInterpreterToolCallDelta(code_interpreter=came_out))
         yield self._complete()
 
-    def search(self, move: Search) -> Beats:
+    def search(self, move: Search) -> Beats[Event]:
         """Search files; the results come with the completed step, as in the real service."""
         yield from self._begin("tool_calls", ToolCallsStepDetails())
         call_id, found = new_id("call"), FileSearch(_RANKING)
@@ -162,7 +162,7 @@ class Steps:
         searched = FileSearchToolCall(call_id, attrs.evolve(found, results=move.results))
         yield self._complete(ToolCallsStepDetails((searched,)))
 
-    def call(self, calls: Sequence[Call]) -> Beats:
+    def call(self, calls: Sequence[Call]) -> Beats[Event]:
         """Ask for functions to be called; the step stays open until their outputs come."""
         yield from self._begin("tool_calls", ToolCallsStepDetails())
         for index, each in enumerate(calls):

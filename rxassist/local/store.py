@@ -3,46 +3,88 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rxassist.codec import from_json, structure, to_json, unstructure
-from rxassist.models import Assistant, Message, Run, RunStep, Thread
+from rxassist.models import (
+    Assistant,
+    File,
+    FileCounts,
+    Message,
+    Run,
+    RunStep,
+    Thread,
+    VectorStore,
+    VectorStoreFile,
+    VectorStoreFileBatch,
+)
 
 _T = TypeVar("_T")
 
-Stored: TypeAlias = Assistant | Thread | Message | Run | RunStep
+Stored: TypeAlias = (
+    Assistant
+    | Thread
+    | Message
+    | Run
+    | RunStep
+    | File
+    | VectorStore
+    | VectorStoreFile
+    | VectorStoreFileBatch
+)
 """What the store holds: objects with an id."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
-    id TEXT NOT NULL UNIQUE,
+    id TEXT NOT NULL,
     parent TEXT NOT NULL,
-    json TEXT NOT NULL
+    json TEXT NOT NULL,
+    UNIQUE (id, kind, parent)
 );
 CREATE INDEX IF NOT EXISTS objects_of_parent ON objects (parent, kind, sequence);
 CREATE INDEX IF NOT EXISTS objects_of_kind ON objects (kind, parent, sequence);
+CREATE TABLE IF NOT EXISTS contents (
+    file_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (file_id, position)
+);
+CREATE TRIGGER IF NOT EXISTS contents_go_with_their_file AFTER DELETE ON objects
+WHEN OLD.kind = 'File' BEGIN DELETE FROM contents WHERE file_id = OLD.id; END;
+DELETE FROM contents WHERE file_id NOT IN (SELECT id FROM objects WHERE kind = 'File');
 """
 
 _DELETE = """
-WITH RECURSIVE doomed (id) AS (
-    SELECT ? UNION SELECT objects.id FROM objects JOIN doomed ON objects.parent = doomed.id
-) DELETE FROM objects WHERE id IN doomed
+WITH RECURSIVE doomed (sequence, id) AS (
+    SELECT sequence, id FROM objects WHERE id = ?
+    UNION SELECT objects.sequence, objects.id FROM objects JOIN doomed ON objects.parent = doomed.id
+) DELETE FROM objects WHERE sequence IN (SELECT sequence FROM doomed)
+"""
+
+_COUNT = """
+SELECT json_extract(json, '$.status'), count(*), sum(json_extract(json, '$.usage_bytes'))
+FROM objects WHERE parent = ? AND kind = 'VectorStoreFile' GROUP BY 1
 """
 
 
 @frozen
 class PageRequest:
-    """Which part of a list is wanted; ``after`` and ``before`` are ids, in the list's order."""
+    """Which part of a list is wanted; ``after`` and ``before`` are ids, in the list's order.
+
+    ``where`` picks the objects that have these values in these fields.
+    """
 
     limit: int = 20
     descending: bool = True
     after: str | None = None
     before: str | None = None
+    where: Mapping[str, str] = field(factory=dict[str, str])
 
 
 class Store:
@@ -65,17 +107,53 @@ class Store:
             self._connection.close()
             raise
 
-    def save(self, item: Stored) -> None:
-        """Write an object, a new one behind all others of its kind."""
+    def save(self, item: Stored, parent: str | None = None) -> None:
+        """Write an object, a new one behind all others of its kind.
+
+        With ``parent`` it is written below another parent than its own: a file of a vector store
+        is also in the batch with which it came.
+        """
         self._write(
             "INSERT INTO objects (kind, id, parent, json) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET json = excluded.json",
-            (type(item).__name__, item.id, _parent(item), to_json(unstructure(item)).decode()),
+            " ON CONFLICT (id, kind, parent) DO UPDATE SET json = excluded.json",
+            (
+                type(item).__name__,
+                item.id,
+                _parent(item) if parent is None else parent,
+                to_json(unstructure(item)).decode(),
+            ),
         )
 
     def delete(self, item_id: str) -> None:
-        """Remove an object, and all that is below it."""
+        """Remove an object from wherever it is, and all that is below it."""
         self._write(_DELETE, (item_id,))
+
+    def remove(self, item_id: str, parent: str) -> None:
+        """Remove an object from below a parent only."""
+        self._write("DELETE FROM objects WHERE id = ? AND parent = ?", (item_id, parent))
+
+    def append(self, file_id: str, position: int, content: bytes) -> None:
+        """Write a piece of a file's content, the first at 0."""
+        self._write("INSERT INTO contents VALUES (?, ?, ?)", (file_id, position, content))
+
+    def content(self, file_id: str) -> Iterator[bytes]:
+        """The content of a file, piece by piece; nothing is held open in between."""
+        for position in count():
+            rows = self._connection.execute(
+                "SELECT bytes FROM contents WHERE file_id = ? AND position = ?",
+                (file_id, position),
+            )
+            piece = rows.fetchone()
+            if piece is None:
+                return
+            yield piece[0]
+
+    def file_counts(self, parent: str) -> tuple[FileCounts, int]:
+        """How many files are in which state below a vector store or a batch, and their size."""
+        rows = self._connection.execute(_COUNT, (parent,)).fetchall()
+        counts = {status: number for status, number, _ in rows}
+        total = sum(counts.values())
+        return structure({**counts, "total": total}, FileCounts), sum(row[2] for row in rows)
 
     def find(self, kind: type[_T], item_id: str, parent: str = "") -> _T | None:
         """The object of an id, ``None`` if there is none of this kind below this parent."""
@@ -100,25 +178,20 @@ class Store:
         rows = self._select(condition, (kind.__name__, *wanted))
         return tuple(structure(from_json(text), kind) for text in rows)
 
-    def page(
-        self, kind: type, wanted: PageRequest, parent: str = "", run_id: str | None = None
-    ) -> tuple[list[str], bool]:
-        """A part of the list of a kind below a parent as JSON, and whether there is more.
-
-        ``run_id`` picks the objects that belong to a run.
-        """
+    def page(self, kind: type, wanted: PageRequest, parent: str = "") -> tuple[list[str], bool]:
+        """A part of the list of a kind below a parent as JSON, and whether there is more."""
         conditions, values = ["kind = ? AND parent = ?"], [kind.__name__, parent]
-        if run_id is not None:
-            conditions.append("json_extract(json, '$.run_id') = ?")
-            values.append(run_id)
-        place = "(SELECT sequence FROM objects WHERE id = ?)"
+        for name, value in wanted.where.items():
+            conditions.append("json_extract(json, ?) = ?")
+            values += [f"$.{name}", value]
+        place = "(SELECT sequence FROM objects WHERE kind = ? AND parent = ? AND id = ?)"
         for cursor, further in (
             (wanted.after, wanted.descending),
             (wanted.before, not wanted.descending),
         ):
             if cursor is not None:
                 conditions.append(f"sequence {'<' if further else '>'} {place}")
-                values.append(cursor)
+                values += [kind.__name__, parent, cursor]
         # The page before a cursor is the part next to it: it is read backwards, and turned round.
         backwards = wanted.before is not None and wanted.after is None
         order = "DESC" if wanted.descending != backwards else "ASC"
@@ -156,6 +229,8 @@ def _parent(item: Stored) -> str:
         return item.run_id
     if isinstance(item, Message | Run):
         return item.thread_id
+    if isinstance(item, VectorStoreFile | VectorStoreFileBatch):
+        return item.vector_store_id
     return ""
 
 

@@ -53,7 +53,8 @@ class Watch:
                 return
             with self._changed:
                 left = deadline - time.monotonic()
-                if not self._changed.wait_for(lambda: self._changes != seen, left):  # noqa: B023
+                changed = self._changed.wait_for(lambda: self._changes != seen, left)  # noqa: B023
+                if left < 0 or not changed:
                     msg = f"the condition did not hold within {timeout} seconds"
                     raise TimeoutError(msg)
 

@@ -56,6 +56,17 @@ def tool_call_deltas() -> Operator[Event, ToolCallDelta]:
     return choose_each(begin)
 
 
+def required_calls(run: Run) -> dict[str, ToolCall]:
+    """The calls that a run waits for, whole, by their ids."""
+    required: dict[str, ToolCall] = {}
+    if isinstance(run.required_action, RequiredActionSubmitToolOutputs):
+        for call in run.required_action.submit_tool_outputs.tool_calls:
+            if isinstance(call, RequiredActionFunctionToolCall):
+                function = Function(call.function.name, call.function.arguments)
+                required[call.id] = FunctionToolCall(call.id, function)
+    return required
+
+
 class _Calls:
     """The calls that have begun and can still change, and the ids of those that were emitted."""
 
@@ -93,12 +104,7 @@ class _Calls:
 
     def _settled(self, snapshot: Snapshot, run: Run) -> Iterator[ToolCall]:
         """The run waits or has ended: nothing changes any more, what it waits for is whole."""
-        required: dict[str, ToolCall] = {}
-        if isinstance(run.required_action, RequiredActionSubmitToolOutputs):
-            for call in run.required_action.submit_tool_outputs.tool_calls:
-                if isinstance(call, RequiredActionFunctionToolCall):
-                    function = Function(call.function.name, call.function.arguments)
-                    required[call.id] = FunctionToolCall(call.id, function)
+        required = required_calls(run)
         for step_id, index in self._open.items():
             for began in self._at(snapshot, step_id, index):
                 yield required.pop(began.id, began)

@@ -1,6 +1,7 @@
 """The local service and clients for it; and raw answers, for what the service never says."""
 
 import asyncio
+import gc
 import socketserver
 import threading
 from contextlib import ExitStack
@@ -60,6 +61,9 @@ def run_async():
             async with asyncio.timeout(30):
                 async with AsyncClient(base_url=service.base_url) as client:
                     result = await main(client)
+            gc.collect()  # what was let go of in a cycle is closed by its loop
+            for _ in range(100):
+                await asyncio.sleep(0)
             left = asyncio.all_tasks() - {asyncio.current_task()}
             assert not left, left
             return result
@@ -70,12 +74,12 @@ def run_async():
 
 
 class _Raw(socketserver.ThreadingTCPServer):
-    """Keeps the head and the body of each request, and answers with the same bytes."""
+    """Keeps the head and the body of each request, and answers them in order."""
 
     daemon_threads = True
 
-    def __init__(self, answer):
-        self.answer = answer
+    def __init__(self, answers):
+        self.answers = answers
         self.heads = []
         self.bodies = []
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -94,16 +98,17 @@ class _Handler(socketserver.StreamRequestHandler):
             length = int(value) if name.lower() == b"content-length" else length
         self.server.heads.append(head)
         self.server.bodies.append(self.rfile.read(length))
-        self.wfile.write(self.server.answer)
+        number = min(len(self.server.bodies), len(self.server.answers))
+        self.wfile.write(self.server.answers[number - 1])
 
 
 @pytest.fixture
 def raw():
-    """Start servers that answer with given bytes and then close the connection."""
+    """Start servers that answer with given bytes, the last ones for ever, and then hang up."""
     with ExitStack() as servers:
 
-        def serve(answer):
-            server = servers.enter_context(_Raw(answer))
+        def serve(*answers):
+            server = servers.enter_context(_Raw(answers))
             thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
             servers.callback(thread.join)

@@ -159,7 +159,9 @@ def answer(status, body, kind="application/json", *headers):
     ],
 )  # fmt: skip
 def test_bodies_of_errors_always_say_something(raw, status, body, kind, error, says):
-    with Client(base_url=raw(answer(status, body, kind, "Retry-After: 3")).url) as client:
+    with Client(
+        base_url=raw(answer(status, body, kind, "Retry-After: 3")).url, max_retries=0
+    ) as client:
         for call in (
             client.threads.create(),
             client.threads.runs.stream(thread_id="t", assistant_id="a"),

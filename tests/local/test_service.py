@@ -106,6 +106,13 @@ def test_waiting_for_what_does_not_happen_times_out(serve):
         serve().wait_for(lambda: False, timeout=0.01)
 
 
+def test_waiting_for_what_is_asked_of_the_service_itself_times_out(serve, connect):
+    service = serve()
+    caller = connect(service)
+    with pytest.raises(TimeoutError):  # although each question is a change
+        service.wait_for(lambda: caller.get("/assistants")["data"], timeout=0.01)
+
+
 def test_a_port_that_is_taken_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         service = LocalService(port=taken.getsockname()[1])
@@ -188,8 +195,9 @@ def test_runs_that_were_cut_off_have_failed_after_a_restart(connect, tmp_path):
         assert caller.perform("again", thread_id=writing)[-2].event == "thread.run.completed"
 
 
-def test_a_missing_extra_is_told():
-    program = "import sys; sys.modules['uvicorn'] = None; import rxassist.local"
+@pytest.mark.parametrize("name", ["python_multipart", "uvicorn"])
+def test_a_missing_extra_is_told(name):
+    program = f"import sys; sys.modules[{name!r}] = None; import rxassist.local"
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )

@@ -6,7 +6,15 @@ something wrong has become possible.
 
 from reactivex import Observable
 
-from rxassist import AsyncClient, Client, Operator, Snapshot, iterate, map_async
+from rxassist import (
+    AssistantEventHandler,
+    AsyncClient,
+    Client,
+    Operator,
+    Snapshot,
+    iterate,
+    map_async,
+)
 from rxassist import operators as rxops
 from rxassist.events import Event, KnownEvent, RunEvent, ThreadMessageDelta
 from rxassist.models import MessageContent, Run, Text, ToolCall
@@ -105,3 +113,13 @@ def iteration(events: Observable[Event]) -> None:
         _ = event.status  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
     iterate([1, 2, 3])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     iterate(events, 16)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+class Handler(AssistantEventHandler):
+    def on_text_done(self, text: str) -> None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        """A text has annotations too."""
+
+
+def handlers_are_told_of_events(client: Client, texts: Observable[str]) -> None:
+    texts.subscribe(AssistantEventHandler())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.threads.create_and_run_stream(assistant_id="a", event_handler=print)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -9,6 +9,8 @@ from reactivex import operators as ops
 
 import rxassist
 from rxassist import (
+    AssistantEventHandler,
+    AsyncAssistantEventHandler,
     AsyncClient,
     AsyncRunStream,
     Client,
@@ -41,7 +43,9 @@ from rxassist.models import (
     MessageContentDelta,
     Run,
     RunStep,
+    Text,
     TextContentBlock,
+    TextDelta,
     TextDeltaBlock,
     Thread,
     ToolCall,
@@ -238,3 +242,25 @@ def merged(one: RunStream, other: RunStream) -> None:
 def errors(error: rxassist.RunFailed) -> None:
     assert_type(error.run, Run)
     assert_type(error.snapshot, Snapshot | None)
+
+
+class Handler(AssistantEventHandler):
+    def on_text_delta(self, delta: TextDelta, snapshot: Text) -> None:
+        assert_type(self.current_run, Run | None)
+        assert_type(self.current_event, Event | None)
+        assert_type(self.current_message_snapshot, Message | None)
+        assert_type(self.current_run_step_snapshot, RunStep | None)
+
+
+class AsyncHandler(AsyncAssistantEventHandler):
+    async def on_tool_call_done(self, tool_call: ToolCall) -> None:
+        assert_type(self.current_run, Run | None)
+
+
+def handlers(client: Client, events: Observable[Event]) -> None:
+    stream = client.threads.runs.stream(thread_id="t", assistant_id="a", event_handler=Handler())
+    stream.subscribe(Handler())
+    stream.subscribe(AsyncHandler())
+    events.subscribe(Handler())
+    events.subscribe(Handler().observer())
+    client.threads.create_and_run_stream(assistant_id="a", event_handler=None)

@@ -1,0 +1,326 @@
+"""``client.vector_stores``: API reference, Vector stores, their files and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Unpack
+
+import reactivex as rx
+from reactivex import Observable
+from reactivex import operators as ops
+
+from rxassist.client._arguments import path
+from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
+from rxassist.client.files import Files, UploadFile, UploadProgress
+from rxassist.client.parameters import (
+    FileBatchParameters,
+    FileBatchPollParameters,
+    IngestionPollParameters,
+    ListParameters,
+    PollOptions,
+    RequestOptions,
+    SearchParameters,
+    VectorStoreFileListParameters,
+    VectorStoreFileParameters,
+    VectorStoreFileUpdateParameters,
+    VectorStoreParameters,
+    VectorStoreUpdateParameters,
+)
+from rxassist.consumers import LoopObservable
+from rxassist.errors import UploadError
+from rxassist.models import (
+    Deleted,
+    File,
+    VectorStore,
+    VectorStoreFile,
+    VectorStoreFileBatch,
+    VectorStoreFileContent,
+    VectorStoreSearchPage,
+)
+
+_STORES = "/vector_stores"
+_STORE = "/vector_stores/{vector_store_id}"
+_FILES = _STORE + "/files"
+_FILE = _FILES + "/{file_id}"
+_BATCHES = _STORE + "/file_batches"
+_BATCH = _BATCHES + "/{batch_id}"
+
+_ENDED = frozenset({"completed", "failed", "cancelled"})
+
+
+def _file_ended(file: VectorStoreFile) -> bool:
+    return file.status in _ENDED
+
+
+def _batch_ended(batch: VectorStoreFileBatch) -> bool:
+    """Some servers say ``completed`` while files are in progress, and the other way round."""
+    return batch.status in _ENDED and batch.file_counts.in_progress == 0
+
+
+def _store_ready(store: VectorStore) -> bool:
+    return store.status in {"completed", "expired"} and store.file_counts.in_progress == 0
+
+
+class VectorStoreFiles(Resource[StreamT]):
+    """The files of a vector store."""
+
+    def __init__(self, connection: Connection[StreamT]) -> None:
+        super().__init__(connection)
+        self._uploads = Files(connection)
+
+    def create(
+        self, vector_store_id: str, **parameters: Unpack[VectorStoreFileParameters]
+    ) -> LoopObservable[VectorStoreFile]:
+        """Add a file to a store: a cold Observable of it. ``POST …/files``."""
+        where = path(_FILES, vector_store_id=vector_store_id)
+        request = self._request("POST", where, parameters, VectorStoreFileParameters)
+        return self._call(VectorStoreFile, request)
+
+    def retrieve(
+        self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[VectorStoreFile]:
+        """The file as it stands in the store: a cold Observable. ``GET …/files/{file_id}``."""
+        where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
+        return self._call(VectorStoreFile, self._request("GET", where, options))
+
+    def update(
+        self,
+        file_id: str,
+        *,
+        vector_store_id: str,
+        **parameters: Unpack[VectorStoreFileUpdateParameters],
+    ) -> LoopObservable[VectorStoreFile]:
+        """Change the attributes: a cold Observable of the file. ``POST …/files/{file_id}``."""
+        where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
+        request = self._request("POST", where, parameters, VectorStoreFileUpdateParameters)
+        return self._call(VectorStoreFile, request)
+
+    def list(
+        self, vector_store_id: str, **parameters: Unpack[VectorStoreFileListParameters]
+    ) -> Listing[VectorStoreFile]:
+        """The files, newest first: a cold Observable of items. ``GET …/files``."""
+        where = path(_FILES, vector_store_id=vector_store_id)
+        return self._list(VectorStoreFile, where, parameters, VectorStoreFileListParameters)
+
+    def delete(
+        self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Deleted]:
+        """Take a file out of a store: a cold Observable. ``DELETE …/files/{file_id}``."""
+        return self._delete(path(_FILE, vector_store_id=vector_store_id, file_id=file_id), options)
+
+    def content(
+        self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[VectorStoreFileContent]:
+        """The text of a file as the store parsed it. ``GET …/files/{file_id}/content``."""
+        where = path(_FILE + "/content", vector_store_id=vector_store_id, file_id=file_id)
+        return self._call(VectorStoreFileContent, self._request("GET", where, options))
+
+    def poll(
+        self, file_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
+    ) -> LoopObservable[VectorStoreFile]:
+        """The file each time it has changed, until it was taken in, or not: a cold Observable."""
+        where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
+        return self._poll(VectorStoreFile, where, options, _file_ended)
+
+    def create_and_poll(
+        self, file_id: str, *, vector_store_id: str, **parameters: Unpack[IngestionPollParameters]
+    ) -> LoopObservable[VectorStoreFile]:
+        """Add a file to a store, once, and poll it to its end."""
+        options, rest = poll_options(parameters)
+        created = self.create(vector_store_id, file_id=file_id, **rest)
+        return self._then(
+            created, lambda file: self.poll(file.id, vector_store_id=vector_store_id, **options)
+        )
+
+    def upload_and_poll(
+        self,
+        *,
+        vector_store_id: str,
+        file: UploadFile,
+        upload_progress: UploadProgress | None = None,
+        **parameters: Unpack[IngestionPollParameters],
+    ) -> LoopObservable[VectorStoreFile]:
+        """Upload a file, add it to a store, once, and poll it to its end."""
+        uploaded = self._uploads.create(
+            file=file, purpose="assistants", upload_progress=upload_progress
+        )
+        path(_FILES, vector_store_id=vector_store_id)  # refused before anything is uploaded
+        return self._then(
+            uploaded,
+            lambda file: self.create_and_poll(
+                file.id, vector_store_id=vector_store_id, **parameters
+            ),
+        )
+
+
+class FileBatches(Resource[StreamT]):
+    """Files that are added to a vector store together."""
+
+    def __init__(self, connection: Connection[StreamT]) -> None:
+        super().__init__(connection)
+        self._uploads = Files(connection)
+
+    def create(
+        self, vector_store_id: str, **parameters: Unpack[FileBatchParameters]
+    ) -> LoopObservable[VectorStoreFileBatch]:
+        """Add files to a store: a cold Observable of the batch. ``POST …/file_batches``."""
+        where = path(_BATCHES, vector_store_id=vector_store_id)
+        request = self._request("POST", where, parameters, FileBatchParameters)
+        return self._call(VectorStoreFileBatch, request)
+
+    def retrieve(
+        self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[VectorStoreFileBatch]:
+        """The batch as it stands: a cold Observable. ``GET …/file_batches/{batch_id}``."""
+        where = path(_BATCH, vector_store_id=vector_store_id, batch_id=batch_id)
+        return self._call(VectorStoreFileBatch, self._request("GET", where, options))
+
+    def cancel(
+        self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[VectorStoreFileBatch]:
+        """Cancel a batch: a cold Observable of it. ``POST …/file_batches/{batch_id}/cancel``."""
+        where = path(_BATCH + "/cancel", vector_store_id=vector_store_id, batch_id=batch_id)
+        return self._call(VectorStoreFileBatch, self._request("POST", where, options))
+
+    def list_files(
+        self,
+        batch_id: str,
+        *,
+        vector_store_id: str,
+        **parameters: Unpack[VectorStoreFileListParameters],
+    ) -> Listing[VectorStoreFile]:
+        """The files of a batch: a cold Observable of items. ``GET …/{batch_id}/files``."""
+        where = path(_BATCH + "/files", vector_store_id=vector_store_id, batch_id=batch_id)
+        return self._list(VectorStoreFile, where, parameters, VectorStoreFileListParameters)
+
+    def poll(
+        self, batch_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
+    ) -> LoopObservable[VectorStoreFileBatch]:
+        """The batch each time it has changed, with its ``file_counts``: a cold Observable.
+
+        Completes when nothing is in progress and the status says so.
+        """
+        where = path(_BATCH, vector_store_id=vector_store_id, batch_id=batch_id)
+        return self._poll(VectorStoreFileBatch, where, options, _batch_ended)
+
+    def create_and_poll(
+        self, vector_store_id: str, **parameters: Unpack[FileBatchPollParameters]
+    ) -> LoopObservable[VectorStoreFileBatch]:
+        """Add files to a store, once, and poll the batch to its end."""
+        options, rest = poll_options(parameters)
+        return self._then(
+            self.create(vector_store_id, **rest),
+            lambda batch: self.poll(batch.id, vector_store_id=vector_store_id, **options),
+        )
+
+    def upload_and_poll(
+        self,
+        vector_store_id: str,
+        *,
+        files: Iterable[UploadFile],
+        file_ids: Iterable[str] = (),
+        max_concurrency: int = 5,
+        **parameters: Unpack[IngestionPollParameters],
+    ) -> LoopObservable[VectorStoreFileBatch]:
+        """Upload files, ``max_concurrency`` at a time, add them to a store, once, and poll.
+
+        If an upload fails no batch is made: ``UploadError`` says which file, and has the ids of
+        those that were uploaded. ``file_ids`` are files that are there already.
+        """
+        if max_concurrency < 1:
+            msg = f"max_concurrency must be at least 1, got {max_concurrency}"
+            raise ValueError(msg)
+        path(_BATCHES, vector_store_id=vector_store_id)  # refused before anything is uploaded
+        uploads = self._upload_all(list(files), max_concurrency)
+        known = list(file_ids)
+        return self._then(
+            self._bound(uploads),
+            lambda uploaded: self.create_and_poll(
+                vector_store_id, file_ids=[*known, *uploaded], **parameters
+            ),
+        )
+
+    def _upload_all(self, files: list[UploadFile], most: int) -> Observable[list[str]]:
+        """Upload all, and emit their ids in the order of the files when all are there."""
+        calls = [self._uploads.create(file=file, purpose="assistants") for file in files]
+
+        def begin(_: object) -> Observable[list[str]]:
+            done: dict[int, str] = {}
+
+            def upload(index: int, call: Observable[File]) -> Observable[str]:
+                def keep(file: File) -> str:
+                    done[index] = file.id
+                    return file.id
+
+                def fail(error: Exception, _: Observable[str]) -> Observable[str]:
+                    return rx.throw(UploadError(files[index], error, sorted_ids(done)))
+
+                return call.pipe(ops.map(keep), ops.catch(fail))
+
+            every = [upload(index, call) for index, call in enumerate(calls)]
+            merged = rx.from_(every).pipe(ops.merge(max_concurrent=most), ops.count())
+            return merged.pipe(ops.map(lambda _: sorted_ids(done)))
+
+        return rx.defer(begin)
+
+
+def sorted_ids(done: dict[int, str]) -> list[str]:
+    """The ids in the order of the files."""
+    return [done[index] for index in sorted(done)]
+
+
+class VectorStores(Resource[StreamT]):
+    """Searchable collections of files."""
+
+    files: VectorStoreFiles[StreamT]
+    file_batches: FileBatches[StreamT]
+
+    def __init__(self, connection: Connection[StreamT]) -> None:
+        super().__init__(connection)
+        self.files = VectorStoreFiles(connection)
+        self.file_batches = FileBatches(connection)
+
+    def create(self, **parameters: Unpack[VectorStoreParameters]) -> LoopObservable[VectorStore]:
+        """Create a store: a cold Observable of it. ``POST /vector_stores``."""
+        request = self._request("POST", _STORES, parameters, VectorStoreParameters)
+        return self._call(VectorStore, request)
+
+    def retrieve(
+        self, vector_store_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[VectorStore]:
+        """The store as it stands: a cold Observable. ``GET /vector_stores/{vector_store_id}``."""
+        where = path(_STORE, vector_store_id=vector_store_id)
+        return self._call(VectorStore, self._request("GET", where, options))
+
+    def update(
+        self, vector_store_id: str, **parameters: Unpack[VectorStoreUpdateParameters]
+    ) -> LoopObservable[VectorStore]:
+        """Change a store: a cold Observable of it. ``POST /vector_stores/{vector_store_id}``."""
+        where = path(_STORE, vector_store_id=vector_store_id)
+        request = self._request("POST", where, parameters, VectorStoreUpdateParameters)
+        return self._call(VectorStore, request)
+
+    def list(self, **parameters: Unpack[ListParameters]) -> Listing[VectorStore]:
+        """The stores, newest first: a cold Observable of items. ``GET /vector_stores``."""
+        return self._list(VectorStore, _STORES, parameters, ListParameters)
+
+    def delete(
+        self, vector_store_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Deleted]:
+        """Delete a store, not its files. ``DELETE /vector_stores/{vector_store_id}``."""
+        return self._delete(path(_STORE, vector_store_id=vector_store_id), options)
+
+    def search(
+        self, vector_store_id: str, **parameters: Unpack[SearchParameters]
+    ) -> LoopObservable[VectorStoreSearchPage]:
+        """Search the files: a cold Observable of a page of results. ``POST …/search``."""
+        where = path(_STORE + "/search", vector_store_id=vector_store_id)
+        request = self._request("POST", where, parameters, SearchParameters)
+        return self._call(VectorStoreSearchPage, request)
+
+    def poll(
+        self, vector_store_id: str, **options: Unpack[PollOptions]
+    ) -> LoopObservable[VectorStore]:
+        """The store each time it has changed, until it is ready (or expired): a cold Observable."""
+        where = path(_STORE, vector_store_id=vector_store_id)
+        return self._poll(VectorStore, where, options, _store_ready)

@@ -1,0 +1,668 @@
+"""Event handlers: the callbacks of the official SDK, as Rx observers.
+
+Which callbacks an event causes is decided in one place, the pure function ``calls``; the two
+handlers only call or await them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from reactivex import Notification, abc
+from reactivex.notification import OnCompleted, OnError, OnNext
+
+from rxassist.errors import APITimeoutError
+from rxassist.events import (
+    Event,
+    MessageEvent,
+    RunEvent,
+    RunStepEvent,
+    ThreadMessageCompleted,
+    ThreadMessageDelta,
+    ThreadMessageIncomplete,
+    ThreadRunStepCreated,
+    ThreadRunStepDelta,
+    ThreadRunStepInProgress,
+)
+from rxassist.models import (
+    SETTLED,
+    ImageFile,
+    ImageFileContentBlock,
+    Message,
+    MessageContent,
+    MessageContentDelta,
+    MessageDelta,
+    Run,
+    RunStep,
+    RunStepDelta,
+    Text,
+    TextContentBlock,
+    TextDelta,
+    TextDeltaBlock,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallDeltaObject,
+    ToolCallsStepDetails,
+)
+from rxassist.operators._tools import required_calls
+from rxassist.snapshots import Snapshot, _Call, _Keyed, _MessageState, _Part, _StepState, fold
+
+_Piece = TypeVar("_Piece", _Part, _Call)
+
+
+# --- which callbacks an event causes -------------------------------------------------------
+
+
+class Call(NamedTuple):
+    """A callback, by its name, and what it is called with."""
+
+    name: str
+    arguments: tuple[object, ...] = ()
+
+
+def calls(event: Event, before: Snapshot, after: Snapshot) -> tuple[Call, ...]:
+    """The callbacks that an event causes, in order, ``on_event`` first.
+
+    ``before`` and ``after`` are the snapshots around the event. Over a stream, each object is
+    created once, when it is spoken of first, and done once, when it can no longer change: a part
+    of a message when the next part begins or the message ends; a tool call when the next call of
+    its step begins, its step ends, or the run waits or ends. A step that is spoken of first by its
+    end began in an earlier stream, which told of its calls: it is only done.
+    """
+    caused: Iterator[Call] = iter(())
+    if isinstance(event, ThreadMessageDelta | MessageEvent):
+        caused = _of_message(event, before, after)
+    elif isinstance(event, ThreadRunStepDelta | RunStepEvent):
+        caused = _of_step(event, before, after)
+    elif isinstance(event, RunEvent) and event.data.status in SETTLED:
+        caused = _of_settled_run(event.data, before)
+    return (Call("on_event", (event,)), *caused)
+
+
+def _grown(
+    old: _Keyed[_Piece], new: _Keyed[_Piece], last: _Piece | None, index: int
+) -> tuple[_Piece | None, _Piece | None]:
+    """The piece at an index if it has just begun, and the one before it, which ended thereby."""
+    begun = new.get(index)
+    if begun is None or old.get(index) is not None:
+        return None, None
+    return begun, last and new.get(last.index)
+
+
+# --- messages ---
+
+
+def _of_message(
+    event: ThreadMessageDelta | MessageEvent, before: Snapshot, after: Snapshot
+) -> Iterator[Call]:
+    old, new = before._messages.get(event.data.id), after._messages.get(event.data.id)
+    if new is None or (old is not None and old.finished):  # nothing changes behind the end
+        return
+    message = new.build()
+    if old is None:
+        yield Call("on_message_created", (message,))
+        old = _MessageState(message)
+    if isinstance(event, ThreadMessageDelta):
+        yield from _of_parts(old, new, event.data.delta.content)
+        yield Call("on_message_delta", (event.data.delta, message))
+    elif isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
+        yield from _of_last_parts(old, event.data.content)
+        yield Call("on_message_done", (message,))
+    else:
+        yield from _of_parts(old, new, [part.index for part in new.parts])
+
+
+def _of_parts(
+    old: _MessageState, new: _MessageState, deltas: tuple[MessageContentDelta, ...] | list[int]
+) -> Iterator[Call]:
+    """What deltas, or the mere indexes of parts, tell of the parts of a message."""
+    parts, last = old.parts, old.parts.last
+    for delta in deltas:
+        index = delta if isinstance(delta, int) else delta.index
+        begun, ended = _grown(parts, new.parts, last, index)
+        if ended is not None:
+            yield from _part_done(ended.build())
+        if begun is not None:
+            yield from _part_created(begun.build())
+            parts, last = parts.put(index, begun), begun
+        part = new.parts.get(index)
+        if isinstance(delta, TextDeltaBlock) and delta.text is not None and part is not None:
+            yield from _text_grew(delta.text, part.build())
+
+
+def _of_last_parts(old: _MessageState, content: tuple[MessageContent, ...]) -> Iterator[Call]:
+    """The part that began last is done, and so is each that no delta spoke of."""
+    last, whole = old.parts.last, dict(enumerate(content))
+    if last is not None:
+        yield from _part_done(whole.get(last.index or 0) or last.build())
+    known = {part.index or 0 for part in old.parts}  # some servers say null for 0
+    for index, part in whole.items():
+        if index not in known:
+            yield from _part_created(part)
+            yield from _part_done(part)
+
+
+def _part_created(part: MessageContent) -> Iterator[Call]:
+    if isinstance(part, TextContentBlock):
+        yield Call("on_text_created", (part.text,))
+
+
+def _text_grew(delta: TextDelta, part: MessageContent) -> Iterator[Call]:
+    if isinstance(part, TextContentBlock):
+        yield Call("on_text_delta", (delta, part.text))
+
+
+def _part_done(part: MessageContent) -> Iterator[Call]:
+    if isinstance(part, TextContentBlock):
+        yield Call("on_text_done", (part.text,))
+    elif isinstance(part, ImageFileContentBlock):
+        yield Call("on_image_file_done", (part.image_file,))
+
+
+# --- run steps and tool calls ---
+
+
+def _of_step(
+    event: ThreadRunStepDelta | RunStepEvent, before: Snapshot, after: Snapshot
+) -> Iterator[Call]:
+    step_id = event.data.id
+    old, new = before._steps.get(step_id), after._steps.get(step_id)
+    if new is None or (old is not None and old.finished):  # nothing changes behind the end
+        return
+    step = new.build()
+    told = before._steps.place(step_id) < before._settled  # its calls were done before
+    if isinstance(event, ThreadRunStepDelta):
+        if old is None:
+            yield Call("on_run_step_created", (step,))
+            old = _StepState(step)
+        details = event.data.delta.step_details
+        deltas = details.tool_calls if isinstance(details, ToolCallDeltaObject) else ()
+        yield from _of_calls(old, new, deltas, None if told else old.calls.last)
+        yield Call("on_run_step_delta", (event.data.delta, step))
+    elif isinstance(event, ThreadRunStepCreated | ThreadRunStepInProgress):
+        if old is None:
+            yield Call("on_run_step_created", (step,))
+            old = _StepState(step)
+        yield from _of_calls(old, new, [call.index for call in new.calls], old.calls.last)
+    else:
+        if old is not None and not told:
+            yield from _of_last_calls(old, event.data)
+        yield Call("on_run_step_done", (step,))
+
+
+def _of_calls(
+    old: _StepState,
+    new: _StepState,
+    deltas: tuple[ToolCallDelta, ...] | list[int],
+    last: _Call | None,
+) -> Iterator[Call]:
+    """What deltas, or the mere indexes of calls, tell of the tool calls of a step."""
+    known = old.calls
+    for delta in deltas:
+        index = delta if isinstance(delta, int) else delta.index
+        begun, ended = _grown(known, new.calls, last, index)
+        if ended is not None:
+            yield Call("on_tool_call_done", (ended.build(),))
+        if begun is not None:
+            yield Call("on_tool_call_created", (begun.build(),))
+            known, last = known.put(index, begun), begun
+        call = new.calls.get(index)
+        if not isinstance(delta, int) and call is not None:
+            yield Call("on_tool_call_delta", (delta, call.build()))
+
+
+def _of_last_calls(old: _StepState, step: RunStep) -> Iterator[Call]:
+    """The call that began last is done, and so is each that no delta spoke of."""
+    details, last = step.step_details, old.calls.last
+    whole = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
+    if last is not None:
+        final = last.build()
+        place = last.index or 0  # some servers say null for 0
+        by_place = whole[place] if 0 <= place < len(whole) else final
+        found = next((call for call in whole if call.id and call.id == final.id), by_place)
+        yield Call("on_tool_call_done", (found,))
+    ids, places = {call.id for call in old.calls if call.id}, {c.index or 0 for c in old.calls}
+    for place, call in enumerate(whole):
+        if call.id not in ids and place not in places:
+            yield from _whole_call(call)
+
+
+def _of_settled_run(run: Run, before: Snapshot) -> Iterator[Call]:
+    """The run waits or has ended: no call changes, and those that it waits for are whole."""
+    required = required_calls(run)
+    known = set(required_calls(before.run)) if before.run is not None else set[str]()
+    for place, step in enumerate(before._steps):
+        calls = () if step.finished else tuple(step.calls)
+        known.update(call.id for call in calls)
+        if calls and place >= before._settled:
+            last = calls[-1].build()
+            yield Call("on_tool_call_done", (required.get(last.id, last),))
+    for call_id, call in required.items():
+        if call_id not in known:
+            yield from _whole_call(call)
+
+
+def _whole_call(call: ToolCall) -> Iterator[Call]:
+    yield Call("on_tool_call_created", (call,))
+    yield Call("on_tool_call_done", (call,))
+
+
+def _at_end(error: Exception | None) -> tuple[Call, ...]:
+    """The callbacks before ``on_end`` that the end of a stream causes."""
+    if error is None:
+        return ()
+    timeout = (Call("on_timeout"),) if isinstance(error, APITimeoutError) else ()
+    return (*timeout, Call("on_exception", (error,)))
+
+
+# --- one stream that is told ---------------------------------------------------------------
+
+
+class Telling:
+    """One stream that a handler is told of, and where it stands.
+
+    ``source`` is the Observable, ``failure`` the exception that a callback raised. ``begun`` and
+    ``over`` say whether there is more to come: over is when ``on_end`` has returned.
+    """
+
+    def __init__(self, handler: Any, source: object = None) -> None:  # noqa: ANN401 -- of its kind
+        self.source: object = source
+        self.snapshot: Snapshot = Snapshot()
+        self.failure: Exception | None = None
+        self.begun: bool = False
+        self.over: bool = False
+        self._handler = handler
+        self._busy = False
+        self._ended = False
+        self._waiting: list[Callable[[], object]] = []
+
+    def when_over(self, call: Callable[[], object]) -> None:
+        """Call something when there is no more to come, at once if that is so; maybe twice."""
+        self._waiting.append(call)
+        if self.over:
+            call()
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+
+    def _finish(self) -> None:
+        self.over = True
+        for call in tuple(self._waiting):
+            call()
+
+    @contextmanager
+    def _current(self) -> Generator[None]:
+        """Inside, this is the stream that the handler speaks of."""
+        self._handler._told = self
+        token = _current.set(self)
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+            _current.reset(token)
+
+    def _calls(self, event: Event) -> tuple[Call, ...]:
+        before, self.snapshot = self.snapshot, fold(self.snapshot, event)
+        return calls(event, before, self.snapshot)
+
+
+_current: ContextVar[Telling | None] = ContextVar("rxassist_telling", default=None)
+
+
+def current_telling() -> Telling | None:
+    """The stream of which a callback of a handler is being told, if this is inside one."""
+    return _current.get()
+
+
+class SyncTelling(Telling):
+    """One stream that an ``AssistantEventHandler`` is told of."""
+
+    def tell(self, told: Notification[Event]) -> Notification[Event]:
+        """Call what an event or the end causes, and give it back. Raises what a callback raises."""
+        if not self._ended:
+            with self._current():
+                try:
+                    self._tell(told)
+                except Exception as error:
+                    self._fail(error)
+                    raise
+        return told
+
+    def leave(self) -> None:
+        """The stream is told no further: ``on_end``, unless it has ended."""
+        if not self._ended:
+            with self._current():
+                self._end(None)
+
+    def _tell(self, told: Notification[Event]) -> None:
+        if not isinstance(told, OnNext):
+            self._end(told.exception if isinstance(told, OnError) else None)
+            return
+        try:
+            self._call(self._calls(told.value))
+        except Exception as error:
+            self._end(error)
+            raise
+
+    def _end(self, error: Exception | None) -> None:
+        self._ended = True
+        try:
+            self._call(_at_end(error))
+        finally:
+            try:
+                self._handler.on_end()
+            finally:
+                self._finish()
+
+    def _call(self, calls: tuple[Call, ...]) -> None:
+        for name, arguments in calls:
+            getattr(self._handler, name)(*arguments)
+
+
+class AsyncTelling(Telling):
+    """One stream that an ``AsyncAssistantEventHandler`` is told of."""
+
+    async def tell(self, told: Notification[Event]) -> Notification[Event]:
+        """As ``SyncTelling.tell``, awaited. Where it is cancelled, ``on_end`` comes at once."""
+        if not self._ended:
+            with self._current():
+                try:
+                    await self._tell(told)
+                except Exception as error:
+                    self._fail(error)
+                    raise
+        return told
+
+    async def leave(self) -> None:
+        """The stream is told no further: ``on_end``, unless it has ended or is about to."""
+        if not self._ended and not self._busy:
+            with self._current():
+                await self._end(None)
+
+    async def _tell(self, told: Notification[Event]) -> None:
+        if not isinstance(told, OnNext):
+            await self._end(told.exception if isinstance(told, OnError) else None)
+            return
+        try:
+            await self._await(self._calls(told.value))
+        except BaseException as error:  # where it is cancelled, nobody waits for more
+            await self._end(error if isinstance(error, Exception) else None)
+            raise
+
+    async def _end(self, error: Exception | None) -> None:
+        self._ended = True
+        try:
+            await self._await(_at_end(error))
+        finally:
+            try:
+                await self._handler.on_end()
+            finally:
+                self._finish()
+
+    async def _await(self, calls: tuple[Call, ...]) -> None:
+        for name, arguments in calls:
+            await getattr(self._handler, name)(*arguments)
+
+
+# --- the handlers --------------------------------------------------------------------------
+
+
+class _Handler(abc.ObserverBase[Event]):
+    """What both handlers have: where the stream stands that they are told of."""
+
+    _told: Telling | None = None  # on the class: who inherits need not call __init__
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        current = _current.get()
+        told = current if current is not None and current._handler is self else self._told
+        return Snapshot() if told is None else told.snapshot
+
+    @property
+    def current_event(self) -> Event | None:
+        """The event that is told, or was told last.
+
+        In a callback this and its kin speak of the stream that the callback is about, also where
+        the handler is told of several at once; outside of the one that was told of last.
+        """
+        return self._snapshot.event
+
+    @property
+    def current_run(self) -> Run | None:
+        """The run as it was last told."""
+        return self._snapshot.run
+
+    @property
+    def current_message_snapshot(self) -> Message | None:
+        """The message that was spoken of last, as far as it has come."""
+        return self._snapshot.message
+
+    @property
+    def current_run_step_snapshot(self) -> RunStep | None:
+        """The step that was spoken of last, as far as it has come."""
+        return self._snapshot.run_step
+
+
+class AssistantEventHandler(_Handler):
+    """Callbacks for what happens in a run: override those that you need.
+
+    An Rx observer of events, ``stream.subscribe(MyHandler())``, and what ``event_handler=`` takes
+    on a ``Client``. It may be told of several streams, one after the other or at once: each keeps
+    a state of its own. (Of plain Observables one after the other: see ``observer``.)
+
+    An exception in a callback goes to ``on_exception``, closes the stream, and is raised by whoever
+    waits for it. ``on_end`` is the last callback in any case, also when the stream is left early.
+    """
+
+    def on_event(self, event: Event) -> None:
+        """Called for every event, before what else it causes."""
+
+    def on_run_step_created(self, run_step: RunStep) -> None:
+        """Called once when a step begins."""
+
+    def on_run_step_delta(self, delta: RunStepDelta, snapshot: RunStep) -> None:
+        """Called when a step grows: what was added, and the step as far as it has come."""
+
+    def on_run_step_done(self, run_step: RunStep) -> None:
+        """Called once when a step ends, however: its ``status`` and ``usage`` are final."""
+
+    def on_message_created(self, message: Message) -> None:
+        """Called once when a message begins."""
+
+    def on_message_delta(self, delta: MessageDelta, snapshot: Message) -> None:
+        """Called when a message grows: what was added, and the message as far as it has come."""
+
+    def on_message_done(self, message: Message) -> None:
+        """Called once when a message ends, ``completed`` or ``incomplete``."""
+
+    def on_text_created(self, text: Text) -> None:
+        """Called once when a text of a message begins, with what it begins with."""
+
+    def on_text_delta(self, delta: TextDelta, snapshot: Text) -> None:
+        """Called for each piece of a text: the piece, and the text as far as it has come."""
+
+    def on_text_done(self, text: Text) -> None:
+        """Called once when the next part of the message begins, or the message ends."""
+
+    def on_image_file_done(self, image_file: ImageFile) -> None:
+        """Called once for an image, when the next part begins or the message ends."""
+
+    def on_tool_call_created(self, tool_call: ToolCall) -> None:
+        """Called once when a tool call begins, with what it begins with."""
+
+    def on_tool_call_delta(self, delta: ToolCallDelta, snapshot: ToolCall) -> None:
+        """Called for each piece of a tool call: the piece, and the call as far as it has come."""
+
+    def on_tool_call_done(self, tool_call: ToolCall) -> None:
+        """Called once when a tool call can no longer change.
+
+        That is when the next call of its step begins, its step ends, or the run waits or ends.
+        """
+
+    # --- the end ---
+
+    def on_timeout(self) -> None:
+        """Called before ``on_exception`` when the service did not answer in time."""
+
+    def on_exception(self, exception: Exception) -> None:
+        """Called when the stream fails, or a callback raises."""
+
+    def on_end(self) -> None:
+        """Called last, once, however the stream ends."""
+
+    # --- as an observer ---
+
+    _own: _Observer | None = None
+
+    def observer(self) -> abc.ObserverBase[Event]:
+        """A new observer for one subscription, with a state of its own.
+
+        ``subscribe(handler)`` is enough on everything that a client gives. This is for plain
+        Observables of events to which one handler is subscribed at once.
+        """
+        return _Observer(self)
+
+    def on_next(self, value: Event) -> None:
+        """Be told of an event of a plain Observable."""
+        if self._own is None or self._own.telling.over:
+            self._own = _Observer(self)
+        self._own.on_next(value)
+
+    def on_error(self, error: Exception) -> None:
+        """Be told that a plain Observable failed."""
+        own, self._own = self._own or _Observer(self), None
+        own.on_error(error)
+
+    def on_completed(self) -> None:
+        """Be told that a plain Observable completed."""
+        own, self._own = self._own or _Observer(self), None
+        own.on_completed()
+
+
+class _Observer(abc.ObserverBase[Event]):
+    """Tells a handler of one stream, whatever Observable it is."""
+
+    def __init__(self, handler: AssistantEventHandler) -> None:
+        self.telling = SyncTelling(handler)
+
+    def on_next(self, value: Event) -> None:
+        self.telling.tell(OnNext(value))
+
+    def on_error(self, error: Exception) -> None:
+        if error is self.telling.failure:  # RxPY tells what is raised inside of subscribe
+            raise error
+        self.telling.tell(OnError(error))
+
+    def on_completed(self) -> None:
+        self.telling.tell(OnCompleted())
+
+
+_NOT_AWAITED = (
+    "an AsyncAssistantEventHandler must be awaited, which this Observable cannot do: subscribe it "
+    "to the stream of a client, or to what is piped from it, or pass it as event_handler= of an "
+    "AsyncClient; elsewhere use an AssistantEventHandler"
+)
+
+
+class AsyncAssistantEventHandler(_Handler):
+    """As ``AssistantEventHandler``, with callbacks that are awaited, one after the other.
+
+    While one runs, the stream is paused. It is subscribed to streams of a client and to what is
+    piped from them, ``stream.subscribe(MyHandler())``, and is what ``event_handler=`` takes on an
+    ``AsyncClient``. When the stream is left early, a callback that runs is cancelled.
+    """
+
+    async def on_event(self, event: Event) -> None:
+        """Called for every event, before what else it causes."""
+
+    async def on_run_step_created(self, run_step: RunStep) -> None:
+        """Called once when a step begins."""
+
+    async def on_run_step_delta(self, delta: RunStepDelta, snapshot: RunStep) -> None:
+        """Called when a step grows: what was added, and the step as far as it has come."""
+
+    async def on_run_step_done(self, run_step: RunStep) -> None:
+        """Called once when a step ends, however: its ``status`` and ``usage`` are final."""
+
+    async def on_message_created(self, message: Message) -> None:
+        """Called once when a message begins."""
+
+    async def on_message_delta(self, delta: MessageDelta, snapshot: Message) -> None:
+        """Called when a message grows: what was added, and the message as far as it has come."""
+
+    async def on_message_done(self, message: Message) -> None:
+        """Called once when a message ends, ``completed`` or ``incomplete``."""
+
+    async def on_text_created(self, text: Text) -> None:
+        """Called once when a text of a message begins, with what it begins with."""
+
+    async def on_text_delta(self, delta: TextDelta, snapshot: Text) -> None:
+        """Called for each piece of a text: the piece, and the text as far as it has come."""
+
+    async def on_text_done(self, text: Text) -> None:
+        """Called once when the next part of the message begins, or the message ends."""
+
+    async def on_image_file_done(self, image_file: ImageFile) -> None:
+        """Called once for an image, when the next part begins or the message ends."""
+
+    async def on_tool_call_created(self, tool_call: ToolCall) -> None:
+        """Called once when a tool call begins, with what it begins with."""
+
+    async def on_tool_call_delta(self, delta: ToolCallDelta, snapshot: ToolCall) -> None:
+        """Called for each piece of a tool call: the piece, and the call as far as it has come."""
+
+    async def on_tool_call_done(self, tool_call: ToolCall) -> None:
+        """Called once when a tool call can no longer change.
+
+        That is when the next call of its step begins, its step ends, or the run waits or ends.
+        """
+
+    # --- the end ---
+
+    async def on_timeout(self) -> None:
+        """Called before ``on_exception`` when the service did not answer in time."""
+
+    async def on_exception(self, exception: Exception) -> None:
+        """Called when the stream fails, or a callback raises."""
+
+    async def on_end(self) -> None:
+        """Called last, once, however the stream ends."""
+
+    # --- as an observer ---
+
+    def on_next(self, value: Event) -> NoReturn:  # noqa: ARG002 -- refused
+        """Refuse to be told by who cannot await."""
+        raise TypeError(_NOT_AWAITED)
+
+    def on_error(self, error: Exception) -> NoReturn:
+        """Refuse to be told by who cannot await."""
+        raise TypeError(_NOT_AWAITED) from error
+
+    def on_completed(self) -> NoReturn:
+        """Refuse to be told by who cannot await."""
+        raise TypeError(_NOT_AWAITED)
+
+
+def telling_of(
+    handler: AssistantEventHandler | AsyncAssistantEventHandler, source: object
+) -> SyncTelling | AsyncTelling:
+    """A new stream that a handler is told of, in the way of its kind."""
+    if isinstance(handler, AssistantEventHandler):
+        return SyncTelling(handler, source)
+    return AsyncTelling(handler, source)
+
+
+__all__ = [
+    "AssistantEventHandler",
+    "AsyncAssistantEventHandler",
+    "AsyncTelling",
+    "Call",
+    "SyncTelling",
+    "calls",
+    "current_telling",
+    "telling_of",
+]

@@ -1,0 +1,208 @@
+"""New and changed files and vector stores, from the bodies of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+
+from rxassist.codec import unstructure
+from rxassist.local.creation import made, stated
+from rxassist.local.identity import new_id, now
+from rxassist.local.parsing import Body, bounded, objects, required, text, texts
+from rxassist.local.plain import as_object
+from rxassist.local.problems import (
+    Problem,
+    invalid_type,
+    invalid_value,
+    missing,
+)
+from rxassist.models import File, VectorStore, VectorStoreFile, VectorStoreFileBatch
+
+_PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+_EXPIRY = "expires_after[{}]"  # as forms write what is in an object
+_SHORTEST_LIFE, _LONGEST_LIFE = 3600, 2_592_000  # of a file, in seconds
+_SECONDS_IN_A_DAY, _MOST_DAYS = 86_400, 365
+
+_STORE_FIELDS = frozenset({"name", "description", "expires_after", "metadata"})
+_FILE_FIELDS = frozenset({"attributes", "chunking_strategy"})
+_MOST_ATTRIBUTES = 16
+
+_CHUNKING: Mapping[str, Any] = {
+    "type": "static",
+    "static": {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400},
+}
+"""What ``auto`` means."""
+_SMALLEST_CHUNK, _LARGEST_CHUNK = 100, 4096
+
+
+def upload_of(form: FormData) -> UploadFile:
+    """The file of a form that uploads one."""
+    upload = form.get("file")
+    if upload is None:
+        raise missing(param="file")
+    if not isinstance(upload, UploadFile):
+        raise invalid_type(upload, "file", "a file")
+    return upload
+
+
+def new_file(form: FormData, size: int) -> File:
+    """The file that a form describes."""
+    purpose = form.get("purpose")
+    if purpose is None:
+        raise missing(param="purpose")
+    if purpose not in _PURPOSES:
+        raise invalid_value(purpose, "purpose", *_PURPOSES)
+    made_at = now()
+    lifetime = _lifetime(form.get(_EXPIRY.format("seconds")))
+    return File(
+        new_id("file", "-"),
+        bytes=size,
+        created_at=made_at,
+        expires_at=None if lifetime is None else made_at + lifetime,
+        filename=upload_of(form).filename or "upload",
+        purpose=str(purpose),
+        status="processed",
+    )
+
+
+def new_vector_store(body: Body) -> VectorStore:
+    """The vector store that a request describes, without its files."""
+    also = _FILE_FIELDS - {"attributes"} | {"file_ids"}
+    said = {
+        name: value for name, value in stated(body, _STORE_FIELDS, also).items() if name not in also
+    }
+    made_at = now()
+    fixed = {"id": new_id("vs"), "created_at": made_at, "last_active_at": made_at}
+    return _with_expiry({**said, **fixed})
+
+
+def changed_vector_store(store: VectorStore, body: Body) -> VectorStore:
+    """The vector store as a request changes it; a null takes away the name or the expiry."""
+    said = stated(body, _STORE_FIELDS - {"description"})
+    nulls = dict.fromkeys({"name", "expires_after"} & (body.keys() - said.keys()))
+    return _with_expiry({**unstructure(store), **said, **nulls})
+
+
+def used_now(store: VectorStore) -> VectorStore:
+    """A vector store that is used, and so expires later."""
+    return _with_expiry({**unstructure(store), "last_active_at": now()})
+
+
+def new_store_files(body: Body, store_id: str) -> list[VectorStoreFile]:
+    """The files that a request adds to a vector store, by their ids or each with its settings."""
+    also = frozenset({"file_ids", "files", *_STORE_FIELDS})
+    given = stated(body, _FILE_FIELDS, also)
+    if body.get("files") is None:
+        each = [{**given, "file_id": file_id} for file_id in texts(body, "file_ids")]
+    elif body.get("file_ids") is None:
+        each = [stated(item, _FILE_FIELDS | {"file_id"}) for item in objects(body, "files")]
+    else:
+        message = "Exactly one of 'file_ids' and 'files' must be given."
+        raise Problem(message, param="files", code="invalid_value")
+    unique = {text(item, "file_id"): item for item in each}
+    return [_store_file(item, store_id) for item in unique.values()]
+
+
+def new_store_file(body: Body, store_id: str) -> VectorStoreFile:
+    """The file that a request adds to a vector store."""
+    return _store_file(stated(body, _FILE_FIELDS | {"file_id"}), store_id)
+
+
+def changed_attributes(item: VectorStoreFile, body: Body) -> VectorStoreFile:
+    """A file of a vector store with other attributes, all of them."""
+    required(body, "attributes")
+    said = stated(body, frozenset({"attributes"}))
+    return made(VectorStoreFile, {**unstructure(item), "attributes": _attributes(said)})
+
+
+def new_batch(store_id: str) -> VectorStoreFileBatch:
+    """A batch of files that are added to a vector store."""
+    return VectorStoreFileBatch(
+        new_id("vsfb"), created_at=now(), vector_store_id=store_id, status="in_progress"
+    )
+
+
+def _store_file(said: Mapping[str, Any], store_id: str) -> VectorStoreFile:
+    described = {
+        "id": text(said, "file_id"),
+        "created_at": now(),
+        "vector_store_id": store_id,
+        "status": "in_progress",
+        "chunking_strategy": _chunking(said),
+        "attributes": _attributes(said),
+    }
+    return made(VectorStoreFile, described)
+
+
+def _with_expiry(plain: Mapping[str, Any]) -> VectorStore:
+    store = made(VectorStore, {**plain, "expires_at": None})
+    if store.expires_after is None or store.last_active_at is None:
+        return store
+    if store.expires_after.anchor != "last_active_at":
+        raise invalid_value(store.expires_after.anchor, "expires_after.anchor", "last_active_at")
+    days = bounded(store.expires_after.days, "expires_after.days", 1, _MOST_DAYS)
+    return made(
+        VectorStore, {**plain, "expires_at": store.last_active_at + days * _SECONDS_IN_A_DAY}
+    )
+
+
+def _lifetime(given: object) -> int | None:
+    if given is None:
+        return None
+    name = _EXPIRY.format("seconds")
+    if not isinstance(given, str) or not given.isdecimal():
+        raise invalid_type(given, name, "an integer")
+    return bounded(int(given), name, _SHORTEST_LIFE, _LONGEST_LIFE)
+
+
+def _attributes(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    attributes = as_object(said.get("attributes", {}))
+    if attributes is None:
+        raise invalid_type(said["attributes"], "attributes", "an object")
+    if len(attributes) > _MOST_ATTRIBUTES:
+        message = f"Too many 'attributes': at most {_MOST_ATTRIBUTES}, but got {len(attributes)}."
+        raise Problem(message, param="attributes", code="object_above_max_properties")
+    for name, value in attributes.items():
+        if not isinstance(value, str | int | float):  # true and false are integers
+            raise invalid_type(value, f"attributes.{name}", "a string, a number or a boolean")
+    return attributes
+
+
+def _chunking(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = as_object(said.get("chunking_strategy", {"type": "auto"}))
+    if given is None:
+        raise invalid_type(said["chunking_strategy"], "chunking_strategy", "an object")
+    kind = text(given, "type")
+    if kind == "auto":
+        return _CHUNKING
+    if kind != "static":
+        raise invalid_value(kind, "chunking_strategy.type", "auto", "static")
+    static = as_object(required(given, "static")) or {}
+    place = "chunking_strategy.static"
+    sizes = {name: _integer(static, name, place) for name in _CHUNKING["static"]}
+    size, overlap = sizes.values()
+    bounded(size, f"{place}.max_chunk_size_tokens", _SMALLEST_CHUNK, _LARGEST_CHUNK)
+    bounded(overlap, f"{place}.chunk_overlap_tokens", 0, size // 2)
+    return {"type": "static", "static": sizes}
+
+
+def _integer(said: Mapping[str, Any], name: str, place: str) -> int:
+    value = required(said, name)
+    if not isinstance(value, int):
+        raise invalid_type(value, f"{place}.{name}", "an integer")
+    return value
+
+
+__all__ = [
+    "changed_attributes",
+    "changed_vector_store",
+    "new_batch",
+    "new_file",
+    "new_store_file",
+    "new_store_files",
+    "new_vector_store",
+    "upload_of",
+    "used_now",
+]

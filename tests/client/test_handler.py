@@ -1,0 +1,623 @@
+"""Event handlers over real sockets: on streams, as their observers, on both clients."""
+
+import asyncio
+import threading
+
+import pytest
+from reactivex import operators as ops
+
+from rxassist import (
+    APIError,
+    APITimeoutError,
+    AssistantEventHandler,
+    AsyncAssistantEventHandler,
+    Client,
+    NotFoundError,
+    StreamClosed,
+    StreamTruncated,
+)
+from rxassist.codec import encode_event
+from rxassist.events import DoneEvent, ErrorEvent, ThreadMessageDelta, ThreadRunCreated
+from rxassist.local import call, say, wait
+from rxassist.models import ErrorObject, Run
+from rxassist.sse import encode
+
+
+class Heard(AssistantEventHandler):
+    """Notes what it hears of."""
+
+    def __init__(self, raises_at=None):
+        self.events = []
+        self.texts = {}
+        self.ends = []
+        self.over = threading.Event()
+        self.raises_at = raises_at
+
+    def on_event(self, event):
+        assert not self.ends or self.ends[-1] == "end"
+        self.events.append(event)
+        assert self.current_event is event
+
+    def on_text_delta(self, delta, snapshot):
+        if len(self.events) == self.raises_at:
+            raise ValueError("mine")  # noqa: EM101 -- as users write it
+        message = self.current_message_snapshot
+        assert snapshot == message.content[0].text
+        self.texts[message.id] = self.texts.get(message.id, "") + delta.value
+        assert snapshot.value == self.texts[message.id]
+
+    def on_timeout(self):
+        self.ends.append("timeout")
+
+    def on_exception(self, exception):
+        self.ends.append(exception)
+
+    def on_end(self):
+        self.ends.append("end")
+        self.over.set()
+
+    @property
+    def text(self):
+        (text,) = self.texts.values()
+        return text
+
+
+class AsyncHeard(AsyncAssistantEventHandler):
+    """The same, and it awaits something in each callback."""
+
+    def __init__(self, raises_at=None):
+        self.heard = Heard(raises_at)
+        self.running = 0
+
+    async def on_event(self, event):
+        assert not self.running
+        self.running += 1
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.running -= 1
+        assert self.current_event is event
+        self.heard.events.append(event)
+
+    async def on_text_delta(self, delta, snapshot):
+        assert not self.running
+        if len(self.heard.events) == self.heard.raises_at:
+            raise ValueError("mine")  # noqa: EM101 -- as users write it
+        await asyncio.sleep(0)
+        message = self.current_message_snapshot
+        assert snapshot == message.content[0].text
+        texts = self.heard.texts
+        texts[message.id] = texts.get(message.id, "") + delta.value
+
+    async def on_timeout(self):
+        self.heard.on_timeout()
+
+    async def on_exception(self, exception):
+        self.heard.on_exception(exception)
+
+    async def on_end(self):
+        await asyncio.sleep(0)
+        self.heard.on_end()
+
+
+def raised(heard):
+    """The exceptions that a handler was told of, which end with one ``on_end``."""
+    assert heard.ends[-1] == "end"
+    assert heard.ends.count("end") == 1
+    return heard.ends[:-1]
+
+
+@pytest.fixture
+def forever(serve):
+    """A service whose runs say one word and then go on for ever."""
+
+    def script(_):
+        yield say("word")
+        yield wait(600)
+
+    return serve(script)
+
+
+# --- the three creators --------------------------------------------------------------------
+
+
+def test_the_handler_hears_each_event_once_whatever_the_views(client, place, numbers):
+    heard = Heard()
+    with client.threads.runs.stream(**place, event_handler=heard) as stream:
+        assert not heard.events
+        assert "".join(stream.text_deltas) == numbers
+        events = list(stream)
+        stream.until_done()
+    assert heard.events == events
+    assert heard.text == numbers
+    assert raised(heard) == []
+    assert heard.current_run == stream.get_final_run()
+    assert heard.current_event == DoneEvent()
+    assert heard.current_message_snapshot.content[0].text.value == numbers
+    assert heard.current_run_step_snapshot.status == "completed"
+
+
+def test_every_creator_takes_a_handler(serve):
+    def script(_):
+        (output,) = yield [call("add", {"a": 1})]
+        yield say(output)
+
+    heard = Heard()
+    calls = []
+    heard.on_tool_call_done = calls.append
+    with Client(base_url=serve(script).base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        first = client.threads.create_and_run_stream(assistant_id=assistant.id, event_handler=heard)
+        run = first.get_final_run()
+        assert [c.function.arguments for c in calls] == ['{"a":1}']
+        outputs = [{"tool_call_id": calls[0].id, "output": "42"}]
+        client.threads.runs.submit_tool_outputs_stream(
+            thread_id=run.thread_id, run_id=run.id, tool_outputs=outputs, event_handler=heard
+        ).until_done()
+    assert len(calls) == 1
+    assert heard.text == "42"
+    assert heard.ends == ["end", "end"]
+
+
+def test_no_handler_at_all(client, place, numbers):
+    stream = client.threads.runs.stream(**place, event_handler=None)
+    assert "".join(stream.text_deltas) == numbers
+
+
+def test_on_an_event_loop(service, run_async, numbers):
+    async def main(client):
+        heard = AsyncHeard()
+        assistant = await client.assistants.create(model="m")
+        async with client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=heard
+        ) as stream:
+            assert "".join([text async for text in stream.text_deltas]) == numbers
+            events = [event async for event in stream]
+            await stream.until_done()
+        assert heard.heard.events == events
+        assert heard.current_run == await stream.get_final_run()
+        return heard.heard
+
+    heard = run_async(service, main)
+    assert heard.text == numbers
+    assert raised(heard) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [AsyncHeard(), AssistantEventHandler, AsyncAssistantEventHandler, print, "handler", 0],
+    ids=["async", "class", "async class", "function", "text", "number"],
+)
+def test_what_is_no_handler_of_a_client_is_refused(service, client, place, wrong):
+    before = len(service.requests)
+    with pytest.raises(TypeError, match="event_handler of a Client must be an AssistantEventHandl"):
+        client.threads.runs.stream(**place, event_handler=wrong)
+    assert len(service.requests) == before
+
+
+def test_what_is_no_handler_of_an_async_client_is_refused(service, run_async):
+    async def main(client):
+        for wrong in (Heard(), AsyncAssistantEventHandler):
+            with pytest.raises(TypeError, match="an AsyncClient must be an AsyncAssistantEventH"):
+                client.threads.create_and_run_stream(assistant_id="a", event_handler=wrong)
+
+    run_async(service, main)
+
+
+# --- where the stream stands ---------------------------------------------------------------
+
+
+def test_the_stream_stands_where_the_handler_is_told(client, place):
+    stood = []
+
+    class Handler(AssistantEventHandler):
+        def on_event(self, event):
+            stood.append(
+                stream.current_event is event
+                and stream.current_run == self.current_run
+                and stream.current_message_snapshot == self.current_message_snapshot
+                and stream.current_run_step_snapshot == self.current_run_step_snapshot
+            )
+
+    for handler, subscriber in ((Handler(), None), (None, Handler())):
+        stream = client.threads.runs.stream(**place, event_handler=handler)
+        if subscriber is not None:
+            stream.subscribe(subscriber)
+        for event in stream:
+            assert stream.current_event is event
+        assert all(stood)
+        assert len(stood) > 100
+        stood.clear()
+
+
+# --- as an observer ------------------------------------------------------------------------
+
+
+def test_a_handler_is_an_observer(client, place, numbers):
+    early, late = Heard(), Heard()
+    stream = client.threads.runs.stream(**place)
+    stream.subscribe(early)
+    events = list(stream)
+    stream.subscribe(late)
+    for heard in (early, late):
+        assert heard.over.wait(5)
+        assert heard.events == events
+        assert heard.text == numbers
+        assert raised(heard) == []
+
+
+def test_a_handler_observes_what_is_piped(client, place):
+    heard = Heard()
+    stream = client.threads.runs.stream(**place)
+    deltas = stream.pipe(ops.filter(lambda event: isinstance(event, ThreadMessageDelta)))
+    deltas.subscribe(heard)
+    assert heard.over.wait(5)
+    assert {type(event) for event in heard.events} == {ThreadMessageDelta}
+    assert raised(heard) == []
+
+
+def test_one_handler_of_streams_at_once_and_one_after_the_other(client, place, numbers):
+    heard = Heard()
+    for _ in range(2):
+        threads = [client.threads.create().run().id for _ in range(4)]
+        streams = [
+            client.threads.runs.stream(
+                thread_id=thread, assistant_id=place["assistant_id"], event_handler=heard
+            )
+            for thread in threads
+        ]
+        for stream in streams[1:]:
+            stream.subscribe()
+        for stream in streams:
+            stream.until_done()
+    assert list(heard.texts.values()) == 8 * [numbers]
+    assert heard.ends == 8 * ["end"]
+
+
+def test_one_async_handler_of_streams_at_once(service, run_async, numbers):
+    class Handler(AsyncAssistantEventHandler):
+        def __init__(self):
+            self.texts = {}
+            self.ends = 0
+
+        async def on_text_delta(self, delta, snapshot):
+            before = self.current_message_snapshot
+            await asyncio.sleep(0)  # the others are told meanwhile
+            assert self.current_message_snapshot is not None
+            assert self.current_message_snapshot.id == before.id
+            assert before.content[0].text == snapshot
+            self.texts[before.id] = snapshot.value
+
+        async def on_end(self):
+            self.ends += 1
+
+    async def main(client):
+        handler = Handler()
+        assistant = await client.assistants.create(model="m")
+        streams = [
+            client.threads.create_and_run_stream(assistant_id=assistant.id, event_handler=handler)
+            for _ in range(4)
+        ]
+        await asyncio.gather(*(stream.until_done() for stream in streams))
+        assert list(handler.texts.values()) == 4 * [numbers]
+        assert handler.ends == 4
+
+    run_async(service, main)
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_an_async_handler_is_awaited_by_subscribe(service, run_async, numbers, piped):
+    async def main(client):
+        handler = AsyncHeard()
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        ended = asyncio.Event()
+        handler.heard.on_end = ended.set
+        (stream.pipe(ops.do_action()) if piped else stream).subscribe(handler)
+        await ended.wait()
+        assert handler.heard.text == numbers
+        assert handler.heard.events == [event async for event in stream]
+
+    run_async(service, main)
+
+
+def test_an_async_handler_is_awaited_on_the_loop_of_a_client(client, place, numbers):
+    handler = AsyncHeard()
+    client.threads.runs.stream(**place).subscribe(handler)
+    assert handler.heard.over.wait(5)
+    assert handler.heard.text == numbers
+
+
+def test_a_slow_async_handler_pauses_the_stream(service, run_async):
+    async def main(client):
+        handler = AsyncHeard()
+        go_on = asyncio.Event()
+        held = asyncio.Event()
+
+        async def hold(delta, snapshot):
+            held.set()
+            await go_on.wait()
+
+        handler.on_text_delta = hold
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=handler
+        )
+        seen = []
+        stream.subscribe(seen.append)
+        await held.wait()
+        told = len(handler.heard.events)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert len(handler.heard.events) == told
+        assert len(seen) == told - 1  # the handler comes first
+        go_on.set()
+        await stream.until_done()
+        assert len(seen) == len(handler.heard.events)
+
+    run_async(service, main)
+
+
+# --- endings -------------------------------------------------------------------------------
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+BEGUN = ThreadRunCreated(Run("run_1", thread_id="thread_1", status="in_progress"))
+
+
+def body(*events):
+    return OK + b"".join(encode(encode_event(event)) for event in events)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (body(BEGUN, ErrorEvent(ErrorObject("it broke")), DoneEvent()), APIError),
+        (body(BEGUN), StreamTruncated),
+        (OK, StreamTruncated),
+        (b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", NotFoundError),
+    ],
+    ids=["error event", "truncated", "empty", "refused"],
+)
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_stream_that_fails(raw, run_async, answer, error, kind):
+    server = raw(answer)
+    server.base_url = server.url
+
+    async def main(client):
+        handler = AsyncHeard()
+        stream = client.threads.create_and_run_stream(assistant_id="a", event_handler=handler)
+        with pytest.raises(error) as caught:
+            await stream.until_done()
+        return handler.heard, caught.value
+
+    if kind == "async":
+        heard, caught = run_async(server, main)
+    else:
+        heard = Heard()
+        with Client(base_url=server.url) as client:
+            stream = client.threads.create_and_run_stream(assistant_id="a", event_handler=heard)
+            with pytest.raises(error) as raises:
+                stream.until_done()
+        caught = raises.value
+    assert raised(heard) == [caught]
+
+
+def test_a_silent_service_is_a_timeout(forever):
+    heard = Heard()
+    with Client(base_url=forever.base_url, timeout=0.2) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=heard
+        )
+        with pytest.raises(APITimeoutError) as caught:
+            stream.until_done()
+    assert raised(heard) == ["timeout", caught.value]
+
+
+@pytest.mark.parametrize(
+    "consume",
+    [
+        lambda stream: stream.until_done(),
+        lambda stream: stream.get_final_run(),
+        lambda stream: stream.run(),
+        list,
+        lambda stream: list(stream.text_deltas),
+    ],
+    ids=["until_done", "get_final_run", "run", "for", "for of a view"],
+)
+def test_what_a_callback_raises_reaches_the_caller(service, client, place, consume, caplog):
+    heard = Heard(raises_at=10)
+    stream = client.threads.runs.stream(**place, event_handler=heard)
+    with pytest.raises(ValueError, match="mine") as caught:
+        consume(stream)
+    assert raised(heard) == [caught.value]
+    assert len(heard.events) == 10
+    service.wait_for(lambda: service.open_streams == 0)
+    with pytest.raises(ValueError, match="mine"):
+        stream.until_done()
+    assert not caplog.text
+
+
+def test_what_a_callback_raises_closes_the_stream(forever):
+    class Handler(AssistantEventHandler):
+        def on_text_delta(self, delta, snapshot):
+            raise ValueError("mine")  # noqa: EM101 -- as users write it
+
+    with Client(base_url=forever.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=Handler(), on_dispose="cancel"
+        )
+        with pytest.raises(ValueError, match="mine"):
+            stream.until_done()
+        forever.wait_for(lambda: forever.open_streams == 0 and not forever.active_runs)
+    assert forever.requests[-1][1].endswith("/cancel")
+
+
+def test_what_a_subscribed_handler_raises_closes_the_stream(forever, caplog):
+    heard = Heard()
+
+    def fail(delta, snapshot):
+        raise ValueError("mine")  # noqa: EM101 -- as users write it
+
+    heard.on_text_delta = fail
+    with Client(base_url=forever.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        stream.subscribe(heard)
+        with pytest.raises(ValueError, match="mine") as caught:
+            stream.until_done()
+        forever.wait_for(lambda: forever.open_streams == 0)
+        assert raised(heard) == [caught.value]
+    assert "mine" in caplog.text  # nobody might have waited for it
+
+
+def test_what_an_async_callback_raises_reaches_the_caller(service, run_async):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        for consume in (
+            lambda stream: stream.until_done(),
+            lambda stream: stream.pipe(ops.count()),
+            lambda stream: anext(text async for text in stream.text_deltas if text == "99 "),
+        ):
+            handler = AsyncHeard(raises_at=10)
+            stream = client.threads.create_and_run_stream(
+                assistant_id=assistant.id, event_handler=handler
+            )
+            with pytest.raises(ValueError, match="mine") as caught:
+                await consume(stream)
+            assert raised(handler.heard) == [caught.value]
+            assert len(handler.heard.events) == 10
+
+    run_async(service, main)
+    service.wait_for(lambda: service.open_streams == 0)
+
+
+def test_what_a_subscribed_async_handler_raises_closes_the_stream(forever, run_async, caplog):
+    async def main(client):
+        handler = AsyncHeard()
+
+        async def fail(delta, snapshot):
+            raise ValueError("mine")  # noqa: EM101 -- as users write it
+
+        handler.on_text_delta = fail
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        stream.subscribe(handler)
+        with pytest.raises(ValueError, match="mine") as caught:
+            await stream.until_done()
+        assert raised(handler.heard) == [caught.value]
+
+    run_async(forever, main)
+    forever.wait_for(lambda: forever.open_streams == 0)
+    assert "mine" in caplog.text
+
+
+# --- leaving -------------------------------------------------------------------------------
+
+
+def test_the_end_is_told_when_the_block_is_left(forever):
+    heard = Heard()
+    with Client(base_url=forever.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        with client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=heard
+        ) as stream:
+            for _ in stream.text_deltas:
+                break
+        assert raised(heard) == []
+        stream.close()
+        with pytest.raises(StreamClosed):
+            stream.until_done()
+    assert raised(heard) == []
+
+
+def test_the_end_is_told_when_a_subscription_is_disposed(forever):
+    word, heard = threading.Event(), Heard()
+    heard.on_text_delta = lambda delta, snapshot: word.set()
+    with Client(base_url=forever.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        subscription = client.threads.create_and_run_stream(assistant_id=assistant.id).subscribe(
+            heard
+        )
+        assert word.wait(5)
+        subscription.dispose()
+        assert heard.over.wait(5)
+    assert raised(heard) == []
+
+
+def test_the_stream_may_be_closed_in_a_callback(forever):
+    heard = Heard()
+    with Client(base_url=forever.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=heard
+        )
+        heard.on_text_delta = lambda delta, snapshot: stream.close()
+        with pytest.raises(StreamClosed):
+            stream.until_done()
+        assert heard.over.wait(5)
+    assert raised(heard) == []
+
+
+def test_the_end_is_told_when_an_async_block_is_left(forever, run_async):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        handler = AsyncHeard()
+        async with client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=handler
+        ) as stream:
+            async for _ in stream.text_deltas:
+                break
+        assert raised(handler.heard) == []
+        await stream.close()
+        handler = AsyncHeard()
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=handler
+        )
+        closed = asyncio.Event()
+
+        async def close(delta, snapshot):
+            await stream.close()
+            closed.set()
+
+        handler.on_text_delta = close
+        with pytest.raises(StreamClosed):
+            await stream.until_done()
+        await stream.close()
+        assert closed.is_set()
+        assert raised(handler.heard) == []
+        await client.threads.create()  # meanwhile httpx finishes its generators
+
+    run_async(forever, main)
+
+
+def test_a_callback_that_runs_when_the_stream_is_left_is_cancelled(forever, run_async):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        handler, told, runs = AsyncHeard(), [], asyncio.Event()
+
+        async def never(delta, snapshot):
+            runs.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                assert not handler.heard.ends
+                told.append("cancelled")
+                raise
+
+        handler.on_text_delta = never
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=handler
+        )
+        subscription = stream.subscribe(on_error=told.append)
+        await runs.wait()
+        await stream.close()
+        assert told[-1] == "cancelled"
+        assert isinstance(told[0], StreamClosed)
+        assert raised(handler.heard) == []
+        subscription.dispose()
+
+    run_async(forever, main)

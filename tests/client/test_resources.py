@@ -1,0 +1,234 @@
+"""Every endpoint of the API, over real sockets; and files on their way up."""
+
+import io
+
+import pytest
+from reactivex import operators as ops
+
+from rxassist import Client, NotFoundError, PollTimeout, UploadError
+from rxassist.local import LocalService, Refusal, fail, wait
+
+
+def test_assistants(client):
+    made = client.assistants.create(model="m", name="first").run()
+    assert client.assistants.retrieve(made.id).run() == made
+    assert client.assistants.update(made.id, name="second").run().name == "second"
+    assert [each.name for each in client.assistants.list()] == ["second"]
+    deleted = client.assistants.delete(made.id).run()
+    assert (deleted.id, deleted.deleted) == (made.id, True)
+    with pytest.raises(NotFoundError):
+        client.assistants.retrieve(made.id).run()
+
+
+def test_threads_and_messages(client):
+    thread = client.threads.create(metadata={"a": "1"}).run()
+    assert client.threads.retrieve(thread.id).run() == thread
+    assert client.threads.update(thread.id, metadata={"a": "2"}).run().metadata == {"a": "2"}
+    messages = client.threads.messages
+    made = messages.create(thread.id, role="user", content="hello").run()
+    assert messages.retrieve(made.id, thread_id=thread.id).run() == made
+    changed = messages.update(made.id, thread_id=thread.id, metadata={"b": "1"}).run()
+    assert changed.metadata == {"b": "1"}
+    assert [each.id for each in messages.list(thread.id)] == [made.id]
+    assert messages.delete(made.id, thread_id=thread.id).run().deleted
+    assert list(messages.list(thread.id)) == []
+    assert client.threads.delete(thread.id).run().deleted
+
+
+def test_runs_and_steps(client, place):
+    runs, thread = client.threads.runs, place["thread_id"]
+    run = runs.create_and_poll(thread, assistant_id=place["assistant_id"], poll_interval_ms=5).run()
+    assert runs.retrieve(run.id, thread_id=thread).run() == run
+    assert runs.update(run.id, thread_id=thread, metadata={"a": "1"}).run().metadata == {"a": "1"}
+    (step,) = runs.steps.list(run.id, thread_id=thread)
+    assert runs.steps.retrieve(step.id, thread_id=thread, run_id=run.id).run() == step
+    created = client.threads.create_and_run(assistant_id=place["assistant_id"])
+    assert created.run().id == created.run().id
+
+
+def test_pages(client):
+    thread = client.threads.create().run()
+    for number in range(5):
+        client.threads.messages.create(thread.id, role="user", content=str(number)).run()
+    listed = client.threads.messages.list(thread.id, limit=2, order="asc")
+    pages = list(listed.pages())
+    assert [len(page.data) for page in pages] == [2, 2, 1]
+    assert [page.has_more for page in pages] == [True, True, False]
+    assert len(list(listed)) == 5
+
+
+CONTENTS = b"The favourite food of Filip is cake."
+
+
+@pytest.fixture
+def path(tmp_path):
+    file = tmp_path / "food.txt"
+    file.write_bytes(CONTENTS)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (lambda path: path, "food.txt"),
+        (str, "food.txt"),
+        (lambda _: CONTENTS, "upload"),
+        (lambda _: io.BytesIO(CONTENTS), "upload"),
+        (lambda _: ("cake.txt", CONTENTS), "cake.txt"),
+        (lambda path: ("cake.txt", path, "text/plain"), "cake.txt"),
+    ],
+    ids=["path", "text", "bytes", "open", "named", "typed"],
+)
+def test_a_file_is_uploaded_from_anything(client, path, given, name):
+    file = client.files.create(file=given(path), purpose="assistants").run()
+    assert (file.filename, file.bytes, file.purpose) == (name, len(CONTENTS), "assistants")
+    assert client.files.content(file.id).run() == CONTENTS
+    assert client.files.retrieve(file.id).run() == file
+    assert [each.id for each in client.files.list(purpose="assistants")] == [file.id]
+    assert client.files.delete(file.id).run().deleted
+
+
+def test_an_open_file_is_left_open_and_a_path_is_not(client, path):
+    with path.open("rb") as opened:
+        client.files.create(file=opened, purpose="assistants").run()
+        assert not opened.closed
+
+
+def test_an_upload_tells_how_far_it_is(client, tmp_path):
+    big = tmp_path / "big.bin"
+    big.write_bytes(b"x" * 1_000_000)
+    told = []
+    client.files.create(
+        file=big, purpose="assistants", upload_progress=lambda *now: told.append(now)
+    ).run()
+    assert told[-1] == (1_000_000, 1_000_000)
+    assert len(told) > 1
+    assert told == sorted(told)
+
+
+@pytest.mark.parametrize(
+    ("file", "error"),
+    [
+        ("there/is/none", FileNotFoundError),
+        (5, TypeError),
+        (io.StringIO("text"), TypeError),
+        (("name",), TypeError),
+        (("", b"x"), TypeError),
+    ],
+    ids=["missing", "number", "text", "short", "unnamed"],
+)
+def test_what_is_no_file_is_refused_before_any_request(service, client, file, error):
+    with pytest.raises(error, match="file"):
+        client.files.create(file=file, purpose="assistants")
+    assert service.requests == []
+
+
+def test_an_upload_is_tried_again_from_its_start(path):
+    def refuse(method, where, attempt):
+        return Refusal(503, {"retry-after": "0"}) if attempt == 1 and method == "POST" else None
+
+    with LocalService(refuse=refuse) as service, Client(base_url=service.base_url) as client:
+        file = client.files.create(file=path, purpose="assistants").run()
+        assert client.files.content(file.id).run() == CONTENTS
+
+
+# --- vector stores -------------------------------------------------------------------------
+
+
+def test_vector_stores(client, path):
+    stores = client.vector_stores
+    store = stores.create(name="food").run()
+    assert stores.retrieve(store.id).run().name == "food"
+    assert stores.update(store.id, name="cake").run().name == "cake"
+    assert [each.id for each in stores.list()] == [store.id]
+
+    taken = stores.files.upload_and_poll(vector_store_id=store.id, file=path).run()
+    assert taken.status == "completed"
+    assert stores.poll(store.id).run().file_counts.completed == 1
+    assert stores.files.retrieve(taken.id, vector_store_id=store.id).run().id == taken.id
+    changed = stores.files.update(taken.id, vector_store_id=store.id, attributes={"a": 1}).run()
+    assert changed.attributes == {"a": 1}
+    text = stores.files.content(taken.id, vector_store_id=store.id).run()
+    assert "".join(part.text for part in text.data) == CONTENTS.decode()
+    assert [each.id for each in stores.files.list(store.id)] == [taken.id]
+    found = stores.search(store.id, query="favourite food").run()
+    assert found.data[0].file_id == taken.id
+    assert stores.files.delete(taken.id, vector_store_id=store.id).run().deleted
+    assert stores.delete(store.id).run().deleted
+
+
+def test_a_batch_is_uploaded_and_polled_with_its_counts(serve):
+    def ingest(upload):
+        yield wait(0.02)
+        if upload.file.filename == "bad":
+            yield fail("invalid_file", "it is bad")
+
+    service = serve(ingest=ingest)
+    with Client(base_url=service.base_url) as client:
+        store = client.vector_stores.create().run()
+        files = [(f"good-{number}", b"text") for number in range(5)] + [("bad", b"text")]
+        polling = client.vector_stores.file_batches.upload_and_poll(
+            store.id, files=files, max_concurrency=2, poll_interval_ms=5
+        )
+        states = list(polling)
+        assert states[0].file_counts.total == 6
+        assert states[-1].status == "completed"
+        assert (states[-1].file_counts.completed, states[-1].file_counts.failed) == (5, 1)
+        assert polling.run() == states[-1]  # once, whoever subscribes
+        batches = client.vector_stores.file_batches
+        batch = batches.retrieve(states[-1].id, vector_store_id=store.id).run()
+        listed = list(batches.list_files(batch.id, vector_store_id=store.id, filter="failed"))
+        assert [file.last_error.message for file in listed] == ["it is bad"]
+        assert len(list(client.files.list())) == 6
+
+
+def test_an_upload_that_fails_says_which_and_names_the_others(service, client):
+    store = client.vector_stores.create().run()
+
+    class Broken(io.BytesIO):
+        def read(self, *_):
+            raise OSError("the disk is gone")  # noqa: EM101, TRY003 -- as the system says it
+
+    files = [("a", b"1"), ("b", b"2"), ("c", Broken(b"3"))]
+    with pytest.raises(UploadError, match="the disk is gone") as caught:
+        client.vector_stores.file_batches.upload_and_poll(
+            store.id, files=files, max_concurrency=1
+        ).run()
+    assert caught.value.file is files[2]
+    assert caught.value.file_ids == [file.id for file in client.files.list(order="asc")]
+    assert len(caught.value.file_ids) == 2
+
+
+def test_a_batch_is_cancelled_and_a_poll_has_a_deadline(serve):
+    service = serve(ingest=lambda _: [wait(60)])
+    with Client(base_url=service.base_url) as client:
+        store = client.vector_stores.create().run()
+        file = client.files.create(file=b"text", purpose="assistants").run()
+        batches = client.vector_stores.file_batches
+        batch = batches.create(store.id, file_ids=[file.id]).run()
+        polling = batches.poll(batch.id, vector_store_id=store.id, deadline=0.2, poll_interval_ms=5)
+        with pytest.raises(PollTimeout) as caught:
+            polling.run()
+        assert caught.value.last.file_counts.in_progress == 1
+        batches.cancel(batch.id, vector_store_id=store.id).run()
+        ended = batches.poll(batch.id, vector_store_id=store.id, poll_interval_ms=5).run()
+        assert ended.status == "cancelled"
+
+
+def test_the_service_says_how_long_polls_wait_each_time(serve):
+    service = serve(lambda _: [wait(0.3)], poll_after_ms=20)
+    with Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        client.threads.create_and_run_poll(assistant_id=assistant.id).run()
+        asked = sum(method == "GET" for method, _ in service.requests)
+    assert 3 <= asked <= 20  # 300 ms in steps of 20 and what they take; a second would be one step
+
+
+def test_create_and_poll_of_one_file(client):
+    store = client.vector_stores.create().run()
+    file = client.files.create(file=b"text", purpose="assistants").run()
+    polling = client.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id)
+    assert polling.pipe(ops.last()).run().status == "completed"
+    batches = client.vector_stores.file_batches
+    again = client.files.create(file=b"text", purpose="assistants").run()
+    assert batches.create_and_poll(store.id, file_ids=[again.id]).run().status == "completed"

@@ -1,0 +1,105 @@
+"""What is tried again, how often, and what never is."""
+
+import logging
+
+import pytest
+
+from rxassist import APIConnectionError, APIStatusError, Client, InternalServerError
+
+OK = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b'content-length: 17\r\n\r\n{"id": "thing_1"}'
+)
+
+
+def refusal(status, *headers):
+    lines = [f"HTTP/1.1 {status} No", "connection: close", "content-length: 0", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+NOW = "Retry-After: 0"
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
+def test_what_the_service_refuses_for_now_is_tried_again(raw, status):
+    server = raw(refusal(status, NOW), refusal(status, NOW), OK)
+    with Client(base_url=server.url) as client:
+        assert client.threads.create().run().id == "thing_1"
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_what_it_refuses_for_good_is_not(raw, status):
+    server = raw(refusal(status, NOW), OK)
+    with Client(base_url=server.url) as client, pytest.raises(APIStatusError):
+        client.threads.create().run()
+    assert len(server.bodies) == 1
+
+
+def test_it_gives_up_after_max_retries(raw):
+    server = raw(refusal(500, NOW))
+    with Client(base_url=server.url) as client, pytest.raises(InternalServerError):
+        client.threads.create().run()
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("per_call", [True, False])
+def test_max_retries_per_client_and_per_call(raw, per_call):
+    server = raw(refusal(500, NOW))
+    settings, options = ({}, {"max_retries": 1}) if per_call else ({"max_retries": 1}, {})
+    with Client(base_url=server.url, **settings) as client, pytest.raises(InternalServerError):
+        client.threads.create(**options).run()
+    assert len(server.bodies) == 2
+
+
+def creations(client):
+    outputs = {"thread_id": "t", "tool_outputs": []}
+    return [
+        client.threads.runs.create("t", assistant_id="a"),
+        client.threads.runs.stream(thread_id="t", assistant_id="a"),
+        client.threads.create_and_run(assistant_id="a"),
+        client.threads.create_and_run_stream(assistant_id="a"),
+        client.threads.runs.submit_tool_outputs("r", **outputs),
+        client.threads.runs.submit_tool_outputs_stream(run_id="r", **outputs),
+    ]
+
+
+@pytest.mark.parametrize(("status", "tries"), [(429, 3), (503, 3), (500, 1), (409, 1), (408, 1)])
+def test_a_run_is_created_again_only_if_certainly_none_was(raw, status, tries):
+    server = raw(refusal(status, NOW))
+    with Client(base_url=server.url) as client:
+        calls = creations(client)
+        for call in calls:
+            with pytest.raises(APIStatusError):
+                call.run()
+    assert len(server.bodies) == tries * len(calls)
+
+
+def test_a_connection_that_breaks_after_the_request_was_sent_is_not_tried_again(raw):
+    server = raw(b"", OK)
+    with Client(base_url=server.url) as client, pytest.raises(APIConnectionError):
+        client.threads.create().run()
+    assert len(server.bodies) == 1
+
+
+def test_each_retry_is_one_line_of_the_log(raw, caplog):
+    caplog.set_level(logging.INFO, logger="rxassist")
+    server = raw(refusal(503, NOW), OK)
+    with Client(base_url=server.url) as client:
+        client.threads.create().run()
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "rxassist"]
+    assert line.startswith("POST /threads: HTTP 503")
+
+
+def test_additions_to_a_request(raw):
+    server = raw(OK)
+    with Client(base_url=server.url) as client:
+        client.threads.create(
+            metadata={"a": "b"},
+            extra_headers={"X-Mine": "yes"},
+            extra_query={"api-version": "1"},
+            extra_body={"new_parameter": 1},
+        ).run()
+    assert b"post /v1/threads?api-version=1 " in server.heads[0]
+    assert b"x-mine: yes" in server.heads[0]
+    assert server.bodies[0] == b'{"metadata":{"a":"b"},"new_parameter":1}'
