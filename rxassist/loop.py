@@ -64,6 +64,11 @@ class Home(ABC):
         """Whether the caller runs on the thread of this loop."""
         return self._thread_id == threading.get_ident()
 
+    @property
+    def bound(self) -> bool:
+        """Whether the loop was used, and so found or made."""
+        return self._loop is not None
+
     def enter(self) -> asyncio.AbstractEventLoop:
         """The loop, made if need be. Raises where it cannot be used from here."""
         if self.closed and not _parting.get():

@@ -230,7 +230,10 @@ class RunObservable(LoopObservable[Event]):
 
     def _close(self) -> None:
         error = StreamClosed("the stream was closed before its end")
-        self._home.post(lambda: self._log.close(error))
+        if self._home.bound:
+            self._home.post(lambda: self._log.close(error))
+        else:  # nothing was ever subscribed
+            self._log.close(error)
 
 
 def _cancel_when_left(

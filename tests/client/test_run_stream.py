@@ -288,6 +288,15 @@ def test_the_last_subscriber_closes_the_connection(forever, begin):
         stream.until_done()
 
 
+def test_a_stream_that_was_never_subscribed_is_closed_all_the_same():
+    client = Client(base_url="http://127.0.0.1:9/v1")
+    with client.threads.runs.stream(thread_id="t", assistant_id="a") as stream:
+        threads = threading.active_count()
+    assert threading.active_count() == threads  # no loop was made only to close it
+    client.close()
+    stream.close()
+
+
 def test_leaving_the_loop_closes_the_connection(forever, begin):
     for _ in begin().text_deltas:
         break
