@@ -140,7 +140,8 @@ def iterate(source: Observable[_T], *, buffer: int = BUFFER) -> Items[_T]:
 
     At most ``buffer`` items wait to be taken: then the source is paused, if it is one that can
     wait. An error of the source is raised after the items before it. To leave the loop disposes
-    the subscription. A ``for`` on the thread that emits raises ``BlockingCallError``.
+    the subscription. A ``for`` on the thread that emits raises ``BlockingCallError``. A source that
+    emits for ever inside ``subscribe`` (``rx.repeat_value(1)``) never comes back from there.
     """
     if isinstance(buffer, bool) or not isinstance(buffer, int):
         msg = f"buffer must be a whole number, got {buffer!r}"

@@ -41,6 +41,9 @@ class SSEDecoder:
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        if isinstance(max_event_bytes, bool) or not isinstance(max_event_bytes, int):
+            msg = f"max_event_bytes must be a whole number, got {max_event_bytes!r}"
+            raise TypeError(msg)
         if max_event_bytes < 1:
             msg = f"max_event_bytes must be at least 1, got {max_event_bytes}"
             raise ValueError(msg)

@@ -24,6 +24,7 @@ def decode(*, max_event_bytes: int = MAX_EVENT_BYTES) -> Operator[bytes, Event]:
         source  -1-2-3---|
         result  ---q-(pd)|
     """
+    EventDecoder(max_event_bytes)  # refuses a bound that is none, before anything is subscribed
 
     def begin() -> tuple[Step[bytes, Event], Finish[Event]]:
         decoder = EventDecoder(max_event_bytes)

@@ -27,6 +27,9 @@ def choose(fn: Callable[[_A], _B | None]) -> Operator[_A, _B]:
         source  -a-b-c-|
         result  -A---C-|
     """
+    if not callable(fn):
+        msg = f"choose takes a function, got {fn!r}"
+        raise TypeError(msg)
 
     def operator(source: Observable[_A]) -> Observable[_B]:
         def subscribe(

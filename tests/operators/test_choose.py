@@ -135,3 +135,8 @@ def test_to_leave_in_the_middle_of_a_step_frees_the_source(flows):
         "-(aa)(b|)",
         "^----!",
     )
+
+
+def test_what_is_no_function_is_refused_at_once():
+    with pytest.raises(TypeError, match="choose takes a function"):
+        choose(None)

@@ -118,3 +118,9 @@ def test_a_limit_that_is_none_is_refused_when_it_is_subscribed():
 def test_an_empty_body_is_no_event(flows):
     flows(decode(), "---|", "---|")
     flows(decode(), "-a-|", "---|", a=b"")
+
+
+@pytest.mark.parametrize(("bound", "error"), [(0, ValueError), ("x", TypeError), (True, TypeError)])
+def test_a_bound_that_is_none_is_refused_at_once(bound, error):
+    with pytest.raises(error, match="max_event_bytes"):
+        decode(max_event_bytes=bound)
