@@ -12,7 +12,13 @@ from rxassist.local import LocalService
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-READ_ME = (ROOT / "README.md").read_text(encoding="utf-8")
+SNIPPETS = [
+    pytest.param(snippet, id=f"{page.stem}-{number}")
+    for page in (ROOT / "README.md", ROOT / "docs" / "migrating.md")
+    for number, snippet in enumerate(
+        re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
 
 
 def run(*arguments, **environment):
@@ -66,11 +72,11 @@ def test_examples_run_and_are_short(example):
     assert expected in printed
 
 
-@pytest.mark.parametrize("number", range(len(re.findall(r"```python", READ_ME))))
-def test_the_snippets_of_the_readme_run(number):
-    snippet = re.findall(r"```python\n(.*?)```", READ_ME, re.DOTALL)[number]
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_the_snippets_of_the_documents_run(snippet):
+    ignored = ("-W", "ignore::ResourceWarning")  # a snippet need not close its client
     with LocalService() as service:
-        run("-c", snippet, RXASSIST_BASE_URL=service.base_url)
+        run(*ignored, "-c", snippet, RXASSIST_BASE_URL=service.base_url)
 
 
 def test_a_forgotten_close_never_keeps_the_interpreter_from_ending():
