@@ -58,36 +58,31 @@ class MessageListParameters(ListParameters, total=False):
     run_id: str
 
 
-class AssistantParameters(RequestOptions, total=False):
+class AssistantSettings(RequestOptions, total=False):
+    """What an assistant is, besides its model."""
+
+    name: str | None
+    description: str | None
+    instructions: str | None
+    tools: Tools
+    tool_resources: Object | None
+    metadata: Metadata | None
+    temperature: float | None
+    top_p: float | None
+    reasoning_effort: str | None
+    response_format: str | Object | None
+
+
+class AssistantParameters(AssistantSettings, total=False):
     """``POST /assistants``."""
 
     model: Required[str]
-    name: str | None
-    description: str | None
-    instructions: str | None
-    tools: Tools
-    tool_resources: Object | None
-    metadata: Metadata | None
-    temperature: float | None
-    top_p: float | None
-    reasoning_effort: str | None
-    response_format: str | Object | None
 
 
-class AssistantUpdateParameters(RequestOptions, total=False):
+class AssistantUpdateParameters(AssistantSettings, total=False):
     """``POST /assistants/{assistant_id}``."""
 
     model: str
-    name: str | None
-    description: str | None
-    instructions: str | None
-    tools: Tools
-    tool_resources: Object | None
-    metadata: Metadata | None
-    temperature: float | None
-    top_p: float | None
-    reasoning_effort: str | None
-    response_format: str | Object | None
 
 
 class MetadataParameters(RequestOptions, total=False):
@@ -292,6 +287,7 @@ class ThreadAndRunStreamParameters(ThreadAndRunParameters, StreamOptions, total=
 
 __all__ = [
     "AssistantParameters",
+    "AssistantSettings",
     "AssistantUpdateParameters",
     "CommonRunParameters",
     "FileBatchParameters",
