@@ -6,10 +6,11 @@ service answered, never from what was sent to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from rxassist.models import Run
+    from rxassist.models import Run, VectorStoreFile
     from rxassist.snapshots import Snapshot
 
 _EXCERPT = 120
@@ -242,6 +243,18 @@ class UploadError(RxAssistError):
         self.file_ids = file_ids
 
 
+class FilesFailed(RxAssistError):  # noqa: N818 -- as RunFailed
+    """Some files of a batch were not taken in; ``files`` are they, each with its ``last_error``."""
+
+    def __init__(self, files: Sequence[VectorStoreFile]) -> None:
+        reasons = [
+            f"{file.id} {file.last_error.message if file.last_error else file.status}"
+            for file in files
+        ]
+        super().__init__(f"{len(files)} of the files failed: {'; '.join(reasons)}")
+        self.files: tuple[VectorStoreFile, ...] = tuple(files)
+
+
 class BlockingCallError(RxAssistError, RuntimeError):
     """A blocking call was made on the thread that it would wait for."""
 
@@ -287,6 +300,7 @@ __all__ = [
     "ConflictError",
     "DecodeError",
     "EventTooLargeError",
+    "FilesFailed",
     "InternalServerError",
     "NotFoundError",
     "PermissionDeniedError",

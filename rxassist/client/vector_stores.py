@@ -27,7 +27,7 @@ from rxassist.client.parameters import (
     VectorStoreUpdateParameters,
 )
 from rxassist.consumers import LoopObservable
-from rxassist.errors import UploadError
+from rxassist.errors import FilesFailed, UploadError
 from rxassist.models import (
     Deleted,
     File,
@@ -37,6 +37,7 @@ from rxassist.models import (
     VectorStoreFileContent,
     VectorStoreSearchPage,
 )
+from rxassist.operators._kernel import Finish, Step, choose_each
 
 _STORES = "/vector_stores"
 _STORE = "/vector_stores/{vector_store_id}"
@@ -45,7 +46,8 @@ _FILE = _FILES + "/{file_id}"
 _BATCHES = _STORE + "/file_batches"
 _BATCH = _BATCHES + "/{batch_id}"
 
-_ENDED = frozenset({"completed", "failed", "cancelled"})
+_FAILED = frozenset({"failed", "cancelled"})
+_ENDED = _FAILED | {"completed"}
 
 
 def _file_ended(file: VectorStoreFile) -> bool:
@@ -153,6 +155,30 @@ class VectorStoreFiles(Resource[StreamT]):
         )
 
 
+class FileOutcomes(Listing[VectorStoreFile]):
+    """What became of each file of a batch: items with ``status`` and ``last_error``."""
+
+    def raise_for_status(self) -> LoopObservable[VectorStoreFile]:
+        """The same files; ends in ``FilesFailed`` if some of them failed or were cancelled."""
+
+        def begin() -> tuple[Step[VectorStoreFile, VectorStoreFile], Finish[VectorStoreFile]]:
+            failed: list[VectorStoreFile] = []
+
+            def step(file: VectorStoreFile) -> tuple[VectorStoreFile]:
+                if file.status in _FAILED:
+                    failed.append(file)
+                return (file,)
+
+            def finish() -> tuple[()]:
+                if failed:
+                    raise FilesFailed(failed)
+                return ()
+
+            return step, finish
+
+        return LoopObservable(self._home, self.pipe(choose_each(begin)))
+
+
 class FileBatches(Resource[StreamT]):
     """Files that are added to a vector store together."""
 
@@ -192,6 +218,21 @@ class FileBatches(Resource[StreamT]):
         """The files of a batch: a cold Observable of items. ``GET …/{batch_id}/files``."""
         where = path(_BATCH + "/files", vector_store_id=vector_store_id, batch_id=batch_id)
         return self._list(VectorStoreFile, where, parameters, VectorStoreFileListParameters)
+
+    def file_outcomes(
+        self,
+        batch_id: str,
+        *,
+        vector_store_id: str,
+        **parameters: Unpack[VectorStoreFileListParameters],
+    ) -> FileOutcomes:
+        """What became of each file of a batch: a cold Observable, to be asked when it has ended.
+
+        ``.raise_for_status()`` fails if a file did. ``GET …/{batch_id}/files``.
+        """
+        where = path(_BATCH + "/files", vector_store_id=vector_store_id, batch_id=batch_id)
+        request = self._request("GET", where, parameters, VectorStoreFileListParameters)
+        return FileOutcomes(self._connection, VectorStoreFile, request)
 
     def poll(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]

@@ -5,7 +5,7 @@ import io
 import pytest
 from reactivex import operators as ops
 
-from rxassist import Client, NotFoundError, PollTimeout, UploadError
+from rxassist import Client, FilesFailed, NotFoundError, PollTimeout, UploadError
 from rxassist.local import LocalService, Refusal, fail, wait
 
 
@@ -179,6 +179,13 @@ def test_a_batch_is_uploaded_and_polled_with_its_counts(serve):
         batch = batches.retrieve(states[-1].id, vector_store_id=store.id).run()
         listed = list(batches.list_files(batch.id, vector_store_id=store.id, filter="failed"))
         assert [file.last_error.message for file in listed] == ["it is bad"]
+        outcomes = batches.file_outcomes(batch.id, vector_store_id=store.id)
+        assert sorted(file.status for file in outcomes) == ["completed"] * 5 + ["failed"]
+        with pytest.raises(FilesFailed, match="it is bad") as caught:
+            outcomes.raise_for_status().run()
+        assert list(caught.value.files) == listed
+        good = batches.file_outcomes(batch.id, vector_store_id=store.id, filter="completed")
+        assert len(list(good.raise_for_status())) == 5
         assert len(list(client.files.list())) == 6
 
 
