@@ -200,6 +200,8 @@ class Log(Observable[_T]):
         keep from it what it waits for.
         """
         slow = [reader for reader in self._readers if reader.demand is not None]
+        if len(slow) <= 1:  # nearly always, and this is looked at after each item
+            return slow
         waiting = {r.demand.owner for r in slow if r.demand and r.demand.is_open} - {None}
         return [r for r in slow if r.demand and (r.demand.is_open or r.demand.owner not in waiting)]
 

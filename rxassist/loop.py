@@ -113,10 +113,11 @@ class Home(ABC):
 
         One that is to end the program (``SystemExit``, Ctrl-C) goes on its way, out of the loop.
         """
-        if self._loop is not None and not isinstance(error, Exception):
-            self._loop.call_soon(_raise, error)
+        if self._loop is None:
             return
-        if self._loop is not None:
+        if not isinstance(error, Exception):
+            self._loop.call_soon(_raise, error)
+        else:
             message = "a subscriber raised; its subscription was closed"
             self._loop.call_exception_handler({"message": message, "exception": error})
 

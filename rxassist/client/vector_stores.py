@@ -214,10 +214,11 @@ class FileBatches(Resource[StreamT]):
         *,
         vector_store_id: str,
         **parameters: Unpack[VectorStoreFileListParameters],
-    ) -> Listing[VectorStoreFile]:
+    ) -> FileOutcomes:
         """The files of a batch: a cold Observable of items. ``GET …/{batch_id}/files``."""
         where = path(_BATCH + "/files", vector_store_id=vector_store_id, batch_id=batch_id)
-        return self._list(VectorStoreFile, where, parameters, VectorStoreFileListParameters)
+        request = self._request("GET", where, parameters, VectorStoreFileListParameters)
+        return FileOutcomes(self._connection, VectorStoreFile, request)
 
     def file_outcomes(
         self,
@@ -230,9 +231,7 @@ class FileBatches(Resource[StreamT]):
 
         ``.raise_for_status()`` fails if a file did. ``GET …/{batch_id}/files``.
         """
-        where = path(_BATCH + "/files", vector_store_id=vector_store_id, batch_id=batch_id)
-        request = self._request("GET", where, parameters, VectorStoreFileListParameters)
-        return FileOutcomes(self._connection, VectorStoreFile, request)
+        return self.list_files(batch_id, vector_store_id=vector_store_id, **parameters)
 
     def poll(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
