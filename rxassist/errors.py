@@ -70,7 +70,14 @@ class APIError(RxAssistError):
 
 
 class APIConnectionError(APIError):
-    """The service could not be reached, or the connection broke."""
+    """The service could not be reached, or the connection broke.
+
+    ``sent`` says whether the request may have reached the service.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class APITimeoutError(APIConnectionError):

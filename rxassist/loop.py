@@ -246,6 +246,7 @@ class ThreadLoop(Home):
                     task.cancel()
                 await asyncio.gather(*others, return_exceptions=True)
                 await loop.shutdown_asyncgens()
+                await loop.shutdown_default_executor()
 
             asyncio.run_coroutine_threadsafe(end(), loop).result()
             self._ending = True

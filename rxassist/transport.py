@@ -9,18 +9,19 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mappi
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import count
 from typing import IO, Any
 
 import httpx
 from attrs import field, frozen
 
 from rxassist.codec import EventDecoder, from_json, to_json
+from rxassist.credentials import Tokens
 from rxassist.errors import (
     APIConnectionError,
     APIError,
     APIStatusError,
     APITimeoutError,
+    AuthenticationError,
     DecodeError,
     api_error_fields,
     status_error_class,
@@ -35,7 +36,20 @@ _CONNECT_TIMEOUT = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds
 _RETRIED = frozenset({408, 409, 429})
 _NOT_DONE = frozenset({429, 503})  # the service says that it did not act
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+_MOST_REDIRECTS = 20  # as httpx
+_FOR_ANY_HOST = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "openai-beta",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
 
 _logger = logging.getLogger("rxassist")
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "request-id")
@@ -60,7 +74,8 @@ class Request:
 
     With an ``upload`` the body is multipart, of the file and the fields of ``body``. ``careful``
     is set where the request may create a run, and is tried again only if the service certainly
-    did not act on it. ``timeout`` is in seconds, ``None`` for without bound.
+    did not act on it. ``timeout`` is in seconds, ``None`` for without bound; ``idle_timeout``
+    takes its place for the silence of a stream.
     """
 
     method: str
@@ -71,6 +86,7 @@ class Request:
     upload: Upload | None = None
     careful: bool = False
     timeout: float | None = 600.0
+    idle_timeout: float | None = None
     max_retries: int = 2
 
     def __str__(self) -> str:
@@ -89,12 +105,13 @@ class Answer:
 class Settings:
     """Where the service is and how to speak to it.
 
-    The headers may hold credentials; ``secret`` is taken out of whatever an error says.
+    The headers may hold credentials, too. The query is part of every request.
     """
 
     base_url: str
+    tokens: Tokens = field(repr=False, factory=lambda: Tokens(None))
     headers: Mapping[str, str] = field(repr=False, factory=dict[str, str])
-    secret: str | None = field(repr=False, default=None)
+    query: Sequence[tuple[str, str]] = ()
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
 
@@ -118,7 +135,7 @@ class Transport:
         Raises a subclass of ``APIStatusError`` for a status of 400 or above,
         ``APIConnectionError`` and ``APITimeoutError`` for the wire.
         """
-        response = await self._respond(request, "application/json", stream=False)
+        response = await self._respond(request, "application/json", whole=True)
         poll_after = _milliseconds(response.headers.get("openai-poll-after-ms"))
         yield (Answer(response.content, poll_after),)
 
@@ -129,7 +146,7 @@ class Transport:
         ``EventDecoder`` raises.
         """
         decoder = EventDecoder(self._settings.max_event_bytes)
-        response = await self._respond(request, "text/event-stream", stream=True)
+        response = await self._respond(request, "text/event-stream", whole=False)
         try:
             chunks = response.aiter_bytes()
             first = True
@@ -152,29 +169,65 @@ class Transport:
         if http is not None:
             await http.aclose()
 
-    async def _respond(self, request: Request, accept: str, *, stream: bool) -> httpx.Response:
+    async def _respond(self, request: Request, accept: str, *, whole: bool) -> httpx.Response:
         """A successful response, after as many tries as are allowed."""
         repeatable = request.upload is None or request.upload.repeatable
         retries = request.max_retries if repeatable else 0
-        for attempt in count():
+        tokens, may_renew = self._settings.tokens, repeatable
+        attempt = 0
+        while True:
+            token = await tokens.current()
             try:
-                return await self._try(request, accept, stream=stream)
+                return await self._try(request, accept, token, whole=whole)
+            except AuthenticationError:
+                if not may_renew or not tokens.refused(token):
+                    raise
+                may_renew = False
             except APIError as error:
                 if attempt >= retries or not _may_try_again(request, error):
                     raise
                 wait = _backoff(attempt, error)
+                attempt += 1
                 _logger.info("%s: %s; trying again in %.2f s", request, error, wait)
-            await asyncio.sleep(wait)
-        raise AssertionError  # pragma: no cover -- counting does not end
+                await asyncio.sleep(wait)
 
-    async def _try(self, request: Request, accept: str, *, stream: bool) -> httpx.Response:
+    async def _try(
+        self, request: Request, accept: str, token: str | None, *, whole: bool
+    ) -> httpx.Response:
         with ExitStack() as files, self._wire_errors(request):
-            built = self._build(request, accept, files)
-            response = await self._client().send(built, stream=stream)
-            if response.status_code < _FAILED:
+            built = self._build(request, accept, token, files)
+            async with asyncio.timeout(_bound(request)):
+                response = await self._follow(request, built)
+                failed = response.status_code >= _FAILED
+            if whole or failed:
+                async with asyncio.timeout(request.timeout):  # of a body that only trickles
+                    await response.aread()
+        if failed:
+            raise self._status_error(response)
+        return response
+
+    async def _follow(self, request: Request, built: httpx.Request) -> httpx.Response:
+        """The response behind all redirects, which take no credentials to another host."""
+        response = await self._client().send(built, stream=True)
+        for _ in range(_MOST_REDIRECTS):
+            following = response.next_request
+            if following is None:
                 return response
-            await response.aread()
-        raise self._status_error(response)
+            await response.aclose()
+            where = self._said(str(following.url))
+            if following.method != built.method:
+                msg = (
+                    f"{request}: HTTP {response.status_code} redirects to {where} as a "
+                    f"{following.method}, which would be another request; set base_url to there"
+                )
+                raise APIError(msg)
+            if not _same_place(built.url, following.url):
+                kept = [pair for pair in following.headers.raw if _for_any_host(pair[0])]
+                following.headers = httpx.Headers(kept)
+            response = await self._client().send(following, stream=True)
+        await response.aclose()
+        msg = f"{request}: redirected more than {_MOST_REDIRECTS} times"
+        raise APIError(msg)
 
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
@@ -185,17 +238,23 @@ class Transport:
                 limits=httpx.Limits(
                     max_connections=settings.max_connections, max_keepalive_connections=100
                 ),
-                follow_redirects=True,
+                follow_redirects=False,
             )
         return self._http
 
-    def _build(self, request: Request, accept: str, files: ExitStack) -> httpx.Request:
+    def _build(
+        self, request: Request, accept: str, token: str | None, files: ExitStack
+    ) -> httpx.Request:
         silence = request.timeout
         connect = _CONNECT_TIMEOUT if silence is None else min(_CONNECT_TIMEOUT, silence)
+        read = silence if accept == "application/json" else request.idle_timeout
+        headers = {"Accept": accept, **request.headers}
+        if token is not None and not any(name.lower() == "authorization" for name in headers):
+            headers["Authorization"] = f"Bearer {token}"
         how: dict[str, Any] = {
-            "params": list(request.query) or None,
-            "headers": {"Accept": accept, **request.headers},
-            "timeout": httpx.Timeout(silence, connect=connect),
+            "params": [*self._settings.query, *request.query] or None,
+            "headers": headers,
+            "timeout": httpx.Timeout(silence, connect=connect, read=read),
         }
         if request.upload is not None:
             upload = request.upload
@@ -203,29 +262,34 @@ class Transport:
             how["files"] = {"file": (upload.name, opened, upload.content_type)}
             how["data"] = request.body
         elif request.body is not None:
-            how["headers"]["Content-Type"] = "application/json"
+            headers["Content-Type"] = "application/json"
             how["content"] = to_json(request.body)
         return self._client().build_request(request.method, request.path, **how)
 
     def _said(self, text: str) -> str:
         """A text for an error, without the credentials that a server may have repeated."""
-        secret = self._settings.secret
-        return text.replace(secret, "***") if secret else text
+        return self._settings.tokens.hidden_in(text)
 
     @contextmanager
     def _wire_errors(self, request: Request) -> Generator[None]:
         """Map what httpx raises to our errors, in one place."""
         try:
             yield
-        except httpx.TimeoutException as error:
+        except httpx.PoolTimeout as error:
+            msg = (
+                f"{request}: all {self._settings.max_connections} connections of this client were "
+                "in use for too long; raise max_connections, or start fewer at once"
+            )
+            raise APITimeoutError(msg, sent=False) from error
+        except (httpx.TimeoutException, TimeoutError) as error:
             msg = f"{request}: no answer in time ({type(error).__name__})"
-            raise APITimeoutError(msg) from error
+            raise APITimeoutError(msg, sent=not isinstance(error, _NOT_SENT)) from error
         except httpx.LocalProtocolError:  # its text may be a header
             msg = f"{request}: the request cannot be sent: a header or the body is malformed"
-            raise APIConnectionError(msg) from None
+            raise APIConnectionError(msg, sent=False) from None
         except httpx.HTTPError as error:
             msg = self._said(f"{request}: {str(error) or type(error).__name__}")
-            raise APIConnectionError(msg) from error
+            raise APIConnectionError(msg, sent=not isinstance(error, _NOT_SENT)) from error
         except httpx.InvalidURL as error:
             msg = self._said(f"{request}: {error}")
             raise APIError(msg) from error
@@ -256,6 +320,25 @@ def _may_try_again(request: Request, error: APIError) -> bool:
         server = error.status_code >= _SERVER_ERROR and not request.careful
         return server or error.status_code in statuses
     return isinstance(error.__cause__, _NOT_SENT)
+
+
+def _bound(request: Request) -> float | None:
+    """Seconds until an answer must have begun: one wait for a connection, and one for it.
+
+    An upload takes as long as it takes.
+    """
+    return None if request.upload or request.timeout is None else 2 * request.timeout
+
+
+def _same_place(one: httpx.URL, other: httpx.URL) -> bool:
+    """Whether two addresses are of one service, also where it only moves on to TLS."""
+    moved = (one.scheme, other.scheme) == ("http", "https") and one.port == other.port
+    same = (one.scheme, one.port) == (other.scheme, other.port)
+    return one.host == other.host and (same or moved)
+
+
+def _for_any_host(name: bytes) -> bool:
+    return name.decode("ascii").lower() in _FOR_ANY_HOST
 
 
 def _backoff(attempt: int, error: APIError) -> float:

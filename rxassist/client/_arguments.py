@@ -78,6 +78,7 @@ _KINDS = {
     "run_id": _AN_ID,
     "temperature": _NUMBER,
     "thread": _OBJECT,
+    "tool_approvals": _OBJECTS,
     "tool_choice": _FORMAT,
     "tool_outputs": _OBJECTS,
     "tool_resources": _OBJECT,
@@ -128,6 +129,21 @@ def request_options(given: Mapping[str, object]) -> dict[str, Any]:
     if "max_retries" in options:
         check_not_negative("max_retries", options["max_retries"], whole=True)
     return options
+
+
+def text_mapping(name: str, value: object) -> dict[str, str]:
+    """A mapping of text to text, or nothing. No message here holds a value of it."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        msg = f"{name} must be a mapping, got {type(value).__name__}"
+        raise TypeError(msg)
+    given = cast("Mapping[object, object]", value)
+    for key, item in given.items():
+        if not isinstance(key, str) or not isinstance(item, str):
+            msg = f"{name} must hold text only, got {type(item).__name__} at {excerpt(key)}"
+            raise TypeError(msg)
+    return {str(key): str(item) for key, item in given.items()}
 
 
 def _check_number(name: str, value: object, *, whole: bool = False) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Generic, Self, TypedDict, Unpack
+from collections.abc import Mapping
+from typing import Any, Generic, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import rxassist
-from rxassist.client._arguments import check_not_negative, check_positive
+from rxassist.client._arguments import check_not_negative, check_positive, text_mapping
 from rxassist.client._resource import Connection, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files
+from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_options
 from rxassist.client.threads import Threads
 from rxassist.client.vector_stores import VectorStores
+from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
 from rxassist.loop import Home, RunningLoop, ThreadLoop
 from rxassist.run_stream import AsyncRunStream, RunStream
@@ -60,26 +63,20 @@ def _checked_base_url(given: object) -> str:
     if not valid or given != given.strip():
         msg = f"{wanted}, got {excerpt(given)}"
         raise ValueError(msg)
+    if parts.username or parts.password:  # which would stand in every repr and log
+        msg = "base_url must hold no user name and no password; pass them as default_headers"
+        raise ValueError(msg)
     if parts.query or parts.fragment:
         msg = f"base_url must have no query and no fragment, got {excerpt(given)}"
         raise ValueError(msg)
     return given
 
 
-def _checked_api_key(given: object) -> str | None:
-    """The key to send, if any, from wherever it comes. No message here holds it."""
-    name = "api_key"
-    if given is None:
-        given, name = _from_environment("API_KEY")
-    if given is None:
-        return None
-    if not isinstance(given, str):
-        msg = f"{name} must be text, got {type(given).__name__}"
-        raise TypeError(msg)
-    if not given or not given.isascii() or not given.isprintable() or " " in given:
-        msg = f"{name} must be a key: not empty, plain ASCII, without spaces or line ends"
-        raise ValueError(msg)
-    return given
+def _tokens(given: Credential | None) -> Tokens:
+    """The key to send, if any, from wherever it comes."""
+    if given is not None:
+        return Tokens(given)
+    return Tokens(*_from_environment("API_KEY"))
 
 
 class ClientOptions(TypedDict, total=False):
@@ -87,16 +84,22 @@ class ClientOptions(TypedDict, total=False):
 
     ``base_url`` and ``api_key`` come from the arguments, then from ``RXASSIST_BASE_URL`` and
     ``RXASSIST_API_KEY``, then from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; without a key none
-    is sent. ``timeout`` is in seconds (600) and bounds connecting (5 at most), writing, and the
-    silence of the service (``None``: without bound). ``max_connections`` bounds how many requests
-    and streams may be open at once, by default not at all. ``max_event_bytes`` bounds one event
-    (16 MiB). ``max_retries`` is how often a request is tried again that failed before the service
-    acted on it, or that it refused for now (2).
+    is sent. The key may be a function, also an ``async`` one, that returns a token: it is called
+    again when its token has ended or was refused. ``default_headers`` and ``default_query`` are
+    part of every request. ``timeout`` is in seconds (600) and bounds connecting (5 at most),
+    waiting for a free connection, writing, and the wait for an answer; ``idle_timeout`` (120) the
+    silence of a stream, of which any byte is a sign of life (``None``: without bound).
+    ``max_connections`` bounds how many requests and streams may be open at once, by default not at
+    all. ``max_event_bytes`` bounds one event (16 MiB). ``max_retries`` is how often a request is
+    tried again that failed before the service acted on it, or that it refused for now (2).
     """
 
     base_url: str | None
-    api_key: str | None
+    api_key: Credential | None
+    default_headers: Mapping[str, str] | None
+    default_query: Mapping[str, str] | None
     timeout: float | None
+    idle_timeout: float | None
     max_connections: int | None
     max_event_bytes: int
     max_retries: int
@@ -116,16 +119,20 @@ class _BaseClient(Generic[StreamT]):
         stream_class: type[StreamT],
         *,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: Credential | None = None,
+        default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, str] | None = None,
         timeout: float | None = 600.0,
+        idle_timeout: float | None = 120.0,
         max_connections: int | None = None,
         max_event_bytes: int = MAX_EVENT_BYTES,
         max_retries: int = 2,
     ) -> None:
         self.base_url: str = _checked_base_url(base_url)
-        key = _checked_api_key(api_key)
+        tokens = _tokens(api_key)
         for name, value, whole in (
             ("timeout", timeout, False),
+            ("idle_timeout", idle_timeout, False),
             ("max_connections", max_connections, True),
         ):
             if value is not None:
@@ -135,16 +142,32 @@ class _BaseClient(Generic[StreamT]):
         headers = {
             "OpenAI-Beta": "assistants=v2",
             "User-Agent": f"rxassist/{rxassist.__version__}",
+            **text_mapping("default_headers", default_headers),
         }
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        settings = Settings(self.base_url, headers, key, max_connections, max_event_bytes)
+        settings = Settings(
+            self.base_url,
+            tokens,
+            headers,
+            tuple(text_mapping("default_query", default_query).items()),
+            max_connections,
+            max_event_bytes,
+        )
         self._transport = Transport(settings)
-        connection = Connection(home, self._transport, stream_class, timeout, max_retries)
+        connection = Connection(
+            home, self._transport, stream_class, timeout, idle_timeout, max_retries
+        )
         self.assistants = Assistants(connection)
         self.files = Files(connection)
         self.threads = Threads(connection)
         self.vector_stores = VectorStores(connection)
+
+    @classmethod
+    def _of_foundry(
+        cls, endpoint: str, credential: FoundryCredential, api_version: str, options: ClientOptions
+    ) -> Self:
+        make: Any = cls
+        client: Self = make(**(options | foundry_options(endpoint, credential, api_version)))
+        return client
 
     @property
     def beta(self) -> Self:
@@ -169,6 +192,23 @@ class Client(_BaseClient[RunStream]):
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         self._home = ThreadLoop()
         super().__init__(self._home, RunStream, **options)
+
+    @classmethod
+    def foundry(
+        cls,
+        endpoint: str,
+        credential: FoundryCredential,
+        *,
+        api_version: str = API_VERSION,
+        **options: Unpack[ClientOptions],
+    ) -> Self:
+        """A client of a project of Azure AI Foundry Agent Service (classic).
+
+        ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
+        ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
+        credential of ``azure.identity``; asked again when the token ends or is refused.
+        """
+        return cls._of_foundry(endpoint, credential, api_version, options)
 
     def __enter__(self) -> Self:
         """The client itself."""
@@ -197,6 +237,23 @@ class AsyncClient(_BaseClient[AsyncRunStream]):
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         self._home = RunningLoop()
         super().__init__(self._home, AsyncRunStream, **options)
+
+    @classmethod
+    def foundry(
+        cls,
+        endpoint: str,
+        credential: FoundryCredential,
+        *,
+        api_version: str = API_VERSION,
+        **options: Unpack[ClientOptions],
+    ) -> Self:
+        """A client of a project of Azure AI Foundry Agent Service (classic).
+
+        ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
+        ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
+        credential of ``azure.identity``; asked again when the token ends or is refused.
+        """
+        return cls._of_foundry(endpoint, credential, api_version, options)
 
     async def __aenter__(self) -> Self:
         """The client itself."""

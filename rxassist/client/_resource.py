@@ -47,6 +47,7 @@ class Connection(Generic[StreamT]):
     transport: Transport
     stream_class: type[StreamT]
     timeout: float | None
+    idle_timeout: float | None
     max_retries: int
 
 
@@ -90,6 +91,7 @@ class Resource(Generic[StreamT]):
             upload=upload,
             careful=careful,
             timeout=options.get("timeout", self._connection.timeout),
+            idle_timeout=self._connection.idle_timeout,
             max_retries=options.get("max_retries", self._connection.max_retries),
         )
 

@@ -10,6 +10,9 @@ from io import BytesIO, TextIOBase
 from pathlib import Path
 from typing import IO, TypeAlias, Unpack, cast
 
+from reactivex import Observer, abc
+from reactivex import operators as ops
+
 from rxassist.client._arguments import path
 from rxassist.client._resource import Listing, Resource, StreamT
 from rxassist.client.parameters import FileListParameters, FileParameters, RequestOptions
@@ -28,8 +31,14 @@ UploadFile: TypeAlias = (
 )
 """A file to upload: its content, with a name and a content type before and behind it if need be."""
 
-UploadProgress: TypeAlias = Callable[[int, int | None], object]
-"""Told how many bytes were sent so far, and of how many, where that is known."""
+UploadProgress: TypeAlias = (
+    "Callable[[int, int | None], object] | abc.ObserverBase[tuple[int, int | None]]"
+)
+"""Told how many bytes were sent so far, and of how many, where that is known.
+
+A function of the two, or an observer of pairs, such as a ``Subject``: an Observable of progress,
+which ends as the upload does.
+"""
 
 
 class Files(Resource[StreamT]):
@@ -44,12 +53,21 @@ class Files(Resource[StreamT]):
     ) -> LoopObservable[File]:
         """Upload a file: a cold Observable of it. ``POST /files``.
 
-        The file is read from disk as it is sent. ``upload_progress`` is called with the number of
-        bytes sent so far, and of how many, on the client's event loop.
+        The file is read from disk as it is sent. ``upload_progress`` is told the number of bytes
+        sent so far, and of how many, on the client's event loop: a function, or an observer of
+        pairs.
         """
-        upload = upload_of(file, upload_progress)
+        if upload_progress is None or callable(upload_progress):
+            upload = upload_of(file, upload_progress)
+        else:
+            observer = upload_progress
+            upload = upload_of(file, lambda sent, total: observer.on_next((sent, total)))
         request = self._request("POST", "/files", parameters, FileParameters, upload=upload)
-        return self._call(File, request)
+        created = self._call(File, request)
+        if upload_progress is None or callable(upload_progress):
+            return created
+        ending = Observer[File](None, upload_progress.on_error, upload_progress.on_completed)
+        return self._bound(created.pipe(ops.do(ending)))
 
     def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[File]:
         """The file's description: a cold Observable. ``GET /files/{file_id}``."""
@@ -69,7 +87,10 @@ class Files(Resource[StreamT]):
         return self._delete(path(_ONE, file_id=file_id), options)
 
 
-def upload_of(file: UploadFile, progress: UploadProgress | None = None) -> Upload:
+_Tell: TypeAlias = "Callable[[int, int | None], object]"
+
+
+def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
     """What to send of a file. Raises before any request where it is none, or is not there."""
     name: object = None
     content_type: str | None = None
@@ -120,7 +141,7 @@ def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[byt
 class _Told:
     """An open file that tells how far it was read."""
 
-    def __init__(self, file: IO[bytes], progress: UploadProgress) -> None:
+    def __init__(self, file: IO[bytes], progress: _Tell) -> None:
         self._file = file
         self._progress = progress
         self._sent = 0

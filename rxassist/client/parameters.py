@@ -243,9 +243,13 @@ class ThreadAndRunParameters(CommonRunParameters, total=False):
 
 
 class ToolOutputsParameters(RequestOptions, total=False):
-    """``POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs``."""
+    """``POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs``.
 
-    tool_outputs: Required[Objects]
+    Approvals (Azure AI Foundry) are mappings with ``tool_call_id`` and ``approve``.
+    """
+
+    tool_outputs: Objects
+    tool_approvals: Objects
 
 
 class StreamOptions(TypedDict, total=False):
@@ -273,8 +277,12 @@ class ThreadAndRunPollParameters(ThreadAndRunParameters, PollOptions, total=Fals
     """``POST /threads/runs``, and then polls."""
 
 
-class OutputsStreamOptions(StreamOptions, RequestOptions, total=False):
-    """``submit_tool_outputs_stream``, besides the outputs."""
+class OutputsPollParameters(ToolOutputsParameters, PollOptions, total=False):
+    """``POST …/submit_tool_outputs``, and then polls."""
+
+
+class OutputsStreamParameters(ToolOutputsParameters, StreamOptions, total=False):
+    """``POST …/submit_tool_outputs``, as a stream."""
 
 
 class RunStreamParameters(RunParameters, StreamOptions, total=False):
@@ -300,7 +308,8 @@ __all__ = [
     "MessageListParameters",
     "MessageParameters",
     "MetadataParameters",
-    "OutputsStreamOptions",
+    "OutputsPollParameters",
+    "OutputsStreamParameters",
     "PollOptions",
     "RequestOptions",
     "RunParameters",

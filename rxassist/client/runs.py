@@ -17,8 +17,8 @@ from rxassist.client._resource import (
 from rxassist.client.parameters import (
     ListParameters,
     MetadataParameters,
-    Objects,
-    OutputsStreamOptions,
+    OutputsPollParameters,
+    OutputsStreamParameters,
     PollOptions,
     RequestOptions,
     RunParameters,
@@ -38,6 +38,12 @@ _OUTPUTS = RUN + "/submit_tool_outputs"
 
 def _has_settled(run: Run) -> bool:
     return run.status in SETTLED
+
+
+def _check_outputs(given: Mapping[str, object]) -> None:
+    if "tool_outputs" not in given and "tool_approvals" not in given:
+        msg = "tool_outputs is missing"
+        raise TypeError(msg)
 
 
 class Steps(Resource[StreamT]):
@@ -106,12 +112,7 @@ class Runs(Resource[StreamT]):
         return self._call(Run, self._request("POST", where, options))
 
     def submit_tool_outputs(
-        self,
-        run_id: str,
-        *,
-        thread_id: str,
-        tool_outputs: Objects,
-        **options: Unpack[RequestOptions],
+        self, run_id: str, *, thread_id: str, **parameters: Unpack[ToolOutputsParameters]
     ) -> LoopObservable[Run]:
         """Send the outputs that a run waits for: an Observable of the run, queued again.
 
@@ -119,8 +120,8 @@ class Runs(Resource[StreamT]):
         ``tool_call_id`` and ``output``. ``POST …/submit_tool_outputs``.
         """
         where = path(_OUTPUTS, thread_id=thread_id, run_id=run_id)
-        given = {"tool_outputs": tool_outputs, **options}
-        request = self._request("POST", where, given, ToolOutputsParameters, careful=True)
+        _check_outputs(parameters)
+        request = self._request("POST", where, parameters, ToolOutputsParameters, careful=True)
         return self._once(self._call(Run, request))
 
     # --- streams ---
@@ -133,19 +134,15 @@ class Runs(Resource[StreamT]):
         return self._stream(path(_RUNS, thread_id=thread_id), parameters, RunParameters)
 
     def submit_tool_outputs_stream(
-        self,
-        *,
-        thread_id: str,
-        run_id: str,
-        tool_outputs: Objects,
-        **options: Unpack[OutputsStreamOptions],
+        self, *, thread_id: str, run_id: str, **parameters: Unpack[OutputsStreamParameters]
     ) -> StreamT:
         """Send the outputs that a run waits for, once, and stream what it does then.
 
         ``POST …/submit_tool_outputs``.
         """
         where = path(_OUTPUTS, thread_id=thread_id, run_id=run_id)
-        return self._stream(where, {"tool_outputs": tool_outputs, **options}, ToolOutputsParameters)
+        _check_outputs(parameters)
+        return self._stream(where, parameters, ToolOutputsParameters)
 
     # --- polls ---
 
@@ -168,13 +165,11 @@ class Runs(Resource[StreamT]):
         return self._then(created, lambda run: self._poll_on(run, options))
 
     def submit_tool_outputs_and_poll(
-        self, run_id: str, *, thread_id: str, tool_outputs: Objects, **options: Unpack[PollOptions]
+        self, run_id: str, *, thread_id: str, **parameters: Unpack[OutputsPollParameters]
     ) -> LoopObservable[Run]:
         """Send the outputs that a run waits for, once, and poll it to its end."""
-        polls, rest = poll_options(options)
-        submitted = self.submit_tool_outputs(
-            run_id, thread_id=thread_id, tool_outputs=tool_outputs, **rest
-        )
+        polls, rest = poll_options(parameters)
+        submitted = self.submit_tool_outputs(run_id, thread_id=thread_id, **rest)
         return self._then(submitted, lambda run: self._poll_on(run, polls))
 
     def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run]:

@@ -36,11 +36,24 @@ class RequiredActionFunctionToolCall:
 
 
 @frozen
+class RequiredActionMCPToolCall:
+    """A call of a tool of an MCP server that waits for approval (Azure AI Foundry)."""
+
+    id: str
+    name: str = ""
+    arguments: str = ""
+    server_label: str = ""
+    type: Literal["mcp"] = "mcp"
+
+
+@frozen
 class UnknownRequiredToolCall(Unknown):
     """A call that the run waits for, of a type that this version does not know."""
 
 
-RequiredToolCall = RequiredActionFunctionToolCall | UnknownRequiredToolCall
+RequiredToolCall = (
+    RequiredActionFunctionToolCall | RequiredActionMCPToolCall | UnknownRequiredToolCall
+)
 
 
 @frozen
@@ -59,11 +72,28 @@ class RequiredActionSubmitToolOutputs:
 
 
 @frozen
+class SubmitToolApproval:
+    """The calls whose approval the run waits for."""
+
+    tool_calls: tuple[RequiredToolCall, ...] = ()
+
+
+@frozen
+class RequiredActionSubmitToolApproval:
+    """The run waits for calls to be approved or refused (Azure AI Foundry)."""
+
+    submit_tool_approval: SubmitToolApproval = SubmitToolApproval()
+    type: Literal["submit_tool_approval"] = "submit_tool_approval"
+
+
+@frozen
 class UnknownRequiredAction(Unknown):
-    """The run waits for something else, such as ``submit_tool_approval``."""
+    """The run waits for something that this version does not know."""
 
 
-RequiredAction = RequiredActionSubmitToolOutputs | UnknownRequiredAction
+RequiredAction = (
+    RequiredActionSubmitToolOutputs | RequiredActionSubmitToolApproval | UnknownRequiredAction
+)
 
 
 @frozen

@@ -213,7 +213,7 @@ def test_no_server():
 
 def test_a_server_that_says_nothing_in_time(serve):
     service = serve(lambda _: [rxassist.local.wait(60)])
-    with Client(base_url=service.base_url, timeout=1) as client:
+    with Client(base_url=service.base_url, idle_timeout=0.5) as client:
         assistant = client.assistants.create(model="m").run()
         stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
         with pytest.raises(APITimeoutError) as caught:

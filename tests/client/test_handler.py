@@ -404,7 +404,7 @@ def test_a_stream_that_fails(raw, run_async, answer, error, kind):
 
 def test_a_silent_service_is_a_timeout(forever):
     heard = Heard()
-    with Client(base_url=forever.base_url, timeout=0.2) as client:
+    with Client(base_url=forever.base_url, idle_timeout=0.2) as client:
         assistant = client.assistants.create(model="m").run()
         stream = client.threads.create_and_run_stream(
             assistant_id=assistant.id, event_handler=heard

@@ -84,11 +84,24 @@ def test_counts_are_whole_numbers(name):
         Client(base_url=URL, **{name: 1.5})
 
 
-@pytest.mark.parametrize("name", ["timeout", "max_connections", "max_event_bytes"])
+@pytest.mark.parametrize("name", ["timeout", "idle_timeout", "max_connections", "max_event_bytes"])
 @pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), ("1", TypeError)])
 def test_bounds_must_be_positive_numbers(name, value, error):
     with pytest.raises(error, match=name):
         Client(base_url=URL, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["default_headers", "default_query"])
+@pytest.mark.parametrize("value", ["x", {"a": 1}, {1: "a"}, [("a", "b")]])
+def test_defaults_are_mappings_of_text(name, value):
+    with pytest.raises(TypeError, match=name):
+        Client(base_url=URL, **{name: value})
+
+
+def test_a_base_url_with_a_password_is_refused_without_being_shown():
+    with pytest.raises(ValueError, match="default_headers") as caught:
+        Client(base_url="http://me:hunter2@a.test/v1")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_beta_is_the_client_itself():

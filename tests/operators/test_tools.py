@@ -128,7 +128,7 @@ def test_the_status_says_that_the_run_waits_and_not_the_name(said, emitted):
 
 
 def test_a_run_that_waits_for_something_unknown(said, emitted):
-    approval = {"type": "submit_tool_approval", "submit_tool_approval": {}}
+    approval = {"type": "submit_a_smile", "submit_a_smile": {}}
     waits = said.run("requires_action", required_action=approval)
     begun = said.calls(said.call("call_1", arguments="{}", index=0))
     assert emitted(tool_calls(), begun, waits) == [called("call_1")]
