@@ -14,6 +14,7 @@ from reactivex import Notification, Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.internal import SequenceContainsNoElementsError
+from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import StreamClosed
@@ -345,8 +346,9 @@ class LoopObservable(Observable[_T]):
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
         if not self._home.closed:  # what a closed client still gives, its sources know
-            self._home.enter()
+            loop = self._home.enter()
             self._home.refuse_blocking(scheduler)
+            scheduler = scheduler or AsyncIOThreadSafeScheduler(loop)  # who waits, waits there
         return self._source.subscribe(observer, scheduler=scheduler)
 
     def subscribe(

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias, cast
 from rxassist.codec import from_json
 from rxassist.errors import DecodeError
 
+_TELLING = 8  # characters of a token that are too many to be shown
 _TOO_LATE = 30.0  # seconds before its end in which a token is not used any more
 
 
@@ -72,10 +73,22 @@ class Tokens:
         return True
 
     def hidden_in(self, text: str) -> str:
-        """A text without the tokens that a server may have repeated in it."""
+        """A text without the tokens that a server may have repeated in it, also cut ones."""
         for token in (self._token, self._ended):
-            text = text.replace(token, "***") if token else text
+            if token is None or token[:_TELLING] not in text:
+                continue
+            for end in range(len(token), min(_TELLING, len(token)) - 1, -1):
+                text = text.replace(token[:end], "***")
         return text
+
+    def hide_in(self, error: Exception) -> None:
+        """Take the tokens that a server may have repeated out of an error."""
+        error.args = tuple(self._hidden(each) for each in error.args)
+        for name, value in vars(error).items():
+            setattr(error, name, self._hidden(value))
+
+    def _hidden(self, value: object) -> object:
+        return self.hidden_in(value) if isinstance(value, str) else value
 
     def _keep(self, told: object) -> None:
         token = getattr(told, "token", told)

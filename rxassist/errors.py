@@ -6,6 +6,7 @@ service answered, never from what was sent to it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,10 +29,25 @@ def excerpt(value: object) -> str:
 class RxAssistError(Exception):
     """The base of every error of this library.
 
-    ``snapshot`` is the run so far, where the error ended a stream.
+    Where it ended a stream, ``snapshot`` is the run so far, ``run_id`` and ``thread_id`` say which
+    run it was, as far as the stream told, and ``last_event`` is the name of its last event.
     """
 
     snapshot: Snapshot | None = None
+    run_id: str | None = None
+    thread_id: str | None = None
+    last_event: str | None = None
+
+    def ended_after(self, snapshot: Snapshot) -> None:
+        """Take over where a stream stood when this ended it; tracebacks show it, too."""
+        run, event = snapshot.run, snapshot.event
+        self.snapshot = snapshot
+        self.last_event = event.event if event else None
+        if run is not None:
+            self.run_id, self.thread_id = self.run_id or run.id, self.thread_id or run.thread_id
+        if self.last_event is not None:
+            run_id, thread_id = self.run_id or "not told", self.thread_id or "not told"
+            self.add_note(f"run {run_id}, thread {thread_id}, last event {self.last_event!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors can be pickled and copied, whatever their constructors take."""
@@ -84,6 +100,26 @@ class APITimeoutError(APIConnectionError):
     """The service did not answer in time."""
 
 
+class RunOutcomeUnknown(APIConnectionError):  # noqa: N818 -- as StreamTruncated
+    """The connection broke after a run was asked for and before the service said that it exists.
+
+    Nobody knows on this side whether there is one: ``thread_id`` is the thread to look at, ``None``
+    if it was to be created as well. ``__cause__`` is how the connection broke.
+    """
+
+    def __init__(self, thread_id: str | None, cause: str) -> None:
+        look = (
+            f"look for it with client.threads.runs.list({thread_id!r}, limit=1)"
+            if thread_id
+            else "the thread was to be created as well, so it cannot be looked for"
+        )
+        super().__init__(
+            f"a run was asked for, and it is unknown whether it exists ({cause}): {look}. With "
+            "idempotent=True this is done before it is asked for again"
+        )
+        self.thread_id = thread_id
+
+
 class APIStatusError(APIError):
     """The service answered with an HTTP status of 400 or above.
 
@@ -113,6 +149,13 @@ class APIStatusError(APIError):
 
 class BadRequestError(APIStatusError):
     """HTTP 400."""
+
+
+class ThreadBusyError(BadRequestError):
+    """The thread has a run that works or waits; ``run_id`` is that run.
+
+    ``if_busy="wait"`` waits for it, ``if_busy="cancel"`` cancels it, before the new run starts.
+    """
 
 
 class AuthenticationError(APIStatusError):
@@ -153,14 +196,21 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
     429: RateLimitError,
 }
 
-_SERVER_ERROR = 500
+_BAD_REQUEST, _SERVER_ERROR = 400, 500
+_BUSY = re.compile(r"\b(run_\w+) is active\b|\bactive run `?(run_\w+)")
 
 
-def status_error_class(status_code: int) -> type[APIStatusError]:
-    """The error class that stands for an HTTP status of 400 or above."""
+def status_error(message: str, *, status_code: int, **said: Any) -> APIStatusError:
+    """The error that stands for an HTTP status of 400 or above, and what was said with it."""
+    kind = _BY_STATUS.get(status_code, APIStatusError)
     if status_code >= _SERVER_ERROR:
-        return InternalServerError
-    return _BY_STATUS.get(status_code, APIStatusError)
+        kind = InternalServerError
+    busy = _BUSY.search(message) if status_code == _BAD_REQUEST else None
+    if busy is None:
+        return kind(message, status_code=status_code, **said)
+    error = ThreadBusyError(message, status_code=status_code, **said)
+    error.run_id = busy[1] or busy[2]
+    return error
 
 
 class DecodeError(RxAssistError):
@@ -199,6 +249,24 @@ class StreamTruncated(RxAssistError):  # noqa: N818 -- the name of the ending, a
         self.snapshot = snapshot
 
 
+class StreamDiverged(RxAssistError):  # noqa: N818 -- as StreamTruncated
+    """What the service has stored does not continue what the stream said.
+
+    Sent by the recovery of a lost connection: to go on would repeat or lose text. ``id`` is the
+    message, step or call, ``streamed`` what was heard of it, ``stored`` what the service has.
+    """
+
+    def __init__(self, id: str, streamed: object, stored: object) -> None:  # noqa: A002 -- its name
+        super().__init__(
+            f"{id}: what is stored ({excerpt(stored)}) does not continue what was streamed "
+            f"({excerpt(streamed)}); the stored run can be fetched with runs.retrieve and "
+            "messages.list"
+        )
+        self.id = id
+        self.streamed = streamed
+        self.stored = stored
+
+
 class StreamClosed(RxAssistError):  # noqa: N818 -- as StreamTruncated
     """The stream was closed on this side before its run ended."""
 
@@ -223,6 +291,29 @@ class RunFailed(RxAssistError):  # noqa: N818 -- as StreamTruncated
         super().__init__(f"run {run.id} ended as {run.status!r}{f': {reason}' if reason else ''}")
         self.run = run
         self.snapshot = snapshot
+
+
+class ToolError(RxAssistError):
+    """A tool failed, and that was to end the stream; the run was cancelled.
+
+    ``call`` is the call that the model asked for, ``__cause__`` why it failed.
+    """
+
+    def __init__(self, name: str, call: object, cause: Exception) -> None:
+        super().__init__(f"the tool {name!r} failed: {type(cause).__name__}: {cause}")
+        self.call = call
+        self.__cause__: BaseException | None = cause
+
+
+class ToolRoundsExceeded(RxAssistError):  # noqa: N818 -- as RunFailed
+    """A model asked for tools again and again; the run was cancelled."""
+
+    def __init__(self, max_rounds: int) -> None:
+        super().__init__(
+            f"the model asked for tools once more after {max_rounds} rounds of them; if a run "
+            f"really needs more, raise max_rounds={max_rounds}"
+        )
+        self.max_rounds = max_rounds
 
 
 class PollTimeout(RxAssistError):  # noqa: N818 -- as StreamTruncated
@@ -314,9 +405,14 @@ __all__ = [
     "PollTimeout",
     "RateLimitError",
     "RunFailed",
+    "RunOutcomeUnknown",
     "RxAssistError",
     "StreamClosed",
+    "StreamDiverged",
     "StreamTruncated",
+    "ThreadBusyError",
+    "ToolError",
+    "ToolRoundsExceeded",
     "UnprocessableEntityError",
     "UploadError",
     "WrongLoopError",

@@ -49,8 +49,8 @@ class Log(Observable[_T]):
     waited for: it is sent items only while the demand is open, and the source is paused when it
     is ``read_ahead`` items ahead of the slowest of these readers (``None`` never pauses).
     ``replay=False`` drops what every reader has read, and tells ``on_drop`` before. When the last
-    reader leaves before the end, the source is disposed and ``on_abandon`` called; a reader that
-    comes later gets what is kept and then ``StreamClosed``.
+    reader leaves before the end, the source is disposed; a reader that comes later gets what is
+    kept and then ``StreamClosed``.
 
     A reader that raises is closed, the exception is reported, and the others go on.
     """
@@ -63,7 +63,6 @@ class Log(Observable[_T]):
         report: Report,
         replay: bool = True,
         read_ahead: int | None = READ_AHEAD,
-        on_abandon: Callable[[], object] | None = None,
         on_drop: Callable[[list[_T]], object] | None = None,
     ) -> None:
         if isinstance(read_ahead, bool) or not isinstance(read_ahead, int | None):
@@ -81,11 +80,11 @@ class Log(Observable[_T]):
         self._report = report
         self._replay = replay
         self._read_ahead = read_ahead
-        self._on_abandon = on_abandon
         self._on_drop = on_drop
         self._ending: Notification[_T] | None = None
         self._abandoned = False
         self._readers: list[_Reader[_T]] = []
+        self._slow: list[_Reader[_T]] = []  # those of them that have a demand
         self._demand = Demand()
         self._subscription: abc.DisposableBase | None = None
 
@@ -93,11 +92,6 @@ class Log(Observable[_T]):
     def ended(self) -> bool:
         """Whether the source has completed or failed, or was closed."""
         return self._ending is not None
-
-    @property
-    def error(self) -> Exception | None:
-        """The error that ended the log, if one did."""
-        return self._ending.exception if isinstance(self._ending, OnError) else None
 
     @property
     def place(self) -> Place:
@@ -139,6 +133,8 @@ class Log(Observable[_T]):
             return
         reader.cursor = self.dropped
         self._readers.append(reader)
+        if reader.demand is not None:
+            self._slow.append(reader)
         if self._subscription is None and self._ending is None:
             with demanding(self._demand):
                 self._subscription = self._source.subscribe(
@@ -156,6 +152,8 @@ class Log(Observable[_T]):
             return
         self._drop_what_was_read()
         self._readers.remove(reader)
+        if reader in self._slow:
+            self._slow.remove(reader)
         if self._readers or self._ending is not None:
             self._balance()
             return
@@ -164,16 +162,18 @@ class Log(Observable[_T]):
     def _abandon(self) -> None:
         if self._subscription is not None:
             self._subscription.dispose()
-            if self._on_abandon is not None:
-                self._on_abandon()
 
     def _append(self, item: _T) -> None:
         if self._ending is not None:
             return
         self.items.append(item)
-        for reader in tuple(self._readers):
-            reader.deliver()
-        self._balance()
+        if len(self._readers) == 1:  # nearly always
+            self._readers[0].deliver()
+        else:
+            for reader in tuple(self._readers):
+                reader.deliver()
+        if self._slow or not self._replay:
+            self._balance()
 
     def _end(self, ending: Notification[_T]) -> None:
         if self._ending is None:
@@ -186,8 +186,10 @@ class Log(Observable[_T]):
         self._drop_what_was_read()
         if self._read_ahead is None:
             return
-        waited_for = [reader.cursor for reader in self._waited_for()]
-        ahead = self.dropped + len(self.items) - min(waited_for) if waited_for else 0
+        ahead = 0
+        if self._slow:
+            slowest = min([reader.cursor for reader in self._waited_for()], default=None)
+            ahead = 0 if slowest is None else self.dropped + len(self.items) - slowest
         if ahead >= self._read_ahead:
             self._demand.close()
         elif not self._demand.is_open and ahead <= self._read_ahead // 2:
@@ -199,8 +201,8 @@ class Log(Observable[_T]):
         Who reads in two places at once takes from one of them at a time: what is full must not
         keep from it what it waits for.
         """
-        slow = [reader for reader in self._readers if reader.demand is not None]
-        if len(slow) <= 1:  # nearly always, and this is looked at after each item
+        slow = self._slow
+        if len(slow) == 1:  # nearly always, and this is looked at after each item
             return slow
         waiting = {r.demand.owner for r in slow if r.demand and r.demand.is_open} - {None}
         return [r for r in slow if r.demand and (r.demand.is_open or r.demand.owner not in waiting)]
@@ -232,6 +234,7 @@ class _Reader(Place, Generic[_T]):
         self._log = log
         self._observer = observer
         self._context = copy_context()  # sources that the subscriber adds later find its demand
+        self._context.run(_reading.set, self)
         self._busy = False
         self._waits = False
         self.demand = current_demand()
@@ -262,10 +265,10 @@ class _Reader(Place, Generic[_T]):
 
     def _drain(self) -> None:
         log, observer, demand = self._log, self._observer, self.demand
-        _reading.set(self)
+        items = log.items
         while not self.closed:
             place = self.cursor - log.dropped
-            if place >= len(log.items):
+            if place >= len(items):
                 break
             if demand is not None and not demand.is_open:
                 if not self._waits:
@@ -274,7 +277,7 @@ class _Reader(Place, Generic[_T]):
                 return
             self.cursor += 1
             log._last_place = self
-            observer.on_next(log.items[place])
+            observer.on_next(items[place])
         if not self.closed and log._ending is not None:
             self.closed = True
             log._ending.accept(observer)

@@ -254,13 +254,24 @@ class ThreadLoop(Home):
             thread.join()
 
 
+def scheduled(home: Home, source: Observable[_T]) -> Observable[_T]:
+    """The source with the loop as its scheduler, for who subscribes on the loop's thread."""
+
+    def subscribe(
+        observer: abc.ObserverBase[_T], _: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return source._subscribe_core(observer, AsyncIOScheduler(home.enter()))
+
+    return Observable(subscribe)
+
+
 def on_loop(home: Home, source: Observable[_T]) -> Observable[_T]:
     """The source, subscribed on the loop's thread, with the loop as its scheduler."""
 
     def subscribe(
         observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        loop = home.enter()
+        home.enter()
         home.refuse_blocking(scheduler)
         held = SingleAssignmentDisposable()
         context = copy_context()
@@ -269,7 +280,7 @@ def on_loop(home: Home, source: Observable[_T]) -> Observable[_T]:
             if held.is_disposed:
                 return
             try:
-                held.disposable = source.subscribe(observer, scheduler=AsyncIOScheduler(loop))
+                held.disposable = scheduled(home, source).subscribe(observer)
             except Exception as error:  # noqa: BLE001 -- the subscriber is told
                 observer.on_error(error)
 
@@ -410,4 +421,13 @@ async def opened(demand: Demand) -> None:
         await ready.wait()
 
 
-__all__ = ["Home", "RunningLoop", "ThreadLoop", "from_batches", "on_loop", "opened", "parting"]
+__all__ = [
+    "Home",
+    "RunningLoop",
+    "ThreadLoop",
+    "from_batches",
+    "on_loop",
+    "opened",
+    "parting",
+    "scheduled",
+]

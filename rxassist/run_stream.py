@@ -10,10 +10,10 @@ from typing import Literal, Self, TypeVar
 
 import reactivex
 from reactivex import Observable, abc
-from reactivex import operators as ops
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist import operators
+from rxassist.calling import OnResult, Results
 from rxassist.consumers import LoopObservable, iterate, tell
 from rxassist.errors import ClientClosed, RxAssistError, StreamClosed, excerpt
 from rxassist.events import DoneEvent, Event, RunEvent
@@ -24,11 +24,12 @@ from rxassist.handler import (
     telling_of,
 )
 from rxassist.log import READ_AHEAD, Log
-from rxassist.loop import Home, parting
+from rxassist.loop import Home, parting, scheduled
 from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
-from rxassist.operators._kernel import choose_each
+from rxassist.operators._kernel import choose_each, rescue, take_through
 from rxassist.operators._select import settled
 from rxassist.snapshots import Snapshot, fold
+from rxassist.tools import ToolResult
 from rxassist.typing import Operator
 
 _T = TypeVar("_T")
@@ -64,23 +65,34 @@ class RunObservable(LoopObservable[Event]):
         *,
         replay: bool = True,
         read_ahead: int | None = READ_AHEAD,
+        deadline: float | None = None,
+        place: Operator[Event, Event] | None = None,
+        recovery: Operator[Event, Event] | None = None,
+        tools: Callable[[OnResult], Operator[Event, Event]] | None = None,
         on_dispose: OnDispose = "detach",
         cancel: Callable[[Run], Observable[Run]] | None = None,
         event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None = None,
+        thread_id: str | None = None,
+        run_id: str | None = None,
     ) -> None:
+        self._known = (thread_id, run_id)  # before the stream told
         if on_dispose not in {"detach", "cancel"}:
             msg = f'on_dispose must be "detach" or "cancel", got {on_dispose!r}'
             raise ValueError(msg)
+        events = source.pipe(take_through(_is_done), recovery or operators.check_ending())
+        self._results = Results(home)
+        if tools is not None:
+            events = events.pipe(self._results.told_by(tools))
         if on_dispose == "cancel" and cancel is not None:
-            source = source.pipe(_cancel_when_left(cancel, home))
+            events = events.pipe(_cancel_when_left(cancel, home))
+        if deadline is not None:
+            events = events.pipe(operators.deadline(deadline))
+        if place is not None:
+            events = events.pipe(place)
+        events = scheduled(home, events).pipe(rescue(self._with_snapshot))
         self._fold_lock = threading.Lock()  # the thread that iterates folds, and the loop's too
         self._folded = self._at_end = (0, Snapshot())
         self._telling = None
-        events = source.pipe(
-            ops.take_while(_not_done, inclusive=True),
-            operators.check_ending(),
-            ops.catch(self._with_snapshot),
-        )
         if event_handler is not None:
             self._telling = telling_of(self._checked(event_handler), self)
             events = events.pipe(tell(self._telling, home))
@@ -139,6 +151,14 @@ class RunObservable(LoopObservable[Event]):
     def tool_calls(self) -> LoopObservable[ToolCall]:
         """Each tool call, when it is whole. See ``operators.tool_calls``."""
         return self._view(self.pipe(operators.tool_calls()))
+
+    @property
+    def tool_results(self) -> LoopObservable[ToolResult]:
+        """What became of each call of a function among ``tools``, as it ends.
+
+        Completes and fails with the stream.
+        """
+        return self._view(self._results.beside(self))
 
     @property
     def messages(self) -> LoopObservable[Message]:
@@ -215,9 +235,12 @@ class RunObservable(LoopObservable[Event]):
             self._at_end = self._fold_on(self._at_end, end)
             return self._at_end[1]
 
-    def _with_snapshot(self, error: Exception, _: Observable[Event]) -> Observable[Event]:
+    def _with_snapshot(self, error: Exception) -> Observable[Event]:
         if isinstance(error, RxAssistError):
-            error.snapshot = self._snapshot_at_end()
+            thread_id, run_id = self._known
+            error.thread_id = error.thread_id or thread_id
+            error.run_id = error.run_id or run_id
+            error.ended_after(self._snapshot_at_end())
         return reactivex.throw(error)
 
     # --- the end ---
@@ -320,15 +343,18 @@ class _Leaving:
         if run is None or run.status in FINISHED:
             return
 
-        def could_not(error: Exception) -> None:
-            _logger.warning("run %s could not be cancelled: %s", run.id, error)
+        async def say() -> None:  # as one task, for which a client that closes can wait
+            try:
+                await self._cancel(run)
+            except RxAssistError as error:
+                _logger.info("run %s could not be cancelled: %s", run.id, error)
 
         with parting():
-            self._cancel(run).subscribe(on_error=could_not)
+            self._home.spawn(say())
 
 
-def _not_done(event: Event) -> bool:
-    return not isinstance(event, DoneEvent)
+def _is_done(event: Event) -> bool:
+    return isinstance(event, DoneEvent)
 
 
 def _ignore(_: Event) -> tuple[()]:

@@ -8,11 +8,11 @@ snapshot gives are built when they are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from rxassist.events import (
     Event,
@@ -31,6 +31,8 @@ from rxassist.models import (
     Annotation,
     AnnotationDelta,
     CodeInterpreter,
+    CodeInterpreterDelta,
+    CodeInterpreterImage,
     CodeInterpreterImageDelta,
     CodeInterpreterLogsDelta,
     CodeInterpreterOutput,
@@ -48,6 +50,7 @@ from rxassist.models import (
     FileSearchToolCall,
     FileSearchToolCallDelta,
     Function,
+    FunctionDelta,
     FunctionToolCall,
     FunctionToolCallDelta,
     ImageFile,
@@ -80,55 +83,81 @@ from rxassist.models import (
     UnknownStepDetails,
     UnknownToolCall,
 )
+from rxassist.models._maker import maker
+from rxassist.models._values import Unknown
 
 _T = TypeVar("_T")
+_Unknown = TypeVar("_Unknown", bound=Unknown)
 
 
 # --- growing values ------------------------------------------------------------------------
 
 
-class _Buffer:
-    """The pieces of one growing text, and the longest prefix that was joined so far."""
+@define(eq=False)
+class _Buffer(Generic[_T]):
+    """The pieces of one growing value, and what ``join`` made of the most that was read so far."""
 
-    __slots__ = ("joined", "pieces")
-
-    def __init__(self, pieces: list[str]) -> None:
-        self.pieces = pieces
-        self.joined: tuple[int, str] = (
-            0,
-            "",
-        )  # replaced as one object: readers on other threads see it whole
+    join: Callable[[list[_T]], _T]
+    pieces: list[_T]
+    joined: tuple[int, _T]  # replaced as one object: readers on other threads see it whole
 
 
-@frozen(eq=False)
-class _GrowingText:
+@define(eq=False)
+class _Growing(Generic[_T]):
     """The first ``count`` pieces of a shared buffer."""
 
-    buffer: _Buffer
-    count: int
+    buffer: _Buffer[_T]
+    count: int = 0
 
-    @classmethod
-    def of(cls, text: str) -> _GrowingText:
-        return cls(_Buffer([text] if text else []), 1 if text else 0)
-
-    def plus(self, piece: str | None) -> _GrowingText:
+    def plus(self, piece: _T | None) -> _Growing[_T]:
         if not piece:
             return self
-        pieces = self.buffer.pieces
-        if len(pieces) != self.count:  # another snapshot went on from here: branch off
-            return _GrowingText(_Buffer([*pieces[: self.count], piece]), self.count + 1)
-        pieces.append(piece)
-        return _GrowingText(self.buffer, self.count + 1)
+        buffer, count = self.buffer, self.count
+        if len(buffer.pieces) != count:  # another snapshot went on from here: branch off
+            buffer = _Buffer(buffer.join, buffer.pieces[:count], (count, self.value()))
+        buffer.pieces.append(piece)
+        return _Growing(buffer, count + 1)
 
-    def text(self) -> str:
-        done, joined = self.buffer.joined
-        if done == self.count:
+    def value(self) -> _T:
+        buffer, count = self.buffer, self.count
+        done, joined = buffer.joined
+        if done == count:
             return joined
-        if done > self.count:
-            return "".join(self.buffer.pieces[: self.count])
-        joined += "".join(self.buffer.pieces[done : self.count])
-        self.buffer.joined = (self.count, joined)
+        if done > count:
+            return buffer.join(buffer.pieces[:count])
+        joined = buffer.join([joined, *buffer.pieces[done:count]])
+        buffer.joined = (count, joined)
         return joined
+
+
+def _growing_text(text: str | None = None) -> _Growing[str]:
+    return _Growing(_Buffer("".join, [], (0, ""))).plus(text)
+
+
+def _growing_raw(raw: Mapping[str, Any] | None = None) -> _Growing[Any]:
+    return _Growing(_Buffer[Any](_merged, [], (0, {}))).plus(raw)
+
+
+def _merged(values: list[Any]) -> Any:  # noqa: ANN401 -- raw JSON of a type nobody knows
+    """Add up raw deltas: objects by key, lists by appending, text by joining, else the last."""
+    alike = values[:1]  # the last values that add up
+    for value in values[1:]:
+        if type(value) is type(alike[0]) and isinstance(value, str | list | dict):
+            alike.append(value)
+        elif value is not None:
+            alike = [value]
+    if isinstance(alike[0], str):
+        return "".join(alike)
+    if isinstance(alike[0], list):
+        return [item for items in alike for item in items]
+    if not isinstance(alike[0], dict):
+        return alike[0]
+    by_key: dict[str, list[Any]] = {}
+    for added in alike:
+        for key, value in added.items():
+            by_key.setdefault(key, []).append(value)
+    fixed = {"index", "type", "id"}
+    return {key: said[-1] if key in fixed else _merged(said) for key, said in by_key.items()}
 
 
 class _Shelf(Generic[_T]):
@@ -141,26 +170,52 @@ class _Shelf(Generic[_T]):
         self.place = place
 
 
-@frozen(eq=False)
-class _Keyed(Generic[_T]):
-    """An ordered mapping of which the last entry, the one that grows, is replaced in O(1).
+_Tree = dict[int, Any]
+"""Values by place, in nodes of 32 branches: what changed on a shelf that others see too."""
 
-    The others stand on a shelf that is shared; ``count`` includes the last one. To replace an
-    entry in the middle costs a copy: only interleaved objects do that.
+_LEVELS = range(25, -1, -5)  # the bits of a place that each node tells apart, from the root
+
+
+def _planted(tree: _Tree, place: int, value: object, depth: int = 0) -> _Tree:
+    """The tree with a value at a place; the tree it was stays."""
+    branch = place >> _LEVELS[depth] & 31
+    if depth < len(_LEVELS) - 1:
+        value = _planted(tree.get(branch, {}), place, value, depth + 1)
+    return {**tree, branch: value}
+
+
+def _found(tree: _Tree, place: int) -> Any:  # noqa: ANN401 -- the values are whatever was planted
+    node: Any = tree
+    for bits in _LEVELS:
+        node = node.get(place >> bits & 31)
+        if node is None:
+            return None
+    return node
+
+
+@define(eq=False)
+class _Keyed(Generic[_T]):
+    """An ordered mapping whose entries are replaced in O(1), and which stays as it was.
+
+    The last entry, which grows mostly, is held here; the others stand on a shelf that is shared,
+    and ``changed`` has what became of them since. ``count`` includes the last one.
     """
 
     shelf: _Shelf[_T] = field(factory=lambda: _Shelf[Any]([], {}))
     count: int = 0
     last_key: Any = None
     last: _T | None = None
+    changed: _Tree | None = None
 
     def get(self, key: object) -> _T | None:
         if self.count and key == self.last_key:
             return self.last
         place = self.shelf.place.get(key)
-        if place is None or place >= self.count - 1:
-            return None
-        return self.shelf.values[place]
+        return None if place is None or place >= self.count - 1 else self._at(place)
+
+    def _at(self, place: int) -> _T:
+        found = _found(self.changed, place) if self.changed else None
+        return self.shelf.values[place] if found is None else cast("_T", found)
 
     def place(self, key: object) -> int:
         """Where the entry of a key stands; the place of the next one if there is none."""
@@ -170,75 +225,65 @@ class _Keyed(Generic[_T]):
         return place if place < self.count - 1 else self.count
 
     def put(self, key: object, value: _T) -> _Keyed[_T]:
-        if not self.count:
-            return (
-                _Keyed(self.shelf, 1, key, value) if not self.shelf.values else _keyed(key, value)
-            )
-        if key == self.last_key:
-            return _Keyed(self.shelf, self.count, key, value)
-        place = self.shelf.place.get(key)
-        if place is not None and place < self.count - 1:
-            shelf = self._own_shelf()
-            shelf.values[place] = value
-            return _Keyed(shelf, self.count, self.last_key, self.last)
-        shelf = self.shelf if len(self.shelf.values) == self.count - 1 else self._own_shelf()
+        shelf, count = self.shelf, self.count
+        if count and key == self.last_key:
+            return _Keyed(shelf, count, key, value, self.changed)
+        place = shelf.place.get(key)
+        if place is not None and place < count - 1:
+            changed = _planted(self.changed or {}, place, value)
+            return _Keyed(shelf, count, self.last_key, self.last, changed)
+        if not count:
+            return _Keyed(_Shelf[_T]([], {}), 1, key, value)
+        if len(shelf.values) != count - 1:  # another snapshot went on from here: branch off
+            own = {key: place for key, place in shelf.place.items() if place < count - 1}
+            shelf = _Shelf(shelf.values[: count - 1], own)
         shelf.place[self.last_key] = len(shelf.values)
         shelf.values.append(cast("_T", self.last))
-        return _Keyed(shelf, self.count + 1, key, value)
-
-    def _own_shelf(self) -> _Shelf[_T]:
-        own = {key: place for key, place in self.shelf.place.items() if place < self.count - 1}
-        return _Shelf(self.shelf.values[: self.count - 1], own)
+        return _Keyed(shelf, count + 1, key, value, self.changed)
 
     def __iter__(self) -> Iterator[_T]:
-        if self.count:
-            yield from self.shelf.values[: self.count - 1]
-            yield cast("_T", self.last)
+        return iter(self._values())
+
+    def _values(self) -> list[_T]:
+        if not self.count:
+            return []
+        last = cast("_T", self.last)
+        if self.count == 1:
+            return [last]
+        shelved = self.shelf.values[: self.count - 1]
+        if self.changed:
+            shelved = [self._at(place) for place in range(self.count - 1)]
+        return [*shelved, last]
 
     def in_order(self, key: Callable[[_T], int]) -> list[_T]:
         """The values by their index: they may have arrived in another order, or with gaps."""
-        return sorted(self, key=lambda value: key(value) or 0)  # some servers say null for 0
-
-
-def _keyed(key: object, value: _T) -> _Keyed[_T]:
-    return _Keyed(_Shelf([], {}), 1, key, value)
-
-
-def _merged(old: Any, new: Any) -> Any:  # noqa: ANN401 -- raw JSON of a type nobody knows
-    """Add a raw delta to raw data: objects by key, lists by appending, text by joining."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        fixed = {"index", "type", "id"}
-        before, added = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
-        return before | {
-            key: _merged(before[key], value) if key in before and key not in fixed else value
-            for key, value in added.items()
-        }
-    if isinstance(old, list) and isinstance(new, list):
-        items: list[Any] = [*old, *new]
-        return items
-    if isinstance(old, str) and isinstance(new, str):
-        return old + new
-    return cast("Any", old if new is None else new)
+        values = self._values()
+        if self.count > 1:
+            values.sort(key=lambda value: key(value) or 0)  # some servers say null for 0
+        return values
 
 
 # --- parts of a message --------------------------------------------------------------------
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Part:
     """A part of a message: text or a refusal that grows, or any other part as it is."""
 
     index: int
     kind: str
-    text: _GrowingText
+    text: _Growing[str]
     annotations: _Keyed[Annotation]
     whole: MessageContent | None = None
+    raw: _Growing[Any] | None = None
 
     def build(self) -> MessageContent:
+        if self.raw is not None:
+            return UnknownContentBlock(self.kind, self.raw.value())
         if self.kind == "text":
-            return TextContentBlock(Text(self.text.text(), tuple(self.annotations)))
+            return TextContentBlock(Text(self.text.value(), tuple(self.annotations)))
         if self.kind == "refusal":
-            return RefusalContentBlock(self.text.text())
+            return RefusalContentBlock(self.text.value())
         return cast("MessageContent", self.whole)
 
 
@@ -252,30 +297,31 @@ def _part_of(index: int, content: MessageContent) -> _Part:
             annotations = annotations.put(place, annotation)
     elif isinstance(content, RefusalContentBlock):
         text = content.refusal
-    return _Part(index, content.type, _GrowingText.of(text), annotations, content)
+    raw = _growing_raw(content.raw) if isinstance(content, UnknownContentBlock) else None
+    return _Part(index, content.type, _growing_text(text), annotations, content, raw)
 
 
 def _grown_part(part: _Part | None, delta: MessageContentDelta) -> _Part:
     if part is None:
-        part = _Part(delta.index, delta.type, _GrowingText.of(""), _Keyed())
+        part = _Part(delta.index, delta.type, _growing_text(), _Keyed())
+    text, annotations = part.text, part.annotations
     if isinstance(delta, TextDeltaBlock):
         if delta.text is None:
             return part
-        annotations = part.annotations
         for added in delta.text.annotations:
             annotations = annotations.put(added.index, _annotation(added))
-        return _Part(part.index, "text", part.text.plus(delta.text.value), annotations)
+        return _Part(part.index, "text", text.plus(delta.text.value), annotations)
     if isinstance(delta, RefusalDeltaBlock):
-        return _Part(part.index, "refusal", part.text.plus(delta.refusal), part.annotations)
-    whole: MessageContent
+        return _Part(part.index, "refusal", text.plus(delta.refusal), annotations)
+    whole: MessageContent | None = None
+    raw: _Growing[Any] | None = None
     if isinstance(delta, ImageFileDeltaBlock):
         whole = ImageFileContentBlock(delta.image_file or ImageFile())
     elif isinstance(delta, ImageURLDeltaBlock):
         whole = ImageURLContentBlock(delta.image_url or ImageURL())
     else:
-        before = part.whole.raw if isinstance(part.whole, UnknownContentBlock) else None
-        whole = UnknownContentBlock(delta.type, _merged(before, delta.raw))
-    return attrs.evolve(part, kind=delta.type, whole=whole)
+        raw = (part.raw or _growing_raw()).plus(delta.raw)
+    return _Part(part.index, delta.type, text, annotations, whole, raw)
 
 
 def _annotation(delta: AnnotationDelta) -> Annotation:
@@ -291,7 +337,7 @@ def _annotation(delta: AnnotationDelta) -> Annotation:
 # --- messages ------------------------------------------------------------------------------
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _MessageState:
     """A message as far as it is known: what its events said, and the parts that grow."""
 
@@ -313,7 +359,7 @@ class _MessageState:
             blocks = self.said.content
             return "".join(b.text.value or "" for b in blocks if isinstance(b, TextContentBlock))
         parts = self.parts.in_order(lambda part: part.index)
-        return "".join(part.text.text() for part in parts if part.kind == "text")
+        return "".join([part.text.value() for part in parts if part.kind == "text"])
 
 
 def _said_message(state: _MessageState | None, event: MessageEvent) -> _MessageState:
@@ -347,120 +393,173 @@ def _grown_message(state: _MessageState | None, event: ThreadMessageDelta) -> _M
 # --- run steps -----------------------------------------------------------------------------
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Output:
     """An output of the code interpreter: logs that grow, or any other as it is."""
 
     index: int
-    logs: _GrowingText
+    logs: _Growing[str]
     whole: CodeInterpreterOutput | None = None
+    raw: _Growing[Any] | None = None
 
     def build(self) -> CodeInterpreterOutput:
-        return CodeInterpreterOutputLogs(self.logs.text()) if self.whole is None else self.whole
+        if self.raw is not None:
+            return _unknown(UnknownCodeInterpreterOutput, self.raw)
+        return CodeInterpreterOutputLogs(self.logs.value()) if self.whole is None else self.whole
+
+
+def _unknown(cls: type[_Unknown], raw: _Growing[Any]) -> _Unknown:
+    value = raw.value()
+    return cls(type=str(value.get("type") or ""), raw=value)
+
+
+def _output_of(index: int, output: CodeInterpreterOutput) -> _Output:
+    """The growing output that a whole output stands for."""
+    if isinstance(output, CodeInterpreterOutputLogs):
+        return _Output(index, _growing_text(output.logs))
+    raw = _growing_raw(output.raw) if isinstance(output, UnknownCodeInterpreterOutput) else None
+    return _Output(index, _growing_text(), output, raw)
 
 
 def _grown_output(output: _Output | None, delta: OutputDelta) -> _Output:
     if output is None:
-        output = _Output(delta.index, _GrowingText.of(""))
+        output = _Output(delta.index, _growing_text())
     if isinstance(delta, CodeInterpreterLogsDelta):
         return _Output(output.index, output.logs.plus(delta.logs))
-    whole: CodeInterpreterOutput
     if isinstance(delta, CodeInterpreterImageDelta):
-        whole = (
-            CodeInterpreterOutputImage(delta.image) if delta.image else CodeInterpreterOutputImage()
-        )
-    else:
-        before = output.whole
-        raw = before.raw if isinstance(before, UnknownCodeInterpreterOutput) else None
-        whole = UnknownCodeInterpreterOutput(delta.type, _merged(raw, delta.raw))
-    return _Output(output.index, output.logs, whole)
+        whole = CodeInterpreterOutputImage(delta.image or CodeInterpreterImage())
+        return _Output(output.index, output.logs, whole)
+    raw = (output.raw or _growing_raw()).plus(delta.raw)
+    return _Output(output.index, output.logs, None, raw)
 
 
-@frozen(eq=False)
-class _Call:
-    """A tool call: ``grows`` is a function's arguments or the interpreter's input."""
-
+@define(eq=False)
+class _FunctionCall:
     index: int
-    kind: str
-    id: str = ""
-    name: str = ""
-    grows: _GrowingText = field(factory=lambda: _GrowingText.of(""))
-    output: str | None = None
-    outputs: _Keyed[_Output] = field(factory=_Keyed[_Output])
-    file_search: FileSearch = FileSearch()
-    raw: Any = None
+    id: str
+    name: str
+    arguments: _Growing[str]
+    output: str | None
 
     def build(self) -> ToolCall:
-        if self.kind == "function":
-            return FunctionToolCall(self.id, Function(self.name, self.grows.text(), self.output))
-        if self.kind == "code_interpreter":
-            outputs = self.outputs.in_order(lambda output: output.index)
-            built = tuple(output.build() for output in outputs)
-            return CodeInterpreterToolCall(self.id, CodeInterpreter(self.grows.text(), built))
-        if self.kind == "file_search":
-            return FileSearchToolCall(self.id, self.file_search)
-        return UnknownToolCall(self.kind, self.raw)
+        return FunctionToolCall(self.id, Function(self.name, self.arguments.value(), self.output))
+
+    def plus(self, delta: FunctionToolCallDelta) -> _FunctionCall:
+        added = delta.function or FunctionDelta()
+        return _FunctionCall(
+            self.index,
+            delta.id or self.id,
+            added.name or self.name,
+            self.arguments.plus(added.arguments),
+            self.output if added.output is None else added.output,
+        )
+
+
+@define(eq=False)
+class _CodeInterpreterCall:
+    index: int
+    id: str
+    input: _Growing[str]
+    outputs: _Keyed[_Output]
+
+    def build(self) -> ToolCall:
+        outputs = self.outputs.in_order(lambda output: output.index)
+        built = tuple(output.build() for output in outputs)
+        return CodeInterpreterToolCall(self.id, CodeInterpreter(self.input.value(), built))
+
+    def plus(self, delta: CodeInterpreterToolCallDelta) -> _CodeInterpreterCall:
+        added = delta.code_interpreter or CodeInterpreterDelta()
+        outputs = self.outputs
+        for output in added.outputs:
+            outputs = outputs.put(output.index, _grown_output(outputs.get(output.index), output))
+        grown = self.input.plus(added.input)
+        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs)
+
+
+@define(eq=False)
+class _FileSearchCall:
+    index: int
+    id: str
+    file_search: FileSearch
+
+    def build(self) -> ToolCall:
+        return FileSearchToolCall(self.id, self.file_search)
+
+    def plus(self, delta: FileSearchToolCallDelta) -> _FileSearchCall:
+        found = delta.file_search
+        if found is None or found == FileSearch():  # says nothing, and takes nothing back
+            found = self.file_search
+        return _FileSearchCall(self.index, delta.id or self.id, found)
+
+
+@define(eq=False)
+class _UnknownCall:
+    index: int
+    raw: _Growing[Any]
+
+    @property
+    def id(self) -> str:
+        return self.build().id
+
+    def build(self) -> ToolCall:
+        return _unknown(UnknownToolCall, self.raw)
+
+
+_Call = _FunctionCall | _CodeInterpreterCall | _FileSearchCall | _UnknownCall
 
 
 def _call_of(index: int, call: ToolCall) -> _Call:
     """The growing call that a whole call stands for."""
     if isinstance(call, FunctionToolCall):
         function = call.function
-        arguments = _GrowingText.of(function.arguments)
-        return _Call(index, "function", call.id, function.name, arguments, function.output)
+        arguments = _growing_text(function.arguments)
+        return _FunctionCall(index, call.id, function.name, arguments, function.output)
     if isinstance(call, CodeInterpreterToolCall):
         outputs: _Keyed[_Output] = _Keyed()
         for place, output in enumerate(call.code_interpreter.outputs):
-            logs = output.logs if isinstance(output, CodeInterpreterOutputLogs) else ""
-            whole = None if isinstance(output, CodeInterpreterOutputLogs) else output
-            outputs = outputs.put(place, _Output(place, _GrowingText.of(logs), whole))
-        code = _GrowingText.of(call.code_interpreter.input)
-        return _Call(index, "code_interpreter", call.id, grows=code, outputs=outputs)
+            outputs = outputs.put(place, _output_of(place, output))
+        code = _growing_text(call.code_interpreter.input)
+        return _CodeInterpreterCall(index, call.id, code, outputs)
     if isinstance(call, FileSearchToolCall):
-        return _Call(index, "file_search", call.id, file_search=call.file_search)
-    return _Call(index, call.type, call.id, raw=call.raw)
+        return _FileSearchCall(index, call.id, call.file_search)
+    return _UnknownCall(index, _growing_raw(call.raw))
 
 
 def _grown_call(call: _Call | None, delta: ToolCallDelta) -> _Call:
-    if call is None:
-        call = _Call(delta.index, delta.type)
+    """The call with a delta added; one of another type than the delta's is begun anew."""
+    index = delta.index if call is None else call.index
     if isinstance(delta, FunctionToolCallDelta):
-        added = delta.function
-        return attrs.evolve(
-            call,
-            id=delta.id or call.id,
-            name=(added and added.name) or call.name,
-            grows=call.grows.plus(added.arguments if added else None),
-            output=call.output if added is None or added.output is None else added.output,
-        )
+        if not isinstance(call, _FunctionCall):
+            call = _FunctionCall(index, "", "", _growing_text(), None)
+        return call.plus(delta)
     if isinstance(delta, CodeInterpreterToolCallDelta):
-        code = delta.code_interpreter
-        outputs = call.outputs
-        for output in code.outputs if code else ():
-            outputs = outputs.put(output.index, _grown_output(outputs.get(output.index), output))
-        grows = call.grows.plus(code.input if code else None)
-        return attrs.evolve(call, id=delta.id or call.id, grows=grows, outputs=outputs)
+        if not isinstance(call, _CodeInterpreterCall):
+            call = _CodeInterpreterCall(index, "", _growing_text(), _Keyed())
+        return call.plus(delta)
     if isinstance(delta, FileSearchToolCallDelta):
-        found = delta.file_search
-        if found is None or found == FileSearch():  # says nothing, and takes nothing back
-            found = call.file_search
-        return attrs.evolve(call, id=delta.id or call.id, file_search=found)
-    return attrs.evolve(call, raw=_merged(call.raw or {}, delta.raw))
+        if not isinstance(call, _FileSearchCall):
+            call = _FileSearchCall(index, "", FileSearch())
+        return call.plus(delta)
+    raw = call.raw if isinstance(call, _UnknownCall) else _growing_raw()
+    return _UnknownCall(index, raw.plus(delta.raw))
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _StepState:
     """A step as far as it is known: what its events said, and the calls that grow."""
 
     said: RunStep
     calls: _Keyed[_Call] = field(factory=_Keyed[_Call])
     finished: bool = False
+    raw: _Growing[Any] | None = None
 
     def build(self) -> RunStep:
-        if not self.calls.count:
-            return self.said
-        calls = tuple(call.build() for call in self.calls.in_order(lambda call: call.index))
-        return attrs.evolve(self.said, step_details=ToolCallsStepDetails(calls))
+        if self.calls.count:
+            calls = tuple(call.build() for call in self.calls.in_order(lambda call: call.index))
+            return attrs.evolve(self.said, step_details=ToolCallsStepDetails(calls))
+        if self.raw is not None:
+            return attrs.evolve(self.said, step_details=_unknown(UnknownStepDetails, self.raw))
+        return self.said
 
 
 def _said_step(state: _StepState | None, event: RunStepEvent) -> _StepState:
@@ -471,7 +570,7 @@ def _said_step(state: _StepState | None, event: RunStepEvent) -> _StepState:
         told = not isinstance(details, ToolCallsStepDetails) or bool(details.tool_calls)
         if state is None or (told and details is not None):
             return _StepState(step, finished=True)
-        return _StepState(step, state.calls, finished=True)
+        return _StepState(step, state.calls, finished=True, raw=state.raw)
     if state is not None and (state.finished or state.calls.count):
         return state if state.finished else _StepState(step, state.calls)
     calls: _Keyed[_Call] = _Keyed()
@@ -497,10 +596,15 @@ def _grown_step(state: _StepState | None, event: ThreadRunStepDelta) -> _StepSta
     if isinstance(details, MessageCreationDelta):
         created = MessageCreationStepDetails(details.message_creation or MessageCreation())
         return _StepState(attrs.evolve(state.said, step_details=created), state.calls)
-    old = state.said.step_details
-    raw = _merged(old.raw if isinstance(old, UnknownStepDetails) else None, details.raw)
-    unknown = UnknownStepDetails(details.type, raw)
-    return _StepState(attrs.evolve(state.said, step_details=unknown), state.calls)
+    return _StepState(state.said, state.calls, raw=_raw_of(state).plus(details.raw))
+
+
+def _raw_of(state: _StepState) -> _Growing[Any]:
+    """What is known of the details of a step of a type that nobody knows."""
+    if state.raw is not None:
+        return state.raw
+    details = state.said.step_details
+    return _growing_raw(details.raw if isinstance(details, UnknownStepDetails) else None)
 
 
 # --- the snapshot --------------------------------------------------------------------------
@@ -547,7 +651,7 @@ class Snapshot:
     @property
     def text(self) -> str:
         """The text of all messages of the assistant, one behind the other."""
-        return "".join(state.text() for state in self._messages)
+        return "".join([state.text() for state in self._messages])
 
     def find_message(self, message_id: str) -> Message | None:
         """The message of an id, ``None`` if the stream has not spoken of it."""
@@ -569,7 +673,11 @@ class Snapshot:
             return call.build()
         details = state.said.step_details
         calls = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
-        return calls[index] if 0 <= index < len(calls) else None
+        place = index or 0  # some servers say null for 0
+        return calls[place] if 0 <= place < len(calls) else None
+
+
+_snapshot = maker(Snapshot)
 
 
 def fold(snapshot: Snapshot, event: Event) -> Snapshot:
@@ -596,7 +704,7 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     elif isinstance(event, RunEvent):
         run = event.data
         settled = steps.count if run.status in SETTLED else settled
-    return Snapshot(event, run, messages, steps, message_id, step_id, settled)
+    return _snapshot(event, run, messages, steps, message_id, step_id, settled)
 
 
 __all__ = ["Snapshot", "fold"]

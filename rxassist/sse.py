@@ -50,8 +50,7 @@ class SSEDecoder:
         self._limit = max_event_bytes
         self._start: bytes | None = b""  # the first bytes, until it is known if they are a BOM
         self._after_cr = False  # the last byte was a CR: a LF that follows belongs to it
-        self._line: list[bytes] = []  # the pieces of the line that is not finished
-        self._line_size = 0
+        self._line = bytearray()  # what has come of the line that is not finished
         self._event = b""
         self._data: list[bytes] = []
         self._data_size = 0
@@ -65,29 +64,51 @@ class SSEDecoder:
         the next chunk is fed. Raises ``EventTooLargeError`` where an event exceeds the bound;
         the events before it are yielded all the same.
         """
-        *lines, rest = self._normalized(chunk).split(b"\n")
-        if lines and self._line:
-            lines[0] = b"".join([*self._line, lines[0]])
-            self._line.clear()
-            self._line_size = 0
-        for line in lines:
-            if not line:
-                if self._data:
-                    yield self._dispatch()
-                self._event = b""
-            elif self._data_size + len(line) > self._limit:
-                raise EventTooLargeError(self._limit)
-            elif line[:6] == b"data: ":  # nearly all lines are these two
-                self._data.append(line[6:])
-                self._data_size += len(line) + 1
-            elif line[:7] == b"event: ":
-                self._event = line[7:]
-            else:
-                self._take(line)
+        for name, data in self.feed_raw(chunk):
+            yield self.decoded(name, data)
+
+    def feed_raw(self, chunk: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """As ``feed``, but yield the name and the data of each event as the bytes they came as."""
+        if self._start is not None or self._after_cr or b"\r" in chunk:
+            chunk = self._normalized(chunk)
+        *blocks, rest = chunk.split(b"\n\n")
+        for block in blocks:
+            begun = self._line or self._event or self._data
+            if block[:7] == b"event: " and not begun:
+                name, _, line = block.partition(b"\n")
+                if line[:6] == b"data: " and b"\n" not in line and len(block) <= self._limit:
+                    yield name[7:], line[6:]  # nearly all events are these two lines
+                    continue
+            yield from self._feed_lines(block + b"\n\n")
         if rest:
-            self._line.append(rest)
-            self._line_size += len(rest)
-            if self._data_size + self._line_size > self._limit:
+            yield from self._feed_lines(rest)
+
+    def decoded(self, name: bytes, data: bytes) -> ServerSentEvent:
+        """The event that ``feed_raw`` has just yielded."""
+        retry, self._retry = self._retry, None
+        return ServerSentEvent(
+            name.decode(errors="replace") or "message",
+            data.decode(errors="replace"),
+            self._id,
+            retry,
+        )
+
+    def _feed_lines(self, text: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Process lines, of which the first may have begun before and the last may go on."""
+        *lines, rest = text.split(b"\n")
+        if lines and self._line:
+            lines[0] = bytes(self._line) + lines[0]
+            self._line.clear()
+        for line in lines:
+            if line:
+                self._take(line)
+            else:
+                if self._data:
+                    yield self._pending()
+                self._event = b""
+        if rest:
+            self._line += rest
+            if self._data_size + len(self._line) > self._limit:
                 raise EventTooLargeError(self._limit)
 
     def flush(self) -> ServerSentEvent | None:
@@ -97,9 +118,9 @@ class SSEDecoder:
         decides which, by its data. Nothing can be fed afterwards.
         """
         if self._line:
-            for _ in self.feed(b"\n"):
+            for _ in self.feed_raw(b"\n"):
                 pass  # a line that is not empty dispatches nothing
-        return self._dispatch() if self._data or self._event else None
+        return self.decoded(*self._pending()) if self._data or self._event else None
 
     def _normalized(self, chunk: bytes) -> bytes:
         """The chunk without a leading byte order mark, all its line ends being LF."""
@@ -124,6 +145,8 @@ class SSEDecoder:
 
     def _take(self, line: bytes) -> None:
         """Process one line that is not empty."""
+        if self._data_size + len(line) > self._limit:
+            raise EventTooLargeError(self._limit)
         name, _, value = line.partition(b":")
         if value[:1] == b" ":
             value = value[1:]
@@ -138,19 +161,13 @@ class SSEDecoder:
         elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
             self._retry = int(value)
 
-    def _dispatch(self) -> ServerSentEvent:
-        data = self._data
-        event = ServerSentEvent(
-            self._event.decode(errors="replace") or "message",
-            (data[0] if len(data) == 1 else b"\n".join(data)).decode(errors="replace"),
-            self._id,
-            self._retry,
-        )
+    def _pending(self) -> tuple[bytes, bytes]:
+        """The name and the data of the event whose lines have come, which are forgotten."""
+        pending = self._event, b"\n".join(self._data)
         self._event = b""
-        data.clear()
+        self._data.clear()
         self._data_size = 0
-        self._retry = None
-        return event
+        return pending
 
 
 def encode(event: ServerSentEvent) -> bytes:

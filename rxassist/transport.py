@@ -6,7 +6,12 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import IO, Any
@@ -14,6 +19,7 @@ from typing import IO, Any
 import httpx
 from attrs import field, frozen
 
+from rxassist.budget import Budget
 from rxassist.codec import EventDecoder, from_json, to_json
 from rxassist.credentials import Tokens
 from rxassist.errors import (
@@ -23,11 +29,14 @@ from rxassist.errors import (
     APITimeoutError,
     AuthenticationError,
     DecodeError,
+    RateLimitError,
     api_error_fields,
-    status_error_class,
+    status_error,
 )
 from rxassist.events import Event
+from rxassist.http_client import HTTPChoice, HTTPClient, Pools, names_of, was_sent
 from rxassist.sse import MAX_EVENT_BYTES
+from rxassist.tally import count_retry
 
 _FAILED = 400
 _BODY_EXCERPT = 300
@@ -36,7 +45,6 @@ _CONNECT_TIMEOUT = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds
 _RETRIED = frozenset({408, 409, 429})
 _NOT_DONE = frozenset({429, 503})  # the service says that it did not act
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _MOST_REDIRECTS = 20  # as httpx
 _FOR_ANY_HOST = frozenset(
     {
@@ -114,20 +122,24 @@ class Settings:
     query: Sequence[tuple[str, str]] = ()
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
+    http_client: HTTPChoice = field(repr=False, default=None)
+    budget: Budget | None = None
 
 
 class Transport:
-    """One httpx client, made at the first request, on the event loop it is used on.
+    """One HTTP client, made at the first request, on the event loop it is used on.
 
     A request is tried again, ``max_retries`` times, where the connection failed before it was
     sent, and for the statuses 408, 409, 429 and 5xx; one that is ``careful`` only where it was not
-    sent, and for 429 and 503. Between two tries it waits as long as ``Retry-After`` says, else
-    with exponential backoff and full jitter.
+    sent, and for 429 and 503. Between two tries it waits as long as ``Retry-After`` says, unless
+    that is longer than its timeout, else with exponential backoff and full jitter.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._http: httpx.AsyncClient | None = None
+        self._pools: Pools | None = None
+        most = settings.max_connections
+        self._places = None if most is None else asyncio.Semaphore(most)
 
     async def send(self, request: Request) -> AsyncGenerator[tuple[Answer]]:
         """Give the answer, once.
@@ -135,7 +147,8 @@ class Transport:
         Raises a subclass of ``APIStatusError`` for a status of 400 or above,
         ``APIConnectionError`` and ``APITimeoutError`` for the wire.
         """
-        response = await self._respond(request, "application/json", whole=True)
+        async with self._place(request) as http:
+            response = await self._respond(http, request, "application/json", whole=True)
         poll_after = _milliseconds(response.headers.get("openai-poll-after-ms"))
         yield (Answer(response.content, poll_after),)
 
@@ -146,58 +159,102 @@ class Transport:
         ``EventDecoder`` raises.
         """
         decoder = EventDecoder(self._settings.max_event_bytes)
-        response = await self._respond(request, "text/event-stream", whole=False)
+        async with self._place(request) as http:
+            response = await self._respond(http, request, "text/event-stream", whole=False)
+            try:
+                with self._wire_errors(request):  # which none of the reader's is thrown into
+                    begun = False
+                    async for chunk in response.aiter_bytes():
+                        if not begun:
+                            self._check_beginning(request, response, chunk)
+                            begun = True
+                        yield decoder.feed(chunk)
+                yield decoder.flush()
+            finally:
+                await response.aclose()
+
+    @asynccontextmanager
+    async def _place(self, request: Request) -> AsyncGenerator[HTTPClient]:
+        """One of the connections that may be open at once."""
+        if self._pools is None:
+            self._pools = Pools(self._settings.http_client)
+        if self._places is None:
+            with self._pools.place() as http:
+                yield http
+            return
         try:
-            chunks = response.aiter_bytes()
-            first = True
-            while True:
-                with self._wire_errors(request):
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    break
-                if first and (begins := chunk.lstrip()[:1]) and begins in b"<{[":
-                    raise self._no_stream(request, response, chunk)
-                first = False
-                yield decoder.feed(chunk)
-            yield decoder.flush()
+            async with asyncio.timeout(request.timeout):
+                await self._places.acquire()
+        except TimeoutError:
+            msg = (
+                f"{request}: all {self._settings.max_connections} connections of this client were "
+                "in use for too long; raise max_connections, or start fewer at once"
+            )
+            raise APITimeoutError(msg, sent=False) from None
+        try:
+            with self._pools.place() as http:
+                yield http
         finally:
-            await response.aclose()
+            self._places.release()
+
+    def discreet(self, error: Exception) -> Exception:
+        """An error, without the credentials that a server may have repeated in its answer."""
+        self._settings.tokens.hide_in(error)
+        return error
 
     async def close(self) -> None:
         """Close every connection."""
-        http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+        pools, self._pools = self._pools, None
+        if pools is not None:
+            await pools.close()
 
-    async def _respond(self, request: Request, accept: str, *, whole: bool) -> httpx.Response:
+    async def _respond(
+        self, http: HTTPClient, request: Request, accept: str, *, whole: bool
+    ) -> httpx.Response:
         """A successful response, after as many tries as are allowed."""
         repeatable = request.upload is None or request.upload.repeatable
         retries = request.max_retries if repeatable else 0
         tokens, may_renew = self._settings.tokens, repeatable
         attempt = 0
         while True:
+            await self._draw_on_budget()
             token = await tokens.current()
             try:
-                return await self._try(request, accept, token, whole=whole)
+                return await self._try(http, request, accept, token, whole=whole)
             except AuthenticationError:
                 if not may_renew or not tokens.refused(token):
                     raise
                 may_renew = False
             except APIError as error:
+                self._pause_budget(error)
                 if attempt >= retries or not _may_try_again(request, error):
                     raise
                 wait = _backoff(attempt, error)
+                if request.timeout is not None and wait > request.timeout:
+                    raise  # whoever waits so long wants to know why
                 attempt += 1
+                count_retry()
                 _logger.info("%s: %s; trying again in %.2f s", request, error, wait)
                 await asyncio.sleep(wait)
 
+    async def _draw_on_budget(self) -> None:
+        budget = self._settings.budget
+        if budget is not None:
+            await budget.request()
+
+    def _pause_budget(self, error: APIError) -> None:
+        """One that was told to come back later lets all wait who share its budget."""
+        budget = self._settings.budget
+        if budget is not None and isinstance(error, RateLimitError) and error.retry_after:
+            budget.pause(error.retry_after)
+
     async def _try(
-        self, request: Request, accept: str, token: str | None, *, whole: bool
+        self, http: HTTPClient, request: Request, accept: str, token: str | None, *, whole: bool
     ) -> httpx.Response:
         with ExitStack() as files, self._wire_errors(request):
-            built = self._build(request, accept, token, files)
+            built = self._build(http, request, accept, token, files)
             async with asyncio.timeout(_bound(request)):
-                response = await self._follow(request, built)
+                response = await self._follow(http, request, built)
                 failed = response.status_code >= _FAILED
             if whole or failed:
                 async with asyncio.timeout(request.timeout):  # of a body that only trickles
@@ -206,9 +263,12 @@ class Transport:
             raise self._status_error(response)
         return response
 
-    async def _follow(self, request: Request, built: httpx.Request) -> httpx.Response:
+    async def _follow(
+        self, http: HTTPClient, request: Request, built: httpx.Request
+    ) -> httpx.Response:
         """The response behind all redirects, which take no credentials to another host."""
-        response = await self._client().send(built, stream=True)
+        how = {"stream": True, "follow_redirects": False}
+        response: httpx.Response = await http.send(built, **how)
         for _ in range(_MOST_REDIRECTS):
             following = response.next_request
             if following is None:
@@ -222,39 +282,26 @@ class Transport:
                 )
                 raise APIError(msg)
             if not _same_place(built.url, following.url):
-                kept = [pair for pair in following.headers.raw if _for_any_host(pair[0])]
-                following.headers = httpx.Headers(kept)
-            response = await self._client().send(following, stream=True)
+                for name in set(following.headers.keys()) - _FOR_ANY_HOST:
+                    del following.headers[name]
+            response = await http.send(following, **how)
         await response.aclose()
         msg = f"{request}: redirected more than {_MOST_REDIRECTS} times"
         raise APIError(msg)
 
-    def _client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            settings = self._settings
-            self._http = httpx.AsyncClient(
-                base_url=settings.base_url,
-                headers=settings.headers,
-                limits=httpx.Limits(
-                    max_connections=settings.max_connections, max_keepalive_connections=100
-                ),
-                follow_redirects=False,
-            )
-        return self._http
-
     def _build(
-        self, request: Request, accept: str, token: str | None, files: ExitStack
+        self, http: HTTPClient, request: Request, accept: str, token: str | None, files: ExitStack
     ) -> httpx.Request:
         silence = request.timeout
         connect = _CONNECT_TIMEOUT if silence is None else min(_CONNECT_TIMEOUT, silence)
         read = silence if accept == "application/json" else request.idle_timeout
-        headers = {"Accept": accept, **request.headers}
+        headers = {**self._settings.headers, "Accept": accept, **request.headers}
         if token is not None and not any(name.lower() == "authorization" for name in headers):
             headers["Authorization"] = f"Bearer {token}"
         how: dict[str, Any] = {
             "params": [*self._settings.query, *request.query] or None,
             "headers": headers,
-            "timeout": httpx.Timeout(silence, connect=connect, read=read),
+            "timeout": (connect, read, silence, silence),
         }
         if request.upload is not None:
             upload = request.upload
@@ -264,7 +311,9 @@ class Transport:
         elif request.body is not None:
             headers["Content-Type"] = "application/json"
             how["content"] = to_json(request.body)
-        return self._client().build_request(request.method, request.path, **how)
+        url = self._settings.base_url.rstrip("/") + request.path
+        built: httpx.Request = http.build_request(request.method, url, **how)
+        return built
 
     def _said(self, text: str) -> str:
         """A text for an error, without the credentials that a server may have repeated."""
@@ -275,31 +324,29 @@ class Transport:
         """Map what httpx raises to our errors, in one place."""
         try:
             yield
-        except httpx.PoolTimeout as error:
-            msg = (
-                f"{request}: all {self._settings.max_connections} connections of this client were "
-                "in use for too long; raise max_connections, or start fewer at once"
-            )
-            raise APITimeoutError(msg, sent=False) from error
-        except (httpx.TimeoutException, TimeoutError) as error:
-            msg = f"{request}: no answer in time ({type(error).__name__})"
-            raise APITimeoutError(msg, sent=not isinstance(error, _NOT_SENT)) from error
-        except httpx.LocalProtocolError:  # its text may be a header
-            msg = f"{request}: the request cannot be sent: a header or the body is malformed"
-            raise APIConnectionError(msg, sent=False) from None
-        except httpx.HTTPError as error:
-            msg = self._said(f"{request}: {str(error) or type(error).__name__}")
-            raise APIConnectionError(msg, sent=not isinstance(error, _NOT_SENT)) from error
-        except httpx.InvalidURL as error:
-            msg = self._said(f"{request}: {error}")
-            raise APIError(msg) from error
+        except TimeoutError as error:
+            msg = f"{request}: no answer in time"
+            raise APITimeoutError(msg) from error
+        except Exception as error:
+            names = names_of(error)
+            if not names:
+                raise
+            if "LocalProtocolError" in names:  # its text may be a header
+                msg = f"{request}: the request cannot be sent: a header or the body is malformed"
+                raise APIConnectionError(msg, sent=False) from None
+            sent = was_sent(error)
+            if "TimeoutException" in names and not (sent and "ConnectTimeout" in names):
+                msg = f"{request}: no answer in time ({type(error).__name__})"
+                raise APITimeoutError(msg, sent=sent) from error
+            msg = self._said(f"{request}: {str(error) or type(error).__name__}{_below(error)}")
+            raise APIConnectionError(msg, sent=sent and "InvalidURL" not in names) from error
 
     def _status_error(self, response: httpx.Response) -> APIStatusError:
         body = _error_body(response)
         said = {key: value and self._said(value) for key, value in body.items()}
         headers = response.headers
         request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
-        return status_error_class(response.status_code)(
+        return status_error(
             said.pop("message", None) or response.reason_phrase or "no reason given",
             status_code=response.status_code,
             request_id=request_id,
@@ -307,11 +354,15 @@ class Transport:
             **said,
         )
 
-    def _no_stream(self, request: Request, response: httpx.Response, chunk: bytes) -> APIError:
+    def _check_beginning(self, request: Request, response: httpx.Response, chunk: bytes) -> None:
+        """Raise where an answer begins as a page or as JSON does: it is no event stream."""
+        begins = chunk.lstrip()[:1]
+        if begins not in {b"<", b"{", b"["}:
+            return
         kind = response.headers.get("content-type", "no content type")
         text = " ".join(chunk[:_BODY_EXCERPT].decode(errors="replace").split())
         what = f"{request}: HTTP {response.status_code}"
-        return APIError(self._said(f"{what} is no event stream but {kind}: {text}"))
+        raise APIError(self._said(f"{what} is no event stream but {kind}: {text}"))
 
 
 def _may_try_again(request: Request, error: APIError) -> bool:
@@ -319,7 +370,17 @@ def _may_try_again(request: Request, error: APIError) -> bool:
         statuses = _NOT_DONE if request.careful else _RETRIED
         server = error.status_code >= _SERVER_ERROR and not request.careful
         return server or error.status_code in statuses
-    return isinstance(error.__cause__, _NOT_SENT)
+    if isinstance(error, APIConnectionError) and not error.sent:
+        return bool(names_of(error.__cause__ or error) & {"ConnectError", "ConnectTimeout"})
+    return False
+
+
+def _below(error: BaseException) -> str:
+    """What is at the bottom of an error of the HTTP library, where its own text leaves it out."""
+    bottom = error
+    while bottom.__cause__ is not None:
+        bottom = bottom.__cause__
+    return "" if bottom is error or str(bottom) in str(error) else f" ({bottom})"
 
 
 def _bound(request: Request) -> float | None:
@@ -335,10 +396,6 @@ def _same_place(one: httpx.URL, other: httpx.URL) -> bool:
     moved = (one.scheme, other.scheme) == ("http", "https") and one.port == other.port
     same = (one.scheme, one.port) == (other.scheme, other.port)
     return one.host == other.host and (same or moved)
-
-
-def _for_any_host(name: bytes) -> bool:
-    return name.decode("ascii").lower() in _FOR_ANY_HOST
 
 
 def _backoff(attempt: int, error: APIError) -> float:

@@ -31,7 +31,9 @@ from rxassist.models import (
     RunStep,
     RunStepDeltaEvent,
     VectorStoreFile,
+    deltas,
 )
+from rxassist.models._maker import maker
 from rxassist.sse import ServerSentEvent
 
 # The names that the service's OpenAPI description lists.
@@ -195,9 +197,61 @@ def test_unknown_statuses_pass_as_text(status):
     assert structure({"id": "run_1", "status": status}, Run).status == status
 
 
-@pytest.mark.parametrize("when", [1714359755, 1714359755.25, 1714359755000, 0, "1714359756"])
-def test_timestamps_pass_in_any_unit(when):
-    assert structure({"id": "run_1", "created_at": when}, Run).created_at == float(when)
+@pytest.mark.parametrize(
+    ("when", "seconds"),
+    [
+        (1714359755, 1714359755),
+        (1714359755.25, 1714359755.25),
+        (1714359755250, 1714359755.25),
+        (1714359755250.5, 1714359755.2505),
+        ("1714359756", 1714359756),
+        ("1714359756500", 1714359756.5),
+        (0, 0),
+        (-1, -1),
+        (10**11 - 1, 10**11 - 1),
+        (10**11, 10**8),
+        (None, None),
+    ],
+)
+def test_timestamps_are_seconds_whatever_a_server_counts_in(when, seconds):
+    run = structure({"id": "run_1", "created_at": when, "expires_at": when}, Run)
+    assert (run.created_at, run.expires_at) == (seconds, seconds)
+
+
+def test_whole_seconds_stay_whole_numbers():
+    assert type(structure({"id": "run_1", "created_at": 1714359755}, Run).created_at) is int
+
+
+def test_timestamps_are_seconds_in_every_model():
+    for cls in map(models.__dict__.get, models.__all__):
+        if not attrs.has(cls):
+            continue
+        required = {f.name: "x" for f in attrs.fields(cls) if f.default is attrs.NOTHING}
+        for field in attrs.fields(cls):
+            if field.name.endswith("_at"):
+                value = structure({**required, field.name: 1714359755250}, cls)
+                assert getattr(value, field.name) == 1714359755.25
+
+
+def test_what_is_no_time_names_its_place():
+    for never in ("1e999999", "-1e999999", "NaN", "1" * 400, "-" + "1" * 400, '"soon"'):
+        with pytest.raises(DecodeError, match=r"at \$\.created_at expected "):
+            decode_event(
+                ServerSentEvent("thread.run.queued", f'{{"id": "run_1", "created_at": {never}}}')
+            )
+
+
+@pytest.mark.parametrize("index", [2, 3.0, "4", 10**12, 10**30, -1])
+def test_whole_numbers_are_whole_whatever_their_spelling(index):
+    place = content_delta({"type": "text", "index": index}).index
+    assert (type(place), place) == (int, int(index))
+
+
+@pytest.mark.parametrize("index", ["1.5", "1e999999", "NaN", '"first"', "[]", '"1e400"'])
+def test_what_is_no_whole_number_names_its_place(index):
+    text = f'{{"id": "m", "delta": {{"content": [{{"type": "text", "index": {index}}}]}}}}'
+    with pytest.raises(DecodeError, match=r"at \$\.delta\.content\[0\]\.index expected "):
+        decode_event(ServerSentEvent("thread.message.delta", text))
 
 
 def test_a_number_where_text_belongs_becomes_text():
@@ -332,8 +386,8 @@ def test_types_that_other_servers_have():
     assert annotation(cited) == models.UnknownAnnotation("url_citation", cited)
     browsed = {"type": "browser", "id": "call_1", "browser": {}}
     assert (call(browsed).type, call(browsed).id) == ("browser", "call_1")
-    approval = {"type": "submit_tool_approval", "submit_tool_approval": {"tool_calls": []}}
-    assert action(approval).raw == approval
+    consent = {"type": "submit_consent", "submit_consent": {"tool_calls": []}}
+    assert action(consent).raw == consent
     grounded = {"type": "bing_grounding", "bing_grounding": {}}
     assert tool(grounded).raw == grounded
 
@@ -429,15 +483,16 @@ def test_closing_brackets_too_many_are_ignored(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "[" * 100_000 + "]" * 100_000,
-        '{"a":' * 100_000 + "1" + "}" * 100_000,
-        "[" * 100_000,
+        "[" * 1000 + "]" * 1000,
+        "[" * 1_000_000 + "]" * 1_000_000,
+        '{"a":' * 1_000_000 + "1" + "}" * 1_000_000,
+        "[" * 1_000_000,
         "9" * 1_000_000,
         "-" + "9" * 1_000_000,
         '{"id": "run_1", "created_at": ' + "9" * 1_000_000 + "}",
         "]" * 1_000_000,
     ],
-    ids=["lists", "objects", "open lists", "digits", "minus", "a field", "brackets"],
+    ids=["some lists", "lists", "objects", "open lists", "digits", "minus", "a field", "brackets"],
 )
 def test_monstrous_json_is_a_decode_error(text):
     with pytest.raises(DecodeError):
@@ -455,6 +510,20 @@ def test_deep_json_is_data_or_a_decode_error_at_any_depth(place):
             continue
         assert event.data.id == "run_1"
         assert place in {"metadata", "unknown"}
+
+
+def test_the_bound_on_nesting():
+    def nested(depth):
+        return "[" * depth + '"[{"' + "]" * depth
+
+    assert from_json(nested(200)) is not None
+    assert from_json("[" + '{"a": [{}]}, ' * 1000 + "1]") is not None
+    assert from_json('"' + "[" * 1000 + '"') == "[" * 1000
+    for text in (nested(201), "[[], " + nested(200) + "]"):
+        with pytest.raises(DecodeError, match="nested at most 200 deep"):
+            from_json(text)
+        with pytest.raises(DecodeError, match="nested at most 200 deep"):
+            from_json(text.encode(), "body")
 
 
 @pytest.mark.parametrize("text", ["0." + "9" * 1_000_000, "1e-999999999", "-0"])
@@ -567,6 +636,27 @@ def test_law_a_shape_with_one_wrong_place_is_an_event_or_a_decode_error(name, pa
         assert decode_event(encode_event(event)) == event
 
 
+# --- making values fast --------------------------------------------------------------------
+
+_CLASSES = [cls for cls in map(models.__dict__.get, models.__all__) if attrs.has(cls)]
+
+
+@pytest.mark.parametrize("cls", [cls for cls in _CLASSES if cls.__module__ == deltas.__name__])
+def test_a_maker_makes_what_the_constructor_makes(cls):
+    fields = attrs.fields(cls)
+    required = [field.name for field in fields if field.default is attrs.NOTHING]
+    make = maker(cls)
+    assert make(*required) == cls(*required)
+    every = [field.name for field in fields]
+    assert make(*every) == cls(*every)
+    assert repr(make(*every)) == repr(cls(*every))
+    assert (type(make(*every)), hash(make(*every))) == (cls, hash(cls(*every)))
+    with pytest.raises(TypeError):
+        make(*every, "one more")
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        make(*every).index = 1
+
+
 # --- bodies --------------------------------------------------------------------------------
 
 
@@ -614,6 +704,14 @@ def test_an_event_cut_in_the_middle_is_truncation(body):
     assert list(decoder.feed(b"data: [DONE]\n\n" + body)) == [DoneEvent()]
     with pytest.raises(StreamTruncated):
         list(decoder.flush())
+
+
+def test_the_message_of_a_truncation_stays_short():
+    decoder = EventDecoder()
+    assert list(decoder.feed(b"event: " + b"a" * 100_000 + b"\ndata: {")) == []
+    with pytest.raises(StreamTruncated) as caught:
+        list(decoder.flush())
+    assert len(str(caught.value)) < 300
 
 
 def test_the_bound_reaches_the_decoder():

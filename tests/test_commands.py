@@ -11,10 +11,11 @@ import pytest
 from rxassist.local import LocalService
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+SERVING = {"web"}  # it serves for ever, and test_web.py runs it
+EXAMPLES = [e for e in sorted((ROOT / "examples").glob("*.py")) if e.stem not in SERVING]
 SNIPPETS = [
     pytest.param(snippet, id=f"{page.stem}-{number}")
-    for page in (ROOT / "README.md", ROOT / "docs" / "migrating.md")
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
     for number, snippet in enumerate(
         re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     )
@@ -95,7 +96,8 @@ def test_a_forgotten_close_never_keeps_the_interpreter_from_ending():
 def test_the_core_needs_no_extra():
     code = (
         "import sys\n"
-        "for name in ('rich', 'starlette', 'uvicorn', 'openai'): sys.modules[name] = None\n"
+        "for name in ('rich', 'starlette', 'uvicorn', 'openai', 'jiter', 'regex',"
+        " 'docstring_parser', 'httpx_aiohttp'): sys.modules[name] = None\n"
         "import rxassist, rxassist.testing; print(rxassist.__version__)"
     )
     assert run("-c", code)

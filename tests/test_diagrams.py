@@ -9,16 +9,35 @@ import re
 import selectors
 
 import pytest
-from attrs import frozen
+import reactivex as rx
+from attrs import evolve, frozen
 from reactivex import Subject
 from reactivex import operators as ops
+from reactivex.scheduler import ImmediateScheduler
 
-from rxassist import consumers, operators
+from rxassist import consumers, many, operators
 from rxassist.codec import decode_event, encode_event, to_json
-from rxassist.events import ThreadMessageDelta
+from rxassist.errors import APIConnectionError
+from rxassist.events import (
+    DoneEvent,
+    ThreadMessageDelta,
+    ThreadRunCompleted,
+    ThreadRunCreated,
+    ThreadRunInProgress,
+    ThreadRunQueued,
+    ThreadRunRequiresAction,
+)
+from rxassist.models import (
+    FunctionCall,
+    RequiredActionFunctionToolCall,
+    RequiredActionSubmitToolOutputs,
+    Run,
+    SubmitToolOutputs,
+)
 from rxassist.operators import _kernel
 from rxassist.sse import ServerSentEvent, encode
 from rxassist.testing import Marbles
+from rxassist.tools import Toolbox
 
 _DIAGRAM = re.compile(r"^( *source +)(\S+)\n( *result +)(\S+)$", re.MULTILINE)
 
@@ -57,6 +76,11 @@ def call(index, name=None, arguments=""):
     return {"index": index, "id": name, "type": "function", "function": function}
 
 
+def using(name, tokens, **more):
+    """A run or a step that is completed and used some tokens."""
+    return said(name, status="completed", usage={"total_tokens": tokens}, **more)
+
+
 def bytes_of(*events):
     return b"".join(encode(encode_event(event)) for event in events)
 
@@ -67,7 +91,51 @@ WORKING = run("in_progress")
 COMPLETED = run("completed")
 ANSWER = message("completed", "ABC")
 STEP = step("completed")
+ACTION = ThreadRunRequiresAction(
+    Run(
+        "run_1",
+        status="requires_action",
+        required_action=RequiredActionSubmitToolOutputs(
+            SubmitToolOutputs((RequiredActionFunctionToolCall("call_1", FunctionCall("nap")),))
+        ),
+    )
+)
+FOUND = Run("run_1", thread_id="thread_1", status="completed", started_at=1)
+BEGUN = ThreadRunCreated(evolve(FOUND, status="queued", started_at=None))
+BEGUN_TO_WORK = ThreadRunInProgress(evolve(FOUND, status="in_progress"))
+ENDED = ThreadRunCompleted(FOUND)
 TWO_CALLS = calls(call(0, "f"), call(1, "g"))
+
+
+END_OF_RUN = many.RunEvent(1, None, None, many.RunSummary(1))
+
+
+def of_run(key, event):
+    return many.RunEvent(key, event)
+
+
+def stored(*items):
+    """What the service has: a function of ids that gives it at once."""
+    return lambda *_: rx.from_iterable(items, ImmediateScheduler())
+
+
+def nap() -> str:
+    """A tool."""
+    return "rested"
+
+
+def in_two_ticks(function):
+    return rx.timer(2).pipe(ops.map(lambda _: function()))
+
+
+def submitted(*events):
+    """What submits, in two ticks, the only output that there is."""
+
+    def submit(_, submission):
+        assert submission == {"tool_outputs": [{"tool_call_id": "call_1", "output": "rested"}]}
+        return rx.timer(2).pipe(ops.flat_map(lambda _: rx.from_iterable(events)))
+
+    return submit
 
 
 # --- the diagrams --------------------------------------------------------------------------
@@ -80,6 +148,7 @@ class Diagram:
     operator: object
     letters: dict[str, object]
     then: object = None
+    error: Exception | None = None
 
 
 def begin_of_choose_each():
@@ -95,6 +164,11 @@ DIAGRAMS = {
     "check_ending": Diagram(operators.check_ending(), {"p": WORKING, "t": text("A")}),
     "choose": Diagram(operators.choose({"a": "A", "c": "C"}.get), {}),
     "choose_each": Diagram(_kernel.choose_each(begin_of_choose_each), {}),
+    "citations": Diagram(
+        operators.citations(), {"t": text("A【4:0"), "u": text("†source】B"), "d": DONE}
+    ),
+    "deadline": Diagram(operators.deadline(5), {}),
+    "debounce_snapshots": Diagram(operators.debounce_snapshots(3), {}),
     "decode": Diagram(
         operators.decode(),
         {
@@ -110,6 +184,30 @@ DIAGRAMS = {
         operators.final_run(),
         {"p": WORKING, "t": text("A"), "c": COMPLETED, "d": DONE, "C": COMPLETED.data},
     ),
+    "group_by_run": Diagram(
+        operators.group_by_run(),
+        {"a": of_run(0, "a"), "t": of_run(0, "t"), "b": of_run(1, "b"), "A": 0, "B": 1},
+        then=ops.map(lambda group: group.key),
+    ),
+    "json_snapshots": Diagram(
+        operators.json_snapshots(),
+        {"a": '{"n": "x', "b": "y", "c": '"}', "A": {"n": "x"}, "B": {"n": "xy"}},
+    ),
+    "latest_snapshots": Diagram(
+        operators.latest_snapshots(),
+        {
+            "t": of_run(0, text("A")),
+            "u": of_run(0, text("B")),
+            "v": of_run(1, text("C")),
+            "T": {0: "A"},
+            "U": {0: "AB"},
+            "V": {0: "AB", 1: "C"},
+        },
+        then=ops.map(lambda latest: {key: latest[key].text for key in latest}),
+    ),
+    "lines": Diagram(
+        operators.lines(), {"A": "A", "C": "C", "a": "A", "b": "\n\nB\n", "c": "C", "e": ""}
+    ),
     "messages": Diagram(
         operators.messages(),
         {
@@ -120,12 +218,30 @@ DIAGRAMS = {
             "N": ANSWER.data,
         },
     ),
+    "of_run": Diagram(
+        operators.of_run(1),
+        {"a": of_run(0, "A"), "t": of_run(1, "T"), "u": of_run(1, "U"), "e": END_OF_RUN},
+    ),
     "of_type": Diagram(
         operators.of_type(ThreadMessageDelta),
         {"q": QUEUED, "t": text("A"), "u": text("B"), "d": DONE},
     ),
     "raise_for_status": Diagram(
         operators.raise_for_status(), {"p": WORKING, "f": run("failed"), "d": DONE}
+    ),
+    "recover": Diagram(
+        operators.recover(stored(FOUND), stored(), stored()),
+        {
+            "k": BEGUN,
+            "q": ThreadRunQueued(BEGUN.data),
+            "p": BEGUN_TO_WORK,
+            "c": ENDED,
+            "d": DoneEvent(),
+        },
+        error=APIConnectionError("reset by peer"),
+    ),
+    "retry_run": Diagram(
+        operators.retry_run(), {"q": QUEUED, "p": WORKING, "t": text("A"), "c": COMPLETED}
     ),
     "run_steps": Diagram(
         operators.run_steps(),
@@ -136,6 +252,14 @@ DIAGRAMS = {
             "d": DONE,
             "Z": STEP.data,
         },
+    ),
+    "run_tools": Diagram(
+        operators.run_tools(Toolbox([nap]), submitted(WORKING, COMPLETED, DONE), call=in_two_ticks),
+        {"q": QUEUED, "a": ACTION, "p": WORKING, "c": COMPLETED, "d": DONE},
+    ),
+    "run_summaries": Diagram(
+        operators.run_summaries(),
+        {"t": of_run(1, text("A")), "e": END_OF_RUN, "E": END_OF_RUN.summary},
     ),
     "runs": Diagram(
         operators.runs(),
@@ -151,6 +275,14 @@ DIAGRAMS = {
             "C": COMPLETED.data,
         },
     ),
+    "sentences": Diagram(
+        operators.sentences(),
+        {"a": "It is 3.", "b": "14. N", "c": "ew", "A": "It is 3.14.", "N": "New"},
+    ),
+    "smooth": Diagram(
+        operators.smooth(1),
+        {"p": "A B C ", "q": "D E", "A": "A ", "B": "B ", "C": "C ", "D": "D "},
+    ),
     "text_deltas": Diagram(
         operators.text_deltas(),
         {
@@ -164,6 +296,11 @@ DIAGRAMS = {
     "text_snapshots": Diagram(
         operators.text_snapshots(),
         {"t": text("A"), "p": WORKING, "u": text("B"), "d": DONE, "T": "A", "U": "AB"},
+    ),
+    "timings": Diagram(
+        operators.timings(),
+        {"p": WORKING, "t": text("A"), "d": DONE, "T": (1, 3, 2)},
+        then=ops.map(lambda told: (told.first_event, told.first_delta, told.between_deltas)),
     ),
     "tool_call_deltas": Diagram(
         operators.tool_call_deltas(),
@@ -191,6 +328,16 @@ DIAGRAMS = {
     "until_done": Diagram(
         operators.until_done(), {"p": WORKING, "t": text("A"), "c": COMPLETED, "d": DONE}
     ),
+    "usage": Diagram(
+        operators.usage(),
+        {
+            "y": using("thread.run.step.completed", 1, id="step_1"),
+            "z": using("thread.run.step.completed", 2, id="step_2"),
+            "c": using("thread.run.completed", 3, id="run_1"),
+            "d": DONE,
+        },
+        then=ops.map(lambda used: str(used.total_tokens)),
+    ),
 }
 
 
@@ -212,7 +359,7 @@ def test_the_diagram_of(name):
     documented = getattr(operators, name, None) or getattr(_kernel, name)
     source, result = lines_of(documented)
     diagram = DIAGRAMS[name]
-    marbles = Marbles(**diagram.letters)
+    marbles = Marbles(diagram.error, **diagram.letters)
     piped = marbles.cold(source).pipe(diagram.operator)
     assert marbles.run(piped if diagram.then is None else piped.pipe(diagram.then)) == result
 

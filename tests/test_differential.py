@@ -344,10 +344,12 @@ def error_events_are_events(d):
 
 
 def truncation_is_an_error(d):
-    """A stream that says nothing of how the run ended was cut; the SDK ends as if it had."""
-    exception = ("on_exception", ["StreamTruncated"])
-    if d.event is None and exception in d.ours and ("on_end", []) in d.theirs:
-        d.ours = without(d.ours, [exception])
+    """A stream that says nothing of how the run ended was cut; the SDK ends as if it had. Before
+    the run was told of, nobody knows whether there is one."""
+    for error in ("StreamTruncated", "RunOutcomeUnknown"):
+        exception = ("on_exception", [error])
+        if d.event is None and exception in d.ours and ("on_end", []) in d.theirs:
+            d.ours = without(d.ours, [exception])
 
 
 DEVIATIONS = [

@@ -121,17 +121,12 @@ class Scene:
         self.loop = Loop()
         self.source = source or Source()
         self.reported = []
-        self.abandoned = 0
         self.log = Log(
             self.source,
             post=self.loop.post,
             report=self.reported.append,
-            on_abandon=self._abandon,
             **options,
         )
-
-    def _abandon(self):
-        self.abandoned += 1
 
     def reader(self, *operators, **options):
         reader = Reader(self.log, *operators, **options)
@@ -205,14 +200,14 @@ def test_a_reader_after_an_error_sees_it_all(scene):
     scene.source.fail(error)
     late = scene.reader()
     assert (str(first), str(late)) == ("a#", "a#")
-    assert first.error is late.error is scene.log.error is error
+    assert first.error is late.error is error
 
 
 def test_the_log_knows_if_it_ended(scene):
     scene.reader()
-    assert (scene.log.ended, scene.log.error) == (False, None)
+    assert not scene.log.ended
     scene.complete()
-    assert (scene.log.ended, scene.log.error) == (True, None)
+    assert scene.log.ended
 
 
 def test_what_a_source_sends_while_it_is_subscribed_arrives():
@@ -261,7 +256,7 @@ def test_take_by_the_only_reader_disposes_of_the_source(scene):
     reader = scene.reader(ops.take(2))
     scene.send("abc")
     assert str(reader) == "ab|"
-    assert (scene.source.disposed, scene.abandoned) == (1, 1)
+    assert scene.source.disposed == 1
 
 
 def test_an_endless_source_that_sends_while_it_is_subscribed_stops():
@@ -272,7 +267,7 @@ def test_an_endless_source_that_sends_while_it_is_subscribed_stops():
     demand.open()
     scene.loop.run()
     assert str(reader) == "12|"
-    assert (scene.source.disposed, scene.abandoned) == (1, 1)
+    assert scene.source.disposed == 1
 
 
 def test_a_subscription_inside_on_next_replays_from_the_start(scene):
@@ -305,9 +300,9 @@ def test_items_sent_from_inside_on_next_stay_in_order(scene):
 def test_the_last_reader_that_leaves_disposes_of_the_source(scene):
     one, two = scene.reader(), scene.reader()
     scene.leave(one)
-    assert (scene.source.disposed, scene.abandoned) == (0, 0)
+    assert scene.source.disposed == 0
     scene.leave(two)
-    assert (scene.source.disposed, scene.abandoned) == (1, 1)
+    assert scene.source.disposed == 1
 
 
 def test_a_reader_that_comes_too_late_gets_what_is_kept_and_an_error(scene):
@@ -317,16 +312,8 @@ def test_a_reader_that_comes_too_late_gets_what_is_kept_and_an_error(scene):
     late = scene.reader()
     assert str(late) == "ab#"
     assert isinstance(late.error, StreamClosed)
-    assert isinstance(scene.log.error, StreamClosed)
     assert scene.source.subscribed == 1
     assert str(reader) == "ab"
-
-
-def test_nothing_is_abandoned_by_leaving_after_the_end(scene):
-    reader = scene.reader()
-    scene.complete()
-    scene.leave(reader)
-    assert scene.abandoned == 0
 
 
 def test_closing_ends_it_for_all(scene):
@@ -370,7 +357,7 @@ def test_the_only_reader_that_raises_ends_it(scene):
     scene.reader(on_next=fail)
     scene.send("ab")
     assert len(scene.reported) == 1
-    assert (scene.source.disposed, scene.abandoned) == (1, 1)
+    assert scene.source.disposed == 1
 
 
 def test_the_only_reader_that_raises_while_the_source_is_subscribed_ends_it():
@@ -386,7 +373,7 @@ def test_the_only_reader_that_raises_while_the_source_is_subscribed_ends_it():
     scene = Scene(Eager())
     scene.reader(on_next=fail)
     assert len(scene.reported) == 1
-    assert (scene.source.disposed, scene.abandoned) == (1, 1)
+    assert scene.source.disposed == 1
 
 
 def test_an_error_that_nobody_handles_is_reported(scene):

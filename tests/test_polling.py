@@ -1,11 +1,14 @@
 """Polling in virtual time: when it asks, what it emits, and how it ends."""
 
+import re
+
 import pytest
 import reactivex as rx
+from reactivex import operators as ops
 from reactivex.internal import SequenceContainsNoElementsError
 
 from rxassist.errors import PollTimeout
-from rxassist.polling import poll
+from rxassist.polling import poll, poll_many
 from rxassist.testing import Marbles
 
 
@@ -157,3 +160,241 @@ def test_two_subscriptions_are_independent():
 def test_bad_arguments(name, options):
     with pytest.raises(ValueError, match=name):
         poll(rx.empty, until=is_last, **options)
+
+
+# --- many ----------------------------------------------------------------------------------
+
+
+class Services:
+    """Answers each id with the next of its states; a list says what each would answer now."""
+
+    def __init__(self, marbles, states, delay=0):
+        self.marbles = marbles
+        self.states = states
+        self.delay = delay
+        self.taken = dict.fromkeys(states, 0)
+        self.asked = []
+        self.listed = []
+        self.sources = []
+
+    def state(self, key):
+        state = self.states[key][min(self.taken[key], len(self.states[key]) - 1)]
+        self.taken[key] += 1
+        return state
+
+    def fetch(self, key):
+        self.asked.append((round(self.marbles.scheduler.clock, 3), key))
+        state = self.state(key)
+        source = self.marbles.cold("-" * self.delay + ("#" if state == "#" else f"({state}|)"))
+        self.sources.append(source)
+        return source.pipe(ops.map(lambda state: (key, state)))
+
+    def fetch_list(self, keys):
+        self.listed.append((round(self.marbles.scheduler.clock, 3), "".join(keys)))
+        found = [(key, self.state(key)) for key in self.states if key in keys]
+        return rx.from_iterable(found, self.marbles.scheduler)
+
+
+def polls(services, **options):
+    """What comes of polling all: ``(tick, id, state or the name of an error)``."""
+    marbles = services.marbles
+    seen = []
+
+    def see(event):
+        told = type(event.error).__name__ if event.error else event.state[1]
+        seen.append((round(marbles.scheduler.clock, 3), event.key, told))
+
+    source = poll_many(
+        options.pop("fetch", services.fetch),
+        options.pop("ids", services.states),
+        until=options.pop("until", lambda state: state[1] == "z"),
+        interval=options.pop("interval", 4),
+        scheduler=marbles.scheduler,
+        id_of=lambda state: state[0],
+        **options,
+    )
+    result = marbles.run(source.pipe(ops.do_action(see), ops.ignore_elements()))
+    return seen, result
+
+
+def test_many_polls_are_spread_over_the_interval():
+    services = Services(Marbles(), {"A": "abz", "B": "z", "C": "aaz", "D": "az"})
+    seen, result = polls(services)
+    assert services.asked == [
+        *((0, "A"), (1, "B"), (2, "C"), (3, "D")),
+        *((4, "A"), (6, "C"), (7, "D"), (8, "A"), (10, "C")),
+    ]
+    assert seen == [
+        *((0, "A", "a"), (1, "B", "z"), (2, "C", "a"), (3, "D", "a")),
+        *((4, "A", "b"), (7, "D", "z"), (8, "A", "z"), (10, "C", "z")),
+    ]
+    assert result == "----------|"
+
+
+def test_the_diagram_of_poll_many():
+    first, second = "aabz", "az"
+    services = Services(Marbles(), {"A": first, "B": second})
+    seen, result = polls(services)
+    lines = re.findall(r"^ +(?:first|second|result) +(\S+)$", poll_many.__doc__, re.MULTILINE)
+    assert lines == ["a---a---b---z", "--a---z", "a-a---z-b---(z|)"]
+    drawn = {tick: state for tick, _, state in seen}
+    assert "".join(drawn.get(tick, "-") for tick in range(12)) == "a-a---z-b---"
+    assert (seen[-1], result) == ((12, "A", "z"), "------------|")
+
+
+def test_never_two_requests_for_one_id_and_the_next_comes_an_interval_after_the_answer():
+    services = Services(Marbles(), {"A": "az"}, delay=6)
+    polls(services)
+    assert services.asked == [(0, "A"), (10, "A")]
+
+
+def test_no_more_requests_at_a_time_than_max_concurrent():
+    services = Services(Marbles(), dict.fromkeys("ABCD", "z"), delay=3)
+    seen, _ = polls(services, max_concurrent=2, interval=0)
+    assert services.asked == [(0, "A"), (0, "B"), (3, "C"), (3, "D")]
+    assert [tick for tick, _, _ in seen] == [3, 3, 6, 6]
+
+
+def test_an_id_whose_fetch_fails_ends_with_the_error_and_the_others_go_on():
+    services = Services(Marbles(), {"A": "a#", "B": "aaz"})
+    seen, result = polls(services)
+    assert seen[2:] == [(4, "A", "MarbleError"), (10, "B", "z")]
+    assert result == "----------|"
+
+
+def test_a_fetch_that_raises_is_one_that_failed():
+    def fetch(key):
+        if key == "A":
+            raise LookupError
+        return services.fetch(key)
+
+    services = Services(Marbles(), {"A": "z", "B": "z"})
+    assert polls(services, fetch=fetch)[0] == [(0, "A", "LookupError"), (2, "B", "z")]
+
+
+def test_the_deadline_ends_every_id_that_is_open():
+    services = Services(Marbles(), {"A": "a", "B": "z", "C": "a"})
+    seen, result = polls(services, deadline=9)
+    assert seen[3:] == [(9, "A", "PollTimeout"), (9, "C", "PollTimeout")]
+    assert result == "---------|"
+
+
+def test_the_state_says_how_long_to_wait_for_each_id():
+    services = Services(Marbles(), {"A": "az", "B": "bz"})
+    waits = {"a": 2, "b": 5}
+    polls(services, interval=lambda state: waits[state[1]])
+    assert services.asked == [(0, "A"), (0.5, "B"), (2, "A"), (5.5, "B")]
+
+
+def test_ids_are_polled_once_though_they_are_given_twice():
+    services = Services(Marbles(), {"A": "z"})
+    polls(services, ids="AAA")
+    assert services.asked == [(0, "A")]
+
+
+def test_without_ids_nothing_is_asked():
+    assert polls(Services(Marbles(), {})) == ([], "|")
+
+
+def test_thousands_of_polls_that_take_no_time_do_not_nest():
+    states = {str(number): ["a", "z"] for number in range(3_000)}
+    asked = dict.fromkeys(states, 0)
+
+    def fetch(key):
+        asked[key] += 1
+        return rx.of(states[key][asked[key] - 1])
+
+    seen = []
+    marbles = Marbles()
+    source = poll_many(fetch, states, until=is_last, interval=0, scheduler=marbles.scheduler)
+    source.subscribe(seen.append)
+    marbles.run(rx.never())
+    assert len(seen) == 6_000
+    assert set(asked.values()) == {2}
+
+
+def test_the_list_is_asked_as_long_as_it_costs_less():
+    services = Services(Marbles(), {"A": "az", "B": "aaz", "C": "aaaz"})
+    seen, result = polls(services, fetch_list=services.fetch_list)
+    assert services.listed == [(0, "ABC"), (4, "ABC"), (8, "BC")]
+    assert services.asked == [(12, "C")]
+    assert seen == [
+        *((0, "A", "a"), (0, "B", "a"), (0, "C", "a")),
+        *((4, "A", "z"), (8, "B", "z"), (12, "C", "z")),
+    ]
+    assert result == "------------|"
+
+
+def test_a_list_with_as_many_pages_as_there_are_ids_is_left():
+    services = Services(Marbles(), {"A": "az", "B": "az"})
+    polls(services, fetch_list=services.fetch_list, page_size=1)
+    assert services.listed == [(0, "AB")]
+    assert services.asked == [(4, "A"), (6, "B")]
+
+
+def test_the_list_is_left_as_soon_as_it_gave_them_all():
+    marbles = Marbles(**{"1": ("A", "z"), "2": ("B", "z"), "3": ("C", "a")})
+    services = Services(marbles, {"A": "z", "B": "z"})
+    pages = marbles.cold("1-2-3-3|")
+    _, result = polls(services, fetch_list=lambda _: pages)
+    assert pages.subscriptions == ["^-!"]
+    assert (services.asked, result) == ([], "--|")
+
+
+def test_what_the_list_does_not_have_is_fetched_one_by_one():
+    services = Services(Marbles(), {"A": "az", "B": "az", "C": "az"})
+
+    def incomplete(keys):
+        return services.fetch_list([key for key in keys if key != "B"])
+
+    polls(services, fetch_list=incomplete)
+    assert services.asked == [(0, "B"), (4, "B")]
+    assert services.listed == [(0, "AC"), (4, "AC")]
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_when_the_list_fails_everything_is_fetched_one_by_one(raises):
+    def broken(_):
+        if raises:
+            raise LookupError
+        return rx.throw(LookupError())
+
+    services = Services(Marbles(), {"A": "az", "B": "az"})
+    seen, _ = polls(services, fetch_list=broken)
+    assert services.asked == [(0, "A"), (2, "B"), (4, "A"), (6, "B")]
+    assert [state for _, _, state in seen] == ["a", "a", "z", "z"]
+
+
+@pytest.mark.parametrize("broken", ["until", "interval", "id_of"])
+def test_an_exception_of_the_user_ends_many_polls(broken):
+    def fail(_):
+        raise marbles.error
+
+    marbles = Marbles()
+    services = Services(marbles, {"A": "a", "B": "a"})
+    options = {"until": is_last, "interval": 1, "id_of": is_last, broken: fail}
+    source = poll_many(
+        services.fetch,
+        "AB",
+        fetch_list=services.fetch_list,
+        scheduler=marbles.scheduler,
+        **options,
+    )
+    assert marbles.run(source) == "#"
+    assert marbles.errors == [marbles.error]
+
+
+def test_dispose_frees_every_request_and_the_timer():
+    marbles = Marbles()
+    services = Services(marbles, {"A": "a", "B": "a"}, delay=9)
+    source = poll_many(
+        services.fetch, "AB", until=is_last, interval=4, deadline=99, scheduler=marbles.scheduler
+    )
+    marbles.run(source, "^---!")
+    assert [each.subscriptions for each in services.sources] == [["^---!"], ["--^-!"]]
+
+
+@pytest.mark.parametrize("name", ["interval", "deadline", "max_concurrent", "page_size"])
+def test_bad_arguments_of_many(name):
+    with pytest.raises(ValueError, match=name):
+        poll_many(rx.of, "AB", until=is_last, **{name: -1})

@@ -576,6 +576,53 @@ def test_law_branches_are_as_if_alone(conversation, data):
     assert [texts(snapshot) for snapshot in snapshots] == before
 
 
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), max_size=60))
+def test_law_old_snapshots_stay_valid_when_objects_take_turns(turns):
+    """Each turn, a message grows in one of the latest snapshots, which may branch there."""
+    told = [(Snapshot(), {})]
+    for number, (message, back) in enumerate(turns):
+        snapshot, known = told[-1 - min(back, len(told) - 1)]
+        message_id = f"msg_{message}"
+        text = known.get(message_id, "") + f"{number} "
+        grew = fold(snapshot, grown(message_id, f"{number} "))
+        told.append((grew, {**known, message_id: text}))
+    for snapshot, known in told:
+        said = {each.id: each.content[0].text.value for each in snapshot.messages}
+        assert list(said.items()) == list(known.items())
+        for message_id, text in known.items():
+            assert snapshot.find_message(message_id).content[0].text.value == text
+
+
+def test_turns_of_many_messages():
+    """More than one node of the tree of what changed."""
+    order = [n * 7 % 1100 for n in range(1100)]
+    events = [grown(f"msg_{n}", "a") for n in order] + [grown(f"msg_{n}", "b") for n in order]
+    half, whole = folded(*events[:1100]), folded(*events)
+    assert half.text == "a" * 1100
+    assert whole.text == "ab" * 1100
+    assert [message.id for message in whole.messages] == [f"msg_{n}" for n in order]
+
+
+def test_unknown_deltas_add_up():
+    """Objects by key, lists by appending, text by joining, else what was said last."""
+    said = [
+        {"index": 0, "type": "hum", "tune": "a", "notes": [1], "of": {"id": "x", "b": None}},
+        {"index": 0, "type": "hum", "tune": "b", "notes": [2, 3], "of": {"id": "y", "b": "c"}},
+        {"index": 0, "type": "hum", "tune": None, "notes": None, "of": {"b": None}, "loud": True},
+        {"index": 0, "type": "hum", "tune": 1, "loud": False},
+        {"index": 0, "type": "hum", "tune": "z"},
+    ]
+    (part,) = folded(*(grown("msg_1", one) for one in said)).message.content
+    assert part.raw == {
+        "index": 0,
+        "type": "hum",
+        "tune": "z",
+        "notes": [1, 2, 3],
+        "of": {"id": "y", "b": "c"},
+        "loud": False,
+    }
+
+
 # --- cost ----------------------------------------------------------------------------------
 
 

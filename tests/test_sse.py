@@ -134,6 +134,11 @@ def test_the_last_event_field_wins_and_is_forgotten_with_the_event():
     assert decode(body) == [ServerSentEvent("b", "1"), ServerSentEvent("message", "2")]
 
 
+def test_a_name_is_not_left_over_for_a_later_event():
+    chunks = b"event: a\n", b"event: b\ndata: 1\n\n", b"data: 2\n\n"
+    assert decode(*chunks) == [ServerSentEvent("b", "1"), ServerSentEvent("message", "2")]
+
+
 def test_an_event_without_data_is_not_dispatched_and_its_name_is_forgotten():
     assert decode(b"event: a\n\ndata: 1\n\n\n\n") == [ServerSentEvent("message", "1")]
 

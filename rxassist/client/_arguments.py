@@ -13,6 +13,7 @@ from attrs import frozen, has
 from rxassist.client.parameters import RequestOptions
 from rxassist.codec import to_request
 from rxassist.errors import excerpt
+from rxassist.tools._tool import definitions_of
 
 _ID = re.compile(r"[^\s/?#%\\]+")
 _DOTS = {".", ".."}
@@ -82,7 +83,7 @@ _KINDS = {
     "tool_choice": _FORMAT,
     "tool_outputs": _OBJECTS,
     "tool_resources": _OBJECT,
-    "tools": _OBJECTS,
+    "tools": _Kind("a list of functions, mappings or models", is_list=True, of_objects=True),
     "top_p": _NUMBER,
     "truncation_strategy": _OBJECT,
 }
@@ -178,6 +179,7 @@ def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:
         raise ValueError(msg)
     if kind.is_list and isinstance(value, Iterable):
         value = list(cast("Iterable[object]", value))  # read once, here
+        value = definitions_of(value) if name == "tools" else value
         for item in value if kind.of_objects else ():
             if not isinstance(item, Mapping) and not has(type(item)):
                 msg = f"{name} must be {kind.expected}, got {excerpt(item)} in it"

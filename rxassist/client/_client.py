@@ -9,6 +9,7 @@ from typing import Any, Generic, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import rxassist
+from rxassist.budget import Budget
 from rxassist.client._arguments import check_not_negative, check_positive, text_mapping
 from rxassist.client._resource import Connection, StreamT
 from rxassist.client.assistants import Assistants
@@ -18,6 +19,7 @@ from rxassist.client.threads import Threads
 from rxassist.client.vector_stores import VectorStores
 from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
+from rxassist.http_client import HTTPChoice, check_choice
 from rxassist.loop import Home, RunningLoop, ThreadLoop
 from rxassist.run_stream import AsyncRunStream, RunStream
 from rxassist.sse import MAX_EVENT_BYTES
@@ -92,6 +94,11 @@ class ClientOptions(TypedDict, total=False):
     ``max_connections`` bounds how many requests and streams may be open at once, by default not at
     all. ``max_event_bytes`` bounds one event (16 MiB). ``max_retries`` is how often a request is
     tried again that failed before the service acted on it, or that it refused for now (2).
+    ``http_client`` is ``"httpx"``, ``"aiohttp"`` (with the extra of that name), or an asynchronous
+    client of your own, an ``httpx.AsyncClient`` or one that is like it, for this client alone and
+    closed with it; by default aiohttp where it is installed. ``budget`` bounds how many runs are
+    followed at once and how many requests are sent in a minute, together with all other clients
+    that are given the same ``Budget``.
     """
 
     base_url: str | None
@@ -103,6 +110,8 @@ class ClientOptions(TypedDict, total=False):
     max_connections: int | None
     max_event_bytes: int
     max_retries: int
+    http_client: HTTPChoice
+    budget: Budget | None
 
 
 class _BaseClient(Generic[StreamT]):
@@ -127,6 +136,8 @@ class _BaseClient(Generic[StreamT]):
         max_connections: int | None = None,
         max_event_bytes: int = MAX_EVENT_BYTES,
         max_retries: int = 2,
+        http_client: HTTPChoice = None,
+        budget: Budget | None = None,
     ) -> None:
         self.base_url: str = _checked_base_url(base_url)
         tokens = _tokens(api_key)
@@ -137,6 +148,10 @@ class _BaseClient(Generic[StreamT]):
         ):
             if value is not None:
                 check_positive(name, value, whole=whole)
+        check_choice(http_client)
+        if budget is not None and not isinstance(budget, Budget):
+            msg = f"budget must be a Budget, such as Budget(max_runs=50), got {excerpt(budget)}"
+            raise TypeError(msg)
         check_positive("max_event_bytes", max_event_bytes, whole=True)
         check_not_negative("max_retries", max_retries, whole=True)
         headers = {
@@ -151,10 +166,12 @@ class _BaseClient(Generic[StreamT]):
             tuple(text_mapping("default_query", default_query).items()),
             max_connections,
             max_event_bytes,
+            http_client,
+            budget,
         )
         self._transport = Transport(settings)
         connection = Connection(
-            home, self._transport, stream_class, timeout, idle_timeout, max_retries
+            home, self._transport, stream_class, timeout, idle_timeout, max_retries, budget
         )
         self.assistants = Assistants(connection)
         self.files = Files(connection)

@@ -10,29 +10,29 @@ from attrs import evolve, field, frozen
 from reactivex import Observable
 from reactivex import operators as ops
 
+from rxassist.budget import Budget
 from rxassist.client._arguments import (
     check_not_negative,
     check_positive,
     checked,
-    path,
     query,
     request_options,
 )
-from rxassist.client.parameters import PollOptions, RequestOptions, StreamOptions
+from rxassist.client.parameters import PollOptions, RequestOptions
 from rxassist.codec import from_json, structure
 from rxassist.consumers import LoopObservable
-from rxassist.errors import PollTimeout
+from rxassist.creation import Queues
+from rxassist.errors import DecodeError, PollTimeout
 from rxassist.log import Log
-from rxassist.loop import Home, from_batches, on_loop
-from rxassist.models import Deleted, Page, Run
+from rxassist.loop import Home, from_batches, on_loop, scheduled
+from rxassist.models import Deleted, Page
 from rxassist.polling import poll
 from rxassist.run_stream import RunObservable
-from rxassist.transport import Request, Transport, Upload
+from rxassist.transport import Answer, Request, Transport, Upload
 
 _T = TypeVar("_T")
 _B = TypeVar("_B")
 
-RUN = "/threads/{thread_id}/runs/{run_id}"
 StreamT = TypeVar("StreamT", bound=RunObservable)
 
 _POLL_INTERVAL = 1.0
@@ -49,6 +49,8 @@ class Connection(Generic[StreamT]):
     timeout: float | None
     idle_timeout: float | None
     max_retries: int
+    budget: Budget | None = None
+    queues: Queues = field(factory=Queues)
 
 
 @frozen
@@ -91,7 +93,6 @@ class Resource(Generic[StreamT]):
             upload=upload,
             careful=careful,
             timeout=options.get("timeout", self._connection.timeout),
-            idle_timeout=self._connection.idle_timeout,
             max_retries=options.get("max_retries", self._connection.max_retries),
         )
 
@@ -104,7 +105,7 @@ class Resource(Generic[StreamT]):
 
         async def answers() -> AsyncGenerator[tuple[Polled[_T]]]:
             async for (answer,) in transport.send(request):
-                value = structure(from_json(answer.content, str(request)), target)
+                value = _read(transport, request, answer, target)
                 yield (Polled(value, answer.poll_after),)
 
         return self._bound(from_batches(self._connection.home, answers))
@@ -129,7 +130,7 @@ class Resource(Generic[StreamT]):
     def _once(self, source: Observable[_T]) -> LoopObservable[_T]:
         """The same, subscribed once whatever the number of subscribers: for what creates."""
         home = self._connection.home
-        return self._bound(Log(source, post=home.post, report=home.report))
+        return self._bound(Log(scheduled(home, source), post=home.post, report=home.report))
 
     def _list(
         self,
@@ -139,21 +140,10 @@ class Resource(Generic[StreamT]):
         parameters: Any,  # noqa: ANN401 -- a TypedDict
     ) -> Listing[_T]:
         """A cold Observable of the items of a list, which fetches the next page when it is due."""
-        return Listing(self._connection, item, self._request("GET", where, given, parameters))
+        return self._items(item, self._request("GET", where, given, parameters))
 
-    def _stream(self, where: str, given: Mapping[str, object], parameters: Any) -> StreamT:  # noqa: ANN401 -- a TypedDict
-        """The stream of a run: what is given are parameters, stream and request options."""
-        connection = self._connection
-        options: Any = {key: given[key] for key in StreamOptions.__annotations__ if key in given}
-        rest = {key: given[key] for key in given if key not in options}
-        request = self._request("POST", where, rest, parameters, careful=True)
-        request = evolve(request, body={**(request.body or {}), "stream": True})
-        events = from_batches(connection.home, lambda: connection.transport.stream(request))
-        return connection.stream_class(connection.home, events, cancel=self._cancel_run, **options)
-
-    def _cancel_run(self, run: Run) -> Observable[Run]:
-        where = path(RUN + "/cancel", thread_id=run.thread_id, run_id=run.id)
-        return self._call(Run, self._request("POST", where, {}))
+    def _items(self, item: type[_T], first: Request) -> Listing[_T]:
+        return Listing(self._connection, item, first)
 
     def _poll(
         self,
@@ -208,6 +198,13 @@ def _unwrapped(error: Exception, _: Observable[Polled[_T]]) -> Observable[Polled
     return rx.throw(error)
 
 
+def _read(transport: Transport, request: Request, answer: Answer, target: type[_T]) -> _T:
+    try:
+        return structure(from_json(answer.content, str(request)), target)
+    except DecodeError as error:
+        raise transport.discreet(error) from None
+
+
 def _state(polled: Polled[_T]) -> _T:
     return polled.state
 
@@ -233,7 +230,7 @@ class Listing(LoopObservable[_T]):
         request, more = self._first, True
         while more:
             async for (answer,) in self._connection.transport.send(request):
-                page = structure(from_json(answer.content, str(request)), self._page_type)
+                page = _read(self._connection.transport, request, answer, self._page_type)
                 yield page
                 last = dict(request.query).get("after")  # some servers repeat a page for ever
                 more = page.has_more and page.last_id not in {None, last} and bool(page.data)

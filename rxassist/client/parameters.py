@@ -6,16 +6,20 @@ field names of the wire, tools may be models as well.
 
 # Evaluated at once (no ``from __future__ import annotations``): what is required is read from it.
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Required, TypeAlias, TypedDict
 
+from rxassist.creation import IfBusy
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
-from rxassist.models import Tool
+from rxassist.models import Tool as ToolModel
+from rxassist.operators._run_tools import Approve, OnToolError
 from rxassist.run_stream import OnDispose
+from rxassist.tools import Tool, Toolbox
 
 Object: TypeAlias = Mapping[str, Any]
 Objects: TypeAlias = Iterable[Object]
-Tools: TypeAlias = Iterable[Tool | Object]
+Tools: TypeAlias = Iterable[ToolModel | Object | Tool[..., Any] | Callable[..., Any]]
+"""Functions are sent as their definitions."""
 Metadata: TypeAlias = Mapping[str, str]
 
 
@@ -214,7 +218,7 @@ class CommonRunParameters(RequestOptions, total=False):
     assistant_id: Required[str]
     model: str
     instructions: str | None
-    tools: Tools | None
+    tools: Tools | Toolbox | None
     metadata: Metadata | None
     temperature: float | None
     top_p: float | None
@@ -226,7 +230,21 @@ class CommonRunParameters(RequestOptions, total=False):
     response_format: str | Object | None
 
 
-class RunParameters(CommonRunParameters, total=False):
+class StartOptions(TypedDict, total=False):
+    """How a run is started: nothing of it is sent.
+
+    With ``idempotent`` the run carries a mark in its metadata, by which it is looked for before it
+    is asked for again where nobody knows whether there is one; without, that is a
+    ``RunOutcomeUnknown``. On a thread with a run that works or waits, ``if_busy="fail"``, the
+    default, is a ``ThreadBusyError``; ``"wait"`` waits until that has ended; ``"cancel"`` cancels
+    it. Runs of one client that wait for one thread start in the order in which they were asked for.
+    """
+
+    idempotent: bool
+    if_busy: IfBusy
+
+
+class RunParameters(CommonRunParameters, StartOptions, total=False):
     """``POST /threads/{thread_id}/runs``."""
 
     additional_instructions: str | None
@@ -240,6 +258,7 @@ class ThreadAndRunParameters(CommonRunParameters, total=False):
 
     thread: Object
     tool_resources: Object | None
+    idempotent: bool
 
 
 class ToolOutputsParameters(RequestOptions, total=False):
@@ -252,6 +271,27 @@ class ToolOutputsParameters(RequestOptions, total=False):
     tool_approvals: Objects
 
 
+class ToolOptions(TypedDict, total=False):
+    """How the functions among ``tools`` are called when the run asks for them.
+
+    The definitions of a list are sent as the run's ``tools``, instead of the assistant's, and its
+    functions are called. A ``Toolbox`` is called only: the assistant has its ``definitions``.
+
+    The calls of a round run all at a time, or ``max_concurrent_tools`` of them, for
+    ``tool_timeout`` seconds each, by default without bound. ``approve`` is asked before each call,
+    also of those that the service makes itself (MCP): a function, a coroutine or an Observable
+    that gives ``True``, or why not. What fails is told the model; with ``on_tool_error="raise"`` it
+    is a ``ToolError``, and a function of the call and the error gives what is told. After
+    ``max_rounds`` rounds (16) that is a ``ToolRoundsExceeded``.
+    """
+
+    max_rounds: int
+    max_concurrent_tools: int | None
+    tool_timeout: float | None
+    on_tool_error: OnToolError
+    approve: Approve | None
+
+
 class StreamOptions(TypedDict, total=False):
     """How a stream behaves on this side: nothing of it is sent.
 
@@ -261,19 +301,28 @@ class StreamOptions(TypedDict, total=False):
     its end; ``"detach"``, the default, leaves it working. ``event_handler`` is told of each event
     once, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
     ``AsyncAssistantEventHandler`` on an ``AsyncClient``.
+
+    Where the connection is lost, or silent for ``idle_timeout`` seconds (the client's; any byte is
+    a sign of life), the run is followed to its end all the same, unless ``recover`` is ``False``;
+    the service may be out of reach for ``recovery_timeout`` seconds (60). The whole of it ends
+    after ``deadline`` seconds, by default never.
     """
 
+    recover: bool
+    recovery_timeout: float
+    idle_timeout: float | None
+    deadline: float | None
     replay: bool
     read_ahead: int | None
     on_dispose: OnDispose
     event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None
 
 
-class RunPollParameters(RunParameters, PollOptions, total=False):
+class RunPollParameters(RunParameters, PollOptions, ToolOptions, total=False):
     """``POST /threads/{thread_id}/runs``, and then polls."""
 
 
-class ThreadAndRunPollParameters(ThreadAndRunParameters, PollOptions, total=False):
+class ThreadAndRunPollParameters(ThreadAndRunParameters, PollOptions, ToolOptions, total=False):
     """``POST /threads/runs``, and then polls."""
 
 
@@ -285,11 +334,11 @@ class OutputsStreamParameters(ToolOutputsParameters, StreamOptions, total=False)
     """``POST …/submit_tool_outputs``, as a stream."""
 
 
-class RunStreamParameters(RunParameters, StreamOptions, total=False):
+class RunStreamParameters(RunParameters, StreamOptions, ToolOptions, total=False):
     """``POST /threads/{thread_id}/runs``, as a stream."""
 
 
-class ThreadAndRunStreamParameters(ThreadAndRunParameters, StreamOptions, total=False):
+class ThreadAndRunStreamParameters(ThreadAndRunParameters, StreamOptions, ToolOptions, total=False):
     """``POST /threads/runs``, as a stream."""
 
 
@@ -316,6 +365,7 @@ __all__ = [
     "RunPollParameters",
     "RunStreamParameters",
     "SearchParameters",
+    "StartOptions",
     "StepListParameters",
     "StepParameters",
     "StreamOptions",
@@ -324,6 +374,7 @@ __all__ = [
     "ThreadAndRunStreamParameters",
     "ThreadParameters",
     "ThreadUpdateParameters",
+    "ToolOptions",
     "ToolOutputsParameters",
     "VectorStoreFileListParameters",
     "VectorStoreFileParameters",

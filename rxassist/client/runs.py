@@ -6,14 +6,8 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from rxassist.client._arguments import path
-from rxassist.client._resource import (
-    RUN,
-    Connection,
-    Listing,
-    Resource,
-    StreamT,
-    poll_options,
-)
+from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
+from rxassist.client._starting import OUTPUTS, RUN, RUNS, STEPS, Starting, has_settled
 from rxassist.client.parameters import (
     ListParameters,
     MetadataParameters,
@@ -29,15 +23,7 @@ from rxassist.client.parameters import (
     ToolOutputsParameters,
 )
 from rxassist.consumers import LoopObservable
-from rxassist.models import SETTLED, Run, RunStep
-
-_RUNS = "/threads/{thread_id}/runs"
-_STEPS = RUN + "/steps"
-_OUTPUTS = RUN + "/submit_tool_outputs"
-
-
-def _has_settled(run: Run) -> bool:
-    return run.status in SETTLED
+from rxassist.models import Run, RunStep
 
 
 def _check_outputs(given: Mapping[str, object]) -> None:
@@ -53,18 +39,18 @@ class Steps(Resource[StreamT]):
         self, step_id: str, *, thread_id: str, run_id: str, **parameters: Unpack[StepParameters]
     ) -> LoopObservable[RunStep]:
         """The step as it stands: a cold Observable. ``GET …/steps/{step_id}``."""
-        where = path(_STEPS + "/{step_id}", thread_id=thread_id, run_id=run_id, step_id=step_id)
+        where = path(STEPS + "/{step_id}", thread_id=thread_id, run_id=run_id, step_id=step_id)
         return self._call(RunStep, self._request("GET", where, parameters, StepParameters))
 
     def list(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[StepListParameters]
     ) -> Listing[RunStep]:
         """The steps, newest first: a cold Observable of items. ``GET …/steps``."""
-        where = path(_STEPS, thread_id=thread_id, run_id=run_id)
+        where = path(STEPS, thread_id=thread_id, run_id=run_id)
         return self._list(RunStep, where, parameters, StepListParameters)
 
 
-class Runs(Resource[StreamT]):
+class Runs(Starting[StreamT]):
     """The runs of a thread, and their steps."""
 
     steps: Steps[StreamT]
@@ -79,9 +65,8 @@ class Runs(Resource[StreamT]):
         The run is created once, with the first subscription; every subscriber gets the same one.
         ``POST /threads/{thread_id}/runs``.
         """
-        where = path(_RUNS, thread_id=thread_id)
-        request = self._request("POST", where, parameters, RunParameters, careful=True)
-        return self._once(self._call(Run, request))
+        where = path(RUNS, thread_id=thread_id)
+        return self._create_run(where, parameters, RunParameters, thread_id)
 
     def retrieve(
         self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
@@ -99,7 +84,7 @@ class Runs(Resource[StreamT]):
 
     def list(self, thread_id: str, **parameters: Unpack[ListParameters]) -> Listing[Run]:
         """The runs, newest first: a cold Observable of items. ``GET /threads/{thread_id}/runs``."""
-        return self._list(Run, path(_RUNS, thread_id=thread_id), parameters, ListParameters)
+        return self._list(Run, path(RUNS, thread_id=thread_id), parameters, ListParameters)
 
     def cancel(
         self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
@@ -119,7 +104,7 @@ class Runs(Resource[StreamT]):
         They are sent once, with the first subscription. Each output is a mapping with
         ``tool_call_id`` and ``output``. ``POST …/submit_tool_outputs``.
         """
-        where = path(_OUTPUTS, thread_id=thread_id, run_id=run_id)
+        where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
         _check_outputs(parameters)
         request = self._request("POST", where, parameters, ToolOutputsParameters, careful=True)
         return self._once(self._call(Run, request))
@@ -131,7 +116,10 @@ class Runs(Resource[StreamT]):
 
         ``POST /threads/{thread_id}/runs``.
         """
-        return self._stream(path(_RUNS, thread_id=thread_id), parameters, RunParameters)
+        where = path(RUNS, thread_id=thread_id)
+        given, tooling = self._tooling(parameters)
+        events = self._run_events(where, given, RunParameters, thread_id)
+        return self._stream(events, given, thread_id, tooling=tooling)
 
     def submit_tool_outputs_stream(
         self, *, thread_id: str, run_id: str, **parameters: Unpack[OutputsStreamParameters]
@@ -140,9 +128,9 @@ class Runs(Resource[StreamT]):
 
         ``POST …/submit_tool_outputs``.
         """
-        where = path(_OUTPUTS, thread_id=thread_id, run_id=run_id)
+        where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
         _check_outputs(parameters)
-        return self._stream(where, parameters, ToolOutputsParameters)
+        return self._output_stream(where, parameters, ToolOutputsParameters, thread_id, run_id)
 
     # --- polls ---
 
@@ -154,15 +142,16 @@ class Runs(Resource[StreamT]):
         A cold Observable; its last item, which ``run()`` returns, is the run as it ended.
         """
         where = path(RUN, thread_id=thread_id, run_id=run_id)
-        return self._poll(Run, where, options, _has_settled)
+        return self._poll(Run, where, options, has_settled)
 
     def create_and_poll(
         self, thread_id: str, **parameters: Unpack[RunPollParameters]
     ) -> LoopObservable[Run]:
         """Create a run, once, and poll it: the run each time it has changed, to its end."""
-        options, rest = poll_options(parameters)
+        given, tooling = self._tooling(parameters)
+        polls, rest = poll_options(given)
         created = self.create(thread_id, **rest)
-        return self._then(created, lambda run: self._poll_on(run, options))
+        return self._follow(created, lambda run: self._polled(run, polls, rest, tooling))
 
     def submit_tool_outputs_and_poll(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[OutputsPollParameters]
@@ -170,9 +159,9 @@ class Runs(Resource[StreamT]):
         """Send the outputs that a run waits for, once, and poll it to its end."""
         polls, rest = poll_options(parameters)
         submitted = self.submit_tool_outputs(run_id, thread_id=thread_id, **rest)
-        return self._then(submitted, lambda run: self._poll_on(run, polls))
+        return self._follow(submitted, lambda run: self._poll_on(run, polls), waits=False)
 
     def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run]:
         """Poll a run that was just created."""
         where = path(RUN, thread_id=run.thread_id, run_id=run.id)
-        return self._poll(Run, where, options, _has_settled)
+        return self._poll(Run, where, options, has_settled)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Callable, Mapping
+from typing import Any, Unpack
+
+import reactivex as rx
+from reactivex import Observable
+from reactivex import operators as ops
 
 from rxassist.client._arguments import path
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
+from rxassist.client._starting import MESSAGES, RUNS, Starting
 from rxassist.client.parameters import (
     MessageListParameters,
     MessageParameters,
     MetadataParameters,
     RequestOptions,
+    RunParameters,
     ThreadAndRunParameters,
     ThreadAndRunPollParameters,
     ThreadAndRunStreamParameters,
@@ -19,12 +26,12 @@ from rxassist.client.parameters import (
 )
 from rxassist.client.runs import Runs
 from rxassist.consumers import LoopObservable
+from rxassist.events import Event, ThreadCreated
 from rxassist.models import Deleted, Message, Run, Thread
 
 _THREAD = "/threads/{thread_id}"
-_MESSAGES = _THREAD + "/messages"
-_MESSAGE = _MESSAGES + "/{message_id}"
-_RUN = "/threads/runs"
+_MESSAGE = MESSAGES + "/{message_id}"
+_THREAD_AND_RUN = "/threads/runs"
 
 
 class Messages(Resource[StreamT]):
@@ -34,7 +41,7 @@ class Messages(Resource[StreamT]):
         self, thread_id: str, **parameters: Unpack[MessageParameters]
     ) -> LoopObservable[Message]:
         """Add a message: a cold Observable of it. ``POST /threads/{thread_id}/messages``."""
-        where = path(_MESSAGES, thread_id=thread_id)
+        where = path(MESSAGES, thread_id=thread_id)
         return self._call(Message, self._request("POST", where, parameters, MessageParameters))
 
     def retrieve(
@@ -56,7 +63,7 @@ class Messages(Resource[StreamT]):
 
         ``GET /threads/{thread_id}/messages``.
         """
-        where = path(_MESSAGES, thread_id=thread_id)
+        where = path(MESSAGES, thread_id=thread_id)
         return self._list(Message, where, parameters, MessageListParameters)
 
     def delete(
@@ -66,7 +73,7 @@ class Messages(Resource[StreamT]):
         return self._delete(path(_MESSAGE, thread_id=thread_id, message_id=message_id), options)
 
 
-class Threads(Resource[StreamT]):
+class Threads(Starting[StreamT]):
     """Conversations, their messages and their runs."""
 
     messages: Messages[StreamT]
@@ -102,20 +109,55 @@ class Threads(Resource[StreamT]):
 
         Created once, with the first subscription. ``POST /threads/runs``.
         """
-        request = self._request("POST", _RUN, parameters, ThreadAndRunParameters, careful=True)
-        return self._once(self._call(Run, request))
+        if not parameters.get("idempotent"):
+            return self._create_run(_THREAD_AND_RUN, parameters, ThreadAndRunParameters)
+        thread, rest = self._apart(parameters)
+
+        def create(made: Thread) -> Observable[Run]:
+            return self.runs.create(made.id, **rest)
+
+        return self._once(thread.pipe(ops.flat_map(create)))
 
     def create_and_run_stream(self, **parameters: Unpack[ThreadAndRunStreamParameters]) -> StreamT:
         """A new run on a new thread, as a stream: created with the first subscription, once.
 
-        ``POST /threads/runs``.
+        ``POST /threads/runs``. With ``idempotent`` the thread is created first: only on a thread
+        that is known can a run be looked for.
         """
-        return self._stream(_RUN, parameters, ThreadAndRunParameters)
+        given, tooling = self._tooling(parameters)
+        if not given.get("idempotent"):
+            events = self._run_events(_THREAD_AND_RUN, given, ThreadAndRunParameters, None)
+            return self._stream(events, given, tooling=tooling)
+        thread, rest = self._apart(given)
+
+        def begun(made: Thread) -> Observable[Event]:
+            where = path(RUNS, thread_id=made.id)
+            told: Observable[Event] = rx.of(ThreadCreated(made))
+            return told.pipe(ops.concat(self._run_events(where, rest, RunParameters, made.id)))
+
+        return self._stream(thread.pipe(ops.flat_map(begun)), given, tooling=tooling)
+
+    def _apart(self, given: Mapping[str, Any]) -> tuple[Observable[Thread], dict[str, Any]]:
+        """The thread that is to be created, and what the run is to be."""
+        if given.get("tool_resources") is not None:
+            msg = (
+                "with idempotent=True, tool_resources belong into thread: they cannot be the run's"
+            )
+            raise ValueError(msg)
+        where = path(RUNS, thread_id="thread")
+        rest = {key: given[key] for key in given if key not in {"thread", "tool_resources"}}
+        self._start_request(where, rest, RunParameters)  # refused before the thread is created
+        carried = {key: given[key] for key in RequestOptions.__annotations__ if key in given}
+        carried.pop("extra_body", None)
+        thread: dict[str, Any] = dict(given.get("thread") or {})
+        create: Callable[..., Observable[Thread]] = self.create
+        return create(**{**carried, **thread}), rest
 
     def create_and_run_poll(
         self, **parameters: Unpack[ThreadAndRunPollParameters]
     ) -> LoopObservable[Run]:
         """Create a run on a new thread, once, and poll it: the run at each change, to its end."""
-        options, rest = poll_options(parameters)
+        given, tooling = self._tooling(parameters)
+        polls, rest = poll_options(given)
         created = self.create_and_run(**rest)
-        return self._then(created, lambda run: self.runs._poll_on(run, options))
+        return self._follow(created, lambda run: self._polled(run, polls, rest, tooling))

@@ -26,43 +26,83 @@ from rxassist.local.moves import (
     search,
     wait,
 )
-from rxassist.local.refusals import Refusal, Refuse
 from rxassist.local.script import default_script
 
 try:
+    from rxassist.local.event_faults import (
+        Rewrite,
+        drop,
+        duplicate,
+        framing,
+        insert,
+        rewrite,
+        swap,
+    )
+    from rxassist.local.faults import (
+        Asked,
+        Fault,
+        Faults,
+        answer,
+        cut,
+        garble,
+        hang_up,
+        refuse,
+        stall,
+        trickle,
+        truncate,
+    )
+    from rxassist.local.replay import replay
     from rxassist.local.service import LocalService
 except ModuleNotFoundError as _error:
-    if _error.name not in {"python_multipart", "starlette", "uvicorn"}:
+    _missing = (_error.name or "").partition(".")[0]
+    if _missing not in {"python_multipart", "starlette", "uvicorn"}:
         raise
     _message = 'the local service needs an extra: pip install "rxassist[local]"'
-    raise ModuleNotFoundError(_message, name=_error.name) from _error
+    raise ModuleNotFoundError(_message, name=_missing) from _error
 
 __all__ = [
+    "Asked",
     "Call",
     "Code",
     "Expire",
     "Fail",
+    "Fault",
+    "Faults",
     "Incomplete",
     "Ingest",
     "LocalService",
     "Move",
     "Moves",
-    "Refusal",
-    "Refuse",
+    "Rewrite",
     "Say",
     "Script",
     "Search",
     "Turn",
     "Upload",
     "Wait",
+    "answer",
     "call",
     "code",
+    "cut",
     "default_ingest",
     "default_script",
+    "drop",
+    "duplicate",
     "expire",
     "fail",
+    "framing",
+    "garble",
+    "hang_up",
     "incomplete",
+    "insert",
+    "refuse",
+    "replay",
+    "rewrite",
     "say",
     "search",
+    "stall",
+    "swap",
+    "trickle",
+    "truncate",
     "wait",
 ]

@@ -16,15 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rxassist.local.faults import Asked, Fault, Faults, answer
 from rxassist.local.problems import (
     Problem,
     broken,
     not_allowed,
-    refused,
     unknown_url,
     wrong_key,
 )
-from rxassist.local.refusals import Refuse
 from rxassist.local.watch import Watch
 
 SERVER_NAME = "rxassist-local (scripted)"
@@ -36,7 +35,7 @@ _logger = logging.getLogger("rxassist.local")
 
 
 def application(
-    routes: Sequence[Route], watch: Watch, api_key: str | None, refuse: Refuse | None = None
+    routes: Sequence[Route], watch: Watch, api_key: str | None, faults: Faults | None = None
 ) -> ASGIApp:
     """The service as an ASGI application."""
     app = Starlette(
@@ -49,53 +48,54 @@ def application(
         },
     )
     app.router.redirect_slashes = False
-    return _Door(app, watch, api_key, refuse)
+    return _Door(app, watch, api_key, faults)
 
 
 class _Door:
     """Counts who comes, turns away whom it must, and puts the service's headers on each answer."""
 
     def __init__(
-        self, app: ASGIApp, watch: Watch, api_key: str | None, refuse: Refuse | None
+        self, app: ASGIApp, watch: Watch, api_key: str | None, faults: Faults | None
     ) -> None:
         self._app = app
         self._watch = watch
         self._api_key = api_key
-        self._refuse = refuse
+        self._faults = faults
         self._attempts: Counter[tuple[str, str]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        method, path = scope["method"], scope["path"]
-        self._watch.request(method, path)
+        self._watch.request(scope["method"], scope["path"])
         key = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ").strip()
         app = self._app
         if self._api_key is not None and not hmac.compare_digest(
             key.encode(), self._api_key.encode()
         ):
             app = _answer(wrong_key(key))
-        elif refusal := self._refusal(method, path):
-            app = refusal
-            while (await receive()).get("more_body"):
-                pass  # who is still sending would not hear the answer
+        elif fault := self._fault(scope):
+            app = fault.around(app)
         await app(scope, receive, _with_headers(send))
 
-    def _refusal(self, method: str, path: str) -> Response | None:
-        """The answer to a request that is refused on purpose."""
-        if self._refuse is None:
+    def _fault(self, scope: Scope) -> Fault | None:
+        """What is done to a request on purpose."""
+        if self._faults is None:
             return None
+        method, path = scope["method"], scope["path"]
         self._attempts[method, path] += 1
+        asked = Asked(
+            method,
+            path,
+            scope["query_string"].decode("latin-1"),
+            Headers(scope=scope),
+            attempt=self._attempts[method, path],
+            number=self._attempts.total(),
+        )
         try:
-            refusal = self._refuse(method, path, self._attempts[method, path])
+            return self._faults(asked)
         except Exception as error:
-            _logger.exception("the local service's `refuse` raised")
-            return _answer(broken(error))
-        if refusal is None:
-            return None
-        answer = _answer(refused(refusal.status))
-        answer.headers.update(refusal.headers)
-        return answer
+            _logger.exception("the local service's `faults` raised")
+            return answer(broken(error).body, "application/json", status=500)
 
 
 def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:

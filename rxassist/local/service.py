@@ -18,12 +18,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from rxassist.local.application import application
+from rxassist.local.connection import Protocol
 from rxassist.local.endpoints import Endpoints
+from rxassist.local.faults import Faults
 from rxassist.local.ingestion import Ingest, default_ingest
 from rxassist.local.library import Library
 from rxassist.local.library_endpoints import LibraryEndpoints
 from rxassist.local.moves import Script
-from rxassist.local.refusals import Refuse
 from rxassist.local.script import default_script
 from rxassist.local.stage import Stage, fail_unfinished
 from rxassist.local.store import Store
@@ -47,8 +48,9 @@ class LocalService:
 
     ``ingest`` says what happens to a file that is added to a vector store (see
     ``rxassist.local.ingestion``): by default what is text is ``completed`` at once, and anything
-    else ``failed``. ``refuse`` turns requests away, to try retries (see
-    ``rxassist.local.refusals``). ``poll_after_ms`` is what clients that poll are told to wait,
+    else ``failed``. ``faults`` is asked at each request what goes wrong with it: it is refused,
+    answered with garbage, cut, stalled, … (see ``rxassist.local.faults`` and
+    ``rxassist.local.event_faults``). ``poll_after_ms`` is what clients that poll are told to wait,
     and may be changed while the service runs; with ``None`` they are told nothing.
     """
 
@@ -62,7 +64,7 @@ class LocalService:
         token_delay: float = 0.0,
         api_key: str | None = None,
         ingest: Ingest | None = None,
-        refuse: Refuse | None = None,
+        faults: Faults | None = None,
         poll_after_ms: int | None = _POLL_AFTER_MS,
     ) -> None:
         if token_delay < 0:
@@ -71,7 +73,7 @@ class LocalService:
         self.poll_after_ms = poll_after_ms
         self._script = script or default_script
         self._ingest = ingest or default_ingest
-        self._refuse = refuse
+        self._faults = faults
         self._address = (host, port)
         self._database = None if database is None else fspath(database)
         self._token_delay = token_delay
@@ -101,6 +103,11 @@ class LocalService:
     def open_streams(self) -> int:
         """How many streamed responses are open now."""
         return self._watch.open_streams
+
+    @property
+    def runs(self) -> list[str]:
+        """The ids of all runs that were created, in order: the list itself, it may be cleared."""
+        return self._watch.runs
 
     @property
     def active_runs(self) -> frozenset[str]:
@@ -192,7 +199,7 @@ class LocalService:
                 *Endpoints(store, self._poll_after, stage, self._watch).routes(),
                 *LibraryEndpoints(store, self._poll_after, library).routes(),
             ]
-            app = application(routes, self._watch, self._api_key, self._refuse)
+            app = application(routes, self._watch, self._api_key, self._faults)
             server = _Server(app, self._started.set)
             self._stop = partial(loop.call_soon_threadsafe, server.stop)
             try:
@@ -209,6 +216,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Protocol,
                 log_config=None,  # logging belongs to the program that the service is part of
                 log_level=None,
                 access_log=False,

@@ -16,6 +16,7 @@ class Watch:
     def __init__(self) -> None:
         self.requests: list[tuple[str, str]] = []
         self.open_streams: int = 0
+        self.runs: list[str] = []
         self.active_runs: frozenset[str] = frozenset()
         self._changes = 0
         self._changed = threading.Condition()
@@ -32,6 +33,7 @@ class Watch:
 
     def run_began(self, run_id: str) -> None:
         """A run was created."""
+        self.runs.append(run_id)
         self.active_runs |= {run_id}
         self._tell()
 

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex import operators as ops
+from reactivex.disposable import CompositeDisposable
+from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import (
     APIConnectionError,
     APIError,
     APITimeoutError,
     RunFailed,
+    RunOutcomeUnknown,
     StreamTruncated,
 )
-from rxassist.events import DoneEvent, ErrorEvent, Event, RunEvent
+from rxassist.events import (
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    RunEvent,
+    ThreadMessageDelta,
+    ThreadRunStepDelta,
+)
 from rxassist.models import FINISHED, SETTLED, Run
-from rxassist.operators._kernel import Finish, Step, choose_each
+from rxassist.operators._kernel import Finish, Step, choose_each, link, take_through
 from rxassist.operators._snapshots import folded
 from rxassist.snapshots import Snapshot
 from rxassist.typing import Operator
+
+_T = TypeVar("_T")
+
+_DELTAS = (ThreadMessageDelta, ThreadRunStepDelta)
 
 
 def _ends(event: Event) -> bool:
@@ -47,13 +61,9 @@ def until_done() -> Operator[Event, Event]:
     """
 
     def operator(source: Observable[Event]) -> Observable[Event]:
-        return source.pipe(check_ending(), ops.take_while(_goes_on, inclusive=True))
+        return source.pipe(check_ending(), take_through(_ends))
 
     return operator
-
-
-def _goes_on(event: Event) -> bool:
-    return not _ends(event)
 
 
 def check_ending() -> Operator[Event, Event]:
@@ -72,14 +82,7 @@ def check_ending() -> Operator[Event, Event]:
     """
 
     def operator(source: Observable[Event]) -> Observable[Event]:
-        def subscribe(
-            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            ending = _Ending()
-            checked = source.pipe(ending.survive, choose_each(ending.begin))
-            return checked.subscribe(observer, scheduler=scheduler)
-
-        return Observable(subscribe)
+        return Observable(lambda observer, scheduler: _Ending(observer).of(source, scheduler))
 
     return operator
 
@@ -87,49 +90,92 @@ def check_ending() -> Operator[Event, Event]:
 class _Ending:
     """What one subscription knows of how its run ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: abc.ObserverBase[Event]) -> None:
+        self._observer = observer
         self._last: Event | None = None
         self._ended = False
 
-    def begin(self) -> tuple[Step[Event, Event], Finish[Event]]:
-        return self._step, self._finish
+    def of(
+        self, source: Observable[Event], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        return link(source, self._on_next, self._on_error, self._on_completed, scheduler)
 
-    def _step(self, event: Event) -> Iterator[Event]:
+    def _on_next(self, event: Event) -> None:
         self._last = event
+        failure: Exception | None = None
+        try:
+            if not isinstance(event, _DELTAS):  # which nearly all are
+                failure = self._told(event)
+        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            self._observer.on_error(error)
+            return
+        self._observer.on_next(event)
+        if failure is not None:
+            self._observer.on_error(failure)
+
+    def _told(self, event: Event) -> Exception | None:
         if isinstance(event, RunEvent | DoneEvent):
             self._ended = _ends(event)
-        yield event
-        if isinstance(event, ErrorEvent):
-            said = event.data
-            raise APIError(said.message, code=said.code, type=said.type, param=said.param)
+        if not isinstance(event, ErrorEvent):
+            return None
+        said = event.data
+        return APIError(said.message, code=said.code, type=said.type, param=said.param)
 
-    def _finish(self) -> tuple[()]:
-        if not self._ended:
-            raise _truncated(self._last)
-        return ()
+    def _on_completed(self) -> None:
+        if self._ended:
+            self._observer.on_completed()
+        else:
+            self._observer.on_error(_truncated(self._last))
 
-    def survive(self, source: Observable[Event]) -> Observable[Event]:
+    def _on_error(self, error: Exception) -> None:
         """Complete where the connection breaks after the end, and say so where it does before."""
+        lost = isinstance(error, StreamTruncated | APIConnectionError)
+        lost = lost and not isinstance(error, RunOutcomeUnknown)
+        if lost and self._ended:
+            self._observer.on_completed()
+        elif lost and self._last is not None and not isinstance(error, APITimeoutError):
+            told = _truncated(self._last, f"the connection was lost ({error})")
+            told.__cause__ = error
+            self._observer.on_error(told)
+        else:
+            self._observer.on_error(error)
 
+
+def deadline(seconds: float, *, scheduler: abc.SchedulerBase | None = None) -> Operator[_T, _T]:
+    """Fail if the source has not ended in time, counted from the subscription.
+
+    Emits every item. After ``seconds`` without an end frees the source and sends
+    ``APITimeoutError`` to ``on_error``. Waits on ``scheduler``, else on that of the subscription.
+
+    Where five ticks are allowed::
+
+        source  -a-b-c-d-|
+        result  -a-b-#
+    """
+    if seconds <= 0:
+        msg = f"deadline must be above 0, got {seconds}"
+        raise ValueError(msg)
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
         def subscribe(
-            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+            observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            def on_error(error: Exception) -> None:
-                lost = isinstance(error, StreamTruncated | APIConnectionError)
-                if lost and self._ended:
-                    observer.on_completed()
-                elif lost and self._last is not None and not isinstance(error, APITimeoutError):
-                    told = _truncated(self._last, f"the connection was lost ({error})")
-                    told.__cause__ = error
-                    observer.on_error(told)
-                else:
-                    observer.on_error(error)
+            clock = scheduler or given or TimeoutScheduler.singleton()
+            held = CompositeDisposable()
 
-            return source.subscribe(
-                observer.on_next, on_error, observer.on_completed, scheduler=scheduler
+            def too_late(_: abc.SchedulerBase, __: object) -> None:
+                held.dispose()
+                observer.on_error(APITimeoutError(f"no end within the deadline of {seconds:g} s"))
+
+            held.add(clock.schedule_relative(seconds, too_late))
+            held.add(
+                link(source, observer.on_next, observer.on_error, observer.on_completed, given)
             )
+            return held
 
         return Observable(subscribe)
+
+    return operator
 
 
 def raise_for_status() -> Operator[Event, Event]:

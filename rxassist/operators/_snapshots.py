@@ -45,8 +45,14 @@ def accumulate_snapshots() -> Operator[Event, Snapshot]:
     """
 
     def begin() -> tuple[Step[Event, Snapshot], Finish[Snapshot]]:
-        step = folded()
-        return lambda event: (step(event),), nothing
+        snapshot = Snapshot()
+
+        def step(event: Event) -> tuple[Snapshot]:
+            nonlocal snapshot
+            snapshot = fold(snapshot, event)
+            return (snapshot,)
+
+        return step, nothing
 
     return choose_each(begin)
 
@@ -97,8 +103,8 @@ def messages() -> Operator[Event, Message]:
         def finished(event: Event) -> Iterator[Message]:
             snapshot = step(event)
             if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
-                message = snapshot.message
-                if message is not None and message.id not in seen:
+                message = None if event.data.id in seen else snapshot.message
+                if message is not None:
                     seen.add(message.id)
                     yield message
 
@@ -128,8 +134,8 @@ def run_steps() -> Operator[Event, RunStep]:
             if isinstance(event, RunStepEvent) and not isinstance(
                 event, ThreadRunStepCreated | ThreadRunStepInProgress
             ):
-                run_step = snapshot.run_step
-                if run_step is not None and run_step.id not in seen:
+                run_step = None if event.data.id in seen else snapshot.run_step
+                if run_step is not None:
                     seen.add(run_step.id)
                     yield run_step
 

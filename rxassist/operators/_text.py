@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rxassist.events import (
     Event,
@@ -23,15 +23,17 @@ class _Seen:
         self._pieces: dict[str, dict[int, list[str]]] = {}
         self._finished: set[str] = set()
 
-    def grow(self, data: MessageDeltaEvent) -> Iterator[str]:
+    def grow(self, data: MessageDeltaEvent) -> list[str]:
+        added: list[str] = []
         if data.id in self._finished:
-            return
+            return added
         parts = self._pieces.setdefault(data.id, {})
         for part in data.delta.content:
             if isinstance(part, TextDeltaBlock) and part.text is not None and part.text.value:
                 index = part.index or 0  # some servers say null
                 parts.setdefault(index, []).append(part.text.value)
-                yield part.text.value
+                added.append(part.text.value)
+        return added
 
     def complete(self, message: Message, *, finished: bool) -> Iterator[str]:
         """Emit what a whole message holds beyond its deltas."""
@@ -75,7 +77,7 @@ def text_deltas() -> Operator[Event, str]:
     def begin() -> tuple[Step[Event, str], Finish[str]]:
         seen = _Seen()
 
-        def step(event: Event) -> Iterator[str] | tuple[()]:
+        def step(event: Event) -> Iterable[str]:
             if isinstance(event, ThreadMessageDelta):
                 return seen.grow(event.data)
             if isinstance(event, MessageEvent):

@@ -19,6 +19,7 @@ from rxassist.models import (
     RequiredActionFunctionToolCall,
     RequiredActionSubmitToolOutputs,
     Run,
+    RunStep,
     RunStepDeltaEvent,
     ToolCall,
     ToolCallDelta,
@@ -73,6 +74,7 @@ class _Calls:
     def __init__(self) -> None:
         self._fold = folded()
         self._open: dict[str, int] = {}  # by step: the index of the call that began last
+        self._ended: set[str] = set()  # steps
         self._emitted: set[str] = set()
 
     def step(self, event: Event) -> Iterator[ToolCall]:
@@ -86,11 +88,7 @@ class _Calls:
         elif isinstance(event, RunStepEvent) and not isinstance(
             event, ThreadRunStepCreated | ThreadRunStepInProgress
         ):
-            self._open.pop(event.data.id, None)
-            step = snapshot.run_step
-            if step is not None and isinstance(step.step_details, ToolCallsStepDetails):
-                for index, call in enumerate(step.step_details.tool_calls):
-                    yield from self._once(call, f"{step.id} {index}")
+            yield from self._end(snapshot, event.data)
 
     def _began(self, snapshot: Snapshot, step_id: str, index: int) -> Iterator[ToolCall]:
         """A delta came: if it begins a later call, the one before can no longer change."""
@@ -101,6 +99,16 @@ class _Calls:
         if (index or 0) > (before or 0):  # some servers say null for 0
             self._open[step_id] = index
             yield from self._at(snapshot, step_id, before)
+
+    def _end(self, snapshot: Snapshot, step: RunStep) -> Iterator[ToolCall]:
+        """A step ended; one that ends again tells no more than its event does."""
+        self._open.pop(step.id, None)
+        if step.id not in self._ended:
+            self._ended.add(step.id)
+            step = snapshot.run_step or step
+        if isinstance(step.step_details, ToolCallsStepDetails):
+            for index, call in enumerate(step.step_details.tool_calls):
+                yield from self._once(call, f"{step.id} {index}")
 
     def _settled(self, snapshot: Snapshot, run: Run) -> Iterator[ToolCall]:
         """The run waits or has ended: nothing changes any more, what it waits for is whole."""

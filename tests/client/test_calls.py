@@ -215,7 +215,7 @@ def test_a_server_that_says_nothing_in_time(serve):
     service = serve(lambda _: [rxassist.local.wait(60)])
     with Client(base_url=service.base_url, idle_timeout=0.5) as client:
         assistant = client.assistants.create(model="m").run()
-        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id, recover=False)
         with pytest.raises(APITimeoutError) as caught:
             stream.until_done()
     assert caught.value.snapshot.run.status == "in_progress"

@@ -3,10 +3,11 @@
 import io
 
 import pytest
+from reactivex import Subject
 from reactivex import operators as ops
 
 from rxassist import Client, FilesFailed, NotFoundError, PollTimeout, UploadError
-from rxassist.local import LocalService, Refusal, fail, wait
+from rxassist.local import LocalService, fail, refuse, wait
 
 
 def test_assistants(client):
@@ -106,6 +107,14 @@ def test_an_upload_tells_how_far_it_is(client, tmp_path):
     assert told == sorted(told)
 
 
+def test_the_progress_of_an_upload_is_an_observable_too(client):
+    progress = Subject()
+    told = []
+    progress.subscribe(told.append, told.append, lambda: told.append("end"))
+    client.files.create(file=b"12345", purpose="assistants", upload_progress=progress).run()
+    assert told == [(5, 5), "end"]
+
+
 @pytest.mark.parametrize(
     ("file", "error"),
     [
@@ -124,10 +133,11 @@ def test_what_is_no_file_is_refused_before_any_request(service, client, file, er
 
 
 def test_an_upload_is_tried_again_from_its_start(path):
-    def refuse(method, where, attempt):
-        return Refusal(503, {"retry-after": "0"}) if attempt == 1 and method == "POST" else None
+    def faults(asked):
+        first = asked.attempt == 1 and asked.method == "POST"
+        return refuse(503, {"retry-after": "0"}) if first else None
 
-    with LocalService(refuse=refuse) as service, Client(base_url=service.base_url) as client:
+    with LocalService(faults=faults) as service, Client(base_url=service.base_url) as client:
         file = client.files.create(file=path, purpose="assistants").run()
         assert client.files.content(file.id).run() == CONTENTS
 

@@ -36,6 +36,13 @@ def test_what_it_refuses_for_good_is_not(raw, status):
     assert len(server.bodies) == 1
 
 
+def test_who_is_told_to_wait_for_too_long_is_told_so(raw):
+    server = raw(refusal(429, "Retry-After: 3600"))
+    with Client(base_url=server.url) as client, pytest.raises(APIStatusError) as caught:
+        client.threads.create().run()
+    assert (caught.value.retry_after, len(server.bodies)) == (3600, 1)
+
+
 def test_it_gives_up_after_max_retries(raw):
     server = raw(refusal(500, NOW))
     with Client(base_url=server.url) as client, pytest.raises(InternalServerError):

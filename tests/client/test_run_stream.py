@@ -13,6 +13,7 @@ from rxassist import (
     Client,
     ClientClosed,
     RunFailed,
+    RunOutcomeUnknown,
     StreamClosed,
     StreamTruncated,
     operators,
@@ -241,24 +242,34 @@ def test_the_stream_ends_at_done_whatever_the_server_does_then(raw):
 
 @pytest.mark.parametrize(
     "cut",
-    [body(*BEGUN), body(*BEGUN)[:-20], body(*BEGUN) + b"event: thread.message.delta\n", b""],
-    ids=["between events", "in an event", "after a name", "at once"],
+    [body(*BEGUN), body(*BEGUN)[:-20], body(*BEGUN) + b"event: thread.message.delta\n"],
+    ids=["between events", "in an event", "after a name"],
 )
 def test_a_body_that_just_ends_is_an_error(raw, cut):
     with Client(base_url=raw(OK + cut).url) as client:
-        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a", recover=False)
         with pytest.raises(StreamTruncated) as caught:
             list(stream.text_deltas)
-        assert (caught.value.snapshot.run is None) == (cut == b"")
+        assert caught.value.snapshot.run == RUN
+
+
+def test_a_body_without_an_event_leaves_it_open_if_there_is_a_run(raw):
+    with Client(base_url=raw(OK).url) as client:
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        with pytest.raises(RunOutcomeUnknown, match=r"runs\.list\('t', limit=1\)") as caught:
+            list(stream.text_deltas)
+        assert caught.value.thread_id == "t"
 
 
 def test_a_connection_that_breaks_is_an_error(raw):
     chunked = OK.replace(b"connection", b"transfer-encoding: chunked\r\nconnection")
     with Client(base_url=raw(chunked + b"ffff\r\n" + body(*BEGUN)).url) as client:
-        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a", recover=False)
         with pytest.raises(StreamTruncated, match="connection was lost") as caught:
             stream.until_done()
-        assert caught.value.snapshot.run == RUN
+        error = caught.value
+        assert (error.snapshot.run, error.run_id, error.thread_id) == (RUN, RUN.id, "t")
+        assert error.last_event == BEGUN[-1].event
 
 
 # --- leaving -------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import re
 import openai
 import pytest
 
-from rxassist.local import Refusal, call, fail, wait
+from rxassist.local import call, fail, refuse, wait
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated.*:DeprecationWarning")
 
@@ -221,10 +221,11 @@ def test_the_async_client_uploads_batches_too(service):
 
 
 def test_the_sdk_tells_errors_and_tries_again(serve):
-    def refuse(method, _, attempt):
-        return Refusal(429, {"retry-after-ms": "1"}) if (method, attempt) == ("POST", 1) else None
+    def faults(asked):
+        first = (asked.method, asked.attempt) == ("POST", 1)
+        return refuse(429, {"retry-after-ms": "1"}) if first else None
 
-    service = serve(refuse=refuse)
+    service = serve(faults=faults)
     with openai.OpenAI(base_url=service.base_url, api_key="any", max_retries=1) as client:
         store = client.vector_stores.create()
         assert service.requests == [("POST", "/v1/vector_stores")] * 2

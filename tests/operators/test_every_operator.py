@@ -3,13 +3,15 @@
 import pytest
 from attrs import field, frozen
 from reactivex import Subject
+from reactivex.testing import TestScheduler
 
-from rxassist import operators
+from rxassist import many, operators
 from rxassist.codec import encode_event
 from rxassist.errors import StreamTruncated
 from rxassist.events import RunEvent
 from rxassist.sse import encode
-from rxassist.testing import Marbles
+from rxassist.testing import END_OF_TIME, Marbles
+from rxassist.tools import Toolbox
 
 
 class Broken:
@@ -24,8 +26,40 @@ def as_bytes(event):
     return encode(encode_event(event))
 
 
+def as_digit(_):
+    return "1"
+
+
+def as_line(event):
+    return f"{event.event}\n"
+
+
+def as_sentence(event):
+    return f"{event.event.capitalize()}! "
+
+
+def as_of_a_run(event):
+    return many.RunEvent(0, event)
+
+
+def as_end_of_a_run(event):
+    return many.RunEvent(0, None, None, many.RunSummary(0, event))
+
+
+def key_of(group):
+    return group.key
+
+
+def texts_of(latest):
+    return {key: snapshot.text for key, snapshot in latest.items()}
+
+
 def same(value):
     return value
+
+
+def unasked(*_):
+    raise AssertionError
 
 
 def read(snapshot):
@@ -40,24 +74,43 @@ class Entry:
     takes: object = field(default=same)  # what it takes instead of an event
     shows: object = field(default=same)  # of a value, what can be compared
     needs_an_end: bool = False  # an empty source is StreamTruncated, not empty
+    looks: bool = True  # at each item
 
 
 OPERATORS = {
     "accumulate_snapshots": Entry(operators.accumulate_snapshots, shows=read),
     "check_ending": Entry(operators.check_ending, needs_an_end=True),
     "choose": Entry(lambda: operators.choose(lambda event: event.event)),
+    "citations": Entry(operators.citations),
+    "deadline": Entry(
+        lambda: operators.deadline(END_OF_TIME, scheduler=TestScheduler()), looks=False
+    ),
+    "debounce_snapshots": Entry(lambda: operators.debounce_snapshots(1), looks=False),
     "decode": Entry(operators.decode, takes=as_bytes),
     "final_run": Entry(operators.final_run, needs_an_end=True),
+    "group_by_run": Entry(operators.group_by_run, takes=as_of_a_run, shows=key_of),
+    "json_snapshots": Entry(operators.json_snapshots, takes=as_digit),
+    "latest_snapshots": Entry(operators.latest_snapshots, takes=as_of_a_run, shows=texts_of),
+    "lines": Entry(operators.lines, takes=as_line),
     "messages": Entry(operators.messages),
+    "of_run": Entry(lambda: operators.of_run(0), takes=as_of_a_run),
     "of_type": Entry(lambda: operators.of_type(RunEvent)),
     "raise_for_status": Entry(operators.raise_for_status),
+    "recover": Entry(lambda: operators.recover(unasked, unasked, unasked), needs_an_end=True),
+    "retry_run": Entry(operators.retry_run),
     "run_steps": Entry(operators.run_steps),
+    "run_tools": Entry(lambda: operators.run_tools(Toolbox([]), unasked)),
+    "run_summaries": Entry(operators.run_summaries, takes=as_end_of_a_run),
     "runs": Entry(operators.runs),
+    "sentences": Entry(operators.sentences, takes=as_sentence),
+    "smooth": Entry(lambda: operators.smooth(1), takes=as_sentence),
     "text_deltas": Entry(operators.text_deltas),
     "text_snapshots": Entry(operators.text_snapshots),
+    "timings": Entry(operators.timings),
     "tool_call_deltas": Entry(operators.tool_call_deltas),
     "tool_calls": Entry(operators.tool_calls),
     "until_done": Entry(operators.until_done, needs_an_end=True),
+    "usage": Entry(operators.usage),
 }
 
 
@@ -115,8 +168,11 @@ def test_an_error_in_the_middle_passes_as_it_is(entry, flows, a_run):
 
 
 def test_its_own_exception_is_an_error_and_frees_the_source(entry, flows):
-    error = flows(entry.make(), "-b-b-|", "-#", "^!", b=Broken())
-    assert isinstance(error, LookupError | TypeError | AttributeError)
+    if entry.looks:
+        error = flows(entry.make(), "-b-b-|", "-#", "^!", b=Broken())
+        assert isinstance(error, LookupError | TypeError | AttributeError)
+    else:
+        flows(entry.make(), "-b-b-|", "-b-b-|", "^----!", b=Broken())
 
 
 def test_to_dispose_frees_the_source(entry, flows, a_run):

@@ -1,6 +1,7 @@
 """How a stream ends: at the right place, and honestly."""
 
 import pytest
+import reactivex as rx
 
 from rxassist.errors import (
     APIConnectionError,
@@ -12,7 +13,8 @@ from rxassist.errors import (
     StreamTruncated,
 )
 from rxassist.events import DoneEvent, ErrorEvent, RunEvent
-from rxassist.operators import check_ending, raise_for_status, until_done
+from rxassist.operators import check_ending, deadline, raise_for_status, until_done
+from rxassist.testing import Marbles
 
 SETTLED = ["completed", "failed", "cancelled", "expired", "incomplete", "requires_action"]
 WORKING = ["queued", "in_progress", "cancelling", "paused"]
@@ -239,6 +241,60 @@ def test_a_recording_that_stops_anywhere_before_its_end_is_truncated(recorded, e
     for length in range(len(events) - 2):
         with pytest.raises(StreamTruncated):
             emitted(check_ending(), *events[:length])
+
+
+# --- deadline ------------------------------------------------------------------------------
+
+
+def test_a_source_that_ends_in_time(flows):
+    flows(deadline(5), "-a-b|", "-a-b|", "^---!")
+    flows(deadline(5), "-a-b#", "-a-b#", "^---!")
+
+
+def test_a_source_that_does_not_end_in_time(flows):
+    """Whether it speaks or not: it is the end that counts."""
+    error = flows(deadline(5), "-a-b-c-d-|", "-a-b-#", "^----!")
+    assert isinstance(error, APITimeoutError)
+    assert "5 s" in str(error)
+    flows(deadline(3), "-", "---#", "^--!")
+
+
+def test_the_end_at_the_very_deadline_is_too_late(flows):
+    flows(deadline(3), "-a-|", "-a-#", "^--!")
+    flows(deadline(3.5), "-a-|", "-a-|", "^--!")
+
+
+def test_a_deadline_is_counted_from_each_subscription():
+    marbles = Marbles()
+    piped = marbles.cold("-a-----").pipe(deadline(4))
+    first, second = marbles.watch(piped), marbles.watch(piped, "---^")
+    marbles.start()
+    assert str(first) == "-a--#"
+    assert str(second) == "----a--#"
+
+
+def test_a_deadline_on_a_scheduler_of_its_own():
+    marbles, errors = Marbles(), []
+    marbles.cold("-").pipe(deadline(4, scheduler=marbles.scheduler)).subscribe(
+        on_error=errors.append
+    )
+    marbles.start()
+    assert [type(error) for error in errors] == [APITimeoutError]
+
+
+def test_a_deadline_that_is_left_leaves_no_timer(flows):
+    """Nor does one whose source has ended at once; a thread would be left behind else."""
+    flows(deadline(5), "-a-b-c", "-a", "^-!", window="--!")
+    subscription = rx.never().pipe(deadline(1000)).subscribe()
+    subscription.dispose()
+    rx.empty().pipe(deadline(1000)).subscribe()
+    rx.throw(LOST).pipe(deadline(1000)).subscribe(on_error=lambda _: None)
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_deadline_in_the_past(seconds):
+    with pytest.raises(ValueError, match=f"deadline must be above 0, got {seconds}"):
+        deadline(seconds)
 
 
 # --- raise_for_status ----------------------------------------------------------------------

@@ -1,0 +1,65 @@
+"""Many polls at once, a second apart, until each run has ended.
+
+Each fetch is late by what the server sees beyond a second between its answer and the next request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from statistics import quantiles
+from typing import Any
+
+from benchmarks import clients, servers
+from benchmarks.delivery import checksum
+
+_INTERVAL = 1.0  # seconds
+_HUNDREDTHS = 100
+
+
+async def _ours(client: Any, name: str) -> str:
+    run = await client.threads.runs.poll(name, thread_id="t", poll_interval_ms=1_000)
+    return str(run.status)
+
+
+async def _theirs(client: Any, name: str) -> str:
+    run = await client.beta.threads.runs.poll(name, thread_id="t", poll_interval_ms=1_000)
+    return str(run.status)
+
+
+async def _measure(side: str, polls: int, fetches: int) -> dict[str, Any]:
+    import httpx
+
+    poll: Callable[..., Any] = _ours if side == "rxassist" else _theirs
+    with servers.serving("polled", fetches) as base_url:
+        client = clients.over_sockets(side, base_url)
+        runs = client.threads.runs if side == "rxassist" else client.beta.threads.runs
+        await runs.retrieve("warm-up", thread_id="t")
+        cpu, wall = time.process_time(), time.perf_counter()
+        statuses = await asyncio.gather(*(poll(client, f"run_{n}") for n in range(polls)))
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        await client.close()
+        async with httpx.AsyncClient(timeout=60) as plain:
+            stamps = (await plain.get(f"{base_url}/stamps")).json()
+    noted = [each for path, each in stamps.items() if not path.endswith("warm-up")]
+    lateness = [
+        100 * (came - answered - _INTERVAL) / _INTERVAL
+        for each in noted
+        for (_, answered), (came, _) in itertools.pairwise(each)
+    ]
+    counts = sorted(len(each) for each in noted)
+    hundredths = quantiles(lateness, n=_HUNDREDTHS)
+    return {
+        "cpu": cpu / (polls * fetches),
+        "wall": wall,
+        "late_p50": hundredths[49],
+        "late_p99": hundredths[98],
+        "delivered": checksum([statuses, counts]),
+    }
+
+
+def measure(side: str, *, polls: int, fetches: int) -> dict[str, Any]:
+    """CPU seconds per fetch, and how late fetches were, in percent of the interval."""
+    return asyncio.run(_measure(side, polls, fetches))

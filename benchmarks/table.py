@@ -1,0 +1,290 @@
+"""What is measured, and the targets: the table, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Arguments = Mapping[str, str | int]
+
+Comparison = Literal["times less", "times at most", "at most"]
+"""How a figure meets its target: peer / ours above it, ours / peer below it, ours below it."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number that a measurement gives, by its name there; ``unit`` is how it is shown."""
+
+    name: str
+    title: str
+    unit: str
+    target: float | None = None
+    comparison: Comparison = "times less"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One side of a comparison: what ``measure`` of the benchmark's module is called with."""
+
+    label: str
+    side: str
+    arguments: Arguments = field(default_factory=dict[str, str | int])
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Two subjects, run in turns in fresh processes.
+
+    ``delivers`` is whether both are to deliver the same. ``quick`` says with which arguments
+    ``--quick`` runs it, ``None`` that it leaves it out. ``rounds`` is how often each side runs,
+    ``counted`` whether its instructions can be counted.
+    """
+
+    name: str
+    module: str
+    row: str
+    case: str
+    figures: tuple[Figure, ...]
+    ours: Subject
+    peer: Subject
+    delivers: bool = True
+    rounds: int = 5
+    quick: Arguments | None = None
+    counted: bool = False
+
+
+_CPU = "CPU per event"
+
+
+def _sides(peer: str, **arguments: str | int) -> tuple[Subject, Subject]:
+    return Subject("rxassist", "rxassist", arguments), Subject(peer, peer, arguments)
+
+
+def _in_memory(
+    row: str,
+    view: str,
+    mode: str,
+    deltas: int,
+    *,
+    cut: str = "event",
+    shape: str = "text",
+    target: float | None = None,
+    quick: bool = False,
+) -> Benchmark:
+    """A row whose bytes are in memory: both clients over a transport that hands them out."""
+    ours, peer = _sides("openai", view=view, mode=mode, deltas=deltas, cut=cut, shape=shape)
+    size = "recorded streams" if shape == "recorded" else f"{deltas:,} deltas"
+    chunks = {"event": "an event a chunk", "16k": "16 KiB chunks"}[cut]
+    name = f"{view}-{mode}-{shape if shape == 'recorded' else deltas}-{cut}"
+    return Benchmark(
+        name,
+        "in_memory",
+        row,
+        f"{mode}, {size}, {chunks}",
+        (Figure("cpu", _CPU, "µs", target),),
+        ours,
+        peer,
+        rounds=5 if quick else 3,
+        quick={} if quick else None,
+        counted=quick and mode == "async",
+    )
+
+
+INSTRUCTIONS = Figure("instructions", "instructions per event", "thousand")
+
+
+_TEXT = "bytes → `text_deltas`"
+_ITERATED = "bytes → `text_deltas`, iterated"
+_READ = "bytes → snapshots, each text read"
+_KEPT = "bytes → snapshots, kept and not read"
+_VIEWS = "text, tool calls and snapshots of one stream"
+
+_BYTES = (
+    _in_memory(_TEXT, "text", "async", 1_000, target=16, quick=True),
+    _in_memory(_TEXT, "text", "async", 1_000, cut="16k", target=16),
+    _in_memory(_TEXT, "text", "async", 10_000, target=16),
+    _in_memory(_TEXT, "text", "sync", 1_000, target=16, quick=True),
+    _in_memory(_TEXT, "text", "sync", 1_000, cut="16k", target=16),
+    _in_memory(_TEXT, "text", "sync", 10_000, target=16),
+    _in_memory(_TEXT, "text", "async", 1_000, shape="recorded"),
+    _in_memory(_ITERATED, "iterated", "async", 1_000),
+    _in_memory(_ITERATED, "iterated", "sync", 1_000, quick=True),
+    _in_memory(_READ, "read", "async", 1_000, target=12, quick=True),
+    _in_memory(_READ, "read", "sync", 1_000, target=12),
+    _in_memory(_READ, "read", "async", 1_000, cut="16k", target=12),
+    _in_memory(_KEPT, "kept", "async", 1_000, target=14, quick=True),
+    _in_memory(_KEPT, "kept", "sync", 1_000, target=14),
+    _in_memory(_KEPT, "kept", "async", 10_000, target=14),
+    _in_memory(_VIEWS, "views", "async", 1_000, shape="mixed", target=10, quick=True),
+    _in_memory(_VIEWS, "views", "sync", 1_000, shape="mixed", target=10),
+    _in_memory(_VIEWS, "views", "async", 10_000, shape="mixed", target=10),
+    Benchmark(
+        "operators-1000-event",
+        "in_memory",
+        "the operators alone: `decode()`, `text_deltas()`",
+        "no client, 1,000 deltas, an event a chunk",
+        (Figure("cpu", _CPU, "µs"),),
+        Subject("rxassist", "rxassist", {"view": "operators", "mode": "async", "deltas": 1_000}),
+        Subject("openai", "openai", {"view": "text", "mode": "sync", "deltas": 1_000}),
+        rounds=3,
+        quick={},
+    ),
+)
+
+_SHAPES = {
+    "text": "text",
+    "arguments": "function arguments",
+    "code": "code input",
+    "logs": "logs",
+    "annotations": "annotations",
+    "messages": "many messages",
+}
+
+
+def _growth(shape: str, *, quick: bool) -> Benchmark:
+    return Benchmark(
+        f"growth-{shape}",
+        "growth",
+        "growth: CPU per event at 50,000 deltas over 1,000",
+        f"{_SHAPES[shape]}; three views",
+        (Figure("cpu", _CPU, "µs", 1.15, "times at most"),),
+        Subject("50,000", "rxassist", {"shape": shape, "deltas": 50_000}),
+        Subject("1,000", "rxassist", {"shape": shape, "deltas": 1_000}),
+        delivers=False,
+        rounds=3,
+        quick={} if quick else None,
+    )
+
+
+def _growth_of_peer(shape: str) -> Benchmark:
+    return Benchmark(
+        f"growth-openai-{shape}",
+        "growth",
+        "growth of the peer: CPU per event at 1,000 deltas over 250",
+        f"{_SHAPES[shape]}; openai's handler",
+        (Figure("cpu", _CPU, "µs", None, "times at most"),),
+        Subject("openai, 1,000", "openai", {"shape": shape, "deltas": 1_000}),
+        Subject("openai, 250", "openai", {"shape": shape, "deltas": 250}),
+        delivers=False,
+        rounds=2,
+    )
+
+
+_HELD = Benchmark(
+    "kept-memory",
+    "kept_memory",
+    "memory kept per event of a finished run",
+    "10,000 deltas; a stream with replay, and a list of events",
+    (Figure("kept", "memory per event", "bytes", 2),),
+    *_sides("openai", deltas=10_000),
+    rounds=3,
+    quick={"deltas": 5_000},
+)
+
+_SOCKETS = (
+    Benchmark(
+        "streams-local",
+        "many_streams",
+        "1,000 streams at once over sockets",
+        "50 deltas each, from the local service",
+        (
+            Figure("cpu", "CPU of the client per delta", "µs", 4),
+            Figure("wall", "time to the last event", "s"),
+        ),
+        *_sides("openai", streams=1_000, deltas=50, server="local"),
+        rounds=3,
+        quick={"streams": 300},
+    ),
+    Benchmark(
+        "streams-canned",
+        "many_streams",
+        "1,000 streams at once over sockets",
+        "50 deltas each, from a server that costs little",
+        (
+            Figure("cpu", "CPU of the client per delta", "µs", 4),
+            Figure("wall", "time to the last event", "s"),
+        ),
+        *_sides("openai", streams=1_000, deltas=50, server="canned"),
+        rounds=3,
+    ),
+    Benchmark(
+        "streams-bytes",
+        "many_streams",
+        "1,000 streams at once over sockets",
+        "the same, beside raw httpx with nothing behind it",
+        (
+            Figure("cpu", "CPU of the client per delta", "µs", None, "times at most"),
+            Figure("wall", "time to the last event", "s", None, "times at most"),
+        ),
+        *_sides("httpx", streams=1_000, deltas=50, server="canned"),
+        delivers=False,
+        rounds=3,
+    ),
+    Benchmark(
+        "latency",
+        "latency",
+        "from the socket to the callback, one idle stream",
+        "beside raw httpx",
+        (
+            Figure("p50", "p50", "µs", 1.3, "times at most"),
+            Figure("p99", "p99", "µs", None, "times at most"),
+        ),
+        *_sides("httpx", events=1_000),
+        rounds=7,
+        quick={"events": 500},
+    ),
+    Benchmark(
+        "latency-openai",
+        "latency",
+        "from the socket to the callback, one idle stream",
+        "beside openai",
+        (Figure("p50", "p50", "µs"), Figure("p99", "p99", "µs")),
+        *_sides("openai", events=1_000),
+        rounds=3,
+    ),
+    Benchmark(
+        "idle-memory",
+        "idle_memory",
+        "memory per open idle stream",
+        "300 streams, beside raw httpx",
+        (Figure("resident", "resident memory", "KiB", 1.25, "times at most"),),
+        *_sides("httpx", streams=300),
+        rounds=5,
+        quick={},
+    ),
+    Benchmark(
+        "polls",
+        "polls",
+        "1,000 polls at once, 1 s apart",
+        "for 10 s",
+        (
+            Figure("cpu", "CPU per fetch", "µs", 3),
+            Figure("late_p99", "lateness of a fetch, p99", "%", 5, "at most"),
+        ),
+        *_sides("openai", polls=1_000, fetches=11),
+        rounds=2,
+        quick={"polls": 300, "fetches": 3},
+    ),
+    Benchmark(
+        "import",
+        "import_time",
+        "`import` in a fresh process",
+        "least of five",
+        (
+            Figure("wall", "time", "ms", 5),
+            Figure("extras", "optional extras imported", "", 0, "at most"),
+        ),
+        *_sides("openai"),
+        delivers=False,
+        quick={},
+    ),
+)
+
+BENCHMARKS: tuple[Benchmark, ...] = (
+    *_BYTES,
+    *(_growth(shape, quick=shape in {"text", "annotations"}) for shape in _SHAPES),
+    *(_growth_of_peer(shape) for shape in ("text", "logs", "annotations")),
+    _HELD,
+    *_SOCKETS,
+)

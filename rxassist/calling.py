@@ -1,0 +1,130 @@
+"""How a client calls a user's functions, and what became of the calls of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextvars import copy_context
+from functools import partial
+from inspect import isawaitable
+from typing import Any, TypeAlias, TypeVar, cast
+
+import reactivex as rx
+from reactivex import Observable, Subject
+from reactivex import operators as ops
+
+from rxassist.backpressure import demanding
+from rxassist.consumers import _is_async
+from rxassist.log import Log
+from rxassist.loop import Home, from_batches
+from rxassist.tools import ToolResult
+from rxassist.typing import Operator
+
+_T = TypeVar("_T")
+
+OnResult: TypeAlias = Callable[[ToolResult], object]
+"""Is told of each call that has ended."""
+
+
+def calling(home: Home) -> Callable[[Callable[[], object]], Observable[Any]]:
+    """Make what calls functions for a client: it gives a cold Observable of what one returns.
+
+    An ``async def`` runs on the client's event loop, every other function in a thread of its own,
+    with the context variables of the subscription. To dispose cancels a coroutine; a thread cannot
+    be stopped, it is left alone, and keeps neither the client nor the program from ending.
+    """
+
+    def call(function: Callable[[], object]) -> Observable[Any]:
+        async def returned() -> AsyncGenerator[tuple[object]]:
+            with demanding(None):  # what a function reads is not paused by who reads the run
+                value = await _awaited(home, function)
+            yield (value,)
+
+        return from_batches(home, returned)
+
+    return call
+
+
+async def _awaited(home: Home, function: Callable[[], object]) -> object:
+    called: object = function
+    while isinstance(called, partial):
+        called = cast("partial[object]", called).func
+    try:
+        value = function() if _is_async(called) else await _in_thread(home, function)
+        while isawaitable(value) and not isinstance(value, Observable):
+            value = await value
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        msg = "it was cancelled, but not by its caller"  # only its caller may end the task
+        raise RuntimeError(msg) from None
+    return value
+
+
+async def _in_thread(home: Home, function: Callable[[], object]) -> object:
+    ended: asyncio.Future[Callable[[], object]] = asyncio.get_running_loop().create_future()
+    context = copy_context()
+
+    def work() -> None:
+        try:
+            value = context.run(function)
+        except Exception as error:  # noqa: BLE001 -- it goes on, where it is awaited
+            outcome = partial(_raise, error)
+        except BaseException as error:  # noqa: BLE001 -- which must end neither loop nor thread
+            outcome = partial(_raise, RuntimeError(f"it raised {error!r}"))
+        else:
+            outcome = partial(_give, value)
+        home.post(partial(_settle, ended, outcome))
+
+    threading.Thread(target=work, name="rxassist tool", daemon=True).start()
+    return (await ended)()
+
+
+def _settle(ended: asyncio.Future[Callable[[], object]], outcome: Callable[[], object]) -> None:
+    if not ended.done():
+        ended.set_result(outcome)
+
+
+def _give(value: object) -> object:
+    return value
+
+
+def _raise(error: Exception) -> object:
+    raise error
+
+
+class Results:
+    """What became of the calls of a run, for readers that come at any time."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._told: Subject[ToolResult] = Subject()
+        self._log = Log(self._told, post=home.post, report=home.report, read_ahead=None)
+        self._may_come = False
+
+    def told_by(self, tools: Callable[[OnResult], Operator[_T, _T]]) -> Operator[_T, _T]:
+        """The operator that calls, made to tell of its results here."""
+        self._may_come = True
+
+        def begin(events: Observable[_T]) -> Observable[_T]:
+            self._log.subscribe()  # a reader that stays: what is told is kept for those to come
+            return events.pipe(ops.finally_action(self._told.on_completed))
+
+        def operator(source: Observable[_T]) -> Observable[_T]:
+            events = source.pipe(tools(self._told.on_next))
+            return rx.defer(lambda _: begin(events))
+
+        return operator
+
+    def beside(self, run: Observable[Any]) -> Observable[ToolResult]:
+        """The results, from the first one on; begins and ends with the run."""
+        until_the_end = run.pipe(ops.ignore_elements())
+        if not self._may_come:
+            return until_the_end
+        kept = rx.defer(lambda _: self._log.recorded() if self._home.closed else self._log)
+        return rx.merge(kept, until_the_end)
+
+
+__all__ = ["OnResult", "Results", "calling"]

@@ -1,0 +1,489 @@
+"""How runs are started and gone on with: once, on a free thread, and followed to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeVar, cast
+from uuid import uuid4
+
+import reactivex as rx
+from attrs import evolve, frozen
+from reactivex import Observable
+from reactivex import operators as ops
+
+from rxassist import operators
+from rxassist.calling import OnResult, calling
+from rxassist.client._arguments import check_positive, path
+from rxassist.client._resource import Polled, Resource, StreamT
+from rxassist.client.parameters import (
+    ListParameters,
+    MessageListParameters,
+    RequestOptions,
+    StartOptions,
+    StepListParameters,
+    StreamOptions,
+    ToolOptions,
+    ToolOutputsParameters,
+)
+from rxassist.consumers import LoopObservable
+from rxassist.creation import Search, awaits, one_run, outputs_once, when_free
+from rxassist.errors import APIConnectionError, BadRequestError, PollTimeout, StreamTruncated
+from rxassist.events import DoneEvent, Event, RunEvent, ThreadCreated, ThreadRunCreated
+from rxassist.loop import from_batches
+from rxassist.models import FINISHED, SETTLED, Message, Run, RunStep
+from rxassist.operators._recovery import PATIENCE
+from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, tool_rounds
+from rxassist.tools import Toolbox
+from rxassist.tools._tool import definitions_of, functions_in
+from rxassist.transport import Request
+from rxassist.typing import Operator
+
+_T = TypeVar("_T")
+
+RUNS = "/threads/{thread_id}/runs"
+RUN = RUNS + "/{run_id}"
+STEPS = RUN + "/steps"
+OUTPUTS = RUN + "/submit_tool_outputs"
+MESSAGES = "/threads/{thread_id}/messages"
+
+_NONCE = "rxassist_nonce"
+_MOST_METADATA = 16
+_IF_BUSY = ("fail", "wait", "cancel")
+_CANCEL_DEADLINE = 5.0  # seconds for the service to say that a run is cancelled
+
+
+@frozen
+class Tooling:
+    """How the tools of a run are called."""
+
+    calls: Calls
+    max_rounds: int
+
+
+class Starting(Resource[StreamT]):
+    """A part of the API that starts runs."""
+
+    # --- requests ---
+
+    def _start_request(
+        self,
+        where: str,
+        given: Mapping[str, object],
+        parameters: Any,  # noqa: ANN401 -- a TypedDict
+    ) -> Request:
+        """The request for a run, marked if it is to be found again."""
+        rest = {key: value for key, value in given.items() if key not in _NOT_SENT}
+        if isinstance(rest.get("tools"), Toolbox):
+            msg = "a Toolbox is called, and this call calls nothing; pass its definitions as tools"
+            raise TypeError(msg)
+        request = self._request("POST", where, rest, parameters, careful=True)
+        if not given.get("idempotent"):
+            return request
+        body = dict(request.body or {})
+        metadata: dict[str, Any] = {**(body.get("metadata") or {}), _NONCE: uuid4().hex}
+        if len(metadata) > _MOST_METADATA:
+            msg = f"metadata may have {_MOST_METADATA - 1} entries, as idempotent=True adds one"
+            raise ValueError(msg)
+        return evolve(request, body={**body, "metadata": metadata})
+
+    def _read(
+        self,
+        where: str,
+        given: Mapping[str, object],
+        parameters: Any,  # noqa: ANN401 -- a TypedDict
+        **asked: object,
+    ) -> Request:
+        """A request that reads what belongs to a run, made as that for the run was."""
+        carried = {key: given[key] for key in _CARRIED if key in given}
+        return self._request("GET", where, {**carried, **asked}, parameters)
+
+    # --- flows ---
+
+    def _started(
+        self,
+        asked: Observable[_T],
+        request: Request,
+        thread_id: str | None,
+        begins: Callable[[_T], bool],
+        found: Callable[[Run], Observable[_T]],
+        given: Mapping[str, object],
+    ) -> Observable[_T]:
+        """One run on a free thread, of an Observable that asks for it."""
+        nonce: dict[str, str] = {}
+        if given.get("idempotent"):
+            nonce = (request.body or {}).get("metadata", {})
+        search: Search[_T] | None = None
+        if nonce and thread_id is not None:
+            search = Search(
+                lambda: self._find(thread_id, nonce[_NONCE], given),
+                found,
+                retries=request.max_retries,
+            )
+        source = asked.pipe(one_run(thread_id, begins, search))
+        if_busy = given.get("if_busy", "fail")
+        if if_busy not in _IF_BUSY:
+            msg = f'if_busy must be "fail", "wait" or "cancel", got {if_busy!r}'
+            raise ValueError(msg)
+        if if_busy == "fail" or thread_id is None:
+            return source
+        cancel = if_busy == "cancel"
+        free: Operator[_T, _T] = when_free(
+            lambda run_id: self._ended(thread_id, run_id, cancel=cancel)
+        )
+        return source.pipe(free, self._connection.queues.in_turn(thread_id))
+
+    def _find(self, thread_id: str, nonce: str, given: Mapping[str, object]) -> Observable[Run]:
+        where = path(RUNS, thread_id=thread_id)
+        runs = self._items(Run, self._read(where, given, ListParameters, order="desc"))
+        ours: Operator[Run, Run] = ops.filter(lambda run: run.metadata.get(_NONCE) == nonce)
+        return runs.pipe(ours, ops.take(1))
+
+    def _ended(self, thread_id: str, run_id: str, *, cancel: bool = False) -> Observable[Run]:
+        """A run until it has ended, by itself or because it is cancelled."""
+        where = path(RUN, thread_id=thread_id, run_id=run_id)
+        ended = self._poll(Run, where, {}, _has_finished)
+        if not cancel:
+            return ended
+        said = self._call(Run, self._request("POST", where + "/cancel", {}))
+        return said.pipe(ops.catch(_unless_it_ended), ops.to_list(), ops.flat_map(lambda _: ended))
+
+    def _create_run(
+        self,
+        where: str,
+        given: Mapping[str, object],
+        parameters: Any,  # noqa: ANN401 -- a TypedDict
+        thread_id: str | None = None,
+    ) -> LoopObservable[Run]:
+        """A run that is created once, and left working."""
+        request = self._start_request(where, given, parameters)
+        created = self._answers(Run, request)
+
+        def found(run: Run) -> Observable[Polled[Run]]:
+            return rx.of(Polled(run))
+
+        started = self._started(created, request, thread_id, _any, found, given)
+        return self._once(started.pipe(ops.map(_state)))
+
+    def _place(self, *, waits: bool = True) -> Operator[_T, _T]:
+        """What keeps a place in the client's budget for a run that is followed."""
+        connection = self._connection
+        if connection.budget is None:
+            return ops.as_observable()
+        return connection.budget.place(connection.home, waits=waits)
+
+    def _follow(
+        self,
+        started: LoopObservable[Run],
+        following: Callable[[Run], Observable[_T]],
+        *,
+        waits: bool = True,
+    ) -> LoopObservable[_T]:
+        """What follows on a run that is started, or goes on, once, and has a place meanwhile."""
+        return self._once(started.pipe(ops.flat_map(following), self._place(waits=waits)))
+
+    # --- streams ---
+
+    def _run_events(
+        self,
+        where: str,
+        given: Mapping[str, object],
+        parameters: Any,  # noqa: ANN401 -- a TypedDict
+        thread_id: str | None,
+    ) -> Observable[Event]:
+        """The events of a new run, as they come."""
+        request = self._streamed(self._start_request(where, given, parameters), given)
+        return self._started(
+            self._events(request), request, thread_id, _tells_of_a_run, _found, given
+        )
+
+    def _output_stream(
+        self,
+        where: str,
+        given: Mapping[str, object],
+        parameters: Any,  # noqa: ANN401 -- a TypedDict
+        thread_id: str,
+        run_id: str,
+    ) -> StreamT:
+        """The stream of a run that goes on with what is submitted, once."""
+        request = self._streamed(self._start_request(where, given, parameters), given)
+        events, calls = self._submitted(self._events(request), request, thread_id, run_id, given)
+        return self._stream(events, given, thread_id, run_id, submitted=calls)
+
+    def _submitted(
+        self,
+        asked: Observable[_T],
+        request: Request,
+        thread_id: str,
+        run_id: str,
+        given: Mapping[str, object],
+    ) -> tuple[Observable[_T], set[str]]:
+        """What submits outputs when it is subscribed, made to do so once; and their calls."""
+        body = request.body or {}
+        outputs = [*body.get("tool_outputs", ()), *body.get("tool_approvals", ())]
+        calls = {str(output.get("tool_call_id")) for output in outputs}
+        once: Operator[_T, _T] = outputs_once(
+            lambda: self._retrieve(thread_id, run_id, given), calls, retries=request.max_retries
+        )
+        return asked.pipe(once), calls
+
+    def _streamed(self, request: Request, given: Mapping[str, object]) -> Request:
+        idle = given.get("idle_timeout", self._connection.idle_timeout)
+        if idle is not None:
+            check_positive("idle_timeout", idle)
+        body = {**(request.body or {}), "stream": True}
+        return evolve(request, body=body, idle_timeout=cast("float | None", idle))
+
+    def _events(self, request: Request) -> Observable[Event]:
+        connection = self._connection
+        return from_batches(connection.home, lambda: connection.transport.stream(request))
+
+    def _stream(
+        self,
+        events: Observable[Event],
+        given: Mapping[str, object],
+        thread_id: str | None = None,
+        run_id: str | None = None,
+        submitted: Collection[str] | None = None,
+        tooling: Tooling | None = None,
+    ) -> StreamT:
+        """The stream of a run, with what was given for it."""
+        options: Any = {key: given[key] for key in StreamOptions.__annotations__ if key in given}
+        for name in ("idle_timeout", "recover", "recovery_timeout"):  # of the requests
+            options.pop(name, None)
+
+        tools: Callable[[OnResult], Operator[Event, Event]] | None = None
+        if tooling is not None:
+            leg = self._leg(given, thread_id)
+            tools = partial(self._called, tooling, _run_of, leg)
+        return self._connection.stream_class(
+            self._connection.home,
+            events,
+            recovery=self._recovery(given, thread_id, run_id, submitted),
+            tools=tools,
+            cancel=self._cancel_run,
+            thread_id=thread_id,
+            run_id=run_id,
+            place=self._place(waits=run_id is None),
+            **options,
+        )
+
+    def _recovery(
+        self,
+        given: Mapping[str, Any],
+        thread_id: str | None,
+        run_id: str | None,
+        submitted: Collection[str] | None,
+    ) -> Operator[Event, Event]:
+        """What makes sure of the ending of a stream."""
+        patience = given.get("recovery_timeout", PATIENCE)
+        check_positive("recovery_timeout", patience)
+        recovery = operators.check_ending()
+        if given.get("recover", True):
+            recovery = operators.recover(
+                lambda thread, run: self._retrieve(thread, run, given),
+                lambda thread, run: self._steps(thread, run, given),
+                lambda thread, run: self._messages(thread, run, given),
+                thread_id=thread_id,
+                run_id=run_id,
+                submitted=submitted,
+                patience=patience,
+                keeps_events=given.get("replay", True),
+            )
+        transport = self._connection.transport
+
+        def discreet(source: Observable[Event]) -> Observable[Event]:
+            told = recovery(source)
+            return told.pipe(ops.catch(lambda error, _: rx.throw(transport.discreet(error))))
+
+        return discreet
+
+    # --- tools ---
+
+    def _tooling(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], Tooling | None]:
+        """What was given, with tools as they are sent, and how those are called that can be."""
+        rest = {key: given[key] for key in given if key not in ToolOptions.__annotations__}
+        tools, toolbox = rest.get("tools"), Toolbox([])
+        if isinstance(tools, Toolbox):
+            toolbox = rest.pop("tools")
+        elif isinstance(tools, Iterable) and not isinstance(tools, str | bytes | Mapping):
+            listed = list(cast("Iterable[object]", tools))
+            toolbox, rest["tools"] = functions_in(listed), definitions_of(listed)
+        for name in ("tool_timeout", "max_concurrent_tools", "max_rounds"):
+            if given.get(name) is not None:
+                check_positive(name, given[name], whole=name != "tool_timeout")
+        calls = Calls(
+            toolbox,
+            calling(self._connection.home),
+            given.get("approve"),
+            given.get("on_tool_error", "tell"),
+            given.get("tool_timeout"),
+            given.get("max_concurrent_tools"),
+        )
+        if not toolbox and calls.approve is None:
+            return rest, None
+        return rest, Tooling(calls, given.get("max_rounds", MAX_ROUNDS))
+
+    def _called(
+        self,
+        tooling: Tooling,
+        run_of: Callable[[_T], Run | None],
+        submit: Callable[[Run, Submission], Observable[_T]],
+        on_result: OnResult | None = None,
+    ) -> Operator[_T, _T]:
+        """The operator that calls the functions that a run asks for."""
+        return tool_rounds(
+            tooling.calls,
+            run_of,
+            submit,
+            cancel=self._cancel_run,
+            max_rounds=tooling.max_rounds,
+            on_result=on_result,
+        )
+
+    def _outputs_request(
+        self, run: Run, submission: Submission, given: Mapping[str, object]
+    ) -> Request:
+        """The request that submits outputs, made as that for the run was."""
+        where = path(OUTPUTS, thread_id=run.thread_id, run_id=run.id)
+        carried = {key: given[key] for key in _CARRIED if key in given}
+        asked = {**carried, **submission}
+        return self._request("POST", where, asked, ToolOutputsParameters, careful=True)
+
+    def _leg(
+        self, given: Mapping[str, object], thread_id: str | None
+    ) -> Callable[[Run, Submission], Observable[Event]]:
+        """What submits outputs and streams what the run does then, to its end or its next wait."""
+
+        def leg(run: Run, submission: Submission) -> Observable[Event]:
+            run = evolve(run, thread_id=run.thread_id or thread_id or "")
+            request = self._streamed(self._outputs_request(run, submission, given), given)
+            asked = self._events(request)
+            events, calls = self._submitted(asked, request, run.thread_id, run.id, given)
+            to_the_end = events.pipe(ops.take_while(_not_done, inclusive=True))
+            return to_the_end.pipe(self._recovery(given, run.thread_id, run.id, calls))
+
+        return leg
+
+    def _polled(
+        self,
+        run: Run,
+        polls: Mapping[str, Any],
+        given: Mapping[str, object],
+        tooling: Tooling | None,
+    ) -> Observable[Run]:
+        """The run at each change, to its end, and the functions called that it asks for."""
+        where = path(RUN, thread_id=run.thread_id, run_id=run.id)
+        if tooling is None:
+            return self._poll(Run, where, polls, has_settled)
+        each = {key: polls[key] for key in polls if key != "deadline"}
+        last: list[Run] = []
+
+        def polled() -> Observable[Run]:
+            return self._poll(Run, where, each, has_settled)
+
+        def submit(waiting: Run, submission: Submission) -> Observable[Run]:
+            request = self._outputs_request(waiting, submission, given)
+            asked = self._call(Run, request)
+            taken, calls = self._submitted(asked, request, run.thread_id, run.id, given)
+
+            def lost(error: Exception, _: Observable[Run]) -> Observable[Run]:
+                """Where the answer was lost, the run says whether the outputs were taken."""
+                if not isinstance(error, APIConnectionError) or not error.sent:
+                    return rx.throw(error)
+                found = self._retrieve(run.thread_id, run.id, given)
+                return found.pipe(
+                    ops.flat_map(
+                        lambda now: rx.throw(error) if awaits(now, calls) else rx.just(now)
+                    )
+                )
+
+            return taken.pipe(ops.catch(lost), ops.flat_map(lambda _: polled()))
+
+        runs = polled().pipe(self._called(tooling, _itself, submit), ops.do_action(last.append))
+        deadline: float | None = polls.get("deadline")
+        if deadline is None:
+            return runs
+        late = rx.timer(deadline).pipe(
+            ops.flat_map(lambda _: rx.throw(PollTimeout(deadline, last[-1] if last else None)))
+        )
+        return runs.pipe(ops.take_until(late))
+
+    # --- what is stored ---
+
+    def _retrieve(
+        self, thread_id: str, run_id: str, given: Mapping[str, object]
+    ) -> Observable[Run]:
+        where = path(RUN, thread_id=thread_id, run_id=run_id)
+        return self._call(Run, self._read(where, given, RequestOptions))
+
+    def _steps(
+        self, thread_id: str, run_id: str, given: Mapping[str, object]
+    ) -> Observable[RunStep]:
+        where = path(STEPS, thread_id=thread_id, run_id=run_id)
+        asked: dict[str, object] = {"order": "asc", "limit": 100}
+        if "include" in given:
+            asked["include"] = given["include"]
+        return self._items(RunStep, self._read(where, given, StepListParameters, **asked))
+
+    def _messages(
+        self, thread_id: str, run_id: str, given: Mapping[str, object]
+    ) -> Observable[Message]:
+        where = path(MESSAGES, thread_id=thread_id)
+        asked = {"order": "asc", "limit": 100, "run_id": run_id}
+        return self._items(Message, self._read(where, given, MessageListParameters, **asked))
+
+    def _cancel_run(self, run: Run) -> Observable[Run]:
+        """Cancel a run, until the service says that it has ended."""
+        ended = self._ended(run.thread_id, run.id, cancel=True)
+        return ended.pipe(operators.deadline(_CANCEL_DEADLINE))
+
+
+_NOT_SENT = frozenset({*StartOptions.__annotations__, *StreamOptions.__annotations__})
+_CARRIED = ("extra_headers", "extra_query", "timeout", "max_retries")
+
+
+def _any(_: object) -> bool:
+    return True
+
+
+def _state(polled: Polled[_T]) -> _T:
+    return polled.state
+
+
+def has_settled(run: Run) -> bool:
+    return run.status in SETTLED
+
+
+def _itself(run: Run) -> Run:
+    return run
+
+
+def _run_of(event: Event) -> Run | None:
+    return event.data if isinstance(event, RunEvent) else None
+
+
+def _not_done(event: Event) -> bool:
+    return not isinstance(event, DoneEvent)
+
+
+def _has_finished(run: Run) -> bool:
+    return run.status in FINISHED
+
+
+def _tells_of_a_run(event: Event) -> bool:
+    return not isinstance(event, ThreadCreated)
+
+
+def _found(run: Run) -> Observable[Event]:
+    """A run that was found again, whose stream was lost before its first event."""
+    told: Observable[Event] = rx.of(ThreadRunCreated(evolve(run, status="queued")))
+    return told.pipe(ops.concat(rx.throw(StreamTruncated("the run was found, its stream was not"))))
+
+
+def _unless_it_ended(error: Exception, _: Observable[Run]) -> Observable[Run]:
+    """A run that has ended cannot be cancelled any more, which is as well."""
+    return rx.empty() if isinstance(error, BadRequestError) else rx.throw(error)
+
+
+__all__ = ["MESSAGES", "OUTPUTS", "RUN", "RUNS", "STEPS", "Starting", "has_settled"]

@@ -1,0 +1,354 @@
+"""How a run comes to be: exactly one, on a thread that is free.
+
+Flows that take functions, not clients: what asks for a run, and what looks for one, are cold
+Observables of whoever binds them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+import reactivex as rx
+from attrs import frozen
+from reactivex import Observable, abc
+from reactivex import operators as ops
+from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
+from reactivex.scheduler import CurrentThreadScheduler
+
+from rxassist.errors import (
+    APIConnectionError,
+    APIError,
+    InternalServerError,
+    RunOutcomeUnknown,
+    StreamTruncated,
+    ThreadBusyError,
+)
+from rxassist.models import (
+    RequiredActionSubmitToolApproval,
+    RequiredActionSubmitToolOutputs,
+    Run,
+)
+from rxassist.operators._kernel import link, rescue
+from rxassist.typing import Operator
+
+_logger = logging.getLogger("rxassist")
+
+_T = TypeVar("_T")
+
+IfBusy: TypeAlias = Literal["fail", "wait", "cancel"]
+"""What a new run does on a thread with a run that works or waits."""
+
+
+# --- exactly one ---------------------------------------------------------------------------
+
+
+@frozen
+class Search(Generic[_T]):
+    """How a run is looked for that may exist: by what it was given, so that it can be told.
+
+    ``find()`` emits it if there is one; what was asked for goes on with it as ``found(run)`` does.
+    """
+
+    find: Callable[[], Observable[Run]]
+    found: Callable[[Run], Observable[_T]]
+    pause: float = 1.0
+    retries: int = 2
+
+
+def one_run(
+    thread_id: str | None, begins: Callable[[_T], bool], search: Search[_T] | None = None
+) -> Operator[_T, _T]:
+    """Never ask twice for a run that may exist.
+
+    The source asks for it when it is subscribed; ``begins`` is true of its first item that says
+    that there is a run. If its connection breaks before that, nobody knows. Without a ``search``
+    it sends ``RunOutcomeUnknown`` to ``on_error``. With one it looks for the run, ``pause`` seconds
+    later, and goes on with what is found; if there is none, the source is subscribed again,
+    ``retries`` times. Everything else passes.
+    """
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
+        retries = search.retries if search else 0
+
+        def subscribe(
+            observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            first = _Try(source, thread_id, begins, search, retries)
+            return first.events()._subscribe_core(observer, scheduler)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+class _Asking(Generic[_T]):
+    """A source that asks when it is subscribed, and whether an answer has begun."""
+
+    def __init__(self, source: Observable[_T], begins: Callable[[_T], bool]) -> None:
+        self._source = source
+        self._begins = begins
+        self.begun = False
+
+    def answers(self) -> Observable[_T]:
+        """Emit what the source does. If it ends before an answer, that is ``StreamTruncated``."""
+        return Observable(self._subscribe)
+
+    def _subscribe(
+        self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        def on_next(item: _T) -> None:
+            if not self.begun:
+                self.begun = self._begins(item)
+            observer.on_next(item)
+
+        def on_completed() -> None:
+            if self.begun:
+                observer.on_completed()
+            else:
+                observer.on_error(StreamTruncated("the body ended before it told of a run"))
+
+        return link(self._source, on_next, observer.on_error, on_completed, scheduler)
+
+
+class _Try(Generic[_T]):
+    """One request for a run, and what follows where its connection breaks."""
+
+    def __init__(
+        self,
+        source: Observable[_T],
+        thread_id: str | None,
+        begins: Callable[[_T], bool],
+        search: Search[_T] | None,
+        left: int,
+    ) -> None:
+        self._source = source
+        self._thread_id = thread_id
+        self._begins = begins
+        self._search = search
+        self._left = left
+        self._asking = _Asking(source, begins)
+
+    def events(self) -> Observable[_T]:
+        return self._asking.answers().pipe(rescue(self._failed))
+
+    def _failed(self, error: Exception) -> Observable[_T]:
+        if self._asking.begun or not self._leaves_open(error):
+            return rx.throw(error)
+        unknown = RunOutcomeUnknown(self._thread_id, str(error))
+        unknown.__cause__ = error
+        return rx.throw(unknown) if self._search is None else self._look(self._search, unknown)
+
+    def _leaves_open(self, error: Exception) -> bool:
+        """Whether nobody knows, after this error, if there is a run."""
+        if isinstance(error, APIConnectionError):
+            return error.sent
+        if self._search is None:
+            return isinstance(error, StreamTruncated)
+        if isinstance(error, ThreadBusyError):  # perhaps with the run of the try before
+            return self._left < self._search.retries
+        return isinstance(error, StreamTruncated | InternalServerError)
+
+    def _look(self, search: Search[_T], unknown: RunOutcomeUnknown) -> Observable[_T]:
+        def go_on(runs: list[Run]) -> Observable[_T]:
+            if runs:
+                return search.found(runs[0])
+            if isinstance(unknown.__cause__, ThreadBusyError):  # with a run of somebody else
+                return rx.throw(unknown.__cause__)
+            if not self._left:
+                return rx.throw(unknown)
+            left = self._left - 1
+            return _Try(self._source, self._thread_id, self._begins, search, left).events()
+
+        def look(left: int) -> Observable[list[Run]]:
+            def failed(error: Exception) -> Observable[list[Run]]:
+                if left and isinstance(error, APIConnectionError | InternalServerError):
+                    return look(left - 1)
+                return rx.throw(unknown if isinstance(error, APIError) else error)
+
+            found = rx.timer(search.pause).pipe(ops.flat_map(lambda _: search.find()))
+            return found.pipe(ops.to_list(), rescue(failed))
+
+        _logger.info("it is unknown if a run exists (%s); looking for it", unknown.__cause__)
+        return look(search.retries).pipe(ops.flat_map(go_on))
+
+
+# --- a free thread -------------------------------------------------------------------------
+
+
+def when_free(settled: Callable[[str], Observable[Run]]) -> Operator[_T, _T]:
+    """Where the thread is busy, wait and try again.
+
+    ``settled(run_id)`` completes when the run that works there has ended. Everything else passes.
+    """
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
+        def busy(error: Exception, _: Observable[_T]) -> Observable[_T]:
+            if not isinstance(error, ThreadBusyError) or error.run_id is None:
+                return rx.throw(error)
+            ended = settled(error.run_id).pipe(ops.to_list())
+            return ended.pipe(ops.flat_map(lambda _: attempt()))
+
+        def attempt() -> Observable[_T]:
+            return source.pipe(ops.catch(busy))
+
+        return rx.defer(lambda _: attempt())
+
+    return operator
+
+
+class Queues:
+    """Who wants to start a run, in the order in which they came, for each thread."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[_Turn[Any]]] = {}
+
+    def in_turn(self, thread_id: str) -> Operator[_T, _T]:
+        """Subscribe the source when it is its turn, and let the next have it at its first item.
+
+        That is when its run exists. Also at its end, and when it is disposed.
+        """
+
+        def operator(source: Observable[_T]) -> Observable[_T]:
+            def subscribe(
+                observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+            ) -> abc.DisposableBase:
+                turn = _Turn(source, observer, scheduler, lambda: self._leave(thread_id, turn))
+                queue = self._queues.setdefault(thread_id, deque())
+                queue.append(turn)
+                if queue[0] is turn:
+                    turn.begin()
+                return Disposable(turn.dispose)
+
+            return Observable(subscribe)
+
+        return operator
+
+    def _leave(self, thread_id: str, turn: _Turn[Any]) -> None:
+        queue = self._queues[thread_id]
+        first = queue[0] is turn
+        queue.remove(turn)
+        if not queue:
+            del self._queues[thread_id]
+        elif first:
+            queue[0].begin_soon()
+
+
+class _Turn(Generic[_T]):
+    """One place in a queue."""
+
+    def __init__(
+        self,
+        source: Observable[_T],
+        observer: abc.ObserverBase[_T],
+        scheduler: abc.SchedulerBase | None,
+        leave: Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._observer = observer
+        self._scheduler = scheduler
+        self._leave_queue = leave
+        self._waits = True
+        self._held = SerialDisposable()
+
+    def begin(self, *_: object) -> None:
+        held = SingleAssignmentDisposable()  # in place before an item comes
+        self._held.disposable = held
+        held.disposable = self._source.subscribe(
+            self._on_next, self._on_error, self._on_completed, scheduler=self._scheduler
+        )
+
+    def begin_soon(self) -> None:
+        """Begin behind what is going on, so that a long queue does not nest."""
+        scheduler = self._scheduler or CurrentThreadScheduler.singleton()
+        self._held.disposable = scheduler.schedule(self.begin)
+
+    def dispose(self) -> None:
+        self._held.dispose()
+        self._leave()
+
+    def _on_next(self, item: _T) -> None:
+        self._leave()
+        self._observer.on_next(item)
+
+    def _on_error(self, error: Exception) -> None:
+        self._leave()
+        self._observer.on_error(error)
+
+    def _on_completed(self) -> None:
+        self._leave()
+        self._observer.on_completed()
+
+    def _leave(self) -> None:
+        if self._waits:
+            self._waits = False
+            self._leave_queue()
+
+
+# --- outputs -------------------------------------------------------------------------------
+
+
+def outputs_once(
+    fetch: Callable[[], Observable[Run]], calls: Collection[str], *, retries: int = 2
+) -> Operator[_T, _T]:
+    """Never submit outputs twice that were taken.
+
+    The source submits them when it is subscribed. If its connection breaks before its first item,
+    ``fetch()`` says whether the run still waits for these ``calls``: then they were not taken, and
+    the source is subscribed again, ``retries`` times, and after them an ``APIConnectionError`` that
+    is not ``sent`` goes to ``on_error``. Everything else passes.
+    """
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
+        def attempt(left: int) -> Observable[_T]:
+            asking = _Asking(source, _anything)
+
+            def lost(error: Exception, _: Observable[_T]) -> Observable[_T]:
+                open_ = isinstance(error, APIConnectionError | StreamTruncated)
+                if asking.begun or not open_:
+                    return rx.throw(error)
+
+                def go_on(run: Run) -> Observable[_T]:
+                    if not awaits(run, calls):
+                        return rx.throw(error)
+                    return attempt(left - 1) if left else rx.throw(_not_taken(error))
+
+                looked = fetch().pipe(ops.catch(lambda _, __: rx.throw(error)))
+                return looked.pipe(ops.flat_map(go_on))
+
+            return asking.answers().pipe(ops.catch(lost))
+
+        return rx.defer(lambda _: attempt(retries))
+
+    return operator
+
+
+def _not_taken(error: Exception) -> APIConnectionError:
+    """Nothing happened at the service: there is nothing to recover."""
+    told = APIConnectionError(f"the outputs were not taken: {error}", sent=False)
+    told.__cause__ = error
+    return told
+
+
+def _anything(_: object) -> bool:
+    return True
+
+
+def awaits(run: Run, calls: Collection[str]) -> bool:
+    """Whether a run waits for the outputs of all these calls."""
+    return run.status == "requires_action" and _awaited(run) >= set(calls)
+
+
+def _awaited(run: Run) -> set[str]:
+    action = run.required_action
+    calls: Iterable[object] = ()
+    if isinstance(action, RequiredActionSubmitToolOutputs):
+        calls = action.submit_tool_outputs.tool_calls
+    elif isinstance(action, RequiredActionSubmitToolApproval):
+        calls = action.submit_tool_approval.tool_calls
+    return {getattr(call, "id", "") for call in calls}
+
+
+__all__ = ["IfBusy", "Queues", "Search", "awaits", "one_run", "outputs_once", "when_free"]

@@ -1,0 +1,332 @@
+"""Faults on demand: what stands between the service and its clients, and what it does to answers.
+
+A service asks its ``faults`` at each request::
+
+    def faults(asked):
+        if asked.path.endswith("/runs") and asked.attempt == 1:
+            return framing(chunk=1) | cut(at=1000, reset=True)
+        return None
+
+Faults are joined by ``|``, in the order in which an answer passes them. ``at`` counts the bytes of
+the body there, without the framing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import TypeAlias
+
+from attrs import define, field, frozen
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rxassist.local.connection import Connection
+from rxassist.local.problems import refused
+
+_NO_HEADERS: Mapping[str, str] = {}
+_LEAST_STATUS, _LARGEST_STATUS = 200, 599
+
+
+@frozen
+class Asked:
+    """A request, as far as it is known before its body is read.
+
+    ``path`` begins with ``/v1``, ``query`` is what follows the question mark. ``attempt`` tells
+    how often this method and path have come, ``number`` how many requests have come at all; both
+    count this one.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str] = field(repr=False)  # they hold the key
+    attempt: int
+    number: int
+
+
+@frozen
+class Fault:
+    """Something that stands around the service's application and spoils its answer.
+
+    ``around`` makes an ASGI application of the one it is given. ``a | b`` is both: the answer
+    passes ``a``, then ``b``.
+    """
+
+    around: Callable[[ASGIApp], ASGIApp]
+
+    def __or__(self, behind: Fault) -> Fault:
+        return Fault(lambda app: behind.around(self.around(app)))
+
+
+Faults: TypeAlias = Callable[[Asked], Fault | None]
+"""Says what happens to a request. It is asked on the service's only thread, and must not block."""
+
+Edit: TypeAlias = Callable[[bytes | None], Iterable[bytes]]
+"""Gives the pieces to be sent instead of a piece of the body, or at its end, for ``None``."""
+
+
+# --- other answers -------------------------------------------------------------------------
+
+
+def refuse(status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Fault:
+    """Turn the request away before the service looks at it, with an error body that fits.
+
+    ``refuse(429, {"retry-after": "1"})``. It has no effect.
+    """
+    return answer(refused(status).body, "application/json", status=status, headers=headers)
+
+
+def answer(
+    body: bytes | str,
+    content_type: str = "text/html",
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = _NO_HEADERS,
+) -> Fault:
+    """Answer anything at all, before the service looks at the request, which has no effect.
+
+    An HTML page, garbage, a redirect (``status=307, headers={"location": url}``), a recorded
+    stream (``"text/event-stream"``).
+    """
+    if not _LEAST_STATUS <= status <= _LARGEST_STATUS:
+        msg = f"status must be from {_LEAST_STATUS} to {_LARGEST_STATUS}, got {status}"
+        raise ValueError(msg)
+    response = Response(body, status, {"content-type": content_type, **headers})
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        await Connection(scope, receive, send).read()
+        await response(scope, receive, send)
+
+    return Fault(lambda _: answering)
+
+
+def hang_up(*, handled: bool, reset: bool = False) -> Fault:
+    """Close the connection before the first byte of an answer; with ``reset``, break it.
+
+    Whether the request was ``handled``, so that it has its effect, or just read, is what the
+    client cannot know.
+    """
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def hanging_up(scope: Scope, receive: Receive, send: Send) -> None:
+            connection = Connection(scope, receive, send)
+            end = connection.reset if reset else connection.close
+
+            async def send_nothing(_: Message) -> None:
+                await end()
+
+            if handled:
+                await app(scope, receive, send_nothing)
+            else:
+                await connection.read()
+                await end()
+
+        return hanging_up
+
+    return Fault(around)
+
+
+# --- ends of answers -----------------------------------------------------------------------
+
+
+def cut(at: int | None, *, reset: bool = False) -> Fault:
+    """Close the connection after so many bytes of the body; with ``reset``, break it.
+
+    0 is behind the headers; ``None`` at the end of the body, but before HTTP has said that it is
+    the end. The request has its effect, and a run goes on. A client gets exactly these bytes, on
+    Linux also before a reset.
+    """
+    return _until(at, Connection.reset if reset else Connection.close)
+
+
+def truncate(at: int) -> Fault:
+    """End the body properly after so many bytes, as a server that gives up."""
+    return _until(at, partial(Connection.send_body, piece=b"", more=False), resized=True)
+
+
+def stall(at: int | None) -> Fault:
+    """Say nothing more after so many bytes, and keep the connection open.
+
+    With ``None`` the whole body comes, but not its end.
+    """
+    return _until(at, Connection.left)
+
+
+def trickle(at: int, *, every: float, piece: bytes | None = None) -> Fault:
+    """Send what follows so many bytes a byte at a time, with ``every`` seconds before each.
+
+    With a ``piece``, such as a comment, that is sent instead, again and again, until the client
+    leaves.
+    """
+    if every < 0:
+        msg = f"every must not be negative, got {every}"
+        raise ValueError(msg)
+    if piece is None:
+        return _slow(at, every)
+
+    async def drip(connection: Connection) -> None:
+        while not await connection.left_within(every):
+            await connection.send_body(piece)
+
+    return _until(at, drip, resized=True)
+
+
+# --- other bodies --------------------------------------------------------------------------
+
+
+def garble(at: int, garbage: bytes) -> Fault:
+    """Insert bytes into the body, behind its first ``at``."""
+    _check(at)
+
+    def begin() -> Edit:
+        position = 0
+
+        def edit(piece: bytes | None) -> Iterable[bytes]:
+            nonlocal position
+            if piece is None:
+                return (garbage,) if position == at else ()
+            place = at - position
+            position += len(piece)
+            if not 0 <= place < len(piece):
+                return (piece,)
+            return (piece[:place], garbage, piece[place:])
+
+        return edit
+
+    return edited(begin)
+
+
+def edited(begin: Callable[[], Edit]) -> Fault:
+    """Another body; each answer begins with a new edit."""
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def editing(scope: Scope, receive: Receive, send: Send) -> None:
+            connection, edit = Connection(scope, receive, send), begin()
+
+            async def send_edited(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    await send(_without_length(message))
+                    return
+                last = not message.get("more_body", False)
+                for part in (message.get("body", b""), *((None,) if last else ())):
+                    for piece in edit(part):
+                        await connection.send_body(piece)
+                if last:
+                    await connection.send_body(b"", more=False)
+
+            await app(scope, receive, send_edited)
+
+        return editing
+
+    return Fault(around)
+
+
+# --- at a place of the body ----------------------------------------------------------------
+
+
+def _until(
+    at: int | None, then: Callable[[Connection], Awaitable[None]], *, resized: bool = False
+) -> Fault:
+    """So many bytes of the body, all for ``None``; ``then`` decides how the answer goes on.
+
+    ``resized``: the body has another length then.
+    """
+    _check(at)
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def limiting(scope: Scope, receive: Receive, send: Send) -> None:
+            limited = _Limited(Connection(scope, receive, send), at, then, resized)
+            await app(scope, receive, limited.send)
+
+        return limiting
+
+    return Fault(around)
+
+
+@define
+class _Limited:
+    """Sends an answer as far as a place in its body."""
+
+    connection: Connection
+    left: int | None
+    then: Callable[[Connection], Awaitable[None]]
+    resized: bool
+    over: bool = False
+
+    async def send(self, message: Message) -> None:
+        if self.over:
+            return
+        if message["type"] == "http.response.start":
+            await self.connection.send(_without_length(message) if self.resized else message)
+            if self.left == 0:
+                await self._end()
+            return
+        body: bytes = message.get("body", b"")
+        if self.left is not None:
+            body = body[: self.left]
+            self.left -= len(body)
+        if self.left == 0 or (self.left is None and not message.get("more_body", False)):
+            await self.connection.send_body(body)
+            await self._end()
+        else:
+            await self.connection.send(message)
+
+    async def _end(self) -> None:
+        self.over = True
+        await self.then(self.connection)
+
+
+def _slow(at: int, every: float) -> Fault:
+    """The body with a pause before each byte behind the first ``at``."""
+    _check(at)
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def slowing(scope: Scope, receive: Receive, send: Send) -> None:
+            connection, quick = Connection(scope, receive, send), at
+
+            async def send_slowly(message: Message) -> None:
+                nonlocal quick
+                body: bytes = message.pop("body", b"")
+                await connection.send_body(body[:quick])
+                for byte in body[quick:]:
+                    if await connection.left_within(every):
+                        return
+                    await connection.send_body(bytes((byte,)))
+                quick = max(quick - len(body), 0)
+                await send(message)
+
+            await app(scope, receive, send_slowly)
+
+        return slowing
+
+    return Fault(around)
+
+
+def _without_length(message: Message) -> Message:
+    del MutableHeaders(scope=message)["content-length"]
+    return message
+
+
+def _check(at: int | None) -> None:
+    if at is not None and at < 0:
+        msg = f"at must not be negative, got {at}"
+        raise ValueError(msg)
+
+
+__all__ = [
+    "Asked",
+    "Edit",
+    "Fault",
+    "Faults",
+    "answer",
+    "cut",
+    "edited",
+    "garble",
+    "hang_up",
+    "refuse",
+    "stall",
+    "trickle",
+    "truncate",
+]

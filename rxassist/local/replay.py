@@ -1,0 +1,68 @@
+"""A recorded stream as a service that says it again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import reduce
+
+from rxassist.codec import EventDecoder, to_json, unstructure
+from rxassist.local.faults import Asked, Fault, Faults, answer
+from rxassist.models import Message, RunStep
+from rxassist.snapshots import Snapshot, fold
+
+_THREAD = "/v1/threads/[^/]+"
+_STREAMED = re.compile(rf"/v1/threads/runs|{_THREAD}/runs(/[^/]+/submit_tool_outputs)?")
+_RUN = re.compile(rf"{_THREAD}/runs/[^/]+")
+_STEPS = re.compile(rf"{_THREAD}/runs/[^/]+/steps")
+_MESSAGES = re.compile(rf"{_THREAD}/messages")
+
+
+def replay(stream: bytes) -> Faults:
+    """Answer as the service from which a stream was recorded, whatever the ids in the requests.
+
+    What creates a run, or submits outputs to it, is answered with the stream; the run, its steps
+    and its messages are as they were when it ended. All else is left to the local service. More
+    faults can be joined: ``replay(stream)(asked) | cut(100)``. Raises ``StreamTruncated`` if the
+    recording ends in the middle of an event.
+    """
+    decoder = EventDecoder()
+    snapshot = reduce(fold, (*decoder.feed(stream), *decoder.flush()), Snapshot())
+    streamed = answer(stream, "text/event-stream; charset=utf-8")
+    run = None if snapshot.run is None else _told(unstructure(snapshot.run))
+    steps, messages = _Pages(snapshot.run_steps), _Pages(snapshot.messages)
+
+    def faults(asked: Asked) -> Fault | None:
+        if asked.method == "POST":
+            return streamed if _STREAMED.fullmatch(asked.path) else None
+        if _RUN.fullmatch(asked.path):
+            return run
+        if _STEPS.fullmatch(asked.path):
+            return steps.of(asked)
+        return messages.of(asked) if _MESSAGES.fullmatch(asked.path) else None
+
+    return faults
+
+
+class _Pages:
+    """A whole list as one page, in either order."""
+
+    def __init__(self, items: Sequence[RunStep] | Sequence[Message]) -> None:
+        plain = [unstructure(item) for item in items]
+        self._ascending, self._descending = _page(plain), _page(plain[::-1])
+
+    def of(self, asked: Asked) -> Fault:
+        return self._ascending if "order=asc" in asked.query.split("&") else self._descending
+
+
+def _page(items: list[dict[str, object]]) -> Fault:
+    ids = [item["id"] for item in items] or [None]
+    page = {"object": "list", "data": items, "first_id": ids[0], "last_id": ids[-1]}
+    return _told({**page, "has_more": False})
+
+
+def _told(plain: object) -> Fault:
+    return answer(to_json(plain), "application/json")
+
+
+__all__ = ["replay"]

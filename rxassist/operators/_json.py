@@ -1,0 +1,84 @@
+"""JSON as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rxassist.codec import Field, fit, from_json
+from rxassist.errors import DecodeError
+from rxassist.operators._kernel import Finish, Step, choose_each
+from rxassist.typing import Operator
+
+_NAME = "json_snapshots"
+
+
+def _partial_parser() -> Callable[[bytes], Any]:
+    try:
+        import jiter  # noqa: PLC0415 -- only who asks for partial values needs it
+    except ModuleNotFoundError:
+        msg = 'json_snapshots needs an extra: pip install "rxassist[text]"'
+        raise ModuleNotFoundError(msg, name="jiter") from None
+    return lambda text: jiter.from_json(text, partial_mode="trailing-strings")
+
+
+def json_snapshots(type: Any = None) -> Operator[str, Any]:  # noqa: A002, ANN401 -- a type form
+    """Emit the value of a growing JSON text, as far as it has come, each time it has changed.
+
+    A text that is not finished is as long as it has come, and so is a number; what has only a name
+    is left out. Takes the pieces of a structured answer or of a function's arguments. When the
+    source completes, the last value is that of the whole text: with a ``type`` (an attrs class, a
+    dataclass, ``list[int]``, whatever a tool may take) it is made into one, strictly, and always
+    emitted. A source without text emits nothing. Needs the extra ``rxassist[text]``; each
+    value costs what the text so far costs to read. Sends ``DecodeError`` to ``on_error`` for what
+    is no JSON or, at the end, does not fit the type; else fails with its source.
+
+    Where ``a`` is ``'{"n": "x'``, ``b`` is ``'y'`` and ``c`` is ``'"}'``, ``A`` has ``"x"`` for
+    ``n``, and ``B`` has ``"xy"``::
+
+        source  -a-b-c-|
+        result  -A-B---|
+    """
+    parse = _partial_parser()
+
+    def begin() -> tuple[Step[str, Any], Finish[Any]]:
+        growing = _GrowingJSON(parse, type)
+        return growing.step, growing.finish
+
+    return choose_each(begin)
+
+
+class _GrowingJSON:
+    """The text so far, and the value that was emitted last."""
+
+    def __init__(self, parse: Callable[[bytes], Any], target: Any) -> None:  # noqa: ANN401
+        self._parse = parse
+        self._target = target
+        self._text = bytearray()
+        self._pieces: list[str] = []
+        self._last: tuple[Any] | None = None
+
+    def step(self, piece: str) -> Iterator[Any]:
+        self._pieces.append(piece)
+        self._text += piece.encode(errors="replace")
+        try:
+            value = self._parse(bytes(self._text))
+        except ValueError as error:
+            if str(error).startswith("EOF"):  # too short to be a value
+                return
+            raise DecodeError(_NAME, "$", "".join(self._pieces), f"JSON ({error})") from None
+        yield from self._changed(value)
+
+    def finish(self) -> Iterator[Any]:
+        if not self._pieces:
+            return
+        value = from_json("".join(self._pieces), _NAME)
+        if self._target is None:
+            yield from self._changed(value)
+        else:
+            yield fit({"value": value}, (Field("value", self._target),), _NAME)["value"]
+
+    def _changed(self, value: Any) -> Iterator[Any]:  # noqa: ANN401 -- JSON is anything
+        if self._last is None or self._last[0] != value:
+            self._last = (value,)
+            yield value

@@ -1,0 +1,292 @@
+"""A lost connection is not a lost run: what is missing of a stream, from what is stored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+import reactivex as rx
+from reactivex import Observable, abc
+from reactivex import operators as ops
+from reactivex.scheduler import TimeoutScheduler
+
+from rxassist.errors import (
+    APIConnectionError,
+    APIStatusError,
+    NotFoundError,
+    PollTimeout,
+    RunOutcomeUnknown,
+    RxAssistError,
+    StreamClosed,
+    StreamDiverged,
+    StreamTruncated,
+)
+from rxassist.events import Event
+from rxassist.models import SETTLED, Message, Run, RunStep
+from rxassist.operators._kernel import choose, choose_each, link, nothing, rescue
+from rxassist.operators._lifetime import check_ending
+from rxassist.operators._missing import Heard, Stored, missing_events, told_of
+from rxassist.polling import poll
+from rxassist.snapshots import Snapshot, fold
+from rxassist.tally import count_recovery
+from rxassist.typing import Operator
+
+_T = TypeVar("_T")
+
+FetchRun = Callable[[str, str], Observable[Run]]
+ListSteps = Callable[[str, str], Observable[RunStep]]
+ListMessages = Callable[[str, str], Observable[Message]]
+
+INTERVAL = 1.0
+"""Seconds between two looks at a run that is recovered, by default."""
+
+PATIENCE = 60.0
+"""Seconds for which the service may be out of reach before a recovery gives up, by default."""
+
+_SERVER_ERROR = 500
+_FOR_NOW = frozenset({408, 409, 429})
+
+_logger = logging.getLogger("rxassist")
+
+
+def recover(
+    fetch_run: FetchRun,
+    list_steps: ListSteps,
+    list_messages: ListMessages,
+    *,
+    thread_id: str | None = None,
+    run_id: str | None = None,
+    submitted: Collection[str] | None = None,
+    interval: float = INTERVAL,
+    patience: float = PATIENCE,
+    keeps_events: bool = False,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Operator[Event, Event]:
+    """Emit every event of a run, also those that its connection did not bring.
+
+    Checks the ending of the source as ``check_ending`` does. Where that would be a
+    ``StreamTruncated``, an ``APIConnectionError`` or an ``APITimeoutError``, it polls the run,
+    every ``interval`` seconds, until it has ended or waits, lists its steps and messages, and emits
+    what is missing, in the order of an uninterrupted stream, ``done`` included. The three functions
+    take a thread's and a run's id; of one second, the lists give what is older first.
+
+    ``thread_id`` and ``run_id`` are known beforehand where the source goes on with a run, after
+    outputs were ``submitted`` for calls of these ids; else the source must have told them.
+    ``keeps_events`` keeps the events until they are needed, which is cheaper than to fold each, for
+    sources whose events are kept in any case.
+
+    Sends to ``on_error``: ``StreamDiverged`` if what is stored does not continue what was heard;
+    the error of the source if the run is not known, if the service does not tell of it, or if it
+    cannot be reached for ``patience`` seconds; all other errors at once.
+
+    Where ``k`` is ``thread.run.created``, after which the connection breaks, and the run is found
+    to have completed: ``q``, ``p`` and ``c`` are its other events, and ``d`` is ``done``::
+
+        source  -k-#
+        result  -k-(qpcd|)
+    """
+    if interval < 0 or patience <= 0:
+        msg = f"interval must not be negative and patience above 0, got {interval} and {patience}"
+        raise ValueError(msg)
+
+    def operator(source: Observable[Event]) -> Observable[Event]:
+        def subscribe(
+            observer: abc.ObserverBase[Event], given: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            heard = _Hearing(keeps_events=keeps_events)
+            clock = scheduler or given or TimeoutScheduler.singleton()
+
+            def lost(error: Exception) -> Observable[Event]:
+                so_far = heard.so_far()
+                where = _place(so_far.snapshot, thread_id, run_id)
+                if where is None or not _is_lost(error):
+                    return rx.throw(error)
+                _logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
+                count_recovery()
+                recovery = _Recovery(
+                    where, fetch_run, list_steps, list_messages, interval, patience, clock
+                )
+
+                def missing(stored: Stored) -> list[Event]:
+                    return list(missing_events(so_far, stored, submitted=submitted))
+
+                events = recovery.stored().pipe(choose_each(lambda: (missing, nothing)))
+                return events.pipe(ops.catch(lambda why, _: rx.throw(_told(why, error))))
+
+            chain = source.pipe(check_ending(), heard.listen, rescue(lost))
+            return chain._subscribe_core(observer, given)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+class _Hearing:
+    """What was heard so far, by one subscription."""
+
+    def __init__(self, *, keeps_events: bool) -> None:
+        self._keeps_events = keeps_events
+        self._events: list[Event] = []
+        self._snapshot = Snapshot()
+        self._told: set[tuple[str, str]] = set()
+
+    def listen(self, source: Observable[Event]) -> Observable[Event]:
+        def subscribe(
+            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            keep = self._events.append if self._keeps_events else self._fold
+
+            def on_next(event: Event) -> None:
+                keep(event)
+                observer.on_next(event)
+
+            return link(source, on_next, observer.on_error, observer.on_completed, scheduler)
+
+        return Observable(subscribe)
+
+    def so_far(self) -> Heard:
+        for event in self._events:
+            self._fold(event)
+        self._events.clear()
+        return Heard(self._snapshot, frozenset(self._told))
+
+    def _fold(self, event: Event) -> None:
+        self._snapshot = fold(self._snapshot, event)
+        told = told_of(event)
+        if told is not None:
+            self._told.add(told)
+
+
+class _Recovery:
+    """One look at what is stored, which lasts until the run has settled."""
+
+    def __init__(
+        self,
+        where: tuple[str, str],
+        fetch_run: FetchRun,
+        list_steps: ListSteps,
+        list_messages: ListMessages,
+        interval: float,
+        patience: float,
+        clock: abc.SchedulerBase,
+    ) -> None:
+        self._where = where
+        self._fetch_run = fetch_run
+        self._list_steps = list_steps
+        self._list_messages = list_messages
+        self._interval = interval
+        self._patience = patience
+        self._clock = clock
+
+    def stored(self) -> Observable[Stored]:
+        """What is stored of the run, when it has settled."""
+        run = self._patiently(lambda: self._fetch_run(*self._where))
+        steps = self._patiently(lambda: _known(_listed(self._list_steps(*self._where))))
+        messages = self._patiently(lambda: _listed(self._list_messages(*self._where)))
+        settled = poll(
+            lambda: run, until=_has_settled, interval=self._interval, scheduler=self._clock
+        )
+
+        def with_lists(run: Run) -> Observable[Stored]:
+            def with_steps(found: list[RunStep]) -> Observable[Stored]:
+                def with_messages(written: list[Message]) -> Stored:
+                    return Stored(run, found, written)
+
+                return messages.pipe(ops.map(with_messages))
+
+            return steps.pipe(ops.flat_map(with_steps))
+
+        return settled.pipe(ops.last(), ops.flat_map(with_lists))
+
+    def _patiently(self, ask: Callable[[], Observable[_T]]) -> Observable[_T]:
+        """Ask again while the service is out of reach, but not for longer than is bearable."""
+
+        def no_answer(error: Exception, _: object) -> Observable[_T | Exception]:
+            return rx.of(error) if _passes(error) else rx.throw(error)
+
+        def answer() -> Observable[_T | Exception]:
+            asked: Observable[_T | Exception] = ask()
+            return asked.pipe(ops.catch(no_answer))
+
+        asked = poll(
+            answer,
+            until=_is_answer,
+            interval=self._interval,
+            deadline=self._patience,
+            scheduler=self._clock,
+        )
+        return asked.pipe(choose(_answer))
+
+
+def _is_answer(answer: object) -> bool:
+    return not isinstance(answer, Exception)
+
+
+def _answer(answer: _T | Exception) -> _T | None:
+    return None if isinstance(answer, Exception) else answer
+
+
+def _listed(items: Observable[_T]) -> Observable[list[_T]]:
+    """All items, oldest first. What was created in one second stays as it was listed."""
+    return items.pipe(ops.to_list(), ops.map(_oldest_first))
+
+
+def _known(listed: Observable[list[_T]]) -> Observable[list[_T]]:
+    """No items where a server does not know such a list."""
+
+    def unknown(error: Exception, _: Observable[list[_T]]) -> Observable[list[_T]]:
+        nothing_known: list[_T] = []
+        return rx.of(nothing_known) if isinstance(error, NotFoundError) else rx.throw(error)
+
+    return listed.pipe(ops.catch(unknown))
+
+
+def _oldest_first(items: list[_T]) -> list[_T]:
+    return sorted(items, key=_age)
+
+
+def _age(item: object) -> float:
+    return getattr(item, "created_at", None) or 0
+
+
+def _has_settled(run: Run) -> bool:
+    return run.status in SETTLED
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether an error says nothing of the run, only that nobody heard it."""
+    if isinstance(error, RunOutcomeUnknown):
+        return False
+    return isinstance(error, StreamTruncated) or (
+        isinstance(error, APIConnectionError) and error.sent
+    )
+
+
+def _passes(error: Exception) -> bool:
+    """Whether an error of the service may be over soon."""
+    if isinstance(error, APIStatusError):
+        return error.status_code >= _SERVER_ERROR or error.status_code in _FOR_NOW
+    return isinstance(error, APIConnectionError)
+
+
+def _place(snapshot: Snapshot, thread_id: str | None, run_id: str | None) -> tuple[str, str] | None:
+    """The ids of the thread and of the run, from wherever they were told."""
+    told: list[tuple[str, str | None]] = [(thread_id or "", run_id)]
+    if snapshot.run is not None:
+        told.append((snapshot.run.thread_id, snapshot.run.id))
+    told.extend((step.thread_id, step.run_id) for step in snapshot.run_steps)
+    told.extend((message.thread_id, message.run_id) for message in snapshot.messages)
+    return next(((thread, run) for thread, run in told if thread and run), None)
+
+
+def _told(why: Exception, error: Exception) -> Exception:
+    """What the subscriber is told where a recovery fails."""
+    if isinstance(why, StreamClosed | StreamDiverged) or not isinstance(why, RxAssistError):
+        return why
+    last = f" ({why.last})" if isinstance(why, PollTimeout) and why.last is not None else ""
+    error.add_note(f"the recovery failed, too: {why}{last}")
+    return error
+
+
+__all__ = ["INTERVAL", "PATIENCE", "FetchRun", "ListMessages", "ListSteps", "recover"]

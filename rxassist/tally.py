@@ -1,0 +1,51 @@
+"""What is counted for the run that is being subscribed: how much went wrong and was made good.
+
+Like the current demand, the current tally is inherited by everything that is subscribed inside,
+also later, and by the tasks that it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from attrs import define
+
+
+@define(eq=False)
+class Tally:
+    """How often something was tried again, and how often a lost connection was made good."""
+
+    retries: int = 0
+    recoveries: int = 0
+
+
+_current: ContextVar[Tally | None] = ContextVar("rxassist_tally", default=None)
+
+
+@contextmanager
+def tallying(tally: Tally) -> Generator[None]:
+    """Count in a tally what happens to everything that is subscribed inside."""
+    token = _current.set(tally)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def count_retry() -> None:
+    """A request, or a run, is tried again."""
+    tally = _current.get()
+    if tally is not None:
+        tally.retries += 1
+
+
+def count_recovery() -> None:
+    """A connection was lost, and its stream is being recovered."""
+    tally = _current.get()
+    if tally is not None:
+        tally.recoveries += 1
+
+
+__all__ = ["Tally", "count_recovery", "count_retry", "tallying"]

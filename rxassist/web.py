@@ -1,0 +1,136 @@
+"""For browsers: any Observable as Server-Sent Events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from itertools import count
+from typing import Any, cast, get_args
+
+import reactivex
+from attrs import evolve
+from reactivex import Notification, Observable
+from reactivex import operators as ops
+from reactivex.notification import OnNext
+from reactivex.scheduler.eventloop import AsyncIOScheduler
+
+from rxassist import sse
+from rxassist.codec import encode_event, to_json, unstructure
+from rxassist.consumers import BUFFER, iterate
+from rxassist.errors import APIError
+from rxassist.events import Event
+from rxassist.operators._kernel import Finish, Step, choose_each
+from rxassist.snapshots import Snapshot
+from rxassist.sse import ServerSentEvent
+from rxassist.typing import Operator
+
+_COMMENT = OnNext(b": keep-alive\n\n")
+_END = ServerSentEvent("end", "null")
+_EVENTS = get_args(Event)
+
+_logger = logging.getLogger("rxassist")
+
+
+def to_event(item: object) -> ServerSentEvent:
+    """Make an event for a browser of an item: how ``to_sse`` encodes where it is not told.
+
+    Events of a run are written as the service writes them, a ``ServerSentEvent`` as it is, a
+    ``Snapshot`` as the run, the messages and the steps that it holds. Everything else is JSON, text
+    too, so that no line end is lost: ``JSON.parse(event.data)``.
+    """
+    if isinstance(item, ServerSentEvent):
+        return item
+    if isinstance(item, _EVENTS):
+        return encode_event(cast("Event", item))
+    if isinstance(item, Snapshot):
+        item = {"run": item.run, "messages": item.messages, "run_steps": item.run_steps}
+    return ServerSentEvent(data=to_json(unstructure(item)).decode())
+
+
+def to_sse(
+    *,
+    encode: Callable[[Any], ServerSentEvent] = to_event,
+    keep_alive: float | None = 15.0,
+    after: str | int | None = None,
+    buffer: int = BUFFER,
+) -> Callable[[Observable[Any]], AsyncGenerator[bytes]]:
+    """Write an Observable as the body of a ``text/event-stream`` response.
+
+    Made for ``pipe``: gives an async generator of bytes, for a ``StreamingResponse`` of Starlette
+    or FastAPI, or whatever sends chunks. Each item is the event that ``encode`` makes of it, with
+    an ``id`` that counts from 1 unless it has one. Behind the last item comes an event named
+    ``end``, so that a browser does not ask again. An error is an event named ``error``, whose data
+    is JSON, its ``type`` and ``code``; what it says is logged and not told to the browser. Every
+    ``keep_alive`` seconds comes a comment.
+
+    The source is subscribed when the generator is first asked, paused while ``buffer`` items wait
+    for a slow browser, and disposed when the generator is closed or cancelled: when the browser
+    leaves. ``after`` is the ``Last-Event-ID`` of a browser that comes back: as many items are left
+    out; what is no number leaves out none.
+    """
+    if keep_alive is not None and not keep_alive > 0:
+        msg = f"keep_alive must be above 0 seconds, or None, got {keep_alive}"
+        raise ValueError(msg)
+    seen = int(after) if after is not None and str(after).isdecimal() else 0
+
+    def body(source: Observable[Any]) -> AsyncGenerator[bytes]:
+        chunks = source.pipe(_encoded(encode, seen), ops.catch(_told))
+        return _generate(chunks, keep_alive, buffer)
+
+    return body
+
+
+async def _generate(
+    chunks: Observable[bytes], keep_alive: float | None, buffer: int
+) -> AsyncGenerator[bytes]:
+    if keep_alive is not None:
+        chunks = chunks.pipe(_kept_alive(keep_alive))
+    items = cast("AsyncGenerator[bytes]", aiter(iterate(chunks, buffer=buffer)))
+    async with aclosing(items):
+        async for chunk in items:
+            yield chunk
+
+
+def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[Any, bytes]:
+    """Each item as the bytes of an event, without those that were seen, and the end."""
+
+    def begin() -> tuple[Step[Any, bytes], Finish[bytes]]:
+        numbers = count(1)
+
+        def step(item: object) -> Iterator[bytes]:
+            number = next(numbers)
+            if number > seen:
+                event = encode(item)
+                yield sse.encode(event if event.id else evolve(event, id=str(number)))
+
+        return step, lambda: (sse.encode(_END),)
+
+    return choose_each(begin)
+
+
+def _told(error: Exception, _: Observable[bytes]) -> Observable[bytes]:
+    """What a browser is told of an error."""
+    _logger.error("a stream for a browser failed", exc_info=error)
+    code = error.code if isinstance(error, APIError) else None
+    data = to_json({"type": type(error).__name__, "code": code}).decode()
+    return reactivex.just(sse.encode(ServerSentEvent("error", data)))
+
+
+def _kept_alive(seconds: float) -> Operator[bytes, bytes]:
+    """A comment now and then, until the source has ended."""
+    clock = AsyncIOScheduler(asyncio.get_running_loop())
+
+    def comment(_: int) -> Notification[bytes]:
+        return _COMMENT
+
+    comments = reactivex.interval(seconds, scheduler=clock).pipe(ops.map(comment))
+
+    def operator(source: Observable[bytes]) -> Observable[bytes]:
+        return source.pipe(ops.materialize(), ops.merge(comments), ops.dematerialize())
+
+    return operator
+
+
+__all__ = ["to_event", "to_sse"]

@@ -1,0 +1,557 @@
+"""How a run comes to be, in virtual time: one at most, on a thread that is free, in turn."""
+
+import logging
+
+import pytest
+import reactivex as rx
+from attrs import evolve
+from reactivex import operators as ops
+
+from rxassist.creation import Queues, Search, one_run, outputs_once, when_free
+from rxassist.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    InternalServerError,
+    NotFoundError,
+    RunOutcomeUnknown,
+    StreamTruncated,
+    ThreadBusyError,
+    status_error,
+)
+from rxassist.models import (
+    FunctionCall,
+    RequiredActionFunctionToolCall,
+    RequiredActionMCPToolCall,
+    RequiredActionSubmitToolApproval,
+    RequiredActionSubmitToolOutputs,
+    Run,
+    SubmitToolApproval,
+    SubmitToolOutputs,
+)
+from rxassist.testing import Marbles
+
+RUN = Run("run_1", thread_id="thread_1", status="in_progress")
+RESET = APIConnectionError("reset by peer")
+REFUSED = APIConnectionError("connection refused", sent=False)
+BROKEN = status_error("Sorry.", status_code=500)
+BUSY = status_error("Thread thread_1 already has an active run run_7.", status_code=400)
+CUT = StreamTruncated("the body ended in the middle of an event")
+MISSING = NotFoundError("No thread found", status_code=404)
+
+
+class Tries:
+    """A source that is another one each time: diagrams or errors, the last one for ever."""
+
+    def __init__(self, marbles, *given):
+        self.marbles = marbles
+        self.left = list(given)
+        self.ticks = []
+        self.sources = []
+
+    def next(self):
+        self.ticks.append(int(self.marbles.scheduler.clock))
+        given = self.left.pop(0) if len(self.left) > 1 else self.left[0]
+        if isinstance(given, Exception):
+            return rx.throw(given)
+        self.sources.append(self.marbles.cold(given))
+        return self.sources[-1]
+
+    @property
+    def observable(self):
+        return rx.defer(lambda _: self.next())
+
+    @property
+    def subscriptions(self):
+        return [window for source in self.sources for window in source.subscriptions]
+
+
+def begins(item):
+    return item != "t"
+
+
+def test_the_error_of_a_busy_thread_names_its_run():
+    assert isinstance(BUSY, ThreadBusyError)
+    assert BUSY.run_id == "run_7"
+
+
+# --- one run, without a search -------------------------------------------------------------
+
+
+def test_what_goes_well_passes():
+    marbles = Marbles()
+    tries = Tries(marbles, "-t-r-d|")
+    assert marbles.run(tries.observable.pipe(one_run("thread_1", begins))) == "-t-r-d|"
+    assert tries.ticks == [0]
+
+
+@pytest.mark.parametrize("error", [RESET, APITimeoutError("silence"), CUT], ids=repr)
+@pytest.mark.parametrize("before", ["", "t"])
+def test_a_connection_that_breaks_before_a_run_is_told(error, before):
+    marbles = Marbles(error)
+    tries = Tries(marbles, f"-{before}-#")
+    result = marbles.run(tries.observable.pipe(one_run("thread_1", begins)))
+    assert result == f"-{before}-#"
+    (unknown,) = marbles.errors
+    assert isinstance(unknown, RunOutcomeUnknown)
+    assert (unknown.thread_id, unknown.__cause__) == ("thread_1", error)
+    assert str(error) in str(unknown)
+    assert tries.ticks == [0]
+
+
+def test_a_body_that_ends_before_a_run_is_told():
+    marbles = Marbles()
+    assert marbles.run(marbles.cold("-t-|").pipe(one_run(None, begins))) == "-t-#"
+    (unknown,) = marbles.errors
+    assert isinstance(unknown, RunOutcomeUnknown)
+    assert isinstance(unknown.__cause__, StreamTruncated)
+    assert unknown.thread_id is None
+
+
+@pytest.mark.parametrize("error", [RESET, CUT], ids=repr)
+def test_a_connection_that_breaks_after_a_run_was_told(error):
+    marbles = Marbles(error)
+    assert marbles.run(marbles.cold("-t-r-#").pipe(one_run("thread_1", begins))) == "-t-r-#"
+    assert marbles.errors == [error]
+
+
+@pytest.mark.parametrize("error", [REFUSED, BROKEN, BUSY, MISSING, LookupError("ours")], ids=repr)
+def test_other_errors_pass_as_they_are(error):
+    marbles = Marbles(error)
+    assert marbles.run(marbles.cold("-#").pipe(one_run("thread_1", begins))) == "-#"
+    assert marbles.errors == [error]
+
+
+# --- one run, with a search ----------------------------------------------------------------
+
+
+class Searched:
+    """One run of some tries that is looked for if need be."""
+
+    def __init__(self, marbles, *tries, find="|", found="(fd|)", **options):
+        self.marbles = marbles
+        self.tries = Tries(marbles, *tries)
+        self.finds = Tries(marbles, *([find] if isinstance(find, str | Exception) else find))
+        self.found = []
+        self.goes_on = Tries(marbles, found)
+        search = Search(self.finds.next, self._found, **options)
+        self.observable = self.tries.observable.pipe(one_run("thread_1", begins, search))
+
+    def _found(self, run):
+        self.found.append(run)
+        return self.goes_on.next()
+
+
+@pytest.mark.parametrize("error", [RESET, CUT, BROKEN, APITimeoutError("silence")], ids=repr)
+def test_a_run_that_is_found_is_gone_on_with(error):
+    marbles = Marbles(R=RUN)
+    searched = Searched(marbles, error, find="-(R|)", found="-f-d|", pause=2)
+    assert marbles.run(searched.observable) == "----f-d|"
+    assert searched.found == [RUN]
+    assert searched.tries.ticks == [0]
+    assert searched.finds.ticks == [2]
+
+
+def test_a_run_that_is_not_found_is_asked_for_again():
+    marbles = Marbles(RESET, R=RUN)
+    searched = Searched(marbles, "-t-#", "--#", "-r-d|", pause=1)
+    assert marbles.run(searched.observable) == "-t-----" + "-r-d|"
+    assert searched.tries.ticks == [0, 4, 7]
+    assert searched.finds.ticks == [4, 7]
+
+
+def test_a_run_that_is_never_found_stays_unknown():
+    marbles = Marbles()
+    searched = Searched(marbles, RESET, CUT, BROKEN, retries=2)
+    assert marbles.run(searched.observable) == "---#"
+    assert searched.tries.ticks == [0, 1, 2]
+    assert searched.finds.ticks == [1, 2, 3]
+    (unknown,) = marbles.errors
+    assert isinstance(unknown, RunOutcomeUnknown)
+    assert unknown.__cause__ is BROKEN
+
+
+def test_without_retries_it_only_looks():
+    marbles = Marbles()
+    searched = Searched(marbles, RESET, retries=0)
+    assert marbles.run(searched.observable) == "-#"
+    assert searched.tries.ticks == [0]
+    assert isinstance(marbles.errors[0], RunOutcomeUnknown)
+
+
+def test_an_end_without_a_run_is_looked_into():
+    marbles = Marbles(R=RUN)
+    searched = Searched(marbles, "-t-|", find="(R|)")
+    assert marbles.run(searched.observable) == "-t--(fd|)"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(RESET, "---#"), (BROKEN, "---#"), (MISSING, "-#")], ids=repr
+)
+def test_a_search_that_fails_is_repeated_or_says_that_nothing_is_known(error, told):
+    marbles = Marbles()
+    searched = Searched(marbles, RESET, find=error)
+    assert marbles.run(searched.observable) == told
+    (unknown,) = marbles.errors
+    assert isinstance(unknown, RunOutcomeUnknown)
+    assert unknown.__cause__ is RESET
+    assert searched.tries.ticks == [0]
+
+
+def test_a_mistake_in_the_search_is_the_error():
+    marbles = Marbles()
+    mistake = LookupError("ours")
+    assert marbles.run(Searched(marbles, RESET, find=mistake).observable) == "-#"
+    assert marbles.errors == [mistake]
+
+
+@pytest.mark.parametrize("error", [REFUSED, MISSING, BUSY, LookupError("ours")], ids=repr)
+def test_errors_that_leave_nothing_open_pass(error):
+    marbles = Marbles()
+    searched = Searched(marbles, error)
+    assert marbles.run(searched.observable) == "#"
+    assert marbles.errors == [error]
+    assert searched.finds.ticks == []
+
+
+@pytest.mark.parametrize("error", [RESET, BROKEN], ids=repr)
+def test_nothing_is_looked_for_once_a_run_was_told(error):
+    marbles = Marbles(error)
+    searched = Searched(marbles, "-r-#")
+    assert marbles.run(searched.observable) == "-r-#"
+    assert marbles.errors == [error]
+    assert searched.finds.ticks == []
+
+
+def test_a_thread_that_is_busy_with_the_run_of_the_try_before():
+    marbles = Marbles(R=RUN)
+    searched = Searched(marbles, RESET, BUSY, find=["|", "(R|)"])
+    assert marbles.run(searched.observable) == "--(fd|)"
+    assert searched.found == [RUN]
+
+
+def test_a_thread_that_is_busy_with_the_run_of_somebody_else():
+    """Then it is known that no run of ours exists: whoever waits for the thread may wait."""
+    marbles = Marbles()
+    searched = Searched(marbles, RESET, BUSY)
+    assert marbles.run(searched.observable) == "--#"
+    assert marbles.errors == [BUSY]
+    assert searched.tries.ticks == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("window", "asked", "looked"),
+    [
+        ("--!", ["^-!"], []),
+        ("----!", ["^--!"], []),
+        ("------!", ["^--!"], ["-----^!"]),
+        ("--------!", ["^--!"], ["-----^-!"]),
+    ],
+    ids=["asking", "pausing", "looking", "going on"],
+)
+def test_to_dispose_frees_all_of_it(window, asked, looked):
+    marbles = Marbles(RESET, R=RUN)
+    searched = Searched(marbles, "---#", find="--(R|)", found="---f", pause=2)
+    assert marbles.run(searched.observable, window) == "-"
+    assert searched.tries.subscriptions == asked
+    assert searched.finds.subscriptions == looked
+    assert searched.goes_on.subscriptions == (["-------^!"] if len(window) > 8 else [])
+
+
+def test_two_subscriptions_are_two_runs():
+    marbles = Marbles(RESET)
+    searched = Searched(marbles, "-#", "-#", "-(r|)")
+    first, second = marbles.watch(searched.observable), marbles.watch(searched.observable, "^")
+    marbles.start()
+    assert str(first) == str(second) == "---(r|)"
+
+
+def test_a_search_is_logged_once(caplog):
+    marbles = Marbles(R=RUN)
+    with caplog.at_level(logging.DEBUG, "rxassist"):
+        marbles.run(Searched(marbles, RESET, find="(R|)").observable)
+    (record,) = caplog.records
+    assert record.levelname == "INFO"
+    assert "reset by peer" in record.getMessage()
+
+
+# --- outputs -------------------------------------------------------------------------------
+
+
+def waiting(*calls):
+    required = tuple(RequiredActionFunctionToolCall(call, FunctionCall("f")) for call in calls)
+    action = RequiredActionSubmitToolOutputs(SubmitToolOutputs(required))
+    return evolve(RUN, status="requires_action", required_action=action)
+
+
+def submitted(marbles, tries, *runs, **options):
+    """What comes of submitting the output of ``call_1``; each time the service tells another."""
+    asked = Tries(marbles, *runs)
+    return tries.observable.pipe(outputs_once(asked.next, ["call_1"], **options)), asked
+
+
+@pytest.mark.parametrize("error", [RESET, CUT, REFUSED, APITimeoutError("silence")], ids=repr)
+def test_outputs_that_were_not_taken_are_submitted_again(error):
+    marbles = Marbles(error, W=waiting("call_1", "call_2"))
+    tries = Tries(marbles, "-#", "-q-d|")
+    piped, asked = submitted(marbles, tries, "-(W|)")
+    assert marbles.run(piped) == "---q-d|"
+    assert tries.ticks == [0, 2]
+    assert asked.ticks == [1]
+
+
+def test_a_body_that_says_nothing_may_not_have_taken_them():
+    marbles = Marbles(W=waiting("call_1"))
+    tries = Tries(marbles, "-|", "-q-d|")
+    piped, _ = submitted(marbles, tries, "(W|)")
+    assert marbles.run(piped) == "--q-d|"
+
+
+def test_an_approval_that_was_not_taken_is_submitted_again():
+    calls = SubmitToolApproval((RequiredActionMCPToolCall("call_1"),))
+    action = RequiredActionSubmitToolApproval(calls)
+    marbles = Marbles(W=evolve(RUN, status="requires_action", required_action=action))
+    piped, _ = submitted(marbles, Tries(marbles, RESET, "-q-d|"), "(W|)")
+    assert marbles.run(piped) == "-q-d|"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        RUN,
+        evolve(RUN, status="completed"),
+        evolve(RUN, status="requires_action"),
+        waiting("call_2"),
+    ],
+    ids=["works", "ended", "says not why", "waits for others"],
+)
+def test_outputs_that_were_taken_are_not_submitted_again(run):
+    marbles = Marbles(RESET, R=run)
+    tries = Tries(marbles, "-#")
+    piped, _ = submitted(marbles, tries, "-(R|)")
+    assert marbles.run(piped) == "--#"
+    assert marbles.errors == [RESET]
+    assert tries.ticks == [0]
+
+
+def test_outputs_are_not_submitted_for_ever():
+    marbles = Marbles(RESET, W=waiting("call_1"))
+    tries = Tries(marbles, "-#")
+    piped, asked = submitted(marbles, tries, "(W|)", retries=2)
+    assert marbles.run(piped) == "---#"
+    (error,) = marbles.errors
+    assert str(error) == "the outputs were not taken: reset by peer"
+    assert not error.sent  # so that nothing is recovered
+    assert error.__cause__ is RESET
+    assert tries.ticks == [0, 1, 2]
+    assert asked.ticks == [1, 2, 3]
+
+
+@pytest.mark.parametrize("error", [RESET, BROKEN, MISSING], ids=repr)
+def test_a_run_that_cannot_be_asked_leaves_the_first_error(error):
+    marbles = Marbles(CUT)
+    piped, _ = submitted(marbles, Tries(marbles, "-#"), error)
+    assert marbles.run(piped) == "-#"
+    assert marbles.errors == [CUT]
+
+
+@pytest.mark.parametrize("error", [BROKEN, BUSY, MISSING, LookupError("ours")], ids=repr)
+def test_what_the_service_answers_passes(error):
+    marbles = Marbles()
+    piped, asked = submitted(marbles, Tries(marbles, error), "|")
+    assert marbles.run(piped) == "#"
+    assert marbles.errors == [error]
+    assert asked.ticks == []
+
+
+def test_a_connection_that_breaks_after_the_first_item_passes():
+    marbles = Marbles(RESET)
+    piped, asked = submitted(marbles, Tries(marbles, "-q-#"), "|")
+    assert marbles.run(piped) == "-q-#"
+    assert marbles.errors == [RESET]
+    assert asked.ticks == []
+
+
+@pytest.mark.parametrize(
+    ("window", "tried", "asked_for"),
+    [
+        ("-!", ["^!"], []),
+        ("---!", ["^-!"], ["--^!"]),
+        ("-----!", ["^-!", "----^!"], ["--^-!"]),
+    ],
+    ids=["submitting", "asking", "submitting again"],
+)
+def test_to_dispose_frees_the_question_and_the_source(window, tried, asked_for):
+    marbles = Marbles(RESET, W=waiting("call_1"))
+    tries = Tries(marbles, "--#", "-")
+    piped, asked = submitted(marbles, tries, "--(W|)")
+    assert marbles.run(piped, window) == "-"
+    assert tries.subscriptions == tried
+    assert asked.subscriptions == asked_for
+
+
+# --- a free thread -------------------------------------------------------------------------
+
+
+def test_a_thread_that_is_free_is_not_waited_for():
+    marbles = Marbles()
+    settled = Tries(marbles, "|")
+    assert marbles.run(marbles.cold("-r-d|").pipe(when_free(lambda _: settled.next()))) == "-r-d|"
+    assert settled.ticks == []
+
+
+def test_a_thread_that_is_busy_is_waited_for():
+    marbles = Marbles(BUSY)
+    asked = []
+
+    def settled(run_id):
+        asked.append(run_id)
+        return ended.next()
+
+    tries, ended = Tries(marbles, "-#", "-#", "-r|"), Tries(marbles, "-w-(c|)", "-(c|)")
+    assert marbles.run(tries.observable.pipe(when_free(settled))) == "-------r|"
+    assert tries.ticks == [0, 4, 6]
+    assert asked == ["run_7", "run_7"]
+
+
+def test_a_run_that_has_ended_without_a_word_is_waited_for_too():
+    marbles = Marbles(BUSY)
+    tries = Tries(marbles, "-#", "-r|")
+    assert marbles.run(tries.observable.pipe(when_free(lambda _: rx.empty()))) == "--r|"
+
+
+def test_a_busy_thread_whose_run_is_not_named_is_an_error():
+    nameless = ThreadBusyError("The thread is busy.", status_code=400)
+    marbles = Marbles(nameless)
+    assert marbles.run(marbles.cold("-#").pipe(when_free(lambda _: rx.never()))) == "-#"
+    assert marbles.errors == [nameless]
+
+
+@pytest.mark.parametrize("error", [RESET, BROKEN, MISSING, LookupError("ours")], ids=repr)
+def test_all_other_errors_pass_while_a_thread_is_wanted(error):
+    marbles = Marbles(error)
+    assert marbles.run(marbles.cold("-#").pipe(when_free(lambda _: rx.never()))) == "-#"
+    assert marbles.errors == [error]
+
+
+def test_an_error_while_it_is_waited_for_is_the_error():
+    marbles = Marbles(BUSY)
+    assert marbles.run(marbles.cold("-#").pipe(when_free(lambda _: rx.throw(MISSING)))) == "-#"
+    assert marbles.errors == [MISSING]
+
+
+def test_to_dispose_ends_the_wait():
+    marbles = Marbles(BUSY)
+    tries, ended = Tries(marbles, "-#"), Tries(marbles, "--(c|)")
+    assert marbles.run(tries.observable.pipe(when_free(lambda _: ended.next())), "--!") == "-"
+    assert tries.subscriptions == ["^!"]
+    assert ended.subscriptions == ["-^!"]
+
+
+# --- in turn -------------------------------------------------------------------------------
+
+
+def in_turn(marbles, *diagrams, windows=None, threads=None):
+    """What the subscribers of some sources see, and the sources."""
+    queues = Queues()
+    sources = [marbles.cold(diagram) for diagram in diagrams]
+    recordings = [
+        marbles.watch(
+            source.pipe(queues.in_turn((threads or {}).get(place, "thread_1"))),
+            (windows or {}).get(place, "^"),
+        )
+        for place, source in enumerate(sources)
+    ]
+    marbles.start()
+    begun = [source.subscriptions for source in sources]
+    assert queues._queues == {}
+    return [str(recording) for recording in recordings], begun
+
+
+def test_each_begins_when_the_one_before_has_its_first_item():
+    seen, begun = in_turn(Marbles(), "--a-b|", "-c-d|", "--e|")
+    assert seen == ["--a-b|", "---c-d|", "-----e|"]
+    assert begun == [["^----!"], ["--^---!"], ["---^--!"]]
+
+
+def test_each_begins_when_the_one_before_is_over():
+    marbles = Marbles(MISSING)
+    seen, begun = in_turn(marbles, "--#", "--|", "-a|")
+    assert seen == ["--#", "----|", "-----a|"]
+    assert begun == [["^-!"], ["--^-!"], ["----^-!"]]
+
+
+def test_who_leaves_lets_the_next_begin():
+    seen, begun = in_turn(Marbles(), "----a|", "-b|", windows={0: "--!"})
+    assert seen == ["-", "---b|"]
+    assert begun == [["^-!"], ["--^-!"]]
+
+
+def test_who_leaves_the_queue_is_passed_over():
+    seen, begun = in_turn(Marbles(), "----a|", "-b|", "-c|", windows={1: "^-!"})
+    assert seen == ["----a|", "-", "-----c|"]
+    assert begun == [["^----!"], [], ["----^-!"]]
+
+
+def test_threads_do_not_wait_for_each_other():
+    seen, _ = in_turn(Marbles(), "--a|", "-b|", threads={1: "thread_2"})
+    assert seen == ["--a|", "-b|"]
+
+
+def test_who_comes_later_queues_behind():
+    seen, begun = in_turn(Marbles(), "--a|", "-b|", "-c|", windows={1: "-^", 2: "----^"})
+    assert seen == ["--a|", "---b|", "-----c|"]
+    assert begun[2] == ["----^-!"]
+
+
+def test_the_item_that_frees_the_thread_comes_before_those_of_the_next():
+    marbles, queues, seen = Marbles(), Queues(), []
+    for source in ("-(ab|)", "(cd|)", "(ef|)"):
+        marbles.cold(source).pipe(queues.in_turn("thread_1")).subscribe(
+            seen.append, scheduler=marbles.scheduler
+        )
+    marbles.start()
+    assert "".join(seen) == "abcdef"
+
+
+def test_a_long_queue_of_which_nobody_gets_a_run():
+    """It does not nest."""
+    queues, first, errors = Queues(), rx.Subject(), []
+    refused = rx.throw(MISSING)
+    for source in (first, *[refused] * 2000):
+        source.pipe(queues.in_turn("thread_1")).subscribe(on_error=errors.append)
+    first.on_completed()
+    assert errors == [MISSING] * 2000
+
+
+def test_a_source_that_cannot_be_subscribed_lets_the_next_begin():
+    def fail(*_):
+        raise MISSING
+
+    queues, seen = Queues(), []
+    rx.Observable(fail).pipe(queues.in_turn("thread_1")).subscribe(on_error=seen.append)
+    rx.of("a").pipe(queues.in_turn("thread_1")).subscribe(seen.append)
+    assert seen == [MISSING, "a"]
+
+
+def test_who_begins_again_queues_again():
+    marbles = Marbles(RESET)
+    queues = Queues()
+    tries = Tries(marbles, "--#", "-a|")
+    first = marbles.watch(tries.observable.pipe(queues.in_turn("thread_1"), ops.retry(2)))
+    second = marbles.watch(marbles.cold("-b|").pipe(queues.in_turn("thread_1")), "-^")
+    marbles.start()
+    assert str(second) == "---b|"
+    assert str(first) == "----a|"
+
+
+def test_outcomes_are_known_before_the_next_begins():
+    """As the client combines them: who is unknown still has its turn while it is looked for."""
+    marbles = Marbles(R=RUN)
+    queues = Queues()
+    searched = Searched(marbles, InternalServerError("", status_code=500), find="-(R|)")
+    free = when_free(lambda _: rx.empty())
+    first = marbles.watch(searched.observable.pipe(free, queues.in_turn("thread_1")))
+    second = marbles.watch(marbles.cold("(a|)").pipe(queues.in_turn("thread_1")))
+    marbles.start()
+    assert str(first) == "--(fd|)"
+    assert str(second) == "--(a|)"

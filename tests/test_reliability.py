@@ -1,0 +1,58 @@
+"""The table of docs/reliability.md is what its command prints, and its tests are there."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "reliability.md"
+SCRIPT = ROOT / "benchmarks" / "reliability.py"
+
+
+def without_version(table):
+    """The table, for whichever version of the official SDK is installed."""
+    return re.sub(r"openai \d+(\.\w+)*", "openai", table)
+
+
+@pytest.fixture(scope="module")
+def page():
+    return PAGE.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def shown(page):
+    """The table on the page."""
+    _, _, rest = page.partition("<!-- printed by benchmarks/reliability.py -->\n")
+    table, _, _ = rest.partition("\n<!-- end -->")
+    return table
+
+
+def test_the_table_is_what_the_command_prints(shown):
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, SCRIPT],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert without_version(done.stdout.strip()) == without_version(shown)
+
+
+def test_each_test_that_the_page_names_exists(page, shown):
+    named = re.findall(r"`(test_\w+)`", page)
+    assert len(re.findall(r"^\| ", shown, re.MULTILINE)) > 40
+    defined = {
+        node.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert set(named) <= defined

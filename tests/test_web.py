@@ -1,0 +1,304 @@
+"""Server-Sent Events for browsers: what is written, and that nothing is left behind."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+
+import pytest
+import reactivex as rx
+from reactivex import Observable, Subject
+from reactivex import operators as ops
+
+from rxassist import AsyncClient, Client, Demand, Snapshot, current_demand, models, to_sse
+from rxassist.codec import decode_event
+from rxassist.errors import APIError
+from rxassist.events import DoneEvent, UnknownEvent
+from rxassist.local import LocalService, say, wait
+from rxassist.operators import raise_for_status
+from rxassist.sse import ServerSentEvent, SSEDecoder
+
+WAIT = 10
+"""Seconds after which a test that hangs fails."""
+
+
+def decoded(*chunks):
+    decoder = SSEDecoder()
+    return [event for chunk in chunks for event in decoder.feed(chunk)]
+
+
+def written(source, **options):
+    """All that is written of a source, decoded as a browser would."""
+
+    async def collect():
+        async with asyncio.timeout(WAIT):
+            return [chunk async for chunk in source.pipe(to_sse(**options))]
+
+    return decoded(*asyncio.run(collect()))
+
+
+def test_each_item_is_an_event_with_an_id_and_the_end_is_told():
+    assert written(rx.of("a\r\nb", {"n": 1}, None)) == [
+        ServerSentEvent(data='"a\\r\\nb"', id="1"),
+        ServerSentEvent(data='{"n":1}', id="2"),
+        ServerSentEvent(data="null", id="3"),
+        ServerSentEvent("end", "null", id="3"),
+    ]
+
+
+def test_models_events_and_snapshots_are_written_as_the_service_does():
+    run = models.Run("run_1", status="queued")
+    event = UnknownEvent("thread.x", {"a": 1})
+    usage, whole, said, done, _ = written(
+        rx.of(models.Usage(1, 2, 3), Snapshot(run=run), event, DoneEvent())
+    )
+    assert json.loads(usage.data)["total_tokens"] == 3
+    assert json.loads(whole.data)["run"]["id"] == "run_1"
+    assert json.loads(whole.data)["messages"] == []
+    assert decode_event(said) == event
+    assert (done.event, done.data) == ("done", "[DONE]")
+
+
+def test_encode_says_what_is_written():
+    def encode(number):
+        return ServerSentEvent("number", str(number), id=f"n{number}" if number > 1 else "")
+
+    assert written(rx.of(1, 2), encode=encode)[:2] == [
+        ServerSentEvent("number", "1", id="1"),
+        ServerSentEvent("number", "2", id="n2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("after", "data"), [("2", ["3"]), (2, ["3"]), (None, ["1", "2", "3"]), ("x", ["1", "2", "3"])]
+)
+def test_who_comes_back_gets_what_is_missing(after, data):
+    *events, _ = written(rx.of(1, 2, 3), after=after)
+    assert [event.data for event in events] == data
+    assert events[-1].id == "3"
+
+
+def test_an_error_is_an_event_that_tells_no_secrets(caplog):
+    error = APIError("the key sk-123 is wrong", code="invalid_api_key")
+    *_, told = written(rx.concat(rx.of(1), rx.throw(error)))
+    assert told.event == "error"
+    assert json.loads(told.data) == {"type": "APIError", "code": "invalid_api_key"}
+    assert "sk-123 is wrong" in caplog.text
+    (told,) = written(rx.throw(LookupError("secret")))
+    assert json.loads(told.data) == {"type": "LookupError", "code": None}
+
+
+def test_what_cannot_be_encoded_is_an_error_too(caplog):
+    assert [event.event for event in written(rx.of(object()))] == ["error"]
+    bad = written(rx.of("a"), encode=lambda text: ServerSentEvent("a\nb", text))
+    assert [event.event for event in bad] == ["error"]
+    assert "cannot hold any of" in caplog.text
+
+
+def test_silence_is_broken_by_comments():
+    async def collect():
+        source = Subject()
+        async with asyncio.timeout(WAIT), aclosing(source.pipe(to_sse(keep_alive=0.01))) as chunks:
+            first = await anext(chunks)
+            source.on_next(1)
+            rest = []
+            while not rest or rest[-1].startswith(b":"):
+                rest.append(await anext(chunks))
+            source.on_completed()
+            while not rest[-1].startswith(b"event: end"):
+                rest.append(await anext(chunks))
+            assert [chunk async for chunk in chunks] == []
+        return first, b"".join(rest)
+
+    first, rest = asyncio.run(collect())
+    assert first == b": keep-alive\n\n"
+    assert [event.data for event in decoded(rest)] == ["1", "null"]
+
+
+def test_no_keep_alive_is_no_timer():
+    assert [event.data for event in written(rx.of(1), keep_alive=None)] == ["1", "null"]
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_keep_alive_that_is_none_is_refused(seconds):
+    with pytest.raises(ValueError, match="keep_alive must be above 0 seconds, or None, got"):
+        to_sse(keep_alive=seconds)
+
+
+def test_nothing_happens_before_the_first_chunk_is_asked_for():
+    subscribed = []
+    source = rx.defer(lambda _: subscribed.append(True) or rx.empty())
+
+    async def make():
+        chunks = source.pipe(to_sse())
+        assert subscribed == []
+        return [chunk async for chunk in chunks]
+
+    asyncio.run(make())
+    assert subscribed == [True]
+
+
+def test_a_browser_that_leaves_disposes_the_source():
+    async def closed():
+        source = Subject()
+        chunks = source.pipe(to_sse())
+        waiting = asyncio.ensure_future(anext(chunks))
+        await asyncio.sleep(0)
+        source.on_next(1)
+        await waiting
+        assert len(source.observers) == 1
+        await chunks.aclose()
+        assert source.observers == []
+
+    async def cancelled():
+        source = Subject()
+
+        async def send():
+            async for _ in source.pipe(to_sse()):
+                pass
+
+        sending = asyncio.ensure_future(send())
+        await asyncio.sleep(0)
+        assert len(source.observers) == 1
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        assert source.observers == []
+
+    asyncio.run(closed())
+    asyncio.run(cancelled())
+
+
+def test_a_slow_browser_pauses_the_source():
+    demands: list[Demand] = []
+
+    def subscribe(observer, scheduler=None):
+        demands.append(current_demand())
+        for number in range(4):
+            observer.on_next(number)
+
+    async def read():
+        async with aclosing(Observable(subscribe).pipe(to_sse(buffer=4))) as chunks:
+            await anext(chunks)
+            assert not demands[0].is_open
+            for _ in range(3):
+                await anext(chunks)
+            waiting = asyncio.ensure_future(anext(chunks))
+            await asyncio.sleep(0)
+            assert demands[0].is_open
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(read())
+
+
+def test_a_run_of_an_async_client_and_of_a_client():
+    async def both(service):
+        async with AsyncClient(base_url=service.base_url) as client:
+            assistant = await client.assistants.create(model="m")
+            stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+            chunks = stream.pipe(raise_for_status(), ops.map(lambda event: event.event))
+            events = decoded(*[chunk async for chunk in chunks.pipe(to_sse())])
+            again = [chunk async for chunk in stream.text_deltas.pipe(to_sse(after=1))]
+        with Client(base_url=service.base_url) as blocking:
+            stream = blocking.threads.create_and_run_stream(assistant_id=assistant.id)
+            chunks = stream.text_deltas.pipe(to_sse())
+            texts = decoded(*[chunk async for chunk in chunks])
+        return events, decoded(*again), texts
+
+    with LocalService() as service:
+        events, again, texts = asyncio.run(both(service))
+    assert events[0].data == '"thread.created"'
+    assert events[-1].event == "end"
+    assert again[0].id == "2"
+    assert [event.data for event in again] == [event.data for event in texts][1:]
+
+
+# --- the example, in a browser -------------------------------------------------------------
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@contextmanager
+def served(base_url):
+    """The address of examples/web.py, served in a process of its own."""
+    command = [sys.executable, "-m", "uvicorn", "web:app", "--app-dir", EXAMPLES, "--port", "0"]
+    environment = {**os.environ, "RXASSIST_BASE_URL": base_url}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        log = []
+        try:
+            for line in process.stderr:
+                log.append(line)
+                running = re.search(r"running on (http://[\d.:]+)", line)
+                if running is not None:
+                    yield running[1]
+                    break
+            else:
+                pytest.fail("".join(log))
+        finally:
+            process.terminate()
+            log.append(process.stderr.read())
+        assert "Traceback" not in "".join(log), "".join(log)
+
+
+@pytest.fixture
+def browser():
+    """A headless Chromium, and the driver that clicks in it."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("no browser: apt-get install -y chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    service = webdriver.ChromeService(driver)
+    with webdriver.Chrome(options=options, service=service) as chromium:
+        yield chromium
+
+
+def test_three_runs_side_by_side_in_a_browser(browser):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def shown(tag):
+        return [element.text for element in browser.find_elements("tag name", tag)]
+
+    with LocalService(token_delay=0.05) as service, served(service.base_url) as address:
+        browser.get(address)
+        assert shown("output") == ["idle"] * 3
+        questions = [f"Question {number}?" for number in range(3)]
+        for place, question in zip(
+            browser.find_elements("tag name", "input"), questions, strict=True
+        ):
+            place.clear()
+            place.send_keys(question)
+        browser.find_element("tag name", "button").click()
+        growing = set()
+
+        def completed(_):
+            growing.add(tuple(map(len, shown("p"))))
+            return shown("output") == ["completed"] * 3
+
+        WebDriverWait(browser, WAIT, poll_frequency=0.05).until(completed)
+        for question, answer in zip(questions, shown("p"), strict=True):
+            assert answer.startswith("This is a scripted answer")
+            assert answer.endswith(f'You wrote: "{question}"')
+        assert len(growing) > 2, "the texts did not grow, they were there at once"
+
+
+def test_a_browser_that_leaves_closes_its_runs(browser):
+    def endless(turn):
+        yield say("Hello there.")
+        yield wait(60)
+        yield say("Never heard.")
+
+    with LocalService(endless) as service, served(service.base_url) as address:
+        browser.get(address)
+        browser.find_element("tag name", "button").click()
+        service.wait_for(lambda: service.open_streams == 3, WAIT)
+        browser.get("about:blank")
+        service.wait_for(lambda: service.open_streams == 0, WAIT)
