@@ -5,125 +5,42 @@ run, many views. ``rxassist.operators`` has what pipes them, ``rxassist.models``
 ``rxassist.events`` what flows through.
 """
 
-from rxassist import errors, events, models, operators
-from rxassist.backpressure import Demand, current_demand, demanding
-from rxassist.budget import Budget
-from rxassist.client import AsyncClient, Client
-from rxassist.consumers import LoopObservable, iterate, map_async
-from rxassist.errors import (
-    APIConnectionError,
-    APIError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    BlockingCallError,
-    ClientClosed,
-    ConflictError,
-    DecodeError,
-    EventTooLargeError,
-    FilesFailed,
-    InternalServerError,
-    NotFoundError,
-    PermissionDeniedError,
-    PollTimeout,
-    RateLimitError,
-    RunFailed,
-    RunOutcomeUnknown,
-    RxAssistError,
-    StreamClosed,
-    StreamDiverged,
-    StreamTruncated,
-    ThreadBusyError,
-    ToolError,
-    ToolRoundsExceeded,
-    UnprocessableEntityError,
-    UploadError,
-    WrongLoopError,
-)
-from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
-from rxassist.many import RunEvent, RunSummary, merge_runs
-from rxassist.operators._citations import Citation
-from rxassist.operators._usage import Timings
-from rxassist.polling import PollEvent, poll_many
-from rxassist.run_stream import AsyncRunStream, RunStream
-from rxassist.snapshots import Snapshot
-from rxassist.tools import Tool, Toolbox, ToolResult, tool
-from rxassist.typing import Operator
-from rxassist.web import to_sse
+TYPE_CHECKING = False  # type checkers know the name; to import it from typing takes a while
+if TYPE_CHECKING:
+    from typing import Any
 
-__all__ = [
-    "APIConnectionError",
-    "APIError",
-    "APIStatusError",
-    "APITimeoutError",
-    "AssistantEventHandler",
-    "AsyncAssistantEventHandler",
-    "AsyncClient",
-    "AsyncRunStream",
-    "AuthenticationError",
-    "BadRequestError",
-    "BlockingCallError",
-    "Budget",
-    "Citation",
-    "Client",
-    "ClientClosed",
-    "ConflictError",
-    "DecodeError",
-    "Demand",
-    "EventTooLargeError",
-    "FilesFailed",
-    "InternalServerError",
-    "LoopObservable",
-    "NotFoundError",
-    "Operator",
-    "PermissionDeniedError",
-    "PollEvent",
-    "PollTimeout",
-    "RateLimitError",
-    "RunEvent",
-    "RunFailed",
-    "RunOutcomeUnknown",
-    "RunStream",
-    "RunSummary",
-    "RxAssistError",
-    "Snapshot",
-    "StreamClosed",
-    "StreamDiverged",
-    "StreamTruncated",
-    "ThreadBusyError",
-    "Timings",
-    "Tool",
-    "ToolError",
-    "ToolResult",
-    "ToolRoundsExceeded",
-    "Toolbox",
-    "UnprocessableEntityError",
-    "UploadError",
-    "WrongLoopError",
-    "current_demand",
-    "demanding",
-    "errors",
-    "events",
-    "iterate",
-    "map_async",
-    "merge_runs",
-    "models",
-    "operators",
-    "poll_many",
-    "to_sse",
-    "tool",
-]
+    from rxassist._names import *  # noqa: F403 -- its names are written down there
+    from rxassist._names import __all__ as __all__
+
+_MODULES = frozenset({"errors", "events", "models", "operators"})
 
 
-def __getattr__(name: str) -> str:
-    """``__version__``, looked up when it is asked for: a checkout need not be installed."""
+def __getattr__(name: str) -> "Any":  # noqa: ANN401 -- what is asked for
+    """What this package gives is imported when it is asked for: an import costs nothing."""
+    from importlib import import_module  # noqa: PLC0415 -- not needed by who only imports
+
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 -- slow
-
-        try:
-            return version("rxassist")
-        except PackageNotFoundError:
-            return "0+checkout"
-    msg = f"module 'rxassist' has no attribute {name!r}"
+        return _version()
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    names = import_module(f"{__name__}._names")
+    if name == "__all__" or name in names.__all__:
+        value = getattr(names, name)
+        globals()[name] = value
+        return value
+    msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return [*__getattr__("__all__"), "__version__"]
+
+
+def _version() -> str:
+    """The version that is installed: a checkout need not be."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 -- slow
+
+    try:
+        return version("rxassist")
+    except PackageNotFoundError:
+        return "0+checkout"

@@ -28,6 +28,7 @@ from rxassist.handler import (
 )
 from rxassist.loop import Home
 from rxassist.operators import choose
+from rxassist.operators._kernel import link
 from rxassist.typing import Operator
 
 _A = TypeVar("_A")
@@ -349,7 +350,9 @@ class LoopObservable(Observable[_T]):
             loop = self._home.enter()
             self._home.refuse_blocking(scheduler)
             scheduler = scheduler or AsyncIOThreadSafeScheduler(loop)  # who waits, waits there
-        return self._source.subscribe(observer, scheduler=scheduler)
+        return link(
+            self._source, observer.on_next, observer.on_error, observer.on_completed, scheduler
+        )
 
     def subscribe(
         self,

@@ -8,8 +8,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, TypeAlias
 
-import httpx
-
 from rxassist.errors import excerpt
 
 _AIOHTTP = "httpx_aiohttp"  # optional, and slow to load
@@ -50,9 +48,7 @@ def check_choice(choice: object) -> None:
         if find_spec(_AIOHTTP) is None:
             msg = 'http_client="aiohttp" needs an extra: pip install "rxassist[aiohttp]"'
             raise ModuleNotFoundError(msg, name=_AIOHTTP)
-    elif isinstance(choice, httpx.Client | type) or not all(
-        hasattr(choice, name) for name in _METHODS
-    ):
+    elif isinstance(choice, type) or not all(hasattr(choice, name) for name in _METHODS):
         msg = (
             'http_client must be "httpx", "aiohttp" or an asynchronous client such as '
             f"httpx.AsyncClient(), got {excerpt(choice)}"
@@ -104,6 +100,8 @@ def _maker(choice: HTTPChoice) -> tuple[Callable[[], HTTPClient], int | None]:
         return (lambda: choice), None
     if choice == "aiohttp" or (choice is None and find_spec(_AIOHTTP) is not None):
         return _aiohttp_client, None
+    import httpx  # noqa: PLC0415 -- slow to load, and not needed before the first request
+
     tls = httpx.create_ssl_context()  # made once: it takes longer than many requests
 
     def httpx_client() -> HTTPClient:
@@ -113,6 +111,8 @@ def _maker(choice: HTTPChoice) -> tuple[Callable[[], HTTPClient], int | None]:
 
 
 def _aiohttp_client() -> HTTPClient:
+    import httpx  # noqa: PLC0415 -- as above
+
     unbounded = httpx.Limits(max_connections=0)
     client: HTTPClient = import_module(_AIOHTTP).HttpxAiohttpClient(limits=unbounded)
     return client

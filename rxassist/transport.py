@@ -14,9 +14,8 @@ from contextlib import (
 )
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import httpx
 from attrs import field, frozen
 
 from rxassist.budget import Budget
@@ -37,6 +36,9 @@ from rxassist.events import Event
 from rxassist.http_client import HTTPChoice, HTTPClient, Pools, names_of, was_sent
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.tally import count_retry
+
+if TYPE_CHECKING:  # slow to load, and not needed before the first request
+    import httpx
 
 _FAILED = 400
 _BODY_EXCERPT = 300

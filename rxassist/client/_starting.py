@@ -32,6 +32,7 @@ from rxassist.errors import APIConnectionError, BadRequestError, PollTimeout, St
 from rxassist.events import DoneEvent, Event, RunEvent, ThreadCreated, ThreadRunCreated
 from rxassist.loop import from_batches
 from rxassist.models import FINISHED, SETTLED, Message, Run, RunStep
+from rxassist.operators._kernel import rescue
 from rxassist.operators._recovery import PATIENCE
 from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, tool_rounds
 from rxassist.tools import Toolbox
@@ -294,7 +295,7 @@ class Starting(Resource[StreamT]):
 
         def discreet(source: Observable[Event]) -> Observable[Event]:
             told = recovery(source)
-            return told.pipe(ops.catch(lambda error, _: rx.throw(transport.discreet(error))))
+            return told.pipe(rescue(lambda error: rx.throw(transport.discreet(error))))
 
         return discreet
 
