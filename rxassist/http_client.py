@@ -36,13 +36,13 @@ class HTTPClient(Protocol):
         ...
 
 
-HTTPChoice: TypeAlias = "HTTPClient | Literal['httpx', 'aiohttp'] | None"
-"""``"httpx"``, ``"aiohttp"`` (the extra of that name), or a client; ``None`` is what is there."""
+HTTPChoice: TypeAlias = "HTTPClient | Literal['httpx', 'aiohttp']"
+"""``"httpx"``, ``"aiohttp"`` (the extra of that name), or a client."""
 
 
 def check_choice(choice: object) -> None:
     """Raise where a choice of an HTTP client is none, or not installed."""
-    if choice is None or choice == "httpx":
+    if choice == "httpx":
         return
     if choice == "aiohttp":
         if find_spec(_AIOHTTP) is None:
@@ -96,9 +96,9 @@ class Pools:
 
 def _maker(choice: HTTPChoice) -> tuple[Callable[[], HTTPClient], int | None]:
     """What makes clients, and how many connections each is to have, ``None`` for all."""
-    if choice is not None and not isinstance(choice, str):
+    if not isinstance(choice, str):
         return (lambda: choice), None
-    if choice == "aiohttp" or (choice is None and find_spec(_AIOHTTP) is not None):
+    if choice == "aiohttp":
         return _aiohttp_client, None
     import httpx  # noqa: PLC0415 -- slow to load, and not needed before the first request
 

@@ -124,7 +124,7 @@ class Settings:
     query: Sequence[tuple[str, str]] = ()
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
-    http_client: HTTPChoice = field(repr=False, default=None)
+    http_client: HTTPChoice = field(repr=False, default="httpx")
     budget: Budget | None = None
 
 

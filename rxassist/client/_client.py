@@ -136,7 +136,7 @@ class _BaseClient(Generic[StreamT]):
         max_connections: int | None = None,
         max_event_bytes: int = MAX_EVENT_BYTES,
         max_retries: int = 2,
-        http_client: HTTPChoice = None,
+        http_client: HTTPChoice = "httpx",
         budget: Budget | None = None,
     ) -> None:
         self.base_url: str = _checked_base_url(base_url)
