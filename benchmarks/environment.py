@@ -54,7 +54,7 @@ def prepare() -> Path:
         print("making an environment with the peers …", file=sys.stderr)
         venv.create(folder, clear=True, with_pip=True)
         install = [str(python), "-m", "pip", "install", "--quiet", *_PEERS]
-        subprocess.run([*install, "--editable", f"{ROOT}[local]"], check=True)  # noqa: S603
+        subprocess.run([*install, "--editable", f"{ROOT}[local,aiohttp]"], check=True)  # noqa: S603
         whole.touch()
     return python
 

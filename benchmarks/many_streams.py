@@ -51,7 +51,12 @@ async def _bytes(client: Any, server: str, assistant: str, name: str) -> str:
     return str(size)
 
 
-_READERS: dict[str, Callable[..., Any]] = {"rxassist": _ours, "openai": _theirs, "httpx": _bytes}
+_READERS: dict[str, Callable[..., Any]] = {
+    "rxassist": _ours,
+    "rxassist-aiohttp": _ours,
+    "openai": _theirs,
+    "httpx": _bytes,
+}
 
 
 async def _measure(side: str, streams: int, deltas: int, server: str) -> dict[str, Any]:
@@ -73,7 +78,7 @@ async def _measure(side: str, streams: int, deltas: int, server: str) -> dict[st
 
 
 async def _assistant(side: str, client: Any) -> str:
-    assistants = client.assistants if side == "rxassist" else client.beta.assistants
+    assistants = client.assistants if side.startswith("rxassist") else client.beta.assistants
     return str((await assistants.create(model="m")).id)
 
 

@@ -209,6 +209,23 @@ _SOCKETS = (
         rounds=3,
     ),
     Benchmark(
+        "streams-aiohttp",
+        "many_streams",
+        "1,000 streams at once over sockets",
+        "50 deltas each, from a server that costs little; the extra `aiohttp`",
+        (
+            Figure("cpu", "CPU of the client per delta", "µs", 9),
+            Figure("wall", "time to the last event", "s"),
+        ),
+        Subject(
+            "rxassist over aiohttp",
+            "rxassist-aiohttp",
+            {"streams": 1_000, "deltas": 50, "server": "canned"},
+        ),
+        _sides("openai", streams=1_000, deltas=50, server="canned")[1],
+        rounds=3,
+    ),
+    Benchmark(
         "streams-bytes",
         "many_streams",
         "1,000 streams at once over sockets",

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
+from math import isfinite
 from typing import TypeVar
 
 import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as ops
 
+from rxassist.errors import APITimeoutError
 from rxassist.loop import Home, from_batches
 from rxassist.typing import Operator
 
 _MINUTE = 60.0
 _T = TypeVar("_T")
+
+_logger = logging.getLogger("rxassist")
 
 
 class _Places:
@@ -76,7 +81,8 @@ class Budget:
     ``requests_per_minute`` requests are sent in any 60 seconds, creations, polls and retries
     included. ``None`` is without bound.
 
-    When a client is answered 429 with ``Retry-After``, all of them send nothing for so long.
+    When a client is answered 429 with ``Retry-After``, all of them send nothing for so long; a
+    request whose ``timeout`` is shorter than that fails at once with ``APITimeoutError``.
 
     The clients may live on different threads and event loops. ``clock`` gives seconds.
     """
@@ -108,20 +114,41 @@ class Budget:
         bounds = f"max_runs={self.max_runs}, requests_per_minute={self.requests_per_minute}"
         return f"Budget({bounds})"
 
-    async def request(self) -> None:
-        """Wait until one more request may be sent, and count it."""
+    async def request(self, longest_pause: float | None = None) -> None:
+        """Wait until one more request may be sent, and count it.
+
+        Raises ``APITimeoutError`` where a pause goes on for longer than so many seconds.
+        """
+        self._check_pause(longest_pause)
         await self._turn.enter()
         try:
-            while (wait := self._seconds_to_wait()) > 0:  # noqa: ASYNC110 -- no flag but a time
+            while (wait := self._seconds_to_wait()) > 0:
+                self._check_pause(longest_pause)
                 await asyncio.sleep(wait)
             self._sent.append(self._clock())
         finally:
             self._turn.leave()
 
     def pause(self, seconds: float) -> None:
-        """Let nobody send a request for so long."""
+        """Let nobody send a request for so long. Raises ``ValueError`` for no finite time."""
+        if not isfinite(seconds):
+            msg = f"a pause must have a finite number of seconds, got {seconds}"
+            raise ValueError(msg)
         with self._lock:
-            self._paused_until = max(self._paused_until, self._clock() + seconds)
+            now = self._clock()
+            begins = self._paused_until <= now
+            self._paused_until = max(self._paused_until, now + seconds)
+        if begins:
+            _logger.info("%s: nobody sends a request for %.2f s", self, seconds)
+
+    def _check_pause(self, longest: float | None) -> None:
+        pause = self._paused_until - self._clock()
+        if longest is not None and pause > longest:
+            msg = (
+                f"not sent: the service asked (429, Retry-After) the clients of {self} to wait, "
+                f"and {pause:.0f} s of that are left, more than the timeout of {longest} s"
+            )
+            raise APITimeoutError(msg, sent=False)
 
     def _seconds_to_wait(self) -> float:
         until = self._paused_until

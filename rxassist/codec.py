@@ -9,9 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -552,8 +560,20 @@ def fit(value: object, fields: Iterable[Field], name: str) -> dict[str, Any]:
     What has a default may be missing, or null where its type takes none: then it is left out.
     Raises ``DecodeError`` that names the place: nothing is made to fit that does not.
     """
-    try:
+    with _misfits_told(value, name):
         return _fit_fields(value, tuple(fields), "")
+
+
+def fit_value(value: object, kind: Any, name: str) -> Any:  # noqa: ANN401 -- the type decides
+    """Structure a JSON value into a type, strictly, as ``fit`` does the fields of an object."""
+    with _misfits_told(value, name):
+        return _placed(value, kind, "")
+
+
+@contextmanager
+def _misfits_told(value: object, name: str) -> Generator[None]:
+    try:
+        yield
     except _MisplacedError as misfit:
         raise DecodeError(name, f"${misfit.path}", misfit.value, misfit.expected) from None
     except RecursionError:
@@ -994,6 +1014,7 @@ __all__ = [
     "encode_event",
     "fields_of",
     "fit",
+    "fit_value",
     "from_json",
     "list_of",
     "mapping_of",

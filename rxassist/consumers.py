@@ -200,7 +200,8 @@ class _Calls(Generic[_A, _B]):
         while self._waiting and len(self._running) < self._most and not self._disposed:
             try:
                 loop = asyncio.get_running_loop()  # before there is a coroutine to be awaited
-                task = loop.create_task(self._fn(self._waiting.popleft()))
+                with demanding(None):  # what it awaits must not wait for this demand
+                    task = loop.create_task(self._fn(self._waiting.popleft()))
             except Exception as error:  # noqa: BLE001 -- the subscriber is told
                 self._observer.on_error(error)
                 return

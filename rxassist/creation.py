@@ -21,11 +21,15 @@ from reactivex.scheduler import CurrentThreadScheduler
 from rxassist.errors import (
     APIConnectionError,
     APIError,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
     InternalServerError,
     RunOutcomeUnknown,
     StreamTruncated,
     ThreadBusyError,
 )
+from rxassist.events import ThreadCreated
 from rxassist.models import (
     RequiredActionSubmitToolApproval,
     RequiredActionSubmitToolOutputs,
@@ -91,6 +95,7 @@ class _Asking(Generic[_T]):
         self._source = source
         self._begins = begins
         self.begun = False
+        self.thread_id: str | None = None  # where the answer began with that of a new thread
 
     def answers(self) -> Observable[_T]:
         """Emit what the source does. If it ends before an answer, that is ``StreamTruncated``."""
@@ -102,6 +107,8 @@ class _Asking(Generic[_T]):
         def on_next(item: _T) -> None:
             if not self.begun:
                 self.begun = self._begins(item)
+                if isinstance(item, ThreadCreated):
+                    self.thread_id = item.data.id
             observer.on_next(item)
 
         def on_completed() -> None:
@@ -137,7 +144,7 @@ class _Try(Generic[_T]):
     def _failed(self, error: Exception) -> Observable[_T]:
         if self._asking.begun or not self._leaves_open(error):
             return rx.throw(error)
-        unknown = RunOutcomeUnknown(self._thread_id, str(error))
+        unknown = RunOutcomeUnknown(self._thread_id or self._asking.thread_id, str(error))
         unknown.__cause__ = error
         return rx.throw(unknown) if self._search is None else self._look(self._search, unknown)
 
@@ -298,31 +305,54 @@ def outputs_once(
     The source submits them when it is subscribed. If its connection breaks before its first item,
     ``fetch()`` says whether the run still waits for these ``calls``: then they were not taken, and
     the source is subscribed again, ``retries`` times, and after them an ``APIConnectionError`` that
-    is not ``sent`` goes to ``on_error``. Everything else passes.
+    is not ``sent`` goes to ``on_error``. A run that does not wait any more has taken them: what
+    goes to ``on_error`` is the lost connection.
+
+    An answer that says nothing of the outputs is looked at in the same way, and never followed by
+    another try: a server's error, one that cannot be decoded, and a refusal of what was submitted
+    before, as that may have come late. Everything else passes.
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        def attempt(left: int) -> Observable[_T]:
+        def attempt(left: int, before: Exception | None = None) -> Observable[_T]:
             asking = _Asking(source, _anything)
 
-            def lost(error: Exception, _: Observable[_T]) -> Observable[_T]:
-                open_ = isinstance(error, APIConnectionError | StreamTruncated)
-                if asking.begun or not open_:
+            def failed(error: Exception, _: Observable[_T]) -> Observable[_T]:
+                lost = _lost_answer(error, before)
+                if asking.begun or lost is None:
                     return rx.throw(error)
 
                 def go_on(run: Run) -> Observable[_T]:
                     if not awaits(run, calls):
+                        return rx.throw(lost)
+                    if not isinstance(error, APIConnectionError | StreamTruncated):
                         return rx.throw(error)
-                    return attempt(left - 1) if left else rx.throw(_not_taken(error))
+                    return attempt(left - 1, lost) if left else rx.throw(_not_taken(error))
 
-                looked = fetch().pipe(ops.catch(lambda _, __: rx.throw(error)))
+                looked = fetch().pipe(ops.catch(lambda _, __: rx.throw(before or error)))
                 return looked.pipe(ops.flat_map(go_on))
 
-            return asking.answers().pipe(ops.catch(lost))
+            return asking.answers().pipe(ops.catch(failed))
 
         return rx.defer(lambda _: attempt(retries))
 
     return operator
+
+
+def _lost_answer(error: Exception, before: Exception | None) -> Exception | None:
+    """How the answer was lost, if the outputs were taken; ``None`` where they cannot have been.
+
+    ``before`` is how the answer to an earlier try was lost.
+    """
+    if isinstance(error, APIConnectionError | StreamTruncated):
+        return before or error
+    if isinstance(error, BadRequestError | ConflictError):
+        return before
+    if not isinstance(error, InternalServerError | DecodeError):
+        return None
+    lost = APIConnectionError(f"the outputs were taken, but their answer was lost: {error}")
+    lost.__cause__ = error
+    return before or lost
 
 
 def _not_taken(error: Exception) -> APIConnectionError:

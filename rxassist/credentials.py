@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import time
 from base64 import urlsafe_b64decode
 from binascii import Error as NoBase64Error
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 from typing import Protocol, TypeAlias, cast
 
 from rxassist.codec import from_json
 from rxassist.errors import DecodeError
 
+_MOST_OTHERS = 16
+_CREDENTIAL = re.compile("auth|key|token|secret|cookie|password", re.IGNORECASE)
 _TELLING = 8  # characters of a token that are too many to be shown
 _TOO_LATE = 30.0  # seconds before its end in which a token is not used any more
 
@@ -51,6 +55,7 @@ class Tokens:
         self._token: str | None = None
         self._end = inf
         self._ended: str | None = None  # the one before: a server may still repeat it
+        self._others: deque[str] = deque(maxlen=_MOST_OTHERS)  # secrets that are headers
         self._asking = asyncio.Lock()
         if credential is not None and self._ask is None:
             self._token = _checked(credential, name)
@@ -72,9 +77,16 @@ class Tokens:
             self._ended, self._token = token, None
         return True
 
+    def remember(self, headers: Mapping[str, str]) -> None:
+        """Hide the headers, too, whose names say that they are credentials."""
+        for name, value in headers.items():
+            secret = value.removeprefix("Bearer ").strip()
+            if secret and _CREDENTIAL.search(name) and secret not in self._others:
+                self._others.append(secret)
+
     def hidden_in(self, text: str) -> str:
         """A text without the tokens that a server may have repeated in it, also cut ones."""
-        for token in (self._token, self._ended):
+        for token in (self._token, self._ended, *self._others):
             if token is None or token[:_TELLING] not in text:
                 continue
             for end in range(len(token), min(_TELLING, len(token)) - 1, -1):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import copy_context
 from datetime import datetime
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, get_args, overload
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -27,6 +27,7 @@ _K = TypeVar("_K")
 
 _run_event: Callable[[object, Event], RunEvent[Any]] = maker(RunEvent)
 _PAIR = 2
+_EVENTS = get_args(Event)
 
 
 # --- merging -------------------------------------------------------------------------------
@@ -77,7 +78,10 @@ def merge_runs(
     Takes streams, whose keys are 0, 1, 2…; or a mapping of streams; or one iterable or Observable
     of streams, or of pairs of a key and a stream. At most ``max_concurrent`` streams are subscribed
     at a time; the next ones are asked for as places come free, so an iterable may make thousands,
-    and an Observable of streams is paused while one of its streams waits for a place.
+    and an Observable of streams is paused while one of its streams waits for a place. A single
+    Observable is known by its first item: an event makes it the stream of one run, a stream or a
+    pair an Observable of streams. One that fails before that is a run that failed; one that is
+    empty brings no runs.
 
     The last item of each run has a ``RunSummary`` instead of an event. A run whose stream fails has
     its error there too, and the others go on; with ``delay_errors=False`` the first error ends
@@ -85,7 +89,9 @@ def merge_runs(
     of the Observable of streams ends everything. While the consumer is slow every stream is paused.
     Times are those of ``scheduler``, else of the subscription's.
 
-    Raises ``TypeError`` for what is no stream, ``ValueError`` for a ``max_concurrent`` below 1.
+    Raises ``TypeError`` for what is no stream, ``ValueError`` for a ``max_concurrent`` below 1 and
+    for a key that is given twice. Where that shows only when an iterable is read or an Observable
+    tells, they go to ``on_error``.
     """
     if max_concurrent is not None and max_concurrent < 1:
         msg = f"max_concurrent must be at least 1, or None for no bound, got {max_concurrent}"
@@ -94,10 +100,12 @@ def merge_runs(
     if len(streams) == 1:
         (only,) = streams
         given = _items(only)
-    if not isinstance(given, Observable | Iterable):
+    if isinstance(given, str | bytes) or not isinstance(given, Observable | Iterable):
         raise _no_stream(given)
-    for item in given if isinstance(given, tuple) else ():
-        _keyed(item, 0)
+    if isinstance(given, list | tuple):
+        keyed = _Keyed()
+        for item in cast("Iterable[object]", given):
+            keyed.take(item)
 
     def subscribe(
         observer: abc.ObserverBase[RunEvent[Any]], lent: abc.SchedulerBase | None = None
@@ -127,14 +135,24 @@ def _no_stream(item: object) -> TypeError:
     )
 
 
-def _keyed(item: object, number: int) -> tuple[object, Observable[Event]]:
-    """A stream with its key, which is its number where none was given."""
-    if isinstance(item, Observable):
-        return number, cast("Observable[Event]", item)
-    pair = _entries(item)
-    if len(pair) != _PAIR or not isinstance(pair[1], Observable):
-        raise _no_stream(item)
-    return pair[0], cast("Observable[Event]", pair[1])
+class _Keyed:
+    """Streams with their keys, which are their numbers where none were given."""
+
+    def __init__(self) -> None:
+        self._keys = set[object]()
+
+    def take(self, item: object) -> tuple[object, Observable[Event]]:
+        pair = _entries(item) or (len(self._keys), item)
+        if len(pair) != _PAIR or not isinstance(pair[1], Observable):
+            raise _no_stream(item)
+        key, stream = pair[0], cast("Observable[Event]", pair[1])
+        if key in self._keys:
+            msg = (
+                f"merge_runs was given the key {excerpt(key)} twice; each run needs one of its own"
+            )
+            raise ValueError(msg)
+        self._keys.add(key)
+        return key, stream
 
 
 def _brings_a_stream(item: object) -> bool:
@@ -166,7 +184,7 @@ class _Merging:
         self._streams: Iterator[object] | None = None
         self._waiting: deque[object] = deque()  # for a place
         self._more = True
-        self._count = 0
+        self._keyed = _Keyed()
         self._filling = False
         self._demand = Demand(current_demand())
         self._outer = SingleAssignmentDisposable()
@@ -184,7 +202,7 @@ class _Merging:
                 self._fill()
 
     def listen(self, source: Observable[object]) -> None:
-        """Take streams as they come. A source of events is the only stream: its items tell."""
+        """Take streams as they come, unless the first item is an event: of the only stream."""
         only = _Run(self, 0)
         brings_streams = False
 
@@ -193,6 +211,8 @@ class _Merging:
             brings_streams = brings_streams or (not only.told and _brings_a_stream(item))
             if brings_streams:
                 self._offer(item)
+            elif not (only.told or isinstance(item, _EVENTS)):
+                self.fail(_no_stream(item))
             else:
                 only.on_next(cast("Event", item))
 
@@ -235,8 +255,7 @@ class _Merging:
             except StopIteration:
                 self._more = False
                 return
-        key, stream = _keyed(item, self._count)
-        self._count += 1
+        key, stream = self._keyed.take(item)
         yield _Run(self, key, stream)
 
     def _fill(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
+from inspect import iscoroutinefunction
 from itertools import count
 from math import ceil
 from operator import attrgetter
@@ -21,7 +22,7 @@ from reactivex.disposable import (
 )
 from reactivex.scheduler import TimeoutScheduler
 
-from rxassist.errors import PollTimeout
+from rxassist.errors import PollTimeout, excerpt
 
 _K = TypeVar("_K")
 _P = ParamSpec("_P")
@@ -197,6 +198,12 @@ def poll_many(
         if value is not None and value < 1:
             msg = f"{name} must be at least 1, got {value}"
             raise ValueError(msg)
+    for name, function in (("fetch", fetch), ("fetch_list", fetch_list)):
+        if iscoroutinefunction(function):
+            msg = (
+                f"{name} must give an Observable, and is a coroutine function: {excerpt(function)}"
+            )
+            raise TypeError(msg)
     every = list(dict.fromkeys(ids))
 
     def subscribe(

@@ -27,6 +27,7 @@ from rxassist.log import READ_AHEAD, Log
 from rxassist.loop import Home, parting, scheduled
 from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
 from rxassist.operators._kernel import choose_each, rescue, take_through
+from rxassist.operators._recovery import leaves_waiting
 from rxassist.operators._select import settled
 from rxassist.snapshots import Snapshot, fold
 from rxassist.tools import ToolResult
@@ -253,9 +254,9 @@ class RunObservable(LoopObservable[Event]):
 
     def _close(self) -> None:
         error = StreamClosed("the stream was closed before its end")
-        if self._home.bound:
+        if self._home.bound and not self._home.is_here:
             self._home.post(lambda: self._log.close(error))
-        else:  # nothing was ever subscribed
+        else:  # at once: in a callback, or where nothing was ever subscribed
             self._log.close(error)
 
 
@@ -264,6 +265,7 @@ def _cancel_when_left(
 ) -> Operator[Event, Event]:
     """Cancel the run on the server when its stream is left before the end.
 
+    Also when the stream fails while the run waits: nobody goes on with it.
     A stream that is left before it told its run goes on unheard until it does: the request that
     creates the run was sent, so there is one.
     """
@@ -315,6 +317,9 @@ class _Leaving:
 
     def _on_error(self, error: Exception) -> None:
         self._over()
+        waits = self._run is not None and self._run.status == "requires_action"
+        if waits and leaves_waiting(error):
+            self._say_cancel()
         self._observer.on_error(error)
 
     def _on_completed(self) -> None:

@@ -14,6 +14,7 @@ from contextlib import (
 )
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import IO, TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # slow to load, and not needed before the first request
     import httpx
 
 _FAILED = 400
+_MOST_BYTES = 256 * 1024 * 1024  # of an answer that is no file and no stream
 _BODY_EXCERPT = 300
 _SERVER_ERROR = 500
 _CONNECT_TIMEOUT = 5.0
@@ -85,7 +87,7 @@ class Request:
     With an ``upload`` the body is multipart, of the file and the fields of ``body``. ``careful``
     is set where the request may create a run, and is tried again only if the service certainly
     did not act on it. ``timeout`` is in seconds, ``None`` for without bound; ``idle_timeout``
-    takes its place for the silence of a stream.
+    takes its place for the silence of a stream. ``max_bytes`` bounds an answer that is no stream.
     """
 
     method: str
@@ -98,6 +100,7 @@ class Request:
     timeout: float | None = 600.0
     idle_timeout: float | None = None
     max_retries: int = 2
+    max_bytes: int | None = _MOST_BYTES
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -132,14 +135,16 @@ class Transport:
     """One HTTP client, made at the first request, on the event loop it is used on.
 
     A request is tried again, ``max_retries`` times, where the connection failed before it was
-    sent, and for the statuses 408, 409, 429 and 5xx; one that is ``careful`` only where it was not
-    sent, and for 429 and 503. Between two tries it waits as long as ``Retry-After`` says, unless
-    that is longer than its timeout, else with exponential backoff and full jitter.
+    sent (one that only reads, also where it failed later), and for the statuses 408, 409, 429 and
+    5xx; one that is ``careful`` only where it was not sent, and for 429 and 503. Between two tries
+    it waits as long as ``Retry-After`` says, unless that is longer than its timeout, else with
+    exponential backoff and full jitter.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pools: Pools | None = None
+        settings.tokens.remember(settings.headers)
         most = settings.max_connections
         self._places = None if most is None else asyncio.Semaphore(most)
 
@@ -219,7 +224,7 @@ class Transport:
         tokens, may_renew = self._settings.tokens, repeatable
         attempt = 0
         while True:
-            await self._draw_on_budget()
+            await self._draw_on_budget(request)
             token = await tokens.current()
             try:
                 return await self._try(http, request, accept, token, whole=whole)
@@ -239,10 +244,10 @@ class Transport:
                 _logger.info("%s: %s; trying again in %.2f s", request, error, wait)
                 await asyncio.sleep(wait)
 
-    async def _draw_on_budget(self) -> None:
+    async def _draw_on_budget(self, request: Request) -> None:
         budget = self._settings.budget
         if budget is not None:
-            await budget.request()
+            await budget.request(request.timeout)
 
     def _pause_budget(self, error: APIError) -> None:
         """One that was told to come back later lets all wait who share its budget."""
@@ -260,10 +265,27 @@ class Transport:
                 failed = response.status_code >= _FAILED
             if whole or failed:
                 async with asyncio.timeout(request.timeout):  # of a body that only trickles
-                    await response.aread()
+                    await self._read(request, response)
         if failed:
             raise self._status_error(response)
         return response
+
+    async def _read(self, request: Request, response: httpx.Response) -> None:
+        """Read the whole of an answer, unless there is no end to it."""
+        most = request.max_bytes
+        if most is None:
+            await response.aread()
+            return
+        read = 0
+        whole: list[bytes] = []
+        async for chunk in response.aiter_bytes():
+            whole.append(chunk)
+            read += len(chunk)
+            if read > most:
+                await response.aclose()
+                msg = f"{request}: the answer is larger than {most} bytes"
+                raise APIError(msg)
+        response._content = b"".join(whole)  # as aread does
 
     async def _follow(
         self, http: HTTPClient, request: Request, built: httpx.Request
@@ -298,6 +320,7 @@ class Transport:
         connect = _CONNECT_TIMEOUT if silence is None else min(_CONNECT_TIMEOUT, silence)
         read = silence if accept == "application/json" else request.idle_timeout
         headers = {**self._settings.headers, "Accept": accept, **request.headers}
+        self._settings.tokens.remember(request.headers)
         if token is not None and not any(name.lower() == "authorization" for name in headers):
             headers["Authorization"] = f"Bearer {token}"
         how: dict[str, Any] = {
@@ -352,7 +375,7 @@ class Transport:
             said.pop("message", None) or response.reason_phrase or "no reason given",
             status_code=response.status_code,
             request_id=request_id,
-            retry_after=_retry_after(headers.get("retry-after")),
+            retry_after=_retry_after(headers),
             **said,
         )
 
@@ -372,6 +395,8 @@ def _may_try_again(request: Request, error: APIError) -> bool:
         statuses = _NOT_DONE if request.careful else _RETRIED
         server = error.status_code >= _SERVER_ERROR and not request.careful
         return server or error.status_code in statuses
+    if isinstance(error, APIConnectionError) and request.method == "GET":
+        return not isinstance(error, APITimeoutError)  # to read twice does no harm
     if isinstance(error, APIConnectionError) and not error.sent:
         return bool(names_of(error.__cause__ or error) & {"ConnectError", "ConnectTimeout"})
     return False
@@ -410,10 +435,17 @@ def _backoff(attempt: int, error: APIError) -> float:
 
 def _milliseconds(value: str | None) -> float | None:
     """Seconds, of a header that holds milliseconds; ``None`` if it holds something else."""
+    seconds = _number(value)
+    return None if seconds is None else seconds / 1000
+
+
+def _number(value: str | None) -> float | None:
+    """A finite number of 0 or above, of a header; ``None`` if it holds something else."""
     try:
-        return None if value is None else max(0.0, float(value) / 1000)
+        number = float(value or "")
     except ValueError:
         return None
+    return max(0.0, number) if isfinite(number) else None
 
 
 def _error_body(response: httpx.Response) -> dict[str, Any]:
@@ -430,14 +462,18 @@ def _error_body(response: httpx.Response) -> dict[str, Any]:
     return said
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait, of a header that holds seconds or a date (RFC 9110, section 10.2.3)."""
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, of a header with milliseconds, or of the usual one.
+
+    That holds seconds or a date (RFC 9110, section 10.2.3).
+    """
+    exact = _milliseconds(headers.get("retry-after-ms"))
+    if exact is not None:
+        return exact
+    value = headers.get("retry-after", "")
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import count
+from math import inf
 from typing import Any, cast, get_args
 
 import reactivex
-from attrs import evolve
+from attrs import asdict, evolve
 from reactivex import Notification, Observable
 from reactivex import operators as ops
 from reactivex.notification import OnNext
@@ -19,16 +20,28 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler
 from rxassist import sse
 from rxassist.codec import encode_event, to_json, unstructure
 from rxassist.consumers import BUFFER, iterate
-from rxassist.errors import APIError
+from rxassist.errors import APIError, excerpt
 from rxassist.events import Event
 from rxassist.operators._kernel import Finish, Step, choose_each
+from rxassist.operators._merge import RunEvent, RunSummary
+from rxassist.operators._usage import Timings
+from rxassist.polling import PollEvent
 from rxassist.snapshots import Snapshot
 from rxassist.sse import ServerSentEvent
+from rxassist.tools import ToolResult
 from rxassist.typing import Operator
 
 _COMMENT = OnNext(b": keep-alive\n\n")
 _END = ServerSentEvent("end", "null")
 _EVENTS = get_args(Event)
+_RESULTS: dict[type, tuple[str, ...]] = {
+    RunEvent: (),
+    RunSummary: ("status",),
+    PollEvent: (),
+    ToolResult: (),
+    Timings: ("between_deltas", "tokens_per_second"),
+}
+"""What operators emit beside models, and the properties that are written besides the fields."""
 
 _logger = logging.getLogger("rxassist")
 
@@ -38,15 +51,33 @@ def to_event(item: object) -> ServerSentEvent:
 
     Events of a run are written as the service writes them, a ``ServerSentEvent`` as it is, a
     ``Snapshot`` as the run, the messages and the steps that it holds. Everything else is JSON, text
-    too, so that no line end is lost: ``JSON.parse(event.data)``.
+    too, so that no line end is lost: ``JSON.parse(event.data)``. What operators emit is an object
+    of its fields, a mapping an object whose keys are text, and an exception in any of them has its
+    ``type`` and ``code`` alone, as in ``to_sse``.
     """
     if isinstance(item, ServerSentEvent):
         return item
     if isinstance(item, _EVENTS):
         return encode_event(cast("Event", item))
-    if isinstance(item, Snapshot):
-        item = {"run": item.run, "messages": item.messages, "run_steps": item.run_steps}
-    return ServerSentEvent(data=to_json(unstructure(item)).decode())
+    return ServerSentEvent(data=to_json(_plain(item)).decode())
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
+    """Plain data of whatever operators emit, and of what it holds."""
+    if isinstance(value, Exception):
+        code = value.code if isinstance(value, APIError) else None
+        return {"type": type(value).__name__, "code": code}
+    if isinstance(value, Snapshot):
+        value = {"run": value.run, "messages": value.messages, "run_steps": value.run_steps}
+    elif type(value) in _RESULTS:
+        said = {name: getattr(value, name) for name in _RESULTS[type(value)]}
+        value = asdict(cast("Any", value), recurse=False) | said
+    if isinstance(value, Mapping):
+        given = cast("Mapping[object, object]", value)
+        return {str(key): _plain(item) for key, item in given.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in cast("Iterable[object]", value)]
+    return unstructure(value)
 
 
 def to_sse(
@@ -70,8 +101,12 @@ def to_sse(
     leaves. ``after`` is the ``Last-Event-ID`` of a browser that comes back: as many items are left
     out; what is no number leaves out none.
     """
-    if keep_alive is not None and not keep_alive > 0:
-        msg = f"keep_alive must be above 0 seconds, or None, got {keep_alive}"
+    given: object = keep_alive
+    if isinstance(given, bool) or not isinstance(given, int | float | None):
+        msg = f"keep_alive must be a number of seconds, or None, got {keep_alive!r}"
+        raise TypeError(msg)
+    if keep_alive is not None and not 0 < keep_alive < inf:
+        msg = f"keep_alive must be above 0 and finite, or None, got {keep_alive}"
         raise ValueError(msg)
     seen = int(after) if after is not None and str(after).isdecimal() else 0
 
@@ -102,7 +137,10 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
         def step(item: object) -> Iterator[bytes]:
             number = next(numbers)
             if number > seen:
-                event = encode(item)
+                event: object = encode(item)
+                if not isinstance(event, ServerSentEvent):
+                    msg = f"encode must give a ServerSentEvent, got {excerpt(event)}"
+                    raise TypeError(msg)
                 yield sse.encode(event if event.id else evolve(event, id=str(number)))
 
         return step, lambda: (sse.encode(_END),)
@@ -113,9 +151,7 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
 def _told(error: Exception, _: Observable[bytes]) -> Observable[bytes]:
     """What a browser is told of an error."""
     _logger.error("a stream for a browser failed", exc_info=error)
-    code = error.code if isinstance(error, APIError) else None
-    data = to_json({"type": type(error).__name__, "code": code}).decode()
-    return reactivex.just(sse.encode(ServerSentEvent("error", data)))
+    return reactivex.just(sse.encode(ServerSentEvent("error", to_json(_plain(error)).decode())))
 
 
 def _kept_alive(seconds: float) -> Operator[bytes, bytes]:

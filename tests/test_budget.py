@@ -1,13 +1,14 @@
 """A budget: who waits, for how long, and that nothing is lost when somebody leaves."""
 
 import asyncio
+import logging
 import threading
 from contextlib import suppress
 
 import pytest
 import reactivex as rx
 
-from rxassist import Budget
+from rxassist import APITimeoutError, Budget
 from rxassist.loop import RunningLoop, ThreadLoop
 
 
@@ -84,6 +85,41 @@ def test_a_pause_holds_everybody_up(time):
     budget.pause(5)
     budget.pause(2)
     assert sent(budget, time, 3) == [5, 5, 5]
+
+
+def test_a_pause_is_one_line_of_the_log(time, caplog):
+    caplog.set_level(logging.INFO, "rxassist")
+    budget = Budget(max_runs=3, clock=lambda: time.now)
+    budget.pause(5)
+    budget.pause(7)
+    assert caplog.messages == [f"{budget!r}: nobody sends a request for 5.00 s"]
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan")])
+def test_a_pause_for_ever_is_refused(seconds):
+    with pytest.raises(ValueError, match="a pause must have a finite number of seconds, got"):
+        Budget().pause(seconds)
+
+
+def test_who_has_less_time_than_the_pause_is_told_so(time):
+    budget = Budget(requests_per_minute=1, clock=lambda: time.now)
+    sent(budget, time, 1)
+
+    async def main():
+        waiting = asyncio.create_task(budget.request(70))
+        while not time.sleeping:
+            await _a_step()
+        budget.pause(86400)
+        for request in (budget.request(600), waiting):
+            with pytest.raises(
+                APITimeoutError, match=r"to wait, and \d+ s of that are left"
+            ) as told:
+                await request
+            assert not told.value.sent
+        await budget.request(86400)
+
+    asyncio.run(main())
+    assert time.now == 86400
 
 
 def test_a_pause_lengthens_the_wait_of_who_waits_already(time):

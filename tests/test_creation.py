@@ -11,6 +11,7 @@ from rxassist.creation import Queues, Search, one_run, outputs_once, when_free
 from rxassist.errors import (
     APIConnectionError,
     APITimeoutError,
+    DecodeError,
     InternalServerError,
     NotFoundError,
     RunOutcomeUnknown,
@@ -354,7 +355,61 @@ def test_a_run_that_cannot_be_asked_leaves_the_first_error(error):
     assert marbles.errors == [CUT]
 
 
-@pytest.mark.parametrize("error", [BROKEN, BUSY, MISSING, LookupError("ours")], ids=repr)
+LATE = status_error("Runs in status completed do not accept tool outputs.", status_code=400)
+CLASH = status_error("Conflict.", status_code=409)
+GARBAGE = DecodeError("Run", "$", "<html>", "an object")
+
+
+@pytest.mark.parametrize("error", [LATE, CLASH], ids=repr)
+def test_a_refusal_of_another_try_says_that_the_first_was_taken_late(error):
+    marbles = Marbles(error, W=waiting("call_1"), R=RUN)
+    tries = Tries(marbles, RESET, "-#")
+    asked = Tries(marbles, "-(W|)", "-(R|)")
+    piped = tries.observable.pipe(outputs_once(asked.next, ["call_1"]))
+    assert marbles.run(piped) == "---#"
+    assert marbles.errors == [RESET]
+    assert (len(tries.ticks), len(asked.ticks)) == (2, 2)
+
+
+def test_another_try_that_is_refused_though_the_run_waits_is_an_error():
+    marbles = Marbles(W=waiting("call_1"))
+    tries = Tries(marbles, RESET, LATE)
+    piped, _ = submitted(marbles, tries, "(W|)")
+    assert marbles.run(piped) == "#"
+    assert marbles.errors == [LATE]
+
+
+def test_another_try_that_is_not_sent_leaves_the_first_to_be_recovered():
+    marbles = Marbles(W=waiting("call_1"), R=RUN)
+    asked = Tries(marbles, "(W|)", "(R|)")
+    tries = Tries(marbles, RESET, REFUSED)
+    assert marbles.run(tries.observable.pipe(outputs_once(asked.next, ["call_1"]))) == "#"
+    assert marbles.errors == [RESET]
+
+
+@pytest.mark.parametrize("error", [BROKEN, GARBAGE], ids=repr)
+def test_outputs_that_were_taken_though_the_answer_is_useless_are_a_lost_connection(error):
+    marbles = Marbles(R=RUN)
+    tries = Tries(marbles, error)
+    piped, _ = submitted(marbles, tries, "(R|)")
+    assert marbles.run(piped) == "#"
+    (lost,) = marbles.errors
+    assert isinstance(lost, APIConnectionError)
+    assert lost.sent
+    assert lost.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [BROKEN, GARBAGE], ids=repr)
+def test_an_answer_that_is_useless_is_no_reason_to_submit_again(error):
+    marbles = Marbles(W=waiting("call_1"))
+    tries = Tries(marbles, error)
+    piped, _ = submitted(marbles, tries, "(W|)")
+    assert marbles.run(piped) == "#"
+    assert marbles.errors == [error]
+    assert tries.ticks == [0]
+
+
+@pytest.mark.parametrize("error", [LATE, CLASH, BUSY, MISSING, LookupError("ours")], ids=repr)
 def test_what_the_service_answers_passes(error):
     marbles = Marbles()
     piped, asked = submitted(marbles, Tries(marbles, error), "|")

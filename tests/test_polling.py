@@ -398,3 +398,12 @@ def test_dispose_frees_every_request_and_the_timer():
 def test_bad_arguments_of_many(name):
     with pytest.raises(ValueError, match=name):
         poll_many(rx.of, "AB", until=is_last, **{name: -1})
+
+
+@pytest.mark.parametrize("name", ["fetch", "fetch_list"])
+def test_coroutine_functions_of_many_are_refused(name):
+    async def asynchronous(_):
+        raise AssertionError
+
+    with pytest.raises(TypeError, match=f"{name} must give an Observable, and is a coroutine"):
+        poll_many(**{"fetch": rx.of, "ids": "AB", "until": is_last, name: asynchronous})

@@ -320,6 +320,32 @@ def test_every_kind_of_parameter_gets_its_argument():
 # --- descriptions --------------------------------------------------------------------------
 
 
+def dense(city: Annotated[str, "The annotated one."], days: int = 1) -> None:
+    """Tell the weather,
+    in short.
+    Args:
+        city: The documented one.
+        days: How many.
+    """
+
+
+def only_arguments(city: str) -> None:
+    """Args:
+    city: Which.
+    """
+
+
+def test_a_summary_ends_before_the_arguments():
+    made = Tool(dense)
+    assert made.description == "Tell the weather, in short."
+    assert made.parameters["properties"]["days"]["description"] == "How many."
+    assert Tool(only_arguments).description is None
+
+
+def test_what_is_annotated_wins_over_the_docstring():
+    assert Tool(dense).parameters["properties"]["city"]["description"] == "The annotated one."
+
+
 def google(city: str, days: int = 1) -> None:
     """Tell the weather,
     as it will be.
@@ -488,6 +514,8 @@ def test_a_toolbox():
         box.bind("sun", "{}")
     with pytest.raises(ValueError, match="two tools are called 'google'"):
         Toolbox([google, google])
+    with pytest.raises(TypeError, match="a Toolbox is made of a list of functions, got <function"):
+        Toolbox(google)
 
 
 def variable(*numbers: int) -> None:
@@ -502,6 +530,14 @@ def odd(x: object) -> None:
     pass
 
 
+def method(self, x: int) -> None:
+    pass
+
+
+def unknown(x: "list[Missing]") -> None:  # noqa: F821 -- that is what is tried
+    pass
+
+
 @pytest.mark.parametrize(
     ("function", "error", "said"),
     [
@@ -510,6 +546,8 @@ def odd(x: object) -> None:
         (lambda: 1, ValueError, "a tool needs a name of 1 to 64 letters.*'<lambda>'"),
         (variable, TypeError, r"variable: \*numbers: int has no schema"),
         (untyped, TypeError, "untyped: the argument x needs a type hint"),
+        (method, TypeError, r"method is a method, which needs its self; .*tool\(thing.method\)"),
+        (unknown, TypeError, "unknown: the type hint of x cannot be read: name 'Missing'"),
         (odd, TypeError, "odd: the argument x: <class 'object'> has no JSON Schema"),
     ],
 )

@@ -18,10 +18,14 @@ from reactivex import operators as ops
 from rxassist import AsyncClient, Client, Demand, Snapshot, current_demand, models, to_sse
 from rxassist.codec import decode_event
 from rxassist.errors import APIError
-from rxassist.events import DoneEvent, UnknownEvent
+from rxassist.events import DoneEvent, ThreadRunQueued, UnknownEvent
 from rxassist.local import LocalService, say, wait
-from rxassist.operators import raise_for_status
+from rxassist.many import RunSummary, merge_runs
+from rxassist.operators import latest_snapshots, raise_for_status
+from rxassist.operators._usage import Timings
+from rxassist.polling import PollEvent
 from rxassist.sse import ServerSentEvent, SSEDecoder
+from rxassist.tools import ToolResult
 
 WAIT = 10
 """Seconds after which a test that hangs fails."""
@@ -62,6 +66,55 @@ def test_models_events_and_snapshots_are_written_as_the_service_does():
     assert json.loads(whole.data)["messages"] == []
     assert decode_event(said) == event
     assert (done.event, done.data) == ("done", "[DONE]")
+
+
+def test_merged_runs_are_written_though_one_failed():
+    event = ThreadRunQueued(models.Run("run_1", status="queued"))
+    source = merge_runs({"ann": rx.throw(APIError("secret", code="c")), "bob": rx.of(event)})
+    failed, queued, ended, end = written(source)
+    error = {"type": "APIError", "code": "c"}
+    assert json.loads(failed.data)["error"] == error
+    assert json.loads(failed.data)["summary"]["error"] == error
+    assert "secret" not in failed.data
+    assert json.loads(queued.data)["event"]["event"] == "thread.run.queued"
+    assert json.loads(ended.data)["summary"]["status"] == "queued"
+    assert end.event == "end"
+
+    *_, latest, _ = written(source.pipe(latest_snapshots()))
+    told = json.loads(latest.data)
+    assert list(told) == ["ann", "bob"]
+    assert told["ann"] == {"run": None, "messages": [], "run_steps": []}
+    assert told["bob"]["run"]["id"] == "run_1"
+
+
+def test_what_operators_emit_is_written_with_its_errors_and_properties():
+    call = models.FunctionToolCall("call_1")
+    items = [
+        ToolResult(call, "out", ValueError("secret")),
+        PollEvent("file_1", None, LookupError("secret")),
+        RunSummary(1, models.Run("run_1", status="failed")),
+        Timings(2.0, 0.5, 1.0, 2.0, deltas=3, completion_tokens=4),
+        {1: [Snapshot()], ("a", 2): OSError("secret")},
+    ]
+    *told, _ = written(rx.from_iterable(items))
+    result, state, summary, timings, mapping = (json.loads(event.data) for event in told)
+    assert result["call"]["id"] == "call_1"
+    assert result["error"] == {"type": "ValueError", "code": None}
+    assert state == {
+        "key": "file_1",
+        "state": None,
+        "error": {"type": "LookupError", "code": None},
+    }
+    assert (summary["status"], summary["run"]["id"]) == ("failed", "run_1")
+    assert (timings["between_deltas"], timings["tokens_per_second"]) == (0.5, 4.0)
+    assert list(mapping) == ["1", "('a', 2)"]
+    assert mapping["1"][0]["messages"] == []
+
+
+def test_encode_must_give_an_event(caplog):
+    (told,) = written(rx.of("a"), encode=str)
+    assert json.loads(told.data)["type"] == "TypeError"
+    assert "encode must give a ServerSentEvent, got 'a'" in caplog.text
 
 
 def test_encode_says_what_is_written():
@@ -124,10 +177,13 @@ def test_no_keep_alive_is_no_timer():
     assert [event.data for event in written(rx.of(1), keep_alive=None)] == ["1", "null"]
 
 
-@pytest.mark.parametrize("seconds", [0, -1])
-def test_a_keep_alive_that_is_none_is_refused(seconds):
-    with pytest.raises(ValueError, match="keep_alive must be above 0 seconds, or None, got"):
-        to_sse(keep_alive=seconds)
+def test_a_keep_alive_that_is_none_is_refused():
+    for seconds in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="keep_alive must be above 0 and finite, or None, got"):
+            to_sse(keep_alive=seconds)
+    for seconds in ("15", True):
+        with pytest.raises(TypeError, match="keep_alive must be a number of seconds, or None, got"):
+            to_sse(keep_alive=seconds)
 
 
 def test_nothing_happens_before_the_first_chunk_is_asked_for():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from math import isfinite
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from attrs import frozen, has
@@ -14,6 +14,8 @@ from rxassist.client.parameters import RequestOptions
 from rxassist.codec import to_request
 from rxassist.errors import excerpt
 from rxassist.tools._tool import definitions_of
+
+_T = TypeVar("_T")
 
 _ID = re.compile(r"[^\s/?#%\\]+")
 _DOTS = {".", ".."}
@@ -60,7 +62,7 @@ _KINDS = {
     "content": _Kind("text or a list of parts", (str,), is_list=True),
     "expires_after": _OBJECT,
     "file_id": _AN_ID,
-    "file_ids": _LIST,
+    "file_ids": _Kind("a list of ids", is_list=True, is_id=True),
     "files": _OBJECTS,
     "filters": _OBJECT,
     "include": _LIST,
@@ -132,6 +134,15 @@ def request_options(given: Mapping[str, object]) -> dict[str, Any]:
     return options
 
 
+def listed(name: str, value: Iterable[_T]) -> list[_T]:
+    """What an iterable holds; text, bytes, mappings and open files are refused."""
+    given: object = value
+    if not _LIST.accepts(given) or hasattr(given, "read"):
+        msg = f"{name} must be a list, got {excerpt(given)}"
+        raise TypeError(msg)
+    return list(value)
+
+
 def text_mapping(name: str, value: object) -> dict[str, str]:
     """A mapping of text to text, or nothing. No message here holds a value of it."""
     if value is None:
@@ -180,6 +191,8 @@ def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:
     if kind.is_list and isinstance(value, Iterable):
         value = list(cast("Iterable[object]", value))  # read once, here
         value = definitions_of(value) if name == "tools" else value
+        for item in value if kind.is_id else ():
+            _refuse_no_id(name, item)
         for item in value if kind.of_objects else ():
             if not isinstance(item, Mapping) and not has(type(item)):
                 msg = f"{name} must be {kind.expected}, got {excerpt(item)} in it"

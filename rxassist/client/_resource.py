@@ -120,6 +120,7 @@ class Resource(Generic[StreamT]):
     def _content(self, request: Request) -> LoopObservable[bytes]:
         """A cold Observable of the bytes of the answer."""
         transport = self._connection.transport
+        request = evolve(request, max_bytes=None)  # files are as large as they are
 
         async def contents() -> AsyncGenerator[tuple[bytes]]:
             async for (answer,) in transport.send(request):

@@ -28,12 +28,12 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Search, awaits, one_run, outputs_once, when_free
-from rxassist.errors import APIConnectionError, BadRequestError, PollTimeout, StreamTruncated
+from rxassist.errors import BadRequestError, PollTimeout, StreamTruncated
 from rxassist.events import DoneEvent, Event, RunEvent, ThreadCreated, ThreadRunCreated
 from rxassist.loop import from_batches
 from rxassist.models import FINISHED, SETTLED, Message, Run, RunStep
 from rxassist.operators._kernel import rescue
-from rxassist.operators._recovery import PATIENCE
+from rxassist.operators._recovery import PATIENCE, is_lost
 from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, tool_rounds
 from rxassist.tools import Toolbox
 from rxassist.tools._tool import definitions_of, functions_in
@@ -157,6 +157,9 @@ class Starting(Resource[StreamT]):
         thread_id: str | None = None,
     ) -> LoopObservable[Run]:
         """A run that is created once, and left working."""
+        for name in StreamOptions.__annotations__.keys() & given.keys():
+            msg = f"{name} is an option of streams, and this call makes none"
+            raise TypeError(msg)
         request = self._start_request(where, given, parameters)
         created = self._answers(Run, request)
 
@@ -176,12 +179,19 @@ class Starting(Resource[StreamT]):
     def _follow(
         self,
         started: LoopObservable[Run],
-        following: Callable[[Run], Observable[_T]],
+        following: Callable[[Run], Observable[Run]],
         *,
+        deadline: float | None = None,
         waits: bool = True,
-    ) -> LoopObservable[_T]:
-        """What follows on a run that is started, or goes on, once, and has a place meanwhile."""
-        return self._once(started.pipe(ops.flat_map(following), self._place(waits=waits)))
+    ) -> LoopObservable[Run]:
+        """What follows on a run that is started, or goes on, once, and has a place meanwhile.
+
+        All of it has to end within the deadline, also what comes before the run exists.
+        """
+        followed = started.pipe(ops.flat_map(following))
+        if deadline is not None:
+            followed = followed.pipe(_ending_within(deadline))
+        return self._once(followed.pipe(self._place(waits=waits)))
 
     # --- streams ---
 
@@ -310,9 +320,8 @@ class Starting(Resource[StreamT]):
         elif isinstance(tools, Iterable) and not isinstance(tools, str | bytes | Mapping):
             listed = list(cast("Iterable[object]", tools))
             toolbox, rest["tools"] = functions_in(listed), definitions_of(listed)
-        for name in ("tool_timeout", "max_concurrent_tools", "max_rounds"):
-            if given.get(name) is not None:
-                check_positive(name, given[name], whole=name != "tool_timeout")
+        max_rounds = given.get("max_rounds", MAX_ROUNDS)
+        check_positive("max_rounds", max_rounds, whole=True)
         calls = Calls(
             toolbox,
             calling(self._connection.home),
@@ -323,7 +332,7 @@ class Starting(Resource[StreamT]):
         )
         if not toolbox and calls.approve is None:
             return rest, None
-        return rest, Tooling(calls, given.get("max_rounds", MAX_ROUNDS))
+        return rest, Tooling(calls, max_rounds)
 
     def _called(
         self,
@@ -390,7 +399,7 @@ class Starting(Resource[StreamT]):
 
             def lost(error: Exception, _: Observable[Run]) -> Observable[Run]:
                 """Where the answer was lost, the run says whether the outputs were taken."""
-                if not isinstance(error, APIConnectionError) or not error.sent:
+                if not is_lost(error):
                     return rx.throw(error)
                 found = self._retrieve(run.thread_id, run.id, given)
                 return found.pipe(
@@ -399,7 +408,12 @@ class Starting(Resource[StreamT]):
                     )
                 )
 
-            return taken.pipe(ops.catch(lost), ops.flat_map(lambda _: polled()))
+            def follow(now: Run) -> Observable[Run]:
+                if has_settled(now):  # perhaps it is the state of before
+                    return polled()
+                return polled().pipe(ops.start_with(now), ops.distinct_until_changed())
+
+            return taken.pipe(ops.catch(lost), ops.flat_map(follow))
 
         runs = polled().pipe(self._called(tooling, _itself, submit), ops.do_action(last.append))
         deadline: float | None = polls.get("deadline")
@@ -466,6 +480,23 @@ def _run_of(event: Event) -> Run | None:
 
 def _not_done(event: Event) -> bool:
     return not isinstance(event, DoneEvent)
+
+
+def _ending_within(seconds: float) -> Operator[Run, Run]:
+    """A poll's deadline, which tells the last state."""
+
+    def operator(source: Observable[Run]) -> Observable[Run]:
+        last: list[Run] = []
+
+        def keep(run: Run) -> None:
+            last[:] = [run]
+
+        in_time: Operator[Run, Run] = operators.deadline(
+            seconds, late=lambda: PollTimeout(seconds, last[0] if last else None)
+        )
+        return source.pipe(ops.do_action(keep), in_time)
+
+    return operator
 
 
 def _has_finished(run: Run) -> bool:

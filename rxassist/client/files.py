@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO, TextIOBase
 from pathlib import Path
-from typing import IO, TypeAlias, Unpack, cast
+from typing import IO, TypeAlias, TypeVar, Unpack, cast
 
-from reactivex import Observer, abc
+from reactivex import Observable, Observer, abc
 from reactivex import operators as ops
 
 from rxassist.client._arguments import path
 from rxassist.client._resource import Listing, Resource, StreamT
-from rxassist.client.parameters import FileListParameters, FileParameters, RequestOptions
+from rxassist.client.parameters import (
+    FileListParameters,
+    FileParameters,
+    PollOptions,
+    RequestOptions,
+)
 from rxassist.consumers import LoopObservable
 from rxassist.errors import excerpt
 from rxassist.models import Deleted, File
 from rxassist.transport import Upload
+
+_T = TypeVar("_T")
 
 _ONE = "/files/{file_id}"
 
@@ -57,17 +64,15 @@ class Files(Resource[StreamT]):
         sent so far, and of how many, on the client's event loop: a function, or an observer of
         pairs.
         """
-        if upload_progress is None or callable(upload_progress):
-            upload = upload_of(file, upload_progress)
-        else:
-            observer = upload_progress
-            upload = upload_of(file, lambda sent, total: observer.on_next((sent, total)))
+        upload = upload_of(file, None if upload_progress is None else _teller(upload_progress))
         request = self._request("POST", "/files", parameters, FileParameters, upload=upload)
-        created = self._call(File, request)
-        if upload_progress is None or callable(upload_progress):
-            return created
-        ending = Observer[File](None, upload_progress.on_error, upload_progress.on_completed)
-        return self._bound(created.pipe(ops.do(ending)))
+        return self._bound(ends_with(self._call(File, request), upload_progress))
+
+    def wait_for_processing(
+        self, file_id: str, **options: Unpack[PollOptions]
+    ) -> LoopObservable[File]:
+        """The file each time it has changed, until it is processed, in error or deleted: cold."""
+        return self._poll(File, path(_ONE, file_id=file_id), options, _processed)
 
     def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[File]:
         """The file's description: a cold Observable. ``GET /files/{file_id}``."""
@@ -78,6 +83,12 @@ class Files(Resource[StreamT]):
         where = path(_ONE + "/content", file_id=file_id)
         return self._content(self._request("GET", where, options))
 
+    def retrieve_content(
+        self, file_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[str]:
+        """The file's text, if it is UTF-8: a cold Observable. ``GET /files/{file_id}/content``."""
+        return self._bound(self.content(file_id, **options).pipe(ops.map(bytes.decode)))
+
     def list(self, **parameters: Unpack[FileListParameters]) -> Listing[File]:
         """The files, newest first: a cold Observable of items. ``GET /files``."""
         return self._list(File, "/files", parameters, FileListParameters)
@@ -87,7 +98,62 @@ class Files(Resource[StreamT]):
         return self._delete(path(_ONE, file_id=file_id), options)
 
 
+def _processed(file: File) -> bool:
+    return file.status in {"processed", "error", "deleted"}
+
+
 _Tell: TypeAlias = "Callable[[int, int | None], object]"
+
+
+def _teller(progress: UploadProgress) -> _Tell:
+    """A function that tells a function or an observer."""
+    if callable(progress):
+        return progress
+    given: object = progress
+    if not isinstance(given, abc.ObserverBase):
+        msg = f"upload_progress must be a function or an observer, got {excerpt(given)}"
+        raise TypeError(msg)
+    return lambda sent, total: progress.on_next((sent, total))
+
+
+def ends_with(uploaded: Observable[_T], progress: UploadProgress | None) -> Observable[_T]:
+    """The same upload; a progress that is an observer ends as it does."""
+    if progress is None or callable(progress):
+        return uploaded
+    return uploaded.pipe(ops.do(Observer[_T](None, progress.on_error, progress.on_completed)))
+
+
+def shares(progress: UploadProgress, files: Sequence[UploadFile]) -> list[_Tell]:
+    """A progress for each of the files; each tells the sums over all of them."""
+    tell = _teller(progress)
+    sizes = [_size_of(upload_of(file)) for file in files]
+    known = [size for size in sizes if size is not None]
+    total = sum(known) if len(known) == len(sizes) else None
+    sent = [0] * len(files)
+
+    def share(index: int) -> _Tell:
+        def tell_sums(now: int, _: int | None) -> None:
+            sent[index] = now
+            tell(sum(sent), total)
+
+        return tell_sums
+
+    return [share(index) for index in range(len(files))]
+
+
+def _size_of(upload: Upload) -> int | None:
+    with upload.open() as file:
+        return _rest_of(file)
+
+
+def _rest_of(file: IO[bytes]) -> int | None:
+    """How many bytes follow, where the file can tell."""
+    if not file.seekable():
+        return None
+    start = file.tell()
+    rest = file.seek(0, os.SEEK_END) - start
+    file.seek(start)
+    return rest
 
 
 def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
@@ -145,11 +211,7 @@ class _Told:
         self._file = file
         self._progress = progress
         self._sent = 0
-        self._total: int | None = None
-        if file.seekable():
-            start = file.tell()
-            self._total = file.seek(0, os.SEEK_END) - start
-            file.seek(start)
+        self._total = _rest_of(file)
 
     def as_file(self) -> IO[bytes]:
         return cast("IO[bytes]", self)

@@ -151,7 +151,11 @@ class Runs(Starting[StreamT]):
         given, tooling = self._tooling(parameters)
         polls, rest = poll_options(given)
         created = self.create(thread_id, **rest)
-        return self._follow(created, lambda run: self._polled(run, polls, rest, tooling))
+        return self._follow(
+            created,
+            lambda run: self._polled(run, polls, rest, tooling),
+            deadline=polls.get("deadline"),
+        )
 
     def submit_tool_outputs_and_poll(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[OutputsPollParameters]
@@ -159,7 +163,12 @@ class Runs(Starting[StreamT]):
         """Send the outputs that a run waits for, once, and poll it to its end."""
         polls, rest = poll_options(parameters)
         submitted = self.submit_tool_outputs(run_id, thread_id=thread_id, **rest)
-        return self._follow(submitted, lambda run: self._poll_on(run, polls), waits=False)
+        return self._follow(
+            submitted,
+            lambda run: self._poll_on(run, polls),
+            deadline=polls.get("deadline"),
+            waits=False,
+        )
 
     def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run]:
         """Poll a run that was just created."""

@@ -160,4 +160,8 @@ class Threads(Starting[StreamT]):
         given, tooling = self._tooling(parameters)
         polls, rest = poll_options(given)
         created = self.create_and_run(**rest)
-        return self._follow(created, lambda run: self._polled(run, polls, rest, tooling))
+        return self._follow(
+            created,
+            lambda run: self._polled(run, polls, rest, tooling),
+            deadline=polls.get("deadline"),
+        )

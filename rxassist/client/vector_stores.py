@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Unpack
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, TypeVar, Unpack
 
 import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as ops
 
-from rxassist.client._arguments import path
+from rxassist.client._arguments import check_positive, listed, path
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client.files import Files, UploadFile, UploadProgress
+from rxassist.client.files import Files, UploadFile, UploadProgress, ends_with, shares
 from rxassist.client.parameters import (
     FileBatchParameters,
     FileBatchPollParameters,
+    IngestionParameters,
     IngestionPollParameters,
     ListParameters,
     PollOptions,
@@ -39,6 +40,8 @@ from rxassist.models import (
 )
 from rxassist.operators._kernel import Finish, Step, choose_each
 
+_T = TypeVar("_T")
+
 _STORES = "/vector_stores"
 _STORE = "/vector_stores/{vector_store_id}"
 _FILES = _STORE + "/files"
@@ -48,6 +51,8 @@ _BATCH = _BATCHES + "/{batch_id}"
 
 _FAILED = frozenset({"failed", "cancelled"})
 _ENDED = _FAILED | {"completed"}
+
+_UPLOAD_OPTIONS = RequestOptions.__annotations__.keys() - {"extra_body"}
 
 
 def _file_ended(file: VectorStoreFile) -> bool:
@@ -134,6 +139,33 @@ class VectorStoreFiles(Resource[StreamT]):
             created, lambda file: self.poll(file.id, vector_store_id=vector_store_id, **options)
         )
 
+    def upload(
+        self,
+        *,
+        vector_store_id: str,
+        file: UploadFile,
+        upload_progress: UploadProgress | None = None,
+        **parameters: Unpack[IngestionParameters],
+    ) -> LoopObservable[VectorStoreFile]:
+        """Upload a file and add it to a store, once: emits it as it stands then, and completes.
+
+        The request options go with both requests, ``extra_body`` only with the second one. If the
+        file cannot be added, ``UploadError`` has its id.
+        """
+        self.create(vector_store_id, file_id="file", **parameters)  # refused before any request
+        uploaded = self._uploads.create(
+            file=file,
+            purpose="assistants",
+            upload_progress=upload_progress,
+            **_upload_options(parameters),
+        )
+
+        def add(uploaded: File) -> Observable[VectorStoreFile]:
+            created = self.create(vector_store_id, file_id=uploaded.id, **parameters)
+            return created.pipe(ops.catch(_naming(file, [uploaded.id])))
+
+        return self._then(uploaded, add)
+
     def upload_and_poll(
         self,
         *,
@@ -142,16 +174,13 @@ class VectorStoreFiles(Resource[StreamT]):
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[IngestionPollParameters],
     ) -> LoopObservable[VectorStoreFile]:
-        """Upload a file, add it to a store, once, and poll it to its end."""
-        uploaded = self._uploads.create(
-            file=file, purpose="assistants", upload_progress=upload_progress
+        """Upload a file, add it to a store, once, and poll it to its end; as ``upload``."""
+        options, rest = poll_options(parameters)
+        added = self.upload(
+            vector_store_id=vector_store_id, file=file, upload_progress=upload_progress, **rest
         )
-        path(_FILES, vector_store_id=vector_store_id)  # refused before anything is uploaded
         return self._then(
-            uploaded,
-            lambda file: self.create_and_poll(
-                file.id, vector_store_id=vector_store_id, **parameters
-            ),
+            added, lambda file: self.poll(file.id, vector_store_id=vector_store_id, **options)
         )
 
 
@@ -260,53 +289,105 @@ class FileBatches(Resource[StreamT]):
         files: Iterable[UploadFile],
         file_ids: Iterable[str] = (),
         max_concurrency: int = 5,
+        upload_progress: UploadProgress | None = None,
         **parameters: Unpack[IngestionPollParameters],
     ) -> LoopObservable[VectorStoreFileBatch]:
         """Upload files, ``max_concurrency`` at a time, add them to a store, once, and poll.
 
-        If an upload fails no batch is made: ``UploadError`` says which file, and has the ids of
-        those that were uploaded. ``file_ids`` are files that are there already.
+        ``file_ids`` are files that are there already. ``upload_progress`` is told the bytes of all
+        files together: how many were sent so far, and of how many. The request options go with
+        every request, ``extra_body`` only with the one that makes the batch.
+
+        If an upload fails, those under way end, no other begins and no batch is made:
+        ``UploadError`` says which file, and has the ids of those that were uploaded. It has them
+        too if the batch cannot be made; its ``file`` is then the list of files.
         """
-        if max_concurrency < 1:
-            msg = f"max_concurrency must be at least 1, got {max_concurrency}"
+        every = listed("files", files)
+        if not every:
+            msg = "files must not be empty; for files that are there already use create_and_poll"
             raise ValueError(msg)
-        path(_BATCHES, vector_store_id=vector_store_id)  # refused before anything is uploaded
-        uploads = self._upload_all(list(files), max_concurrency)
-        known = list(file_ids)
+        check_positive("max_concurrency", max_concurrency, whole=True)
+        options, rest = poll_options(parameters)
+        known = listed("file_ids", file_ids)
+        self.create(vector_store_id, file_ids=known, **rest)  # refused before any request
+        tellers = [None] * len(every) if upload_progress is None else shares(upload_progress, every)
+        calls = [
+            self._uploads.create(
+                file=file, purpose="assistants", upload_progress=tell, **_upload_options(rest)
+            )
+            for file, tell in zip(every, tellers, strict=True)
+        ]
+        uploads = ends_with(_upload_all(every, calls, max_concurrency), upload_progress)
+
+        def add(uploaded: list[str]) -> Observable[VectorStoreFileBatch]:
+            created = self.create(vector_store_id, file_ids=[*known, *uploaded], **rest)
+            return created.pipe(ops.catch(_naming(every, uploaded)))
+
         return self._then(
-            self._bound(uploads),
-            lambda uploaded: self.create_and_poll(
-                vector_store_id, file_ids=[*known, *uploaded], **parameters
-            ),
+            self._then(self._bound(uploads), add),
+            lambda batch: self.poll(batch.id, vector_store_id=vector_store_id, **options),
         )
 
-    def _upload_all(self, files: list[UploadFile], most: int) -> Observable[list[str]]:
-        """Upload all, and emit their ids in the order of the files when all are there."""
-        calls = [self._uploads.create(file=file, purpose="assistants") for file in files]
 
-        def begin(_: object) -> Observable[list[str]]:
-            done: dict[int, str] = {}
-
-            def upload(index: int, call: Observable[File]) -> Observable[str]:
-                def keep(file: File) -> str:
-                    done[index] = file.id
-                    return file.id
-
-                def fail(error: Exception, _: Observable[str]) -> Observable[str]:
-                    return rx.throw(UploadError(files[index], error, sorted_ids(done)))
-
-                return call.pipe(ops.map(keep), ops.catch(fail))
-
-            every = [upload(index, call) for index, call in enumerate(calls)]
-            merged = rx.from_(every).pipe(ops.merge(max_concurrent=most), ops.count())
-            return merged.pipe(ops.map(lambda _: sorted_ids(done)))
-
-        return rx.defer(begin)
+def _upload_options(given: Mapping[str, object]) -> dict[str, Any]:
+    """The request options for an upload that comes before a call with these parameters."""
+    return {name: given[name] for name in _UPLOAD_OPTIONS if name in given}
 
 
-def sorted_ids(done: dict[int, str]) -> list[str]:
-    """The ids in the order of the files."""
-    return [done[index] for index in sorted(done)]
+def _naming(
+    file: object, file_ids: list[str]
+) -> Callable[[Exception, Observable[_T]], Observable[_T]]:
+    """Make an ``UploadError`` of what fails once files were uploaded."""
+
+    def fail(error: Exception, _: Observable[_T]) -> Observable[_T]:
+        failed = UploadError(file, error, file_ids)
+        failed.__cause__ = error
+        failed.add_note("Every file was uploaded; they could not be added to the vector store.")
+        return rx.throw(failed)
+
+    return fail
+
+
+def _upload_all(
+    files: list[UploadFile], calls: Sequence[Observable[File]], most: int
+) -> Observable[list[str]]:
+    """Upload all, and emit their ids in the order of the files when all are there.
+
+    After a failure no other upload begins; when those under way have ended, it is an error.
+    """
+
+    def begin(_: object) -> Observable[list[str]]:
+        done: dict[int, str] = {}
+        failures: list[tuple[UploadFile, Exception]] = []
+
+        def upload(index: int) -> Observable[File]:
+            def keep(file: File) -> None:
+                done[index] = file.id
+
+            def fail(error: Exception, _: Observable[File]) -> Observable[File]:
+                failures.append((files[index], error))
+                return rx.empty()
+
+            return calls[index].pipe(ops.do_action(keep), ops.catch(fail))
+
+        def pending() -> Generator[Observable[File]]:
+            for index in range(len(files)):
+                if failures:
+                    return
+                yield upload(index)
+
+        def outcome(_: int) -> list[str]:
+            ids = [done[index] for index in sorted(done)]
+            if failures:
+                file, error = failures[0]
+                raise UploadError(file, error, ids) from error
+            return ids
+
+        shared = pending()
+        lanes = [rx.concat_with_iterable(shared) for _ in range(min(most, len(files)))]
+        return rx.merge(*lanes).pipe(ops.count(), ops.map(outcome))
+
+    return rx.defer(begin)
 
 
 class VectorStores(Resource[StreamT]):

@@ -48,6 +48,7 @@ from rxassist.models import (
     RequiredActionFunctionToolCall,
     RequiredActionSubmitToolOutputs,
     Run,
+    RunStep,
     SubmitToolOutputs,
     TextContentBlock,
 )
@@ -83,6 +84,11 @@ class Performance:
         if self.run.status != "requires_action":
             return ()
         return tuple(call.id for call in self._steps.calls)
+
+    @property
+    def waiting_step(self) -> RunStep:
+        """The step that waits for outputs, with its calls."""
+        return self._steps.waiting
 
     def begin(self, *, new_thread: bool = False) -> Observable[Event]:
         """The first leg; with ``new_thread`` it says first that the thread was created."""

@@ -129,6 +129,8 @@ class Stage:
                 del self._acts[event.data.thread_id]
                 self._over(act)
                 return
+            if isinstance(event, ThreadRunRequiresAction):
+                self._store.save(act.performance.waiting_step)
             if isinstance(event, ThreadRunRequiresAction) and event.data.expires_at is not None:
                 act.expiry = self._loop.call_later(
                     event.data.expires_at - time.time(), self._expire, act

@@ -250,6 +250,11 @@ class Steps:
         self._step_id = ""
         return self._told(ThreadRunStepCompleted(completed))
 
+    @property
+    def waiting(self) -> RunStep:
+        """The step that waits for outputs, with its calls."""
+        return self._open_step()
+
     def _open_step(self) -> RunStep:
         step = self._snapshot.find_run_step(self._step_id)
         if step is None:

@@ -6,12 +6,14 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import iscoroutinefunction
 from typing import Any, cast
 
 from attrs import frozen
-from reactivex import Observable, abc
+from reactivex import Observable, abc, just
 from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
 
+from rxassist.errors import excerpt
 from rxassist.events import (
     Event,
     MessageEvent,
@@ -61,25 +63,36 @@ class Citation:
 def citations(
     render: Callable[[Citation], str] | None = None,
     *,
-    file_name: Callable[[str], Observable[str]] | None = None,
+    file_name: Callable[[str], Observable[str] | str] | None = None,
 ) -> Operator[Event, str]:
     """Emit the assistant's text as it grows, its citation markers taken out or replaced.
 
     ``render`` gives the text for a marker: ``lambda cited: f"[{cited.number}]"``; without it they
     are taken out. ``file_name`` looks up the name of a file by its id, once for each file of a
-    subscription; the first item counts, and where there is none or it fails, the name is ``None``.
+    subscription: it gives an Observable, whose first item counts, or the name. Where there is none
+    or the look-up fails, the name is ``None``.
 
     No marker is ever split between two emissions: what may be the beginning of one is held back,
     and where ``render`` is given, so is a marker whose annotation or name has not come, with all
     that stands behind it. Whatever the cuts of the deltas, the strings together are the same text.
     What is held when the source fails is emitted before the error. Completes with its source, when
-    all names are known. An exception of ``render`` goes to ``on_error``.
+    all names are known. An exception of ``render`` goes to ``on_error``, and ``TypeError`` for what
+    it gives that is no text. Raises ``TypeError`` for what cannot be called, and for coroutine
+    functions.
 
     Where ``t`` is a delta of ``"A【4:0"``, ``u`` of ``"†source】B"``::
 
         source  -t-u-d|
         result  -A-B--|
     """
+    given: dict[str, object] = {"render": render, "file_name": file_name}
+    for name, function in given.items():
+        if function is not None and (not callable(function) or iscoroutinefunction(function)):
+            msg = (
+                f"{name} must be a function (no coroutine function; for file_name one that gives "
+                f"an Observable or text), or None, got {excerpt(function)}"
+            )
+            raise TypeError(msg)
 
     def operator(source: Observable[Event]) -> Observable[str]:
         def subscribe(
@@ -130,7 +143,7 @@ class _Names:
 
     def __init__(
         self,
-        look_up: Callable[[str], Observable[str]] | None,
+        look_up: Callable[[str], Observable[str] | str] | None,
         found: Callable[[], None],
         held: CompositeDisposable,
     ) -> None:
@@ -146,13 +159,13 @@ class _Names:
             return True
         if file_id not in self._asked:
             self._asked.add(file_id)
-            self._ask(file_id, self._look_up(file_id))
+            self._ask(file_id, self._look_up)
         return file_id in self._names
 
     def get(self, file_id: str | None) -> str | None:
         return None if file_id is None else self._names.get(file_id)
 
-    def _ask(self, file_id: str, names: Observable[str]) -> None:
+    def _ask(self, file_id: str, look_up: Callable[[str], Observable[str] | str]) -> None:
         asking = SingleAssignmentDisposable()
         self._held.add(asking)
 
@@ -166,6 +179,15 @@ class _Names:
             _logger.debug("the name of file %s was not found: %s", file_id, error)
             settle()
 
+        try:
+            found: object = look_up(file_id)
+        except Exception as error:  # noqa: BLE001 -- as if the look-up had failed
+            could_not(error)
+            return
+        if not isinstance(found, Observable | str):
+            msg = f"file_name must give an Observable or text, got {excerpt(found)}"
+            raise TypeError(msg)
+        names = just(found) if isinstance(found, str) else found
         asking.disposable = names.subscribe(settle, could_not, settle)
 
 
@@ -175,7 +197,7 @@ class _Citing:
     def __init__(
         self,
         render: Callable[[Citation], str] | None,
-        file_name: Callable[[str], Observable[str]] | None,
+        file_name: Callable[[str], Observable[str] | str] | None,
         observer: abc.ObserverBase[str],
     ) -> None:
         self._render = render
@@ -278,7 +300,13 @@ class _Citing:
     def _rendered(self, item: str | _Marker) -> str:
         if isinstance(item, str):
             return item
-        return "" if self._render is None else self._render(self._citation(item))
+        if self._render is None:
+            return ""
+        text: object = self._render(self._citation(item))
+        if not isinstance(text, str):
+            msg = f"render must give text, got {excerpt(text)} for {item.text}"
+            raise TypeError(msg)
+        return text
 
     def _citation(self, marker: _Marker) -> Citation:
         annotation = marker.message.annotations.get(marker.text)

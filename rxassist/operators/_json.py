@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rxassist.codec import Field, fit, from_json
+from rxassist.codec import fit_value, from_json
 from rxassist.errors import DecodeError
 from rxassist.operators._kernel import Finish, Step, choose_each
 from rxassist.typing import Operator
 
 _NAME = "json_snapshots"
+_HALF_NUMBER = re.compile(rb"(?<=\d)(?:\.|[eE][+-]?)\Z")
 
 
 def _partial_parser() -> Callable[[bytes], Any]:
@@ -26,12 +28,13 @@ def json_snapshots(type: Any = None) -> Operator[str, Any]:  # noqa: A002, ANN40
     """Emit the value of a growing JSON text, as far as it has come, each time it has changed.
 
     A text that is not finished is as long as it has come, and so is a number; what has only a name
-    is left out. Takes the pieces of a structured answer or of a function's arguments. When the
-    source completes, the last value is that of the whole text: with a ``type`` (an attrs class, a
-    dataclass, ``list[int]``, whatever a tool may take) it is made into one, strictly, and always
-    emitted. A source without text emits nothing. Needs the extra ``rxassist[text]``; each
-    value costs what the text so far costs to read. Sends ``DecodeError`` to ``on_error`` for what
-    is no JSON or, at the end, does not fit the type; else fails with its source.
+    is left out, and of a number such as ``1.`` or ``2e`` the end that is no number yet. Takes the
+    pieces of a structured answer or of a function's arguments. When the source completes, the last
+    value is that of the whole text: with a ``type`` (an attrs class, a dataclass, ``list[int]``,
+    whatever a tool may take) it is made into one, strictly, and always emitted. A source without
+    text emits nothing. Needs the extra ``rxassist[text]``; each value costs what the text so far
+    costs to read. Sends ``DecodeError`` to ``on_error`` for what is no JSON or, at the end, does
+    not fit the type; else fails with its source.
 
     Where ``a`` is ``'{"n": "x'``, ``b`` is ``'y'`` and ``c`` is ``'"}'``, ``A`` has ``"x"`` for
     ``n``, and ``B`` has ``"xy"``::
@@ -62,21 +65,33 @@ class _GrowingJSON:
         self._pieces.append(piece)
         self._text += piece.encode(errors="replace")
         try:
-            value = self._parse(bytes(self._text))
+            value = self._parse(self._readable())
         except ValueError as error:
             if str(error).startswith("EOF"):  # too short to be a value
                 return
             raise DecodeError(_NAME, "$", "".join(self._pieces), f"JSON ({error})") from None
         yield from self._changed(value)
 
+    def _readable(self) -> bytes:
+        """The text so far, without the end of a number that is no number yet."""
+        text = bytes(self._text)
+        half = _HALF_NUMBER.search(text, max(0, len(text) - 3))
+        if half is None:
+            return text
+        try:
+            self._parse(text + b'"')
+        except ValueError:
+            return text[: half.start()]
+        return text  # of a string, which the quotation mark ends
+
     def finish(self) -> Iterator[Any]:
-        if not self._pieces:
+        if not self._text:
             return
         value = from_json("".join(self._pieces), _NAME)
         if self._target is None:
             yield from self._changed(value)
         else:
-            yield fit({"value": value}, (Field("value", self._target),), _NAME)["value"]
+            yield fit_value(value, self._target, _NAME)
 
     def _changed(self, value: Any) -> Iterator[Any]:  # noqa: ANN401 -- JSON is anything
         if self._last is None or self._last[0] != value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from reactivex import Observable, abc
@@ -141,18 +141,27 @@ class _Ending:
             self._observer.on_error(error)
 
 
-def deadline(seconds: float, *, scheduler: abc.SchedulerBase | None = None) -> Operator[_T, _T]:
+def deadline(
+    seconds: float,
+    *,
+    late: Callable[[], Exception] | None = None,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Operator[_T, _T]:
     """Fail if the source has not ended in time, counted from the subscription.
 
-    Emits every item. After ``seconds`` without an end frees the source and sends
-    ``APITimeoutError`` to ``on_error``. Waits on ``scheduler``, else on that of the subscription.
+    Emits every item. After ``seconds`` without an end frees the source and sends what ``late()``
+    gives to ``on_error``, by default an ``APITimeoutError``. Waits on ``scheduler``, else on that
+    of the subscription.
 
     Where five ticks are allowed::
 
         source  -a-b-c-d-|
         result  -a-b-#
     """
-    if seconds <= 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        msg = f"deadline must be a number of seconds, got {seconds!r}"
+        raise TypeError(msg)
+    if not seconds > 0:
         msg = f"deadline must be above 0, got {seconds}"
         raise ValueError(msg)
 
@@ -165,7 +174,8 @@ def deadline(seconds: float, *, scheduler: abc.SchedulerBase | None = None) -> O
 
             def too_late(_: abc.SchedulerBase, __: object) -> None:
                 held.dispose()
-                observer.on_error(APITimeoutError(f"no end within the deadline of {seconds:g} s"))
+                told = APITimeoutError(f"no end within the deadline of {seconds:g} s")
+                observer.on_error(told if late is None else late())
 
             held.add(clock.schedule_relative(seconds, too_late))
             held.add(

@@ -224,18 +224,18 @@ class _Latest(Mapping[_K, Snapshot]):
     def __repr__(self) -> str:
         return f"<the snapshots of {self._count} runs>"
 
-    def plus(self, key: _K, event: Event) -> _Latest[_K]:
-        """The mapping after an event of a run."""
+    def plus(self, key: _K, event: Event | None) -> _Latest[_K]:
+        """The mapping after an event of a run, or after the end of one without events."""
         place = self._places.setdefault(key, self._count)
         count, root, depth = self._count, self._root, self._depth
+        snapshot = Snapshot() if place == count else self[key]
+        if event is not None:
+            snapshot = fold(snapshot, event)
         if place == count:
-            snapshot = fold(Snapshot(), event)
             self._keys.append(key)
             count += 1
             if place >> depth + _BITS:  # the tree is full
                 root, depth = (root,), depth + _BITS
-        else:
-            snapshot = fold(self[key], event)
         return _Latest(self._keys, self._places, count, _put(root, depth, place, snapshot), depth)
 
 
@@ -253,7 +253,9 @@ def _put(node: tuple[Any, ...], shift: int, place: int, value: object) -> tuple[
 def latest_snapshots() -> Operator[RunEvent[_K], Mapping[_K, Snapshot]]:
     """Emit, for each event of any of many runs, how all of them stand: snapshots by their keys.
 
-    The runs are in the order of their first events; those that have ended stay. The mappings are
+    The runs are in the order of their first events; those that have ended stay, and one that ended
+    before its first event comes in with an empty snapshot: why it failed is in ``run_summaries``.
+    The mappings are
     immutable and stay valid. To make one costs nearly the same however many runs there are: a tuple
     of up to 32 entries is copied for up to 32 runs, two for up to 1,024, three for up to 32,768.
     Takes what ``merge_runs`` gives. Completes and fails with its source.
@@ -270,7 +272,7 @@ def latest_snapshots() -> Operator[RunEvent[_K], Mapping[_K, Snapshot]]:
 
         def step(item: RunEvent[_K]) -> tuple[Mapping[_K, Snapshot], ...]:
             nonlocal latest
-            if item.event is None:
+            if item.event is None and item.key in latest:
                 return ()
             latest = latest.plus(item.key, item.event)
             return (latest,)

@@ -91,6 +91,7 @@ from rxassist.models import (
     UnknownToolCallDelta,
 )
 from rxassist.models._values import Unknown
+from rxassist.operators._tools import required_calls
 from rxassist.snapshots import Snapshot
 
 Told = frozenset[tuple[str, str]]
@@ -152,6 +153,7 @@ def missing_events(
     of their step; what was before that, and that the run was created, is of the stream before.
     Raises ``StreamDiverged`` where what is stored does not continue what was heard.
     """
+    stored = _with_required(stored)
     _check_kept(heard, stored)
     run = stored.run
     for event in _with_cancelling(_work(heard, stored, submitted), run):
@@ -160,6 +162,19 @@ def missing_events(
     if run.status in _ENDS_OF_RUNS:
         yield _ENDS_OF_RUNS[run.status](run)
     yield DoneEvent()
+
+
+def _with_required(stored: Stored) -> Stored:
+    """What is stored, with the calls that the run waits for: some servers store them there only."""
+    required = tuple(required_calls(stored.run).values())
+
+    def told(step: RunStep) -> RunStep:
+        is_open = step.type == "tool_calls" and step.status not in _ENDS_OF_STEPS
+        if not is_open or _calls_of(step):
+            return step
+        return attrs.evolve(step, step_details=ToolCallsStepDetails(required))
+
+    return attrs.evolve(stored, steps=[told(step) for step in stored.steps]) if required else stored
 
 
 def _work(heard: Heard, stored: Stored, submitted: Collection[str] | None) -> Iterator[Event]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from math import ceil
-from typing import Generic, Literal, Protocol, TypeVar
+from math import ceil, inf
+from typing import Generic, Protocol, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
@@ -129,8 +129,8 @@ def _checked(name: str, seconds: float) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         msg = f"{name} must be a number of seconds, got {seconds!r}"
         raise TypeError(msg)
-    if not seconds > 0:
-        msg = f"{name} must be above 0, got {seconds}"
+    if not 0 < seconds < inf:
+        msg = f"{name} must be above 0 and finite, got {seconds}"
         raise ValueError(msg)
 
 
@@ -174,8 +174,8 @@ def debounce_snapshots(
 
 # --- text ----------------------------------------------------------------------------------
 
-By = Literal["word", "grapheme"] | re.Pattern[str]
-"""Of what text is made for the eye: a regular expression matches what ends one unit."""
+By = str | re.Pattern[str]
+"""``"word"``, ``"grapheme"``, or a regular expression that matches what ends one unit of text."""
 
 _FAR_BEHIND = 30  # units: where more wait, several come at a time
 
@@ -214,15 +214,21 @@ def _cut_by_grapheme() -> _Cut:
 
 
 def _cut(by: By) -> _Cut:
-    pattern: object = by.pattern if isinstance(by, re.Pattern) else None
     if by == "word":
         return _cut_by(_WORD)
     if by == "grapheme":
         return _cut_by_grapheme()
-    if isinstance(pattern, str):
-        return _cut_by(by)
-    msg = f'by must be "word", "grapheme" or a compiled regular expression of text, got {by!r}'
-    raise TypeError(msg)
+    wrong = f'by must be "word", "grapheme" or a regular expression of text, got {by!r}'
+    try:
+        pattern = re.compile(by)
+    except re.error as error:
+        msg = f"{wrong}: {error}"
+        raise ValueError(msg) from None
+    except TypeError:
+        raise TypeError(wrong) from None
+    if not isinstance(cast("object", pattern.pattern), str):
+        raise TypeError(wrong)
+    return _cut_by(pattern)
 
 
 class _Units:
@@ -255,7 +261,7 @@ def smooth(
 
     A unit is a ``"word"`` with the space behind it (Chinese and Japanese: a sign), a ``"grapheme"``
     (what a reader takes for one character, however many code points it has; needs the extra
-    ``rxassist[text]``), or what a compiled regular expression ends: ``re.compile(r"\n")`` paces
+    ``rxassist[text]``), or what a regular expression ends, as text or compiled: ``r"\n"`` paces
     lines. Where more than 30 wait, several are emitted at a time, so that who reads is never far
     behind. What is left when the source completes or fails is emitted at once: nothing is lost, the
     strings together are those of the source. Waits on ``scheduler``, else on that of the

@@ -100,7 +100,7 @@ def recover(
             def lost(error: Exception) -> Observable[Event]:
                 so_far = heard.so_far()
                 where = _place(so_far.snapshot, thread_id, run_id)
-                if where is None or not _is_lost(error):
+                if where is None or not is_lost(error):
                     return rx.throw(error)
                 _logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
                 count_recovery()
@@ -254,13 +254,18 @@ def _has_settled(run: Run) -> bool:
     return run.status in SETTLED
 
 
-def _is_lost(error: Exception) -> bool:
+def is_lost(error: Exception) -> bool:
     """Whether an error says nothing of the run, only that nobody heard it."""
     if isinstance(error, RunOutcomeUnknown):
         return False
     return isinstance(error, StreamTruncated) or (
         isinstance(error, APIConnectionError) and error.sent
     )
+
+
+def leaves_waiting(error: Exception) -> bool:
+    """Whether a run that waited before this error still does, and nobody will go on with it."""
+    return not is_lost(error) and not isinstance(error, StreamClosed)
 
 
 def _passes(error: Exception) -> bool:
@@ -289,4 +294,13 @@ def _told(why: Exception, error: Exception) -> Exception:
     return error
 
 
-__all__ = ["INTERVAL", "PATIENCE", "FetchRun", "ListMessages", "ListSteps", "recover"]
+__all__ = [
+    "INTERVAL",
+    "PATIENCE",
+    "FetchRun",
+    "ListMessages",
+    "ListSteps",
+    "is_lost",
+    "leaves_waiting",
+    "recover",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from inspect import iscoroutine
@@ -16,7 +16,7 @@ from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler import ImmediateScheduler, TimeoutScheduler
 
 from rxassist.codec import to_text
-from rxassist.errors import ToolError, ToolRoundsExceeded
+from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded, excerpt
 from rxassist.events import Event, RunEvent
 from rxassist.models import (
     Function,
@@ -32,7 +32,8 @@ from rxassist.models import (
     UnknownRequiredToolCall,
     UnknownToolCall,
 )
-from rxassist.tools import Toolbox, ToolResult
+from rxassist.operators._recovery import leaves_waiting
+from rxassist.tools import Tool, Toolbox, ToolResult
 from rxassist.typing import Operator
 
 _T = TypeVar("_T")
@@ -71,7 +72,7 @@ def _just(value: _T) -> Observable[_T]:
 
 
 def run_tools(
-    toolbox: Toolbox,
+    toolbox: Toolbox | Iterable[Tool[..., Any] | Callable[..., Any]],
     submit: Callable[[Run, Submission], Observable[Event]],
     *,
     cancel: Callable[[Run], Observable[Run]] | None = None,
@@ -100,8 +101,10 @@ def run_tools(
     ``approve`` is asked before each call: where it gives nothing or a text, the model is told of
     the refusal. ``on_result`` is told of each call that has ended.
 
-    Sends to ``on_error``: ``ToolError`` and ``ToolRoundsExceeded``, after ``cancel(run)``; errors
-    of the source and of ``submit``. To dispose frees what runs, and submits nothing.
+    Sends to ``on_error``: ``ToolError``, ``ToolRoundsExceeded``, and what the submission fails with
+    before its first event, all after ``cancel(run)``, but for a connection that was lost, as the
+    run may go on; other errors of the source and of ``submit``. To dispose frees what runs, and
+    submits nothing.
 
     Where ``a`` is ``thread.run.requires_action``, the function takes two ticks and the submission
     two more, ``p`` is ``thread.run.in_progress``, ``c`` ``thread.run.completed``, and ``d``
@@ -110,7 +113,8 @@ def run_tools(
         source  -q-a-d|
         result  -q-a---(pcd|)
     """
-    calls = Calls(toolbox, call, approve, on_tool_error, tool_timeout, max_concurrent_tools)
+    box = toolbox if isinstance(toolbox, Toolbox) else Toolbox(toolbox)
+    calls = Calls(box, call, approve, on_tool_error, tool_timeout, max_concurrent_tools)
     return tool_rounds(
         calls,
         _run_of_event,
@@ -120,6 +124,16 @@ def run_tools(
         on_result=on_result,
         scheduler=scheduler,
     )
+
+
+def check_above_0(name: str, value: object, *, whole: bool = False) -> None:
+    """Refuse what is no number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        msg = f"{name} must be {'a whole number' if whole else 'a number'}, got {excerpt(value)}"
+        raise TypeError(msg)
+    if not value > 0:
+        msg = f"{name} must be above 0, got {value}"
+        raise ValueError(msg)
 
 
 def _run_of_event(event: Event) -> Run | None:
@@ -137,9 +151,7 @@ def tool_rounds(
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[_T, _T]:
     """As ``run_tools``, for items of any kind that tell of a run: events, or runs themselves."""
-    if max_rounds < 1:
-        msg = f"max_rounds must be at least 1, got {max_rounds}"
-        raise ValueError(msg)
+    check_above_0("max_rounds", max_rounds, whole=True)
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def subscribe(
@@ -185,13 +197,18 @@ class _Rounds(Generic[_T]):
         self._scheduler = scheduler
         self.held = SerialDisposable()
 
-    def follow(self, part: Observable[_T]) -> None:
-        """Emit what a part of the run tells, until it waits for tools."""
+    def follow(self, part: Observable[_T], waiting: Run | None = None) -> None:
+        """Emit what a part of the run tells, until it waits for tools.
+
+        ``waiting`` is the run as it waits until the first item.
+        """
         observer, run_of = self._observer, self._run_of
 
         def on_next(item: _T) -> None:
+            nonlocal waiting
             if held.is_disposed:  # by the item before, while it was being subscribed
                 return
+            waiting = None
             try:
                 run = run_of(item)
             except Exception as error:  # noqa: BLE001 -- the subscriber is told
@@ -202,7 +219,11 @@ class _Rounds(Generic[_T]):
                 self._round(run)
 
         def on_error(error: Exception) -> None:
-            if not held.is_disposed:
+            if held.is_disposed:
+                return
+            if waiting is not None and leaves_waiting(error):
+                self._fail(error, waiting)
+            else:
                 observer.on_error(error)
 
         def on_completed() -> None:
@@ -237,12 +258,14 @@ class _Rounds(Generic[_T]):
         try:
             part = self._submit(run, submission)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
-            self._observer.on_error(error)
+            self._fail(error, run)
             return
-        self.follow(part)
+        self.follow(part, run)
 
     def _fail(self, error: Exception, run: Run) -> None:
         """Cancel the run, which nobody goes on with, and fail."""
+        if isinstance(error, RxAssistError):
+            error.run_id, error.thread_id = error.run_id or run.id, error.thread_id or run.thread_id
         if self._cancel is None:
             self._observer.on_error(error)
             return
@@ -274,12 +297,10 @@ class Calls:
         if self.on_tool_error not in ("tell", "raise") and not callable(self.on_tool_error):
             msg = f'on_tool_error must be "tell", "raise" or a function, got {self.on_tool_error!r}'
             raise ValueError(msg)
-        if self.tool_timeout is not None and not self.tool_timeout > 0:
-            msg = f"tool_timeout must be above 0, or None for none, got {self.tool_timeout}"
-            raise ValueError(msg)
-        if self.max_concurrent is not None and self.max_concurrent < 1:
-            msg = f"max_concurrent_tools must be at least 1, or None, got {self.max_concurrent}"
-            raise ValueError(msg)
+        if self.tool_timeout is not None:
+            check_above_0("tool_timeout", self.tool_timeout)
+        if self.max_concurrent is not None:
+            check_above_0("max_concurrent_tools", self.max_concurrent, whole=True)
         if self.approve is not None and not callable(self.approve):
             msg = f"approve must be a function, got {self.approve!r}"
             raise TypeError(msg)

@@ -10,9 +10,11 @@ from rxassist.typing import Operator
 
 _STOPS = ".!?…。！？｡"
 _CLOSING = "\"'”’»«“)\\]）】」』》*_`"
+_NOTES = r"(?:\[\d{1,3}\])*"
+_MAYBE_NOTE = re.compile(r"\[\d{0,3}\Z")
 _MARK = re.compile(
-    rf"(?P<stop>[.!?…]+)[{_CLOSING}]*"
-    rf"|(?P<full>[。！？｡]+)[{_CLOSING}]*"
+    rf"(?P<stop>[.!?…]+)[{_CLOSING}]*{_NOTES}"
+    rf"|(?P<full>[。！？｡]+)[{_CLOSING.replace('“', '')}]*{_NOTES}"  # there “ only opens
     r'|(?P<quote>["“„«「『])'
     r"|(?P<line>\n)"
 )
@@ -54,10 +56,11 @@ def sentences() -> Operator[str, str]:
     """Emit each sentence of a growing text when it is whole: for speech.
 
     Without the space around it. A sentence ends with a stop and the space behind it, with a stop of
-    Chinese or Japanese, at a blank line, and where a heading or an item of a list ends. It goes on
-    behind abbreviations ("Dr.", "e.g."), initials and numbers ("3.14"), where a small letter
-    follows, and inside quotation marks. What follows a stop decides, so a sentence comes when the
-    next one begins. When the source completes, the rest is the last one. Fails with its source.
+    Chinese or Japanese, at a blank line, and where a heading or an item of a list ends. What cites
+    a source behind a stop (``[1]``) belongs to it. A sentence goes on behind abbreviations ("Dr.",
+    "e.g."), initials and numbers ("3.14"), where a small letter follows, and inside quotation
+    marks. What follows a stop decides, so a sentence comes when the next one begins. When the
+    source completes, the rest is the last one. Fails with its source.
 
     Where ``a`` is ``"It is 3."``, ``b`` is ``"14. N"`` and ``c`` is ``"ew"``, ``A`` is the
     sentence ``"It is 3.14."`` and ``N`` the rest::
@@ -118,6 +121,8 @@ class _Splitter:
             return stop != "" and stop in _STOPS and self._space_ends(mark, behind)
         if behind == len(self._text):
             return True if self._final else None
+        if not self._final and _MAYBE_NOTE.match(self._text, behind):
+            return None
         if mark["full"] or (mark["stop"][-1] in "!?" and self._text[behind] > "\u2e80"):
             return True
         return self._space_ends(mark, behind)

@@ -9,13 +9,17 @@ import warnings
 _DESCRIBES = re.compile(
     r"^\s*(?:Args|Arguments|Parameters|Attributes)\s*:?\s*$|^\s*:param\b", re.MULTILINE
 )
-_PARAGRAPH_ENDS = re.compile(r"\n\s*(?:\n|:|$)")
+_SECTION = (
+    r"(?:Args|Arguments|Parameters|Attributes|Returns?|Raises|Yields?|Examples?|Notes?)"
+    r"[ \t]*:?[ \t]*(?:\n|$)"
+)
+_PARAGRAPH_ENDS = re.compile(rf"(?:\A|\n)\s*(?:\n|:|$|{_SECTION})")
 
 
 def summary(documented: object) -> str | None:
     """The first paragraph, in one line."""
     text = _docstring(documented)
-    return " ".join(_PARAGRAPH_ENDS.split(text, maxsplit=1)[0].split()) if text else None
+    return " ".join(_PARAGRAPH_ENDS.split(text, maxsplit=1)[0].split()) or None
 
 
 def descriptions(documented: object) -> dict[str, str]:

@@ -61,7 +61,7 @@ class _Schemas:
             except TypeError as error:
                 msg = f"{field.name}: {error}"
                 raise TypeError(msg) from None
-            said = described.get(field.name)
+            said = _annotated(field.type) or described.get(field.name)
             properties[field.name] = _with(schema, description=said) if said else schema
             if field.required or self._strict:
                 required.append(field.name)
@@ -85,9 +85,7 @@ class _Schemas:
 
     def _of(self, kind: Any) -> Schema:  # noqa: ANN401, PLR0911 -- a type form, of nine kinds
         if get_origin(kind) is Annotated:
-            inner, *notes = get_args(kind)
-            said = next((note for note in notes if isinstance(note, str)), None)
-            schema = self._of(inner)
+            said, schema = _annotated(kind), self._of(get_args(kind)[0])
             return _with(schema, description=said) if said else schema
         if (supertype := getattr(kind, "__supertype__", None)) is not None:  # a NewType
             return self._of(supertype)
@@ -152,6 +150,12 @@ class _Schemas:
                 "or leave strict away"
             )
             raise TypeError(msg)
+
+
+def _annotated(kind: Any) -> str | None:  # noqa: ANN401 -- a type form
+    """The text of an ``Annotated``."""
+    notes = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
+    return next((note for note in notes if isinstance(note, str)), None)
 
 
 def _of_values(values: list[Any]) -> Schema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial, update_wrapper
 from typing import (
     Any,
@@ -123,11 +123,14 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 class Toolbox:
     """Some tools, told apart by their names; functions become tools.
 
-    Raises ``ValueError`` where two have one name.
+    Raises ``ValueError`` where two have one name, ``TypeError`` for what is no list of functions.
     """
 
     def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]]) -> None:
         self._tools: dict[str, Tool[..., Any]] = {}
+        if not isinstance(cast("object", tools), Iterable):
+            msg = f"a Toolbox is made of a list of functions, got {excerpt(tools)}; put it in []"
+            raise TypeError(msg)
         for each in tools:
             made: Tool[..., Any] = cast("Any", each) if isinstance(each, Tool) else Tool(each)
             if made.name in self._tools:
@@ -163,13 +166,51 @@ class Toolbox:
 
 
 def definitions_of(tools: Iterable[object]) -> list[object]:
-    """What a model is told of some tools: functions are replaced by their definitions."""
-    return [_definition(each) for each in tools]
+    """What a model is told of some tools: functions are replaced by their definitions.
+
+    Raises ``ValueError`` where two have one name.
+    """
+    definitions = [_definition(each) for each in tools]
+    names = [name for each in definitions if (name := _defined_name(each)) is not None]
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"two tools are called {name!r}; a model tells them apart by their names"
+            raise ValueError(msg)
+    return definitions
 
 
 def functions_in(tools: Iterable[object]) -> Toolbox:
-    """The functions among some tools."""
-    return Toolbox([each for each in tools if callable(each)])
+    """The functions among some tools.
+
+    Raises ``ValueError`` where some are functions, and some only their definitions, as then half of
+    what a model asks for can be called.
+    """
+    listed = list(tools)
+    toolbox = Toolbox([each for each in listed if callable(each)])
+    known = {each.name for each in toolbox}
+    for each in listed if known else ():
+        name = None if callable(each) else _defined_name(each)
+        if name is not None and name not in known:
+            msg = (
+                f"tools has functions to call, and a definition of {name!r}, which cannot be "
+                "called; pass that function itself, or only definitions, to submit all outputs "
+                "yourself"
+            )
+            raise ValueError(msg)
+    return toolbox
+
+
+def _defined_name(definition: object) -> str | None:
+    """The name of the function that is defined, if it is the definition of one."""
+    if isinstance(definition, FunctionTool):
+        return definition.function.name
+    if not isinstance(definition, Mapping):
+        return None
+    function = cast("Mapping[str, object]", definition).get("function")
+    if not isinstance(function, Mapping):
+        return None
+    name = cast("Mapping[str, object]", function).get("name")
+    return name if isinstance(name, str) else None
 
 
 def _definition(given: Any) -> Any:  # noqa: ANN401 -- a tool in any of its shapes
@@ -196,12 +237,36 @@ def _documented(function: Any) -> Any:  # noqa: ANN401 -- a function or what can
     return function if is_function else function.__call__
 
 
+def _hints(documented: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 -- a function
+    try:
+        return get_type_hints(documented, include_extras=True)
+    except NameError as error:
+        hints: dict[str, object] = getattr(documented, "__annotations__", {})
+        places = [place for place, hint in hints.items() if error.name in _words(hint)]
+        msg = (
+            f"{name}: the type hint of {' and '.join(places) or 'an argument'} cannot be read: "
+            f"{error}; what it names must be known at the top of the module, and not only to type "
+            "checkers"
+        )
+        raise TypeError(msg) from None
+
+
+def _words(hint: object) -> list[str]:
+    return re.findall(r"\w+", str(hint))
+
+
 def _fields(signature: inspect.Signature, documented: Any, name: str) -> tuple[Field, ...]:  # noqa: ANN401 -- a function
-    hints = get_type_hints(documented, include_extras=True)
+    hints = _hints(documented, name)
     fields: list[Field] = []
     for each in signature.parameters.values():
         if each.kind in {each.VAR_POSITIONAL, each.VAR_KEYWORD}:
             msg = f"{name}: {each} has no schema; a tool names each of its arguments"
+            raise TypeError(msg)
+        if each.name in {"self", "cls"} and each.name not in hints:
+            msg = (
+                f"{name} is a method, which needs its {each.name}; make a tool of the bound "
+                f"method: tool(thing.{name})"
+            )
             raise TypeError(msg)
         if each.name not in hints:
             msg = f"{name}: the argument {each.name} needs a type hint; its schema is made of it"

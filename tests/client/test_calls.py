@@ -6,11 +6,13 @@ import logging
 import pickle
 
 import pytest
+from attrs import evolve
 from reactivex import operators as ops
 
 import rxassist
 from rxassist import (
     APIConnectionError,
+    APIError,
     APIStatusError,
     APITimeoutError,
     AsyncClient,
@@ -23,7 +25,7 @@ from rxassist import (
     NotFoundError,
     RateLimitError,
 )
-from rxassist.models import CodeInterpreterTool, FunctionDefinition, FunctionTool
+from rxassist.models import CodeInterpreterTool, FunctionDefinition, FunctionTool, Thread
 
 KEY = "sk-very-secret-key"
 
@@ -285,3 +287,12 @@ def test_what_a_sync_client_gives_is_not_awaited(client):
 
     with pytest.raises(TypeError, match="AsyncClient"):
         asyncio.run(main())
+
+
+def test_an_answer_without_an_end_has_a_bound(raw):
+    endless = answer("200 OK", '{"id": "' + "x" * 100_000 + '"}')
+    with Client(base_url=raw(endless).url) as client:
+        client_resource = client.threads
+        request = evolve(client_resource._request("GET", "/threads/t", {}), max_bytes=1_000)
+        with pytest.raises(APIError, match="larger than 1000 bytes"):
+            client_resource._call(Thread, request).run()

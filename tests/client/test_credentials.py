@@ -308,3 +308,18 @@ def test_redirects_end(raw):
     server = raw(redirect(307, "/v1/threads"))
     with Client(base_url=server.url) as client, pytest.raises(APIError, match="more than 20"):
         client.threads.create().run()
+
+
+@pytest.mark.parametrize("how", ["default", "extra"])
+def test_a_credential_in_a_header_is_not_shown_either(raw, how):
+    body = b'{"error": {"message": "bad header-secret"}}'
+    head = b"HTTP/1.1 400 No\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+    headers = {"api-key": "header-secret"}
+    given = {"default_headers": headers} if how == "default" else {}
+    options = {"extra_headers": headers} if how == "extra" else {}
+    with (
+        Client(base_url=raw(head + body).url, **given) as client,
+        pytest.raises(APIError) as caught,
+    ):
+        client.threads.create(**options).run()
+    assert "secret" not in str(caught.value) + repr(caught.value)

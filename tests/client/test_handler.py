@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+import reactivex as rx
 from reactivex import operators as ops
 
 from rxassist import (
@@ -16,6 +17,7 @@ from rxassist import (
     RunOutcomeUnknown,
     StreamClosed,
     StreamTruncated,
+    map_async,
 )
 from rxassist.codec import encode_event
 from rxassist.events import DoneEvent, ErrorEvent, ThreadMessageDelta, ThreadRunCreated
@@ -622,3 +624,41 @@ def test_a_callback_that_runs_when_the_stream_is_left_is_cancelled(forever, run_
         subscription.dispose()
 
     run_async(forever, main)
+
+
+def test_a_callback_may_await_the_client_and_go_on_with_the_run(serve, run_async):
+    def script(_):
+        output = yield call("f", {})
+        yield say(f"It is {output}.")
+
+    async def main(client):
+        told = []
+
+        class Handler(AsyncAssistantEventHandler):
+            async def on_event(self, event):
+                if event.event == "thread.run.created":
+                    told.append((await client.threads.retrieve(event.data.thread_id)).id)
+                if event.event == "thread.run.requires_action":
+                    run = event.data
+                    (asked,) = run.required_action.submit_tool_outputs.tool_calls
+                    stream = client.threads.runs.submit_tool_outputs_stream(
+                        thread_id=run.thread_id,
+                        run_id=run.id,
+                        tool_outputs=[{"tool_call_id": asked.id, "output": "7"}],
+                    )
+                    told.append("".join([text async for text in stream.text_deltas]))
+
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=Handler()
+        )
+        await stream.until_done()
+        run = stream.current_run
+        assert told == [run.thread_id, "It is 7."]
+
+        async def again(_):
+            return (await client.threads.retrieve(run.thread_id)).id
+
+        assert await rx.of(1, 2).pipe(map_async(again), ops.to_list()) == [run.thread_id] * 2
+
+    run_async(serve(script), main)

@@ -242,10 +242,10 @@ def test_polls_creations_and_retries_draw_on_the_requests_of_the_budget(serve):
         return refuse(503, {"retry-after": "0"}) if asking.attempt == 1 else None
 
     class Counting(Budget):
-        async def request(self):
+        async def request(self, longest_pause=None):
             nonlocal drawn
             drawn += 1
-            await super().request()
+            await super().request(longest_pause)
 
     service = serve(echo, faults=faults)
     with Client(base_url=service.base_url, budget=Counting()) as client:

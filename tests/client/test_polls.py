@@ -4,7 +4,7 @@ import pytest
 from reactivex import operators as ops
 
 from rxassist import Client, PollTimeout
-from rxassist.local import call, fail, say, wait
+from rxassist.local import call, fail, say, stall, wait
 
 
 @pytest.fixture
@@ -123,3 +123,24 @@ def test_leaving_a_poll_stops_the_requests(serve):
 def test_bad_options_are_refused(poller, name, options, error):
     with pytest.raises(error, match=name):
         poller.threads.runs.poll("run_1", thread_id="thread_1", **options)
+
+
+def test_the_deadline_of_a_poll_covers_its_beginning(serve):
+    service = serve(lambda _: [call("f", {})], faults=_stalled_creation)
+    with Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        thread = client.threads.create().run()
+        client.threads.runs.create_and_poll(thread.id, assistant_id=assistant.id).run()
+        waiting = client.threads.runs.create_and_poll(
+            thread.id, assistant_id=assistant.id, if_busy="wait", deadline=0.3
+        )
+        with pytest.raises(PollTimeout) as caught:
+            waiting.run()
+        assert caught.value.last is None
+        stalled = client.threads.create_and_run_poll(assistant_id=assistant.id, deadline=0.3)
+        with pytest.raises(PollTimeout):
+            stalled.run()
+
+
+def _stalled_creation(asked):
+    return stall(0) if asked.path == "/v1/threads/runs" else None

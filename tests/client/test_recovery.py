@@ -7,7 +7,7 @@ import pytest
 
 from rxassist import RunOutcomeUnknown
 from rxassist.events import RunEvent
-from rxassist.local import cut, replay
+from rxassist.local import call, cut, replay, say
 from rxassist.models import SETTLED
 
 WIRE = Path(__file__).parent.parent / "wire" / "assistants"
@@ -103,3 +103,30 @@ def test_a_recording_that_is_cut_anywhere_is_whole_again(serve, run_async, name,
         assert recovered >= sum(at > told_at + 1 for at in positions)
 
     run_async(serve(faults=faults), main)
+
+
+def test_a_cut_within_a_function_call_is_recovered_from_the_local_service(serve, run_async):
+    def script(_):
+        output = yield call("f", {"a": "a long argument, in many pieces", "b": "ü"})
+        yield say(f"more {output}")
+
+    def faults(asked):
+        at = asked.headers.get("x-cut")
+        return cut(int(at)) if at and asked.method == "POST" else None
+
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+
+        async def calls_of(**headers):
+            stream = client.threads.create_and_run_stream(
+                assistant_id=assistant.id, extra_headers=headers
+            )
+            calls = [c async for c in stream.tool_calls]
+            assert (await stream.get_final_run()).status == "requires_action"
+            return [(c.function.name, c.function.arguments) for c in calls]
+
+        whole = await calls_of()
+        for at in range(3500, 8500, 250):
+            assert await calls_of(**{"x-cut": str(at)}) == whole, at
+
+    run_async(serve(script, faults=faults), main)

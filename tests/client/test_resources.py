@@ -6,7 +6,7 @@ import pytest
 from reactivex import Subject
 from reactivex import operators as ops
 
-from rxassist import Client, FilesFailed, NotFoundError, PollTimeout, UploadError
+from rxassist import APIError, Client, FilesFailed, NotFoundError, PollTimeout, UploadError
 from rxassist.local import LocalService, fail, refuse, wait
 
 
@@ -214,6 +214,148 @@ def test_an_upload_that_fails_says_which_and_names_the_others(service, client):
     assert caught.value.file is files[2]
     assert caught.value.file_ids == [file.id for file in client.files.list(order="asc")]
     assert len(caught.value.file_ids) == 2
+
+
+def test_uploads_under_way_end_after_a_failure_and_no_other_begins(service, client):
+    """The first of five that begin together fails; the four beside it end after that."""
+    store = client.vector_stores.create().run()
+    begun = []
+
+    class Slow(io.BytesIO):
+        def __init__(self, name):
+            super().__init__(b"x" * 200_000)
+            self.asked = name
+
+        def read(self, *size):
+            begun.append(self.asked)
+            if self.asked == "bad":
+                raise OSError("the disk is gone")  # noqa: EM101, TRY003 -- as the system says it
+            return super().read(*size)
+
+    files = [(name, Slow(name)) for name in ("bad", *"abcdefghijklmnopqrst")]
+    with pytest.raises(UploadError, match="the disk is gone") as caught:
+        client.vector_stores.file_batches.upload_and_poll(store.id, files=files).run()
+    assert caught.value.file is files[0]
+    assert caught.value.__cause__ is caught.value.error
+    there = {file.id: file.filename for file in client.files.list()}
+    named = [there[file_id] for file_id in caught.value.file_ids]
+    assert named == sorted(there.values())
+    assert {"a", "b", "c", "d"} <= set(named)
+    assert "t" not in begun
+    assert not any("file_batches" in path for _, path in service.requests)
+
+
+@pytest.fixture
+def no_store(client):
+    """The id of a vector store that was deleted: files can be uploaded, but not added."""
+    store = client.vector_stores.create().run()
+    client.vector_stores.delete(store.id).run()
+    return store.id
+
+
+def test_files_that_cannot_be_added_are_named(client, no_store):
+    files = [("a", b"1"), ("b", b"2")]
+    uploading = client.vector_stores.file_batches.upload_and_poll(no_store, files=files)
+    with pytest.raises(UploadError) as caught:
+        uploading.run()
+    assert caught.value.file_ids == [file.id for file in client.files.list(order="asc")]
+    assert isinstance(caught.value.__cause__, NotFoundError)
+    assert caught.value.file == files
+
+
+def test_a_file_that_cannot_be_added_is_named(client, no_store):
+    uploading = client.vector_stores.files.upload(vector_store_id=no_store, file=b"1")
+    with pytest.raises(UploadError) as caught:
+        uploading.run()
+    assert caught.value.file_ids == [file.id for file in client.files.list()]
+    assert isinstance(caught.value.__cause__, NotFoundError)
+
+
+def test_the_progress_of_a_batch_is_that_of_all_files(client, path):
+    store = client.vector_stores.create().run()
+    told = []
+    progress = Subject()
+    progress.subscribe(told.append, told.append, lambda: told.append("end"))
+    files = [path, b"12345", ("more", io.BytesIO(b"678"))]
+    batches = client.vector_stores.file_batches
+    batches.upload_and_poll(store.id, files=files, upload_progress=progress).run()
+    whole = len(CONTENTS) + 8
+    assert told[-2:] == [(whole, whole), "end"]
+    assert told[:-1] == sorted(told[:-1])
+    assert {total for _, total in told[:-1]} == {whole}
+
+    called = []
+    batches.upload_and_poll(
+        store.id, files=[b"1", b"2"], upload_progress=lambda *now: called.append(now)
+    ).run()
+    assert called == [(1, 2), (2, 2)]
+
+
+def test_request_options_go_with_every_request_of_an_upload(serve):
+    asked = []
+
+    def faults(request):
+        asked.append((request.method, request.path.split("/")[-1], request.headers.get("x-me")))
+        return refuse(503) if request.attempt == 1 and request.path == "/v1/files" else None
+
+    service = serve(faults=faults)
+    with Client(base_url=service.base_url) as client:
+        stores = client.vector_stores
+        store = stores.create().run()
+        options = {"extra_headers": {"x-me": "yes"}, "max_retries": 0}
+        one = stores.files.upload_and_poll(vector_store_id=store.id, file=b"1", **options)
+        with pytest.raises(APIError, match="503"):
+            one.run()
+        assert asked[1:] == [("POST", "files", "yes")]
+        many = stores.file_batches.upload_and_poll(store.id, files=[b"1"], **options)
+        many.run()
+        assert {mark for _, _, mark in asked[1:]} == {"yes"}
+        assert ("POST", "file_batches", "yes") in asked
+
+
+BAD_INGESTION = [
+    ({"poll_interval_ms": -1}, ValueError),
+    ({"deadline": 0}, ValueError),
+    ({"attributes": 5}, TypeError),
+    ({"atributes": {}}, TypeError),
+    ({"upload_progress": 5}, TypeError),
+    ({"timeout": -1}, ValueError),
+]
+BAD_BATCHES = [
+    *BAD_INGESTION,
+    ({"max_concurrency": "5"}, TypeError),
+    ({"max_concurrency": True}, TypeError),
+    ({"max_concurrency": 0}, ValueError),
+    ({"files": "abc.txt"}, TypeError),
+    ({"files": io.BytesIO(b"line")}, TypeError),
+    ({"files": []}, ValueError),
+    ({"file_ids": "file-1"}, TypeError),
+    ({"file_ids": [5]}, TypeError),
+    ({"file_ids": [""]}, ValueError),
+]
+
+
+@pytest.mark.parametrize(("bad", "error"), BAD_INGESTION, ids=repr)
+def test_a_bad_argument_is_found_before_the_file_is_uploaded(service, client, bad, error):
+    with pytest.raises(error, match=next(iter(bad))):
+        client.vector_stores.files.upload_and_poll(vector_store_id="vs_1", file=b"1", **bad)
+    assert service.requests == []
+
+
+@pytest.mark.parametrize(("bad", "error"), BAD_BATCHES, ids=repr)
+def test_a_bad_argument_is_found_before_any_file_is_uploaded(service, client, bad, error):
+    given = {"files": [b"1"], **bad}
+    with pytest.raises(error, match=next(iter(bad))):
+        client.vector_stores.file_batches.upload_and_poll("vs_1", **given)
+    assert service.requests == []
+
+
+def test_the_smaller_helpers_of_the_sdk(client, path):
+    store = client.vector_stores.create().run()
+    taken = client.vector_stores.files.upload(vector_store_id=store.id, file=path).run()
+    assert taken.vector_store_id == store.id
+    assert client.files.wait_for_processing(taken.id).run().status == "processed"
+    assert client.files.retrieve_content(taken.id).run() == CONTENTS.decode()
 
 
 def test_a_batch_is_cancelled_and_a_poll_has_a_deadline(serve):

@@ -22,13 +22,15 @@ from rxassist.codec import encode_event
 from rxassist.events import (
     DoneEvent,
     ErrorEvent,
+    ThreadCreated,
     ThreadMessageDelta,
     ThreadRunCompleted,
     ThreadRunCreated,
     ThreadRunInProgress,
 )
 from rxassist.local import call, code, fail, incomplete, say, wait
-from rxassist.models import ErrorObject, Run
+from rxassist.local.faults import edited
+from rxassist.models import ErrorObject, Run, Thread
 from rxassist.sse import encode
 
 CREATED = ("POST", "/runs")
@@ -330,7 +332,32 @@ def test_on_dispose_cancel_cancels_the_run(forever, begin):
     for _ in begin(on_dispose="cancel").text_deltas:
         break
     forever.wait_for(lambda: not forever.active_runs)
-    assert forever.requests[-1][1].endswith("/cancel")
+    assert any(request[1].endswith("/cancel") for request in forever.requests)
+
+
+def test_a_run_that_waits_when_its_stream_fails_is_cancelled(serve):
+    def fail_at_the_end(asked):
+        return edited(lambda: _error_for_done) if asked.path.endswith("/runs") else None
+
+    def ask(_):
+        yield call("anything")
+
+    service = serve(ask, faults=fail_at_the_end)
+    with Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, on_dispose="cancel"
+        )
+        with pytest.raises(APIError, match="no more"):
+            stream.until_done()
+        assert stream.current_run.status == "requires_action"
+        service.wait_for(lambda: not service.active_runs)
+
+
+def _error_for_done(piece):
+    said = b'event: error\ndata: {"message":"no more"}\n\n'
+    before, done, _ = (piece or b"").partition(b"event: done")
+    return [before + said if done else before]
 
 
 def test_a_run_is_cancelled_though_its_stream_is_left_before_it_was_told(forever, begin):
@@ -543,3 +570,37 @@ def test_subscribe_async_awaits_in_order(service, run_async, numbers):
         return "".join(seen)
 
     assert numbers.startswith(run_async(service, main))
+
+
+def test_closing_in_a_callback_is_at_once(begin):
+    stream, seen = begin(), []
+
+    def once(text):
+        seen.append(text)
+        stream.close()
+
+    stream.text_deltas.subscribe(once)
+    with pytest.raises(StreamClosed):
+        stream.until_done()
+    assert len(seen) == 1
+
+
+def test_a_lost_creation_names_the_thread_that_was_told(raw):
+    told = encode(encode_event(ThreadCreated(Thread("thread_7"))))
+    with Client(base_url=raw(OK + told).url) as client:
+        stream = client.threads.create_and_run_stream(assistant_id="a")
+        with pytest.raises(RunOutcomeUnknown, match="thread_7") as caught:
+            stream.until_done()
+    assert caught.value.thread_id == "thread_7"
+
+
+@pytest.mark.parametrize(("value", "error"), [("x", TypeError), (True, TypeError), (0, ValueError)])
+def test_a_deadline_is_a_number_above_0(client, value, error):
+    with pytest.raises(error, match="deadline"):
+        client.threads.runs.stream(thread_id="t", assistant_id="a", deadline=value)
+
+
+@pytest.mark.parametrize("name", ["on_dispose", "event_handler", "recover", "idle_timeout"])
+def test_what_is_for_streams_is_refused_where_there_is_none(client, name):
+    with pytest.raises(TypeError, match=f"{name} is an option of streams"):
+        client.threads.runs.create("t", assistant_id="a", **{name: None})

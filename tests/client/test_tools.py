@@ -13,7 +13,10 @@ from rxassist import (
     AssistantEventHandler,
     BadRequestError,
     Client,
+    ConflictError,
+    InternalServerError,
     PollTimeout,
+    RxAssistError,
     StreamClosed,
     Toolbox,
     ToolError,
@@ -23,7 +26,7 @@ from rxassist import (
 )
 from rxassist.errors import DecodeError
 from rxassist.events import DoneEvent, ThreadRunRequiresAction
-from rxassist.local import call, cut, hang_up, say, stall
+from rxassist.local import Fault, answer, call, cut, hang_up, refuse, say, stall, truncate
 
 ADD, SHOUT = call("add", {"a": 1, "b": 2}), call("shout", {"text": "hi"})
 
@@ -569,6 +572,86 @@ def test_nor_are_those_of_a_poll(serve, name):
     assert submissions.asked == (3 if name == "before it is handled" else 2)
 
 
+def handled_but(status):
+    """The outputs are taken, and the answer is a refusal."""
+
+    def around(app):
+        async def refusing(scope, receive, send):
+            async def unheard(_):
+                await asyncio.sleep(0)
+
+            await app(scope, receive, unheard)
+            headers = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            said = b'{"error":{"message":"Runs in this status do not accept tool outputs."}}'
+            await send({"type": "http.response.body", "body": said})
+
+        return refusing
+
+    return Fault(around)
+
+
+TAKEN = {
+    "late": {"of_1": hang_up(handled=False), "of_2": handled_but(400)},
+    "by a gateway that gave up": {"of_1": handled_but(502)},
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_outputs_that_were_taken_though_they_seem_refused(begin, name):
+    stream = begin(script, [add, shout], Submissions(**TAKEN[name]))
+    assert stream.snapshots.run().text == "3 HI 13"
+    assert sorted(result.output for result in stream.tool_results) == ["13", "3", "HI"]
+
+
+@pytest.mark.parametrize("faults", [*TAKEN.values(), {"of_1": truncate(200)}], ids=str)
+def test_a_poll_goes_on_where_they_were_taken(serve, faults):
+    service = serve(script, faults=Submissions(**faults))
+    with Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        polling = client.threads.create_and_run_poll(
+            assistant_id=assistant.id, tools=[add, shout], poll_interval_ms=1
+        )
+        assert polling.run().status == "completed"
+
+
+@pytest.mark.parametrize("start", ["create_and_run_stream", "create_and_run_poll"])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (refuse(500), InternalServerError),
+        (refuse(504), InternalServerError),
+        (refuse(400), BadRequestError),
+        (refuse(409), ConflictError),
+        (answer("garbage"), RxAssistError),
+    ],
+    ids=["500", "504", "400", "409", "garbage"],
+)
+def test_a_run_whose_outputs_are_not_taken_is_cancelled(serve, start, fault, kind):
+    def submissions(asked):
+        return fault if asked.path.endswith("/submit_tool_outputs") else None
+
+    with Client(base_url=serve(script, faults=submissions).base_url, max_retries=0) as client:
+        assistant = client.assistants.create(model="m").run()
+        following = getattr(client.threads, start)(assistant_id=assistant.id, tools=[add, shout])
+        with pytest.raises(kind) as raised:
+            following.run()
+        run_id, thread_id = raised.value.run_id, raised.value.thread_id
+        assert client.threads.runs.retrieve(run_id, thread_id=thread_id).run().status == "cancelled"
+
+
+def test_the_errors_of_a_poll_name_the_run(serve):
+    with Client(base_url=serve(asking(call("fail"))).base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        polling = client.threads.create_and_run_poll(
+            assistant_id=assistant.id, tools=[fail], on_tool_error="raise", poll_interval_ms=1
+        )
+        with pytest.raises(ToolError) as raised:
+            polling.run()
+        run_id, thread_id = raised.value.run_id, raised.value.thread_id
+        assert client.threads.runs.retrieve(run_id, thread_id=thread_id).run().status == "cancelled"
+
+
 def test_a_service_that_never_takes_outputs_is_an_error_and_calls_nothing_again(begin):
     made = []
 
@@ -656,6 +739,9 @@ def test_what_approve_raises_is_an_error_of_the_call_which_is_not_made(begin):
 # --- what is passed ------------------------------------------------------------------------
 
 
+OTHER = {"type": "function", "function": {"name": "other"}}
+
+
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
@@ -665,6 +751,11 @@ def test_what_approve_raises_is_an_error_of_the_call_which_is_not_made(begin):
         ({"on_tool_error": "ignore"}, ValueError, 'must be "tell", "raise" or a function'),
         ({"approve": "yes"}, TypeError, "approve must be a function"),
         ({"tools": [add, add]}, ValueError, "two tools are called 'add'"),
+        ({"max_rounds": None}, TypeError, "max_rounds must be a whole number, got None"),
+        ({"tool_timeout": "x"}, TypeError, "tool_timeout must be a number, got 'x'"),
+        ({"tools": [add, OTHER]}, ValueError, "a definition of 'other', which cannot be called"),
+        ({"tools": [OTHER, OTHER]}, ValueError, "two tools are called 'other'"),
+        ({"tools": [add, tool(add).definition]}, ValueError, "two tools are called 'add'"),
         ({"tools": add}, TypeError, "tools must be a list of functions"),
     ],
 )

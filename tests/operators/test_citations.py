@@ -217,12 +217,38 @@ def test_an_exception_of_render_does_not_hide_the_error_of_the_source(delta):
     assert marbles.errors == [error]
 
 
-def test_an_exception_of_the_look_up_is_an_error(delta, emitted):
+def test_a_name_whose_look_up_raises_is_none(delta, emitted):
     def look_up(_):
         raise LookupError
 
-    with pytest.raises(LookupError):
-        emitted(citations(by_name, file_name=look_up), delta(MARKER, cites(MARKER)))
+    cited = citations(by_name, file_name=look_up)
+    assert "".join(emitted(cited, delta(f"A{MARKER}B", cites(MARKER)))) == "A[file_1]B"
+
+
+def test_a_name_may_be_text(delta, emitted):
+    cited = citations(by_name, file_name=lambda _: "book.pdf")
+    assert "".join(emitted(cited, delta(MARKER, cites(MARKER)))) == "[book.pdf]"
+
+
+def test_what_is_no_name_is_an_error(delta, emitted):
+    with pytest.raises(TypeError, match="file_name must give an Observable or text, got 3"):
+        emitted(citations(by_name, file_name=lambda _: 3), delta(MARKER, cites(MARKER)))
+
+
+def test_what_is_no_text_for_a_marker_is_an_error(delta, emitted):
+    with pytest.raises(TypeError, match="render must give text, got None for "):
+        emitted(citations(lambda _: None), delta(MARKER, cites(MARKER)))
+
+
+def test_what_is_no_function_is_refused():
+    async def asynchronous(_):
+        raise AssertionError
+
+    for wrong in ("[x]", asynchronous):
+        with pytest.raises(TypeError, match="render must be a function"):
+            citations(wrong)
+        with pytest.raises(TypeError, match="file_name must be a function"):
+            citations(file_name=wrong)
 
 
 # --- laws ----------------------------------------------------------------------------------

@@ -79,8 +79,19 @@ def test_an_escaped_pair_is_never_half(emitted):
     assert emitted(json_snapshots(), *'"\\ud83d\\ude00!"') == ["", "😀", "😀!"]
 
 
+def test_a_number_never_vanishes(emitted):
+    assert emitted(json_snapshots(), '{"price": 1', ".", "5}") == [{"price": 1}, {"price": 1.5}]
+    assert emitted(json_snapshots(), *"[12.5e-1]") == [[], [1], [12], [12.5], [1.25]]
+    assert emitted(json_snapshots(), '{"a": 1, "b": 2.', "5}") == [
+        {"a": 1, "b": 2},
+        {"a": 1, "b": 2.5},
+    ]
+    assert emitted(json_snapshots(), '["v1.', '2e"]') == [["v1."], ["v1.2e"]]
+
+
 def test_no_text_is_no_value(emitted):
     assert emitted(json_snapshots(Recipe)) == []
+    assert emitted(json_snapshots(Recipe), "", "") == []
 
 
 def test_what_is_no_json_fails_at_once(flows):
@@ -99,7 +110,7 @@ def test_what_does_not_fit_the_type_says_where(flows):
     text = '{"name": 1}'
     error = flows(json_snapshots(Recipe), "-a-|", "-A-#", a=text, A={"name": 1})
     assert isinstance(error, DecodeError)
-    assert str(error) == "json_snapshots: at $.value.name expected text, got 1"
+    assert str(error) == "json_snapshots: at $.name expected text, got 1"
 
 
 def test_a_missing_extra_is_named(monkeypatch):

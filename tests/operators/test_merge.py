@@ -9,6 +9,7 @@ from reactivex import operators as ops
 from rxassist import operators
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import APIConnectionError
+from rxassist.events import UnknownEvent
 from rxassist.many import RunEvent, RunSummary, merge_runs
 from rxassist.models import Usage
 from rxassist.snapshots import Snapshot
@@ -69,9 +70,10 @@ def test_one_iterable_or_observable_of_streams(kind):
 
 
 def test_one_stream_is_a_run_and_no_observable_of_streams():
-    marbles = Marbles()
+    first = UnknownEvent("thread.x", {})
+    marbles = Marbles(a=first)
     seen, result = merged(marbles, marbles.cold("-a-b|"))
-    assert seen == [(1, "0a"), (3, "0b"), (4, "0|")]
+    assert seen == [(1, f"0{first}"), (3, "0b"), (4, "0|")]
     assert result == "----|"
 
 
@@ -227,7 +229,30 @@ def test_streams_of_several_threads_come_one_at_a_time():
 @pytest.mark.parametrize("wrong", [(3,), ("text",), (rx.never(), 3), ([3],), ([("a", 3)],)])
 def test_what_is_no_stream_is_refused(wrong):
     with pytest.raises(TypeError, match=r"merge_runs takes streams, .* got "):
-        merge_runs(*wrong).run()
+        merge_runs(*wrong)
+
+
+def test_an_observable_of_something_else_is_refused():
+    marbles = Marbles()
+    source = marbles.cold("-a-b|")
+    assert marbles.run(merge_runs(source)) == "-#"
+    assert "got 'a'" in str(marbles.errors[0])
+    assert source.subscriptions == ["^!"]
+
+
+@pytest.mark.parametrize("make", [list, tuple])
+def test_a_key_that_is_given_twice_is_refused(make):
+    with pytest.raises(ValueError, match="was given the key 'a' twice"):
+        merge_runs(make([("a", rx.never()), ("b", rx.never()), ("a", rx.never())]))
+
+
+@pytest.mark.parametrize("make", [iter, rx.from_iterable])
+def test_a_key_that_comes_twice_ends_everything(make):
+    marbles = Marbles()
+    one = marbles.cold("---")
+    assert marbles.run(merge_runs(make([("a", one), ("a", rx.never())]))) == "#"
+    assert "was given the key 'a' twice" in str(marbles.errors[0])
+    assert one.subscriptions == ["(^!)"]
 
 
 def test_max_concurrent_is_checked():
@@ -373,6 +398,18 @@ def test_latest_snapshots_has_each_run_as_it_stands(said):
     texts = [{key: snapshot.text for key, snapshot in each.items()} for each in mappings]
     assert texts == [{"ann": "A"}, {"ann": "A", "bob": "C"}, {"ann": "AB", "bob": "C"}]
     assert [list(each) for each in mappings] == [["ann"], ["ann", "bob"], ["ann", "bob"]]
+
+
+def test_latest_snapshots_shows_a_run_that_failed_before_its_first_event(said, emitted):
+    error = OSError()
+    mappings = emitted(
+        operators.latest_snapshots(),
+        RunEvent("ann", said.delta("A")),
+        RunEvent("bob", None, error, RunSummary("bob", None, error)),
+        RunEvent("ann", None, error, RunSummary("ann", None, error)),
+    )
+    texts = [{key: snapshot.text for key, snapshot in each.items()} for each in mappings]
+    assert texts == [{"ann": "A"}, {"ann": "A", "bob": ""}]
 
 
 def test_the_mappings_of_latest_snapshots_are_immutable_and_stay_valid(said, emitted):

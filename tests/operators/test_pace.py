@@ -170,8 +170,8 @@ def test_no_grapheme_is_ever_split(pieces):
 
 @pytest.mark.parametrize("make", [smooth, debounce_snapshots])
 def test_a_time_that_is_none_is_refused(make):
-    for seconds in (0, -1, float("nan")):
-        with pytest.raises(ValueError, match="must be above 0, got"):
+    for seconds in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="must be above 0 and finite, got"):
             make(seconds)
     for seconds in ("1", None, True):
         with pytest.raises(TypeError, match="must be a number of seconds, got"):
@@ -179,9 +179,15 @@ def test_a_time_that_is_none_is_refused(make):
 
 
 def test_what_text_cannot_be_cut_by_is_refused():
-    for by in ("sentence", 1, re.compile(b"x")):
-        with pytest.raises(TypeError, match='"word", "grapheme" or a compiled regular expression'):
+    for by in (1, b"x", re.compile(b"x")):
+        with pytest.raises(TypeError, match='"word", "grapheme" or a regular expression of text'):
             smooth(1, by)
+    with pytest.raises(ValueError, match=r"a regular expression of text, got '\(': missing"):
+        smooth(1, "(")
+
+
+def test_a_regular_expression_may_be_text():
+    assert shown(smooth(1, by=r"\n"), "a\nb\nc") == (["a\n", "b\n"], ["c"])
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -5,7 +5,7 @@ import reactivex as rx
 from reactivex import operators as ops
 
 from rxassist import operators
-from rxassist.errors import ToolError, ToolRoundsExceeded
+from rxassist.errors import APIConnectionError, StreamClosed, ToolError, ToolRoundsExceeded
 from rxassist.models import RequiredActionMCPToolCall
 from rxassist.operators._run_tools import called_here
 from rxassist.testing import Marbles
@@ -179,17 +179,52 @@ def test_too_many_rounds(letters):
     assert len(service.submitted) == 1
 
 
-def test_errors_of_the_submission_pass(letters):
+def test_a_submission_that_fails_cancels_the_run(letters):
     service = Service(letters, "-#")
-    assert service.run("-a-d|") == "-a--#"
+    assert service.run("-a-d|") == "-a---#"
     assert service.marbles.errors == [service.marbles.error]
+    assert service.cancelled == ["run_1"]
+
+
+def test_errors_after_the_first_event_of_a_submission_pass(letters):
+    service = Service(letters, "-q-#")
+    assert service.run("-a-d|") == "-a--q-#"
+    assert service.cancelled == []
+
+
+@pytest.mark.parametrize("error", [APIConnectionError("reset"), StreamClosed()], ids=repr)
+def test_a_submission_that_may_have_been_taken_leaves_the_run_alone(letters, error):
+    service = Service(letters)
+    service.parts = [rx.throw(error)]
+    assert service.run("-a-d|") == "-a-#"
+    assert service.marbles.errors == [error]
     assert service.cancelled == []
 
 
 def test_what_submit_raises_is_an_error(letters):
     service = Service(letters)  # which has no answer
-    assert service.run("-a-d|") == "-a-#"
+    assert service.run("-a-d|") == "-a--#"
     assert isinstance(service.marbles.errors[0], IndexError)
+    assert service.cancelled == ["run_1"]
+
+
+def test_a_list_of_functions_is_a_toolbox(letters, emitted):
+    tools = operators.run_tools([echo], lambda *_: rx.of(letters["c"]))
+    assert emitted(tools, letters["a"]) == [letters["a"], letters["c"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_rounds": None}, "max_rounds must be a whole number, got None"),
+        ({"tool_timeout": "x"}, "tool_timeout must be a number, got 'x'"),
+        ({"max_concurrent_tools": "x"}, "max_concurrent_tools must be a whole number, got 'x'"),
+        ({"toolbox": echo}, "a Toolbox is made of a list of functions, got <function echo"),
+    ],
+)
+def test_what_is_of_a_wrong_type_is_said_when_it_is_made(options, said):
+    with pytest.raises(TypeError, match=said):
+        operators.run_tools(**{"toolbox": [echo], "submit": rx.never, **options})
 
 
 # --- approvals -----------------------------------------------------------------------------

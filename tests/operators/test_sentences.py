@@ -43,6 +43,10 @@ TEXTS = [
     "你好。|我是助手！|很高兴？|是的。",
     "彼は「はい。そうです。」と言った。|終わり。",
     "真的!|好吧。|Good. | 好……吧。",
+    "你好。|“再见。”他说。|好。",
+    # sources
+    "This is a test.[1] | Next one.[2][13] | The end.[note] Or not. | Yes.[4]",
+    "是的。[1]|好。",
     # lines
     "A title\n\n | It begins\nhere. | It ends.",
     "# A title\n|Text.",
