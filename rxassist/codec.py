@@ -943,9 +943,12 @@ _thread_step_delta = maker(ThreadRunStepDelta)
 def _usual_message_delta(data: bytes) -> ThreadMessageDelta:
     read = _read_message_delta(data)
     delta = read.delta
-    content = [_text_block(part.index, _text_delta(part.text.value)) for part in delta.content]
-    grown = _message_delta(delta.role, tuple(content))
+    grown = _message_delta(delta.role, tuple(map(_usual_block, delta.content)))
     return _thread_message_delta(_message_delta_event(read.id, grown, read.object))
+
+
+def _usual_block(block: _TextBlock) -> deltas.TextDeltaBlock:
+    return _text_block(block.index, _text_delta(block.text.value))
 
 
 def _usual_step_delta(data: bytes) -> ThreadRunStepDelta:
@@ -971,6 +974,14 @@ _USUAL: dict[bytes, Callable[[bytes], Event]] = {
 }
 
 
+def _usual(name: bytes, data: bytes) -> Event | None:
+    """A usual delta, ``None`` of anything else."""
+    try:
+        return _USUAL[name](data)
+    except (KeyError, ValueError, RecursionError):  # errors of msgspec are ValueErrors
+        return None
+
+
 class EventDecoder:
     """Bytes of a body in, typed events out, whatever the chunks are.
 
@@ -980,14 +991,15 @@ class EventDecoder:
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._sse = SSEDecoder(max_event_bytes)
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
-        """Decode a chunk and yield the events that it completes. Exhaust it before the next."""
+    def feed(self, chunk: bytes) -> Iterable[Event]:
+        """Decode a chunk and give the events that it completes. Exhaust it before the next."""
+        only = self._sse.only_event(chunk)
+        event = None if only is None else _usual(*only)
+        return self._feed(chunk) if event is None else (event,)
+
+    def _feed(self, chunk: bytes) -> Iterator[Event]:
         for name, data in self._sse.feed_raw(chunk):
-            try:
-                event = _USUAL[name](data)
-            except (KeyError, ValueError, RecursionError):  # errors of msgspec are ValueErrors
-                event = None
-            yield event or decode_event(self._sse.decoded(name, data))
+            yield _usual(name, data) or decode_event(self._sse.decoded(name, data))
 
     def flush(self) -> Iterator[Event]:
         """Yield the event that is pending at the end of the body, if its data is whole.

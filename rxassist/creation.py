@@ -31,6 +31,7 @@ from rxassist.errors import (
 )
 from rxassist.events import ThreadCreated
 from rxassist.models import (
+    FINISHED,
     RequiredActionSubmitToolApproval,
     RequiredActionSubmitToolOutputs,
     Run,
@@ -41,6 +42,8 @@ from rxassist.typing import Operator
 _logger = logging.getLogger("rxassist")
 
 _T = TypeVar("_T")
+
+_OVER = FINISHED | {"cancelling"}
 
 IfBusy: TypeAlias = Literal["fail", "wait", "cancel"]
 """What a new run does on a thread with a run that works or waits."""
@@ -298,7 +301,11 @@ class _Turn(Generic[_T]):
 
 
 def outputs_once(
-    fetch: Callable[[], Observable[Run]], calls: Collection[str], *, retries: int = 2
+    fetch: Callable[[], Observable[Run]],
+    calls: Collection[str],
+    *,
+    retries: int = 2,
+    follow: bool = False,
 ) -> Operator[_T, _T]:
     """Never submit outputs twice that were taken.
 
@@ -310,7 +317,9 @@ def outputs_once(
 
     An answer that says nothing of the outputs is looked at in the same way, and never followed by
     another try: a server's error, one that cannot be decoded, and a refusal of what was submitted
-    before, as that may have come late. Everything else passes.
+    before, as that may have come late. With ``follow`` so is every refusal: where the run has ended
+    meanwhile, or is about to, what goes to ``on_error`` is a lost connection, behind which that end
+    is found. Everything else passes.
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
@@ -318,11 +327,13 @@ def outputs_once(
             asking = _Asking(source, _anything)
 
             def failed(error: Exception, _: Observable[_T]) -> Observable[_T]:
-                lost = _lost_answer(error, before)
+                lost = _lost_answer(error, before, follow=follow)
                 if asking.begun or lost is None:
                     return rx.throw(error)
 
                 def go_on(run: Run) -> Observable[_T]:
+                    if before is None and _is_refusal(error) and run.status not in _OVER:
+                        return rx.throw(error)
                     if not awaits(run, calls):
                         return rx.throw(lost)
                     if not isinstance(error, APIConnectionError | StreamTruncated):
@@ -339,15 +350,25 @@ def outputs_once(
     return operator
 
 
-def _lost_answer(error: Exception, before: Exception | None) -> Exception | None:
-    """How the answer was lost, if the outputs were taken; ``None`` where they cannot have been.
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, BadRequestError | ConflictError)
+
+
+def _over(error: Exception) -> APIConnectionError:
+    told = APIConnectionError(f"the run ended before it was given the outputs: {error}")
+    told.__cause__ = error
+    return told
+
+
+def _lost_answer(error: Exception, before: Exception | None, *, follow: bool) -> Exception | None:
+    """How the answer was lost, if the run went on or ended; ``None`` where it cannot have.
 
     ``before`` is how the answer to an earlier try was lost.
     """
     if isinstance(error, APIConnectionError | StreamTruncated):
         return before or error
-    if isinstance(error, BadRequestError | ConflictError):
-        return before
+    if _is_refusal(error):
+        return before or (_over(error) if follow else None)
     if not isinstance(error, InternalServerError | DecodeError):
         return None
     lost = APIConnectionError(f"the outputs were taken, but their answer was lost: {error}")

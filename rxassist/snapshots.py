@@ -65,6 +65,7 @@ from rxassist.models import (
     MessageCreation,
     MessageCreationDelta,
     MessageCreationStepDetails,
+    MessageDeltaEvent,
     OutputDelta,
     RefusalContentBlock,
     RefusalDeltaBlock,
@@ -610,32 +611,145 @@ def _raw_of(state: _StepState) -> _Growing[Any]:
 # --- the snapshot --------------------------------------------------------------------------
 
 
+@define(eq=False)
+class _Tail:
+    """The text that grows just now: a part of a message that deltas bring more of, and no more.
+
+    While it grows it stands beside the messages, and is put in its place among them when they are
+    read. So a delta, which nearly every event is, costs one piece and one snapshot.
+    """
+
+    message_id: str
+    part: _Part
+    text_before: str | None = None  # all that comes before it, once somebody has read it
+
+    @classmethod
+    def of(cls, messages: _Keyed[_MessageState], event: ThreadMessageDelta) -> _Tail | None:
+        """What a delta has grown, if the next ones may only grow it further."""
+        state, content = messages.get(event.data.id), event.data.delta.content
+        if state is None or state.finished or not content:
+            return None
+        part = state.parts.get(content[-1].index)
+        return None if part is None or part.kind != "text" else cls(event.data.id, part)
+
+    def takes(self, delta: MessageDeltaEvent, count: int) -> bool:
+        """Whether a delta brought one piece of this text and nothing else: then it is added."""
+        content = delta.delta.content
+        if delta.id != self.message_id or len(content) != 1:
+            return False
+        block, pieces = content[0], self.part.text.buffer.pieces
+        if not isinstance(block, TextDeltaBlock) or block.index != self.part.index:
+            return False
+        text = block.text
+        if text is None or not text.value or text.annotations or len(pieces) != count:
+            return False
+        pieces.append(text.value)
+        return True
+
+    def placed(self, messages: _Keyed[_MessageState], count: int) -> _Keyed[_MessageState]:
+        """The messages with this text in its place, as far as it had come."""
+        part, state = self.part, messages.get(self.message_id)
+        if state is None or count == part.text.count:
+            return messages
+        text = _Growing(part.text.buffer, count)
+        grown = _Part(part.index, part.kind, text, part.annotations)
+        return messages.put(
+            self.message_id, _MessageState(state.said, state.parts.put(part.index, grown))
+        )
+
+    def text(self, messages: _Keyed[_MessageState], count: int) -> str:
+        """The text of all messages, which mostly is this, behind what came before."""
+        own = _Growing(self.part.text.buffer, count).value()
+        if self.text_before is None:
+            everything = _text_of(self.placed(messages, count))
+            if not self._is_last(messages):
+                return everything
+            self.text_before = everything[: len(everything) - len(own)]
+        return self.text_before + own
+
+    def _is_last(self, messages: _Keyed[_MessageState]) -> bool:
+        state = messages.last
+        if state is None or state.said.role == "user":
+            return False
+        return state.parts.in_order(lambda part: part.index)[-1:] == [self.part]
+
+
+def _text_of(messages: _Keyed[_MessageState]) -> str:
+    return "".join([state.text() for state in messages])
+
+
+@define(eq=False)
+class _State:
+    """What snapshots have in common between whose events nothing but one text grew."""
+
+    run: Run | None = None
+    messages: _Keyed[_MessageState] = field(factory=_Keyed[_MessageState])
+    steps: _Keyed[_StepState] = field(factory=_Keyed[_StepState])
+    message_id: str | None = None
+    step_id: str | None = None
+    settled: int = 0  # steps that began before the run waited or ended
+    tail: _Tail | None = None
+
+    def with_run(self, run: Run) -> _State:
+        settled = self.steps.count if run.status in SETTLED else self.settled
+        return _state(
+            run, self.messages, self.steps, self.message_id, self.step_id, settled, self.tail
+        )
+
+    def with_messages(
+        self, messages: _Keyed[_MessageState], message_id: str, tail: _Tail | None
+    ) -> _State:
+        return _state(self.run, messages, self.steps, message_id, self.step_id, self.settled, tail)
+
+    def with_steps(self, steps: _Keyed[_StepState], step_id: str) -> _State:
+        return _state(
+            self.run, self.messages, steps, self.message_id, step_id, self.settled, self.tail
+        )
+
+
+_state = maker(_State)
+
+
 @frozen(eq=False)
 class Snapshot:
     """A run as it stood after ``event``.
 
-    ``run`` is the run as last told, ``None`` before the stream said it. Snapshots never change;
-    what they give is built when it is read, and costs what its size costs.
+    Snapshots never change; what they give is built when it is read, and costs what its size costs.
     """
 
     event: Event | None = None
-    run: Run | None = None
-    _messages: _Keyed[_MessageState] = field(factory=_Keyed[_MessageState], repr=False)
-    _steps: _Keyed[_StepState] = field(factory=_Keyed[_StepState], repr=False)
-    _message_id: str | None = field(default=None, repr=False)
-    _step_id: str | None = field(default=None, repr=False)
-    _settled: int = field(default=0, repr=False)  # steps that began before the run waited or ended
+    _state: _State = field(factory=_State, repr=False)
+    _count: int = field(default=0, repr=False)  # pieces of the text that grows
+
+    @property
+    def run(self) -> Run | None:
+        """The run as last told, ``None`` before the stream said it."""
+        return self._state.run
+
+    @property
+    def _messages(self) -> _Keyed[_MessageState]:
+        state = self._state
+        tail = state.tail
+        return state.messages if tail is None else tail.placed(state.messages, self._count)
+
+    @property
+    def _steps(self) -> _Keyed[_StepState]:
+        return self._state.steps
+
+    @property
+    def _settled(self) -> int:
+        return self._state.settled
 
     @property
     def message(self) -> Message | None:
         """The message that an event spoke of last, as far as it had come."""
-        state = self._messages.get(self._message_id)
+        state = self._messages.get(self._state.message_id)
         return None if state is None else state.build()
 
     @property
     def run_step(self) -> RunStep | None:
         """The step that an event spoke of last, as far as it had come."""
-        state = self._steps.get(self._step_id)
+        state = self._steps.get(self._state.step_id)
         return None if state is None else state.build()
 
     @property
@@ -651,7 +765,10 @@ class Snapshot:
     @property
     def text(self) -> str:
         """The text of all messages of the assistant, one behind the other."""
-        return "".join([state.text() for state in self._messages])
+        state = self._state
+        if state.tail is None:
+            return _text_of(state.messages)
+        return state.tail.text(state.messages, self._count)
 
     def find_message(self, message_id: str) -> Message | None:
         """The message of an id, ``None`` if the stream has not spoken of it."""
@@ -687,24 +804,30 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     may come for objects whose beginning was never seen. A finished object replaces what had
     accumulated, and later deltas do not change it.
     """
-    run, messages, steps = snapshot.run, snapshot._messages, snapshot._steps
-    message_id, step_id, settled = snapshot._message_id, snapshot._step_id, snapshot._settled
+    state, count = snapshot._state, snapshot._count
     if isinstance(event, ThreadMessageDelta):
-        message_id = event.data.id
+        if state.tail is not None and state.tail.takes(event.data, count):
+            return _snapshot(event, state, count + 1)
+        messages, message_id = snapshot._messages, event.data.id
         messages = messages.put(message_id, _grown_message(messages.get(message_id), event))
+        tail = _Tail.of(messages, event)
+        state = state.with_messages(messages, message_id, tail)
+        count = 0 if tail is None else tail.part.text.count
+    elif isinstance(event, MessageEvent):
+        messages, message_id = snapshot._messages, event.data.id
+        messages = messages.put(message_id, _said_message(messages.get(message_id), event))
+        state = state.with_messages(messages, message_id, None)
     elif isinstance(event, ThreadRunStepDelta):
         step_id = event.data.id
-        steps = steps.put(step_id, _grown_step(steps.get(step_id), event))
-    elif isinstance(event, MessageEvent):
-        message_id = event.data.id
-        messages = messages.put(message_id, _said_message(messages.get(message_id), event))
+        steps = state.steps.put(step_id, _grown_step(state.steps.get(step_id), event))
+        state = state.with_steps(steps, step_id)
     elif isinstance(event, RunStepEvent):
         step_id = event.data.id
-        steps = steps.put(step_id, _said_step(steps.get(step_id), event))
+        steps = state.steps.put(step_id, _said_step(state.steps.get(step_id), event))
+        state = state.with_steps(steps, step_id)
     elif isinstance(event, RunEvent):
-        run = event.data
-        settled = steps.count if run.status in SETTLED else settled
-    return _snapshot(event, run, messages, steps, message_id, step_id, settled)
+        state = state.with_run(event.data)
+    return _snapshot(event, state, count)
 
 
 __all__ = ["Snapshot", "fold"]

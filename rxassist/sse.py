@@ -16,6 +16,7 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 """The default bound on the size of one event."""
 
 _BOM = b"\xef\xbb\xbf"
+_ONLY_EVENT = 3  # line ends: of its name, of its data, and of the blank line
 _RETRY_DIGITS = 18  # more milliseconds than anybody waits, and cheap to parse
 
 
@@ -72,16 +73,31 @@ class SSEDecoder:
         if self._start is not None or self._after_cr or b"\r" in chunk:
             chunk = self._normalized(chunk)
         *blocks, rest = chunk.split(b"\n\n")
+        begun = bool(self._line or self._event or self._data)
         for block in blocks:
-            begun = self._line or self._event or self._data
             if block[:7] == b"event: " and not begun:
                 name, _, line = block.partition(b"\n")
                 if line[:6] == b"data: " and b"\n" not in line and len(block) <= self._limit:
                     yield name[7:], line[6:]  # nearly all events are these two lines
                     continue
             yield from self._feed_lines(block + b"\n\n")
+            begun = False
         if rest:
             yield from self._feed_lines(rest)
+
+    def only_event(self, chunk: bytes) -> tuple[bytes, bytes] | None:
+        """The name and the data of a chunk that is one event, whole; ``None`` if it must be fed.
+
+        Nearly all chunks of a stream that is read as it is written are one event of two lines.
+        """
+        if chunk[:7] != b"event: " or chunk[-2:] != b"\n\n" or chunk.count(b"\n") != _ONLY_EVENT:
+            return None
+        if self._line or self._event or self._data or self._start is not None or self._after_cr:
+            return None
+        name, _, line = chunk.partition(b"\n")
+        if line[:6] != b"data: " or b"\r" in chunk or len(chunk) > self._limit:
+            return None
+        return name[7:], line[6:-2]
 
     def decoded(self, name: bytes, data: bytes) -> ServerSentEvent:
         """The event that ``feed_raw`` has just yielded."""

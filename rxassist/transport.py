@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import (
     AbstractContextManager,
     ExitStack,
     asynccontextmanager,
     contextmanager,
+    suppress,
 )
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -42,6 +52,8 @@ if TYPE_CHECKING:  # slow to load, and not needed before the first request
     import httpx
 
 _FAILED = 400
+_FAREWELL_TIMEOUT = 1.0  # seconds
+_MOST_LEFT = 1000  # chunks that were read already
 _MOST_BYTES = 256 * 1024 * 1024  # of an answer that is no file and no stream
 _BODY_EXCERPT = 300
 _SERVER_ERROR = 500
@@ -159,7 +171,7 @@ class Transport:
         poll_after = _milliseconds(response.headers.get("openai-poll-after-ms"))
         yield (Answer(response.content, poll_after),)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Iterator[Event]]:
+    async def stream(self, request: Request) -> AsyncGenerator[Iterable[Event]]:
         """Give the events of an event stream, in batches as their bytes come.
 
         Nothing is read while a batch is not used up. Raises as ``send``, and what
@@ -168,17 +180,21 @@ class Transport:
         decoder = EventDecoder(self._settings.max_event_bytes)
         async with self._place(request) as http:
             response = await self._respond(http, request, "text/event-stream", whole=False)
+            chunks = aiter(_body(response))
             try:
                 with self._wire_errors(request):  # which none of the reader's is thrown into
                     begun = False
-                    async for chunk in response.aiter_bytes():
+                    async for chunk in chunks:
                         if not begun:
                             self._check_beginning(request, response, chunk)
                             begun = True
                         yield decoder.feed(chunk)
                 yield decoder.flush()
             finally:
-                await response.aclose()
+                try:
+                    await response.aclose()
+                finally:  # also where a client that closes cancels that
+                    await _end(chunks)
 
     @asynccontextmanager
     async def _place(self, request: Request) -> AsyncGenerator[HTTPClient]:
@@ -388,6 +404,26 @@ class Transport:
         text = " ".join(chunk[:_BODY_EXCERPT].decode(errors="replace").split())
         what = f"{request}: HTTP {response.status_code}"
         raise APIError(self._said(f"{what} is no event stream but {kind}: {text}"))
+
+
+def _body(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The body as it comes; where nothing is compressed, without two generators in between."""
+    as_it_is = not response.is_stream_consumed and "content-encoding" not in response.headers
+    if as_it_is and isinstance(response.stream, AsyncIterable):
+        return response.stream
+    return response.aiter_bytes()
+
+
+async def _end(chunks: AsyncIterator[bytes]) -> None:
+    """Have a closed body say that it has ended, to the generators that the HTTP library nests.
+
+    Each of them that is left in the middle would be closed by a task of its own, one after the
+    other, and an event loop that ends meanwhile complains of it.
+    """
+    with suppress(Exception):
+        async with asyncio.timeout(_FAREWELL_TIMEOUT):
+            for _ in range(_MOST_LEFT):
+                await anext(chunks)
 
 
 def _may_try_again(request: Request, error: APIError) -> bool:

@@ -14,9 +14,16 @@ PAGE = ROOT / "docs" / "reliability.md"
 SCRIPT = ROOT / "benchmarks" / "reliability.py"
 
 
-def without_version(table):
-    """The table, for whichever version of the official SDK is installed."""
-    return re.sub(r"openai \d+(\.\w+)*", "openai", table)
+PYTHON = (3, 11)
+"""With which the page was made: errors of Python itself, of which the SDK lets some out, differ."""
+
+
+def comparable(table):
+    """The table for any version of the official SDK, and without its column on other Pythons."""
+    table = re.sub(r"openai \d+(\.\w+)*", "openai", table)
+    if sys.version_info[:2] == PYTHON:
+        return table
+    return re.sub(r"[^|\n]*\|$", "", table, flags=re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,7 @@ def test_the_table_is_what_the_command_prints(shown):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert without_version(done.stdout.strip()) == without_version(shown)
+    assert comparable(done.stdout.strip()) == comparable(shown)
 
 
 def test_each_test_that_the_page_names_exists(page, shown):

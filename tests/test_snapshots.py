@@ -519,6 +519,33 @@ def test_branches_from_the_very_beginning_keep_apart():
     assert (texts(root), texts(one), texts(two)) == ([], ["a", "b"], ["c", "d"])
 
 
+NOTE = {"index": 0, "type": "file_citation", "text": "[1]"}
+REFUSED = {"index": 0, "type": "refusal", "refusal": "No."}
+
+
+def test_what_comes_with_a_piece_of_a_growing_text_is_not_lost():
+    noted = folded(
+        grown("msg_1", "a"), grown("msg_1", "b"), grown("msg_1", part("c", annotations=[NOTE]))
+    )
+    (block,) = noted.message.content
+    assert (block.text.value, len(block.text.annotations)) == ("abc", 1)
+    refused = folded(grown("msg_1", "a"), grown("msg_1", "b"), grown("msg_1", REFUSED))
+    assert refused.message.content == (RefusalContentBlock("abNo."),)
+
+
+def test_what_a_user_wrote_is_no_text_though_it_grows():
+    begun = folded(said("created", "msg_1", role="user"), grown("msg_1", "a"), grown("msg_1", "b"))
+    assert (begun.text, texts(begun)) == ("", ["ab"])
+
+
+def test_a_finished_message_without_content_does_not_grow_further():
+    end = said("completed", "msg_1", status="completed")
+    late = folded(
+        grown("msg_1", "a"), grown("msg_1", "b"), end, grown("msg_1", "c"), grown("msg_1", "d")
+    )
+    assert texts(late) == ["ab"]
+
+
 # --- laws ----------------------------------------------------------------------------------
 
 
@@ -574,6 +601,32 @@ def test_law_branches_are_as_if_alone(conversation, data):
         branch = folded(*events[:2], start=snapshots[place])
         assert texts(branch) == texts(folded(*events[:place], *events[:2]))
     assert [texts(snapshot) for snapshot in snapshots] == before
+
+
+ASIDE = [
+    event("thread.run.in_progress", id="run_1", status="in_progress"),
+    called("step_1", function("{")),
+    said("in_progress", "msg_1"),
+    grown("msg_2"),
+    grown("msg_2", part(None)),
+    grown("msg_1", part("", annotations=[{"index": 0, "type": "file_citation", "text": "[1]"}])),
+    UnknownEvent("thread.x", None),
+]
+
+
+@given(conversations(), st.data())
+def test_law_what_stands_between_two_pieces_changes_no_text(conversation, data):
+    _, events = conversation
+    snapshot, started = Snapshot(), set()
+    for one in events:
+        started.add(one.data.id)
+        snapshot = fold(snapshot, one)
+        if data.draw(st.booleans()):
+            assert snapshot.text == "".join(texts(snapshot))
+        aside = data.draw(st.sampled_from(ASIDE))
+        if getattr(aside.data, "id", None) in {*started, None, "run_1", "step_1"}:
+            snapshot = fold(snapshot, aside)
+    assert "".join(texts(snapshot)) == snapshot.text == folded(*events).text
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), max_size=60))

@@ -24,6 +24,7 @@ from rxassist.many import RunSummary, merge_runs
 from rxassist.operators import latest_snapshots, raise_for_status
 from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent
+from rxassist.snapshots import fold
 from rxassist.sse import ServerSentEvent, SSEDecoder
 from rxassist.tools import ToolResult
 
@@ -56,10 +57,10 @@ def test_each_item_is_an_event_with_an_id_and_the_end_is_told():
 
 
 def test_models_events_and_snapshots_are_written_as_the_service_does():
-    run = models.Run("run_1", status="queued")
+    snapshot = fold(Snapshot(), ThreadRunQueued(models.Run("run_1", status="queued")))
     event = UnknownEvent("thread.x", {"a": 1})
     usage, whole, said, done, _ = written(
-        rx.of(models.Usage(1, 2, 3), Snapshot(run=run), event, DoneEvent())
+        rx.of(models.Usage(1, 2, 3), snapshot, event, DoneEvent())
     )
     assert json.loads(usage.data)["total_tokens"] == 3
     assert json.loads(whole.data)["run"]["id"] == "run_1"

@@ -74,6 +74,10 @@ class Starting(Resource[StreamT]):
         parameters: Any,  # noqa: ANN401 -- a TypedDict
     ) -> Request:
         """The request for a run, marked if it is to be found again."""
+        for name in ("idempotent", "recover", "replay"):
+            if not isinstance(given.get(name, True), bool):
+                msg = f"{name} must be True or False, got {given[name]!r}"
+                raise TypeError(msg)
         rest = {key: value for key, value in given.items() if key not in _NOT_SENT}
         if isinstance(rest.get("tools"), Toolbox):
             msg = "a Toolbox is called, and this call calls nothing; pass its definitions as tools"
@@ -228,13 +232,21 @@ class Starting(Resource[StreamT]):
         thread_id: str,
         run_id: str,
         given: Mapping[str, object],
+        *,
+        follow: bool = False,
     ) -> tuple[Observable[_T], set[str]]:
-        """What submits outputs when it is subscribed, made to do so once; and their calls."""
+        """What submits outputs when it is subscribed, made to do so once; and their calls.
+
+        With ``follow`` a run that has ended meanwhile is no error.
+        """
         body = request.body or {}
         outputs = [*body.get("tool_outputs", ()), *body.get("tool_approvals", ())]
         calls = {str(output.get("tool_call_id")) for output in outputs}
         once: Operator[_T, _T] = outputs_once(
-            lambda: self._retrieve(thread_id, run_id, given), calls, retries=request.max_retries
+            lambda: self._retrieve(thread_id, run_id, given),
+            calls,
+            retries=request.max_retries,
+            follow=follow,
         )
         return asked.pipe(once), calls
 
@@ -369,7 +381,9 @@ class Starting(Resource[StreamT]):
             run = evolve(run, thread_id=run.thread_id or thread_id or "")
             request = self._streamed(self._outputs_request(run, submission, given), given)
             asked = self._events(request)
-            events, calls = self._submitted(asked, request, run.thread_id, run.id, given)
+            events, calls = self._submitted(
+                asked, request, run.thread_id, run.id, given, follow=True
+            )
             to_the_end = events.pipe(ops.take_while(_not_done, inclusive=True))
             return to_the_end.pipe(self._recovery(given, run.thread_id, run.id, calls))
 
@@ -395,7 +409,9 @@ class Starting(Resource[StreamT]):
         def submit(waiting: Run, submission: Submission) -> Observable[Run]:
             request = self._outputs_request(waiting, submission, given)
             asked = self._call(Run, request)
-            taken, calls = self._submitted(asked, request, run.thread_id, run.id, given)
+            taken, calls = self._submitted(
+                asked, request, run.thread_id, run.id, given, follow=True
+            )
 
             def lost(error: Exception, _: Observable[Run]) -> Observable[Run]:
                 """Where the answer was lost, the run says whether the outputs were taken."""

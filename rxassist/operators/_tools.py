@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rxassist.events import (
     Event,
     RunEvent,
     RunStepEvent,
+    ThreadMessageDelta,
     ThreadRunStepCreated,
     ThreadRunStepDelta,
     ThreadRunStepInProgress,
@@ -77,7 +78,12 @@ class _Calls:
         self._ended: set[str] = set()  # steps
         self._emitted: set[str] = set()
 
-    def step(self, event: Event) -> Iterator[ToolCall]:
+    def step(self, event: Event) -> Iterable[ToolCall]:
+        if isinstance(event, ThreadMessageDelta):  # nearly all are, and it tells of no call
+            return ()
+        return self._told(event)
+
+    def _told(self, event: Event) -> Iterator[ToolCall]:
         snapshot = self._fold(event)
         if isinstance(event, ThreadRunStepDelta):
             for delta in _deltas(event.data):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socketserver
+import sys
 import threading
 from contextlib import ExitStack
 
@@ -54,10 +55,15 @@ def place(client):
 
 @pytest.fixture
 def run_async():
-    """Run a coroutine function with an AsyncClient; a task that it leaves behind fails."""
+    """Run a coroutine function with an AsyncClient; a task that it leaves behind fails.
+
+    So does a generator of the HTTP library that is left to the garbage collector: it is closed by
+    a task of its own, which outlives the client.
+    """
 
     def run(service, main):
         async def checked():
+            let_go = names_of_generators_let_go_of()
             async with asyncio.timeout(30):
                 async with AsyncClient(base_url=service.base_url) as client:
                     result = await main(client)
@@ -66,11 +72,25 @@ def run_async():
                 await asyncio.sleep(0)
             left = asyncio.all_tasks() - {asyncio.current_task()}
             assert not left, left
+            assert not let_go
             return result
 
         return asyncio.run(checked())
 
     return run
+
+
+def names_of_generators_let_go_of():
+    """A list that grows with each generator of the HTTP library that is not run to its end."""
+    names, hooks = [], sys.get_asyncgen_hooks()
+
+    def finalizer(generator):
+        if "http" in generator.ag_code.co_filename:
+            names.append(generator.__qualname__)
+        hooks.finalizer(generator)
+
+    sys.set_asyncgen_hooks(finalizer=finalizer)
+    return names
 
 
 class _Raw(socketserver.ThreadingTCPServer):

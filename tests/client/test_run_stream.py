@@ -554,6 +554,16 @@ def test_leaving_an_async_block_closes_the_connection(forever, run_async):
     forever.wait_for(lambda: forever.open_streams == 0)
 
 
+def test_a_body_that_is_left_in_the_middle_lets_go_of_nothing(raw, run_async):
+    async def main(client):
+        stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
+        return [event async for event in stream]
+
+    server = raw(OK + body(*BEGUN, ThreadRunCompleted(RUN), DoneEvent(), *BEGUN))
+    server.base_url = server.url
+    assert run_async(server, main)[-1] == DoneEvent()
+
+
 def test_subscribe_async_awaits_in_order(service, run_async, numbers):
     async def main(client):
         assistant = await client.assistants.create(model="m")
@@ -604,3 +614,9 @@ def test_a_deadline_is_a_number_above_0(client, value, error):
 def test_what_is_for_streams_is_refused_where_there_is_none(client, name):
     with pytest.raises(TypeError, match=f"{name} is an option of streams"):
         client.threads.runs.create("t", assistant_id="a", **{name: None})
+
+
+@pytest.mark.parametrize("name", ["idempotent", "recover", "replay"])
+def test_what_is_either_true_or_false_is_nothing_else(client, name):
+    with pytest.raises(TypeError, match=f"{name} must be True or False, got 'no'"):
+        client.threads.runs.stream(thread_id="t", assistant_id="a", **{name: "no"})

@@ -22,6 +22,7 @@ from rxassist import (
     ToolError,
     ToolResult,
     ToolRoundsExceeded,
+    operators,
     tool,
 )
 from rxassist.errors import DecodeError
@@ -681,15 +682,31 @@ def test_without_recovery_a_cut_submission_is_an_error(begin):
         stream.until_done()
 
 
-def test_a_run_that_was_cancelled_meanwhile_takes_no_outputs(serve):
+@pytest.mark.parametrize("start", ["stream", "create_and_poll"])
+def test_a_run_that_is_cancelled_while_a_tool_works_ends_as_it_did(serve, start):
     with Client(base_url=serve(asking(call("cancel"))).base_url) as client:
 
         def cancel() -> None:
-            run = stream.current_run
-            client.threads.runs.cancel(run.id, thread_id=run.thread_id).run()
+            run = client.threads.runs.list(thread.id).run()
+            client.threads.runs.cancel(run.id, thread_id=thread.id).run()
 
         assistant = client.assistants.create(model="m").run()
-        stream = client.threads.create_and_run_stream(assistant_id=assistant.id, tools=[cancel])
+        thread = client.threads.create().run()
+        following = getattr(client.threads.runs, start)(
+            thread_id=thread.id, assistant_id=assistant.id, tools=[cancel]
+        )
+        runs = following if start == "create_and_poll" else following.pipe(operators.runs())
+        assert [run.status for run in runs][-1] == "cancelled"
+
+
+def test_outputs_that_you_submit_to_a_run_that_was_cancelled_are_refused(serve):
+    with Client(base_url=serve(asking(call("wait"))).base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        run = client.threads.create_and_run_stream(assistant_id=assistant.id).get_final_run()
+        where = {"run_id": run.id, "thread_id": run.thread_id}
+        client.threads.runs.cancel(**where).run()
+        outputs = [{"tool_call_id": "call_1", "output": "1"}]
+        stream = client.threads.runs.submit_tool_outputs_stream(**where, tool_outputs=outputs)
         with pytest.raises(BadRequestError):
             stream.until_done()
 

@@ -157,6 +157,7 @@ def instructions_of(function):
         return trace
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # or Python 3.12 traces none the first time
     sys.settrace(trace)
     try:
         function()
