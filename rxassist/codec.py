@@ -57,6 +57,7 @@ from rxassist.events import (
     ErrorEvent,
     Event,
     KnownEvent,
+    Piece,
     ThreadMessageDelta,
     ThreadRunStepDelta,
     UnknownEvent,
@@ -848,8 +849,9 @@ def encode_event(event: Event) -> ServerSentEvent:
 # --- the usual deltas ----------------------------------------------------------------------
 #
 # Nearly all events of a run are deltas of text, of arguments or of code. Those which hold nothing
-# else are read here, in a third of the time. Whatever is unusual in one, such as an unknown field
-# or a number as text, is an error here, and then the models above decide.
+# else are read here, in a fraction of the time, and of text the models are made only when somebody
+# looks at them. Whatever is unusual in one, such as an unknown field or a number as text, is an
+# error here, and then the models above decide.
 
 
 class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -875,6 +877,17 @@ class _MessageDelta(_Usual):
     id: str
     delta: _Content
     object: str = "thread.message.delta"
+
+    def piece(self) -> Piece | None:
+        content = self.delta.content
+        if len(content) != 1:
+            return None
+        block = content[0]
+        return self.id, block.index, block.text.value
+
+    def made(self) -> deltas.MessageDeltaEvent:
+        grown = _message_delta(self.delta.role, tuple(map(_made_block, self.delta.content)))
+        return _message_delta_event(self.id, grown, self.object)
 
 
 class _Function(_Usual):
@@ -927,7 +940,6 @@ _text_delta = maker(deltas.TextDelta)
 _text_block = maker(deltas.TextDeltaBlock)
 _message_delta = maker(deltas.MessageDelta)
 _message_delta_event = maker(deltas.MessageDeltaEvent)
-_thread_message_delta = maker(ThreadMessageDelta)
 
 _function_delta = maker(deltas.FunctionDelta)
 _function_call = maker(deltas.FunctionToolCallDelta)
@@ -940,15 +952,12 @@ _step_delta_event = maker(deltas.RunStepDeltaEvent)
 _thread_step_delta = maker(ThreadRunStepDelta)
 
 
-def _usual_message_delta(data: bytes) -> ThreadMessageDelta:
-    read = _read_message_delta(data)
-    delta = read.delta
-    grown = _message_delta(delta.role, tuple(map(_usual_block, delta.content)))
-    return _thread_message_delta(_message_delta_event(read.id, grown, read.object))
-
-
-def _usual_block(block: _TextBlock) -> deltas.TextDeltaBlock:
+def _made_block(block: _TextBlock) -> deltas.TextDeltaBlock:
     return _text_block(block.index, _text_delta(block.text.value))
+
+
+def _usual_message_delta(data: bytes) -> ThreadMessageDelta:
+    return ThreadMessageDelta.late(_read_message_delta(data))
 
 
 def _usual_step_delta(data: bytes) -> ThreadRunStepDelta:

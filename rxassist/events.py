@@ -6,7 +6,7 @@ checkers; ``event.data`` is the object. API reference: Assistants, streaming eve
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import frozen
 
@@ -17,6 +17,7 @@ from rxassist.models import (
     Run,
     RunStep,
     RunStepDeltaEvent,
+    TextDeltaBlock,
     Thread,
 )
 
@@ -198,12 +199,79 @@ class ThreadMessageIncomplete(MessageEvent):
     event: Literal["thread.message.incomplete"] = "thread.message.incomplete"
 
 
+Piece = tuple[str, int, str | None]
+"""The id of a message, the index of a part of it, and what its text grows by."""
+
+
+class ReadMessageDelta(Protocol):
+    """A delta that was read, and checked, but of which no models were made."""
+
+    def piece(self) -> Piece | None:
+        """What it brings, if that is one piece of text."""
+        ...
+
+    def made(self) -> MessageDeltaEvent:
+        """All of it."""
+        ...
+
+
+class _MadeLate:
+    """A base of events whose ``data`` is made when somebody looks at it first.
+
+    Of nearly all deltas nobody does: what follows the text asks for their ``piece``. An attribute
+    whose slot is empty is looked for in ``__getattr__``.
+    """
+
+    __slots__ = ("_read",)
+    _read: ReadMessageDelta | None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            if name == "_read":
+                return None
+            read = self._read
+            if name != "data" or read is None:
+                msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+                raise AttributeError(msg)
+            data = read.made()
+            _set_data(self, data)
+            return data
+
+
 @frozen
-class ThreadMessageDelta:
+class ThreadMessageDelta(_MadeLate):
     """A message grew."""
 
     data: MessageDeltaEvent
     event: Literal["thread.message.delta"] = "thread.message.delta"
+
+    @classmethod
+    def late(cls, read: ReadMessageDelta) -> ThreadMessageDelta:
+        """An event whose data is made when somebody looks at it."""
+        event = _new(cls)
+        _set_read(event, read)
+        _set_event(event, "thread.message.delta")
+        return event
+
+    def piece(self) -> Piece | None:
+        """What it brings, if that is one piece of text and nothing else."""
+        read = self._read
+        if read is not None:
+            return read.piece()
+        content = self.data.delta.content
+        if len(content) != 1:
+            return None
+        block = content[0]
+        if not isinstance(block, TextDeltaBlock) or block.text is None or block.text.annotations:
+            return None
+        return self.data.id, block.index, block.text.value
+
+
+_new = object.__new__
+_set_read = _MadeLate.__dict__["_read"].__set__
+_set_event = ThreadMessageDelta.__dict__["event"].__set__
+_set_data = ThreadMessageDelta.__dict__["data"].__set__
 
 
 @frozen

@@ -65,7 +65,6 @@ from rxassist.models import (
     MessageCreation,
     MessageCreationDelta,
     MessageCreationStepDetails,
-    MessageDeltaEvent,
     OutputDelta,
     RefusalContentBlock,
     RefusalDeltaBlock,
@@ -632,18 +631,18 @@ class _Tail:
         part = state.parts.get(content[-1].index)
         return None if part is None or part.kind != "text" else cls(event.data.id, part)
 
-    def takes(self, delta: MessageDeltaEvent, count: int) -> bool:
+    def takes(self, event: ThreadMessageDelta, count: int) -> bool:
         """Whether a delta brought one piece of this text and nothing else: then it is added."""
-        content = delta.delta.content
-        if delta.id != self.message_id or len(content) != 1:
+        piece = event.piece()
+        if piece is None:
             return False
-        block, pieces = content[0], self.part.text.buffer.pieces
-        if not isinstance(block, TextDeltaBlock) or block.index != self.part.index:
+        message_id, index, text = piece
+        pieces = self.part.text.buffer.pieces
+        if message_id != self.message_id or index != self.part.index or not text:
             return False
-        text = block.text
-        if text is None or not text.value or text.annotations or len(pieces) != count:
+        if len(pieces) != count:  # another snapshot went on from here
             return False
-        pieces.append(text.value)
+        pieces.append(text)
         return True
 
     def placed(self, messages: _Keyed[_MessageState], count: int) -> _Keyed[_MessageState]:
@@ -806,7 +805,7 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     """
     state, count = snapshot._state, snapshot._count
     if isinstance(event, ThreadMessageDelta):
-        if state.tail is not None and state.tail.takes(event.data, count):
+        if state.tail is not None and state.tail.takes(event, count):
             return _snapshot(event, state, count + 1)
         messages, message_id = snapshot._messages, event.data.id
         messages = messages.put(message_id, _grown_message(messages.get(message_id), event))

@@ -1,6 +1,8 @@
 """JSON ⇄ models and events: tolerant where servers differ, precise where they are wrong."""
 
+import copy
 import math
+import pickle
 from typing import get_args
 
 import attrs
@@ -20,7 +22,7 @@ from rxassist.codec import (
     unstructure,
 )
 from rxassist.errors import DecodeError, EventTooLargeError, StreamTruncated
-from rxassist.events import DoneEvent, ErrorEvent, KnownEvent, UnknownEvent
+from rxassist.events import DoneEvent, ErrorEvent, KnownEvent, ThreadMessageDelta, UnknownEvent
 from rxassist.models import (
     Assistant,
     ErrorObject,
@@ -34,7 +36,7 @@ from rxassist.models import (
     deltas,
 )
 from rxassist.models._maker import maker
-from rxassist.sse import ServerSentEvent
+from rxassist.sse import ServerSentEvent, SSEDecoder
 
 # The names that the service's OpenAPI description lists.
 NAMES = [
@@ -717,3 +719,57 @@ def test_the_message_of_a_truncation_stays_short():
 def test_the_bound_reaches_the_decoder():
     with pytest.raises(EventTooLargeError):
         list(EventDecoder(max_event_bytes=10).feed(b"data: 1234567890"))
+
+
+# --- what is made late ---------------------------------------------------------------------
+
+
+LATE = b'event: thread.message.delta\ndata: {"id":"msg_1","delta":{"content":[%b]}}\n\n'
+PART = b'{"index":%d,"type":"text","text":{"value":"a"}}'
+
+
+def late(parts=PART % 0):
+    """An event as it comes, and the same as anybody would write it."""
+    (event,) = EventDecoder().feed(LATE % parts)
+    (sent,) = SSEDecoder().feed(LATE % parts)
+    return event, decode_event(sent)
+
+
+def test_an_event_whose_data_is_made_late_is_as_any_other():
+    for look in (repr, hash, copy.copy, attrs.asdict, unstructure, encode_event):
+        event, plain = late()
+        assert look(event) == look(plain)
+    event, plain = late()
+    assert plain == late()[0]
+    assert pickle.loads(pickle.dumps(event)) == copy.deepcopy(event) == plain
+    assert attrs.evolve(event, data=plain.data) == plain
+    assert event.data is event.data
+    match late()[0]:
+        case ThreadMessageDelta(MessageDeltaEvent("msg_1")):
+            pass
+        case other:
+            raise AssertionError(other)
+
+
+def test_it_is_as_frozen_and_as_empty_as_any_other():
+    for event in late():
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            event.data = None
+        with pytest.raises(AttributeError, match="'ThreadMessageDelta' .* 'x'"):
+            event.x  # noqa: B018 -- it raises
+
+
+@pytest.mark.parametrize(
+    ("parts", "piece"),
+    [
+        (PART % 0, ("msg_1", 0, "a")),
+        (b'{"index":2,"type":"text","text":{}}', ("msg_1", 2, None)),
+        (PART % 0 + b"," + PART % 1, None),
+        (b"", None),
+        (b'{"index":0,"type":"refusal","refusal":"a"}', None),
+        (b'{"index":0,"type":"text"}', None),
+        (b'{"index":0,"type":"text","text":{"value":"a","annotations":[{"index":0}]}}', None),
+    ],
+)
+def test_the_piece_of_a_delta_is_its_text_where_that_is_all(parts, piece):
+    assert [event.piece() for event in late(parts)] == [piece, piece]

@@ -177,7 +177,7 @@ class Starting(Resource[StreamT]):
         """What keeps a place in the client's budget for a run that is followed."""
         connection = self._connection
         if connection.budget is None:
-            return ops.as_observable()
+            return _as_it_is
         return connection.budget.place(connection.home, waits=waits)
 
     def _follow(
@@ -484,6 +484,10 @@ def _state(polled: Polled[_T]) -> _T:
 
 def has_settled(run: Run) -> bool:
     return run.status in SETTLED
+
+
+def _as_it_is(source: Observable[_T]) -> Observable[_T]:
+    return source
 
 
 def _itself(run: Run) -> Run:

@@ -241,7 +241,7 @@ class _Citing:
             for part in event.data.delta.content:
                 if isinstance(part, TextDeltaBlock) and part.text is not None:
                     _annotate(message, part.text.annotations)
-            for piece in self._text.grow(event.data):
+            for piece in self._text.grow(event):
                 self._hold(message, piece)
         elif isinstance(event, MessageEvent):
             message = self._messages.setdefault(event.data.id, _Message())

@@ -23,17 +23,24 @@ class _Seen:
         self._pieces: dict[str, dict[int, list[str]]] = {}
         self._finished: set[str] = set()
 
-    def grow(self, data: MessageDeltaEvent) -> list[str]:
-        added: list[str] = []
-        if data.id in self._finished:
-            return added
-        parts = self._pieces.setdefault(data.id, {})
+    def grow(self, event: ThreadMessageDelta) -> Iterable[str]:
+        """Emit what a delta adds."""
+        piece = event.piece()
+        if piece is not None:  # as nearly always
+            return self._added(*piece)
+        return self._added_by_each(event.data)
+
+    def _added_by_each(self, data: MessageDeltaEvent) -> Iterator[str]:
         for part in data.delta.content:
-            if isinstance(part, TextDeltaBlock) and part.text is not None and part.text.value:
-                index = part.index or 0  # some servers say null
-                parts.setdefault(index, []).append(part.text.value)
-                added.append(part.text.value)
-        return added
+            if isinstance(part, TextDeltaBlock) and part.text is not None:
+                yield from self._added(data.id, part.index, part.text.value)
+
+    def _added(self, message_id: str, index: int, text: str | None) -> tuple[str, ...]:
+        if not text or message_id in self._finished:
+            return ()
+        parts = self._pieces.setdefault(message_id, {})
+        parts.setdefault(index or 0, []).append(text)  # some servers say null
+        return (text,)
 
     def complete(self, message: Message, *, finished: bool) -> Iterator[str]:
         """Emit what a whole message holds beyond its deltas."""
@@ -79,7 +86,7 @@ def text_deltas() -> Operator[Event, str]:
 
         def step(event: Event) -> Iterable[str]:
             if isinstance(event, ThreadMessageDelta):
-                return seen.grow(event.data)
+                return seen.grow(event)
             if isinstance(event, MessageEvent):
                 finished = isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete)
                 return seen.complete(event.data, finished=finished)

@@ -156,7 +156,8 @@ def outcome(decode, name, text):
         (event,) = decode(name, text)
     except RxAssistError as error:
         return type(error), str(error)
-    return event, repr(event)
+    piece = event.piece() if isinstance(event, ThreadMessageDelta) else None
+    return piece, event, repr(event)
 
 
 def as_bytes(name, text):
