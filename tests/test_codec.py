@@ -755,7 +755,7 @@ def test_it_is_as_frozen_and_as_empty_as_any_other():
     for event in late():
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             event.data = None
-        with pytest.raises(AttributeError, match="'ThreadMessageDelta' .* 'x'"):
+        with pytest.raises(AttributeError, match=r"'ThreadMessageDelta' .* 'x'"):
             event.x  # noqa: B018 -- it raises
 
 
