@@ -8,7 +8,6 @@ inherit the context they are made in, so sources that are subscribed later, by `
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,7 +32,7 @@ class Demand:
     ) -> None:
         self._open = True
         self._parent = parent
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: list[Callable[[], None]] = []  # mostly empty, and small then
         self.blocked_thread: int | None = blocked_thread
         self.owner: object = parent.owner if owner is None and parent is not None else owner
 
@@ -51,7 +50,7 @@ class Demand:
         self._open = True
         for _ in range(len(self._waiting)):  # who closes it again may wait again meanwhile
             try:
-                resume = self._waiting.popleft()
+                resume = self._waiting.pop(0)
             except IndexError:  # taken by another thread that opens it too
                 break
             resume()

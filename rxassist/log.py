@@ -75,7 +75,7 @@ class Log(Observable[_T]):
         self.items: list[_T] = []
         self.dropped: int = 0
         self._last_place = Place(self)
-        self._source = source
+        self._source: Observable[_T] | None = source  # until it is subscribed
         self._post = post
         self._report = report
         self._replay = replay
@@ -135,9 +135,10 @@ class Log(Observable[_T]):
         self._readers.append(reader)
         if reader.demand is not None:
             self._slow.append(reader)
-        if self._subscription is None and self._ending is None:
+        source, self._source = self._source, None
+        if source is not None and self._ending is None:
             with demanding(self._demand):
-                self._subscription = self._source.subscribe(
+                self._subscription = source.subscribe(
                     self._append,
                     lambda error: self._end(OnError(error)),
                     lambda: self._end(OnCompleted()),
