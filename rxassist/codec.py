@@ -166,6 +166,8 @@ def _number(value: object, _: object) -> float | None:
 
 
 def _whole_number(value: object, _: object) -> int | None:
+    if type(value) is int:  # as nearly always
+        return value
     number = _number(value, None)
     if number is None or isinstance(number, int):
         return number
@@ -176,6 +178,8 @@ def _whole_number(value: object, _: object) -> int | None:
 
 def _seconds(value: object, _: object) -> float | None:
     """A point in time; some servers count in milliseconds."""
+    if type(value) is int and 0 <= value < _FIRST_MILLISECONDS:  # as nearly always
+        return value
     number = _number(value, None)
     if number is None:
         return None
@@ -290,6 +294,8 @@ def _union_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
         }
     fallback_hook = converter.get_structure_hook(fallback)
     takes_text = str in others and fallback is not str
+    if not by_tag and not takes_text:
+        return lambda value, _: None if value is None else fallback_hook(value, fallback)
 
     def structure(value: object, _: object) -> Any:  # noqa: ANN401 -- the members decide
         if value is None or (takes_text and isinstance(value, str)):

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from rxassist.errors import excerpt
 
 _AIOHTTP = "httpx_aiohttp"  # optional, and slow to load
-_MOST_IN_A_POOL = 20
+_MOST_IN_A_POOL = 4
 _METHODS = ("build_request", "send", "aclose")
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _NOT_CONNECTED = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
@@ -59,8 +59,9 @@ def check_choice(choice: object) -> None:
 class Pools:
     """The clients that are used, on one event loop: as many as the connections that are open need.
 
-    The pool of httpx looks at all its connections at each request, so a thousand streams in one
-    cost more than all that they say. A few in each of many pools cost what a few cost.
+    The pool of httpx looks at all its connections at each request, and at each idle one as often as
+    there are idle ones, so a thousand in one cost more than all that they say. A few in each of
+    many pools cost what a few cost.
     """
 
     def __init__(self, choice: HTTPChoice) -> None:

@@ -294,13 +294,16 @@ class Transport:
             return
         read = 0
         whole: list[bytes] = []
-        async for chunk in response.aiter_bytes():
+        chunks = aiter(_body(response))
+        async for chunk in chunks:
             whole.append(chunk)
             read += len(chunk)
             if read > most:
                 await response.aclose()
+                await _end(chunks)
                 msg = f"{request}: the answer is larger than {most} bytes"
                 raise APIError(msg)
+        await response.aclose()
         response._content = b"".join(whole)  # as aread does
 
     async def _follow(
