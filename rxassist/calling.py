@@ -102,11 +102,9 @@ class Results:
         self._home = home
         self._told: Subject[ToolResult] = Subject()
         self._log = Log(self._told, post=home.post, report=home.report, read_ahead=None)
-        self._may_come = False
 
     def told_by(self, tools: Callable[[OnResult], Operator[_T, _T]]) -> Operator[_T, _T]:
         """The operator that calls, made to tell of its results here."""
-        self._may_come = True
 
         def begin(events: Observable[_T]) -> Observable[_T]:
             self._log.subscribe()  # a reader that stays: what is told is kept for those to come
@@ -120,11 +118,8 @@ class Results:
 
     def beside(self, run: Observable[Any]) -> Observable[ToolResult]:
         """The results, from the first one on; begins and ends with the run."""
-        until_the_end = run.pipe(ops.ignore_elements())
-        if not self._may_come:
-            return until_the_end
         kept = rx.defer(lambda _: self._log.recorded() if self._home.closed else self._log)
-        return rx.merge(kept, until_the_end)
+        return rx.merge(kept, run.pipe(ops.ignore_elements()))
 
 
 __all__ = ["OnResult", "Results", "calling"]

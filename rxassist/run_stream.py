@@ -40,6 +40,8 @@ OnDispose = Literal["detach", "cancel"]
 
 _LOOK_AGAIN = 0.1
 
+_NOTHING = Snapshot()
+
 _logger = logging.getLogger("rxassist")
 
 
@@ -81,8 +83,9 @@ class RunObservable(LoopObservable[Event]):
             msg = f'on_dispose must be "detach" or "cancel", got {on_dispose!r}'
             raise ValueError(msg)
         events = source.pipe(take_through(_is_done), recovery or operators.check_ending())
-        self._results = Results(home)
+        self._results: Results | None = None
         if tools is not None:
+            self._results = Results(home)
             events = events.pipe(self._results.told_by(tools))
         if on_dispose == "cancel" and cancel is not None:
             events = events.pipe(_cancel_when_left(cancel, home))
@@ -92,7 +95,7 @@ class RunObservable(LoopObservable[Event]):
             events = events.pipe(place)
         events = scheduled(home, events).pipe(rescue(self._with_snapshot))
         self._fold_lock = threading.Lock()  # the thread that iterates folds, and the loop's too
-        self._folded = self._at_end = (0, Snapshot())
+        self._folded = self._at_end = (0, _NOTHING)
         self._telling = None
         if event_handler is not None:
             self._telling = telling_of(self._checked(event_handler), self)
@@ -159,6 +162,8 @@ class RunObservable(LoopObservable[Event]):
 
         Completes and fails with the stream.
         """
+        if self._results is None:
+            return self._view(self.pipe(operators.of_type(ToolResult)))  # which events never are
         return self._view(self._results.beside(self))
 
     @property

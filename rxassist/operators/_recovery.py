@@ -47,6 +47,8 @@ PATIENCE = 60.0
 _SERVER_ERROR = 500
 _FOR_NOW = frozenset({408, 409, 429})
 
+_NOTHING = Snapshot()
+
 _logger = logging.getLogger("rxassist")
 
 
@@ -128,7 +130,7 @@ class _Hearing:
     def __init__(self, *, keeps_events: bool) -> None:
         self._keeps_events = keeps_events
         self._events: list[Event] = []
-        self._snapshot = Snapshot()
+        self._snapshot = _NOTHING
         self._told: set[tuple[str, str]] = set()
 
     def listen(self, source: Observable[Event]) -> Observable[Event]:
