@@ -8,6 +8,7 @@ openai's client is given a pool without bounds, which ours has by itself.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -87,5 +88,9 @@ def over_sockets(side: str, base_url: str) -> Any:
         return _theirs("async", base_url)
     import httpx
 
+    if side == "httpx-aiohttp":
+        http_class: Any = import_module("httpx_aiohttp").HttpxAiohttpClient
+        unbounded = httpx.Limits(max_connections=0)
+        return http_class(base_url=base_url, limits=unbounded, timeout=600)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_ALIVE)
     return httpx.AsyncClient(base_url=base_url, limits=limits, timeout=600)

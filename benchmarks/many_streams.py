@@ -56,6 +56,7 @@ _READERS: dict[str, Callable[..., Any]] = {
     "rxassist-aiohttp": _ours,
     "openai": _theirs,
     "httpx": _bytes,
+    "httpx-aiohttp": _bytes,
 }
 
 
@@ -71,8 +72,8 @@ async def _measure(side: str, streams: int, deltas: int, server: str) -> dict[st
         cpu, wall = time.process_time(), time.perf_counter()
         texts = await asyncio.gather(*(read(client, server, assistant, name) for name in names))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        await (client.aclose() if side == "httpx" else client.close())
-    if side != "httpx":
+        await (client.aclose() if read is _bytes else client.close())
+    if read is not _bytes:
         _check(server, names, texts, deltas)
     return {"cpu": cpu / (streams * deltas), "wall": wall, "delivered": checksum(texts)}
 

@@ -17,30 +17,53 @@ from benchmarks.delivery import checksum
 
 _INTERVAL = 1.0  # seconds
 _HUNDREDTHS = 100
+_IN_A_POOL = 4  # connections, as of ours
 
 
-async def _ours(client: Any, name: str) -> str:
+async def _ours(client: Any, name: str, _: int) -> str:
     run = await client.threads.runs.poll(name, thread_id="t", poll_interval_ms=1_000)
     return str(run.status)
 
 
-async def _theirs(client: Any, name: str) -> str:
+async def _theirs(client: Any, name: str, _: int) -> str:
     run = await client.beta.threads.runs.poll(name, thread_id="t", poll_interval_ms=1_000)
     return str(run.status)
+
+
+async def _plain(client: Any, name: str, fetches: int) -> str:
+    status = ""
+    for number in range(fetches):
+        await asyncio.sleep(_INTERVAL if number else 0)
+        answer = await client.get(f"/threads/t/runs/{name}")
+        status = answer.json()["status"]
+    return status
+
+
+async def _warm_up(side: str, client: Any) -> None:
+    if side == "httpx":
+        await client.get("/threads/t/runs/warm-up")
+        return
+    runs = client.beta.threads.runs if side == "openai" else client.threads.runs
+    await runs.retrieve("warm-up", thread_id="t")
 
 
 async def _measure(side: str, polls: int, fetches: int) -> dict[str, Any]:
     import httpx
 
-    poll: Callable[..., Any] = _ours if side == "rxassist" else _theirs
+    by_side: dict[str, Callable[..., Any]] = {"openai": _theirs, "httpx": _plain}
+    poll: Callable[..., Any] = by_side.get(side, _ours)
     with servers.serving("polled", fetches) as base_url:
-        client = clients.over_sockets(side, base_url)
-        runs = client.threads.runs if side == "rxassist" else client.beta.threads.runs
-        await runs.retrieve("warm-up", thread_id="t")
+        pools = polls // _IN_A_POOL if side == "httpx" else 1
+        many = [clients.over_sockets(side, base_url) for _ in range(pools)]
+        for client in many:
+            await _warm_up(side, client)
         cpu, wall = time.process_time(), time.perf_counter()
-        statuses = await asyncio.gather(*(poll(client, f"run_{n}") for n in range(polls)))
+        statuses = await asyncio.gather(
+            *(poll(many[n % pools], f"run_{n}", fetches) for n in range(polls))
+        )
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        await client.close()
+        for client in many:
+            await (client.aclose() if side == "httpx" else client.close())
         async with httpx.AsyncClient(timeout=60) as plain:
             stamps = (await plain.get(f"{base_url}/stamps")).json()
     noted = [each for path, each in stamps.items() if not path.endswith("warm-up")]

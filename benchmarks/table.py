@@ -182,61 +182,61 @@ _HELD = Benchmark(
     quick={"deltas": 5_000},
 )
 
-_SOCKETS = (
-    Benchmark(
-        "streams-local",
+_STREAMS = "1,000 streams at once over sockets"
+_CHEAP = "from a server that costs little"
+
+
+def _streams(
+    name: str,
+    case: str,
+    ours: str,
+    *,
+    server: str = "canned",
+    deltas: int = 50,
+    peer: str = "openai",
+    target: float | None = None,
+    rounds: int = 3,
+    quick: Arguments | None = None,
+) -> Benchmark:
+    """A row of many streams; of bytes that nobody reads (``httpx``), how much more ours takes."""
+    sizes: Arguments = {"streams": 1_000, "deltas": deltas, "server": server}
+    comparison: Comparison = "times less" if peer == "openai" else "times at most"
+    return Benchmark(
+        f"streams-{name}",
         "many_streams",
-        "1,000 streams at once over sockets",
-        "50 deltas each, from the local service",
+        _STREAMS,
+        f"{deltas} deltas each, {case}",
         (
-            Figure("cpu", "CPU of the client per delta", "µs", 4),
-            Figure("wall", "time to the last event", "s"),
+            Figure("cpu", "CPU of the client per delta", "µs", target, comparison),
+            Figure("wall", "time to the last event", "s", None, comparison),
         ),
-        *_sides("openai", streams=1_000, deltas=50, server="local"),
-        rounds=3,
+        Subject(ours, ours, sizes),
+        Subject(peer, peer, sizes),
+        delivers=peer == "openai",
+        rounds=rounds,
+        quick=quick,
+    )
+
+
+_SOCKETS = (
+    _streams(
+        "local",
+        "from the local service",
+        "rxassist",
+        server="local",
+        target=4,
         quick={"streams": 300},
     ),
-    Benchmark(
-        "streams-canned",
-        "many_streams",
-        "1,000 streams at once over sockets",
-        "50 deltas each, from a server that costs little",
-        (
-            Figure("cpu", "CPU of the client per delta", "µs", 4),
-            Figure("wall", "time to the last event", "s"),
-        ),
-        *_sides("openai", streams=1_000, deltas=50, server="canned"),
-        rounds=3,
+    _streams(
+        "local-aiohttp", "from the local service", "rxassist-aiohttp", server="local", target=9
     ),
-    Benchmark(
-        "streams-aiohttp",
-        "many_streams",
-        "1,000 streams at once over sockets",
-        "50 deltas each, from a server that costs little; the extra `aiohttp`",
-        (
-            Figure("cpu", "CPU of the client per delta", "µs", 9),
-            Figure("wall", "time to the last event", "s"),
-        ),
-        Subject(
-            "rxassist over aiohttp",
-            "rxassist-aiohttp",
-            {"streams": 1_000, "deltas": 50, "server": "canned"},
-        ),
-        _sides("openai", streams=1_000, deltas=50, server="canned")[1],
-        rounds=3,
-    ),
-    Benchmark(
-        "streams-bytes",
-        "many_streams",
-        "1,000 streams at once over sockets",
-        "the same, beside raw httpx with nothing behind it",
-        (
-            Figure("cpu", "CPU of the client per delta", "µs", None, "times at most"),
-            Figure("wall", "time to the last event", "s", None, "times at most"),
-        ),
-        *_sides("httpx", streams=1_000, deltas=50, server="canned"),
-        delivers=False,
-        rounds=3,
+    _streams("canned", _CHEAP, "rxassist", target=4),
+    _streams("canned-aiohttp", _CHEAP, "rxassist-aiohttp", target=9),
+    _streams("long", _CHEAP, "rxassist", deltas=200, target=4, rounds=2),
+    _streams("long-aiohttp", _CHEAP, "rxassist-aiohttp", deltas=200, target=9, rounds=2),
+    _streams("bytes", "beside nothing but the bytes", "rxassist", peer="httpx"),
+    _streams(
+        "bytes-aiohttp", "beside nothing but the bytes", "rxassist-aiohttp", peer="httpx-aiohttp"
     ),
     Benchmark(
         "latency",
@@ -282,6 +282,28 @@ _SOCKETS = (
         *_sides("openai", polls=1_000, fetches=11),
         rounds=2,
         quick={"polls": 300, "fetches": 3},
+    ),
+    Benchmark(
+        "polls-aiohttp",
+        "polls",
+        "1,000 polls at once, 1 s apart",
+        "for 10 s, over aiohttp",
+        (
+            Figure("cpu", "CPU per fetch", "µs", 3),
+            Figure("late_p99", "lateness of a fetch, p99", "%", 5, "at most"),
+        ),
+        Subject("rxassist-aiohttp", "rxassist-aiohttp", {"polls": 1_000, "fetches": 11}),
+        Subject("openai", "openai", {"polls": 1_000, "fetches": 11}),
+        rounds=2,
+    ),
+    Benchmark(
+        "polls-bytes",
+        "polls",
+        "1,000 polls at once, 1 s apart",
+        "for 10 s, beside raw httpx, in as many pools",
+        (Figure("cpu", "CPU per fetch", "µs", None, "times at most"),),
+        *_sides("httpx", polls=1_000, fetches=11),
+        rounds=2,
     ),
     Benchmark(
         "import",
