@@ -29,7 +29,9 @@ from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
 from rxassist.operators._kernel import choose_each, rescue, take_through
 from rxassist.operators._recovery import leaves_waiting
 from rxassist.operators._select import settled
-from rxassist.snapshots import Snapshot, fold
+from rxassist.operators._snapshots import snapshots_by
+from rxassist.operators._tools import calls_by
+from rxassist.snapshots import NOTHING, Fold, OnceFolded, Snapshot, fold
 from rxassist.tools import ToolResult
 from rxassist.typing import Operator
 
@@ -39,8 +41,6 @@ OnDispose = Literal["detach", "cancel"]
 """What happens to the run on the server when the last subscriber leaves before its end."""
 
 _LOOK_AGAIN = 0.1
-
-_NOTHING = Snapshot()
 
 _logger = logging.getLogger("rxassist")
 
@@ -95,7 +95,8 @@ class RunObservable(LoopObservable[Event]):
             events = events.pipe(place)
         events = scheduled(home, events).pipe(rescue(self._with_snapshot))
         self._fold_lock = threading.Lock()  # the thread that iterates folds, and the loop's too
-        self._folded = self._at_end = (0, _NOTHING)
+        self._folded = self._at_end = (0, NOTHING)
+        self._once_folded = OnceFolded()
         self._telling = None
         if event_handler is not None:
             self._telling = telling_of(self._checked(event_handler), self)
@@ -149,12 +150,12 @@ class RunObservable(LoopObservable[Event]):
     @property
     def snapshots(self) -> LoopObservable[Snapshot]:
         """The run as it stands after each event. See ``operators.accumulate_snapshots``."""
-        return self._view(self.pipe(operators.accumulate_snapshots()))
+        return self._view(self.pipe(snapshots_by(self._begin_fold)))
 
     @property
     def tool_calls(self) -> LoopObservable[ToolCall]:
         """Each tool call, when it is whole. See ``operators.tool_calls``."""
-        return self._view(self.pipe(operators.tool_calls()))
+        return self._view(self.pipe(calls_by(self._begin_fold)))
 
     @property
     def tool_results(self) -> LoopObservable[ToolResult]:
@@ -175,6 +176,10 @@ class RunObservable(LoopObservable[Event]):
     def run_steps(self) -> LoopObservable[RunStep]:
         """Each step, when it is finished. See ``operators.run_steps``."""
         return self._view(self.pipe(operators.run_steps()))
+
+    def _begin_fold(self) -> Fold:
+        """What views fold with: on the loop one fold for all, elsewhere one for each."""
+        return fold if self._home.closed else self._once_folded
 
     def _view(self, view: Observable[_T]) -> LoopObservable[_T]:
         return view if isinstance(view, LoopObservable) else LoopObservable(self._home, view)

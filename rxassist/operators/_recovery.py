@@ -28,7 +28,7 @@ from rxassist.operators._kernel import choose, choose_each, link, nothing, rescu
 from rxassist.operators._lifetime import check_ending
 from rxassist.operators._missing import Heard, Stored, missing_events, told_of
 from rxassist.polling import poll
-from rxassist.snapshots import Snapshot, fold
+from rxassist.snapshots import NOTHING, Snapshot, fold
 from rxassist.tally import count_recovery
 from rxassist.typing import Operator
 
@@ -46,8 +46,6 @@ PATIENCE = 60.0
 
 _SERVER_ERROR = 500
 _FOR_NOW = frozenset({408, 409, 429})
-
-_NOTHING = Snapshot()
 
 _logger = logging.getLogger("rxassist")
 
@@ -130,7 +128,7 @@ class _Hearing:
     def __init__(self, *, keeps_events: bool) -> None:
         self._keeps_events = keeps_events
         self._events: list[Event] = []
-        self._snapshot = _NOTHING
+        self._snapshot = NOTHING
         self._told: set[tuple[str, str]] = set()
 
     def listen(self, source: Observable[Event]) -> Observable[Event]:

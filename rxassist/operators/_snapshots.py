@@ -16,13 +16,13 @@ from rxassist.events import (
 )
 from rxassist.models import Message, RunStep
 from rxassist.operators._kernel import Finish, Step, choose_each, nothing
-from rxassist.snapshots import Snapshot, fold
+from rxassist.snapshots import NOTHING, Fold, Snapshot, fold
 from rxassist.typing import Operator
 
 
-def folded() -> Callable[[Event], Snapshot]:
+def folded(fold: Fold = fold) -> Callable[[Event], Snapshot]:
     """A function that folds one event after the other, for one subscription."""
-    snapshot = Snapshot()
+    snapshot = NOTHING
 
     def step(event: Event) -> Snapshot:
         nonlocal snapshot
@@ -30,6 +30,27 @@ def folded() -> Callable[[Event], Snapshot]:
         return snapshot
 
     return step
+
+
+def snapshots_by(begin_fold: Callable[[], Fold]) -> Operator[Event, Snapshot]:
+    """``accumulate_snapshots``, by what ``begin_fold`` gives to each subscription."""
+
+    def begin() -> tuple[Step[Event, Snapshot], Finish[Snapshot]]:
+        fold, snapshot = begin_fold(), NOTHING
+
+        def step(event: Event) -> tuple[Snapshot]:
+            nonlocal snapshot
+            snapshot = fold(snapshot, event)
+            return (snapshot,)
+
+        return step, nothing
+
+    return choose_each(begin)
+
+
+def plain_fold() -> Fold:
+    """``fold`` itself."""
+    return fold
 
 
 def accumulate_snapshots() -> Operator[Event, Snapshot]:
@@ -43,18 +64,7 @@ def accumulate_snapshots() -> Operator[Event, Snapshot]:
         source  -t-u-|
         result  -T-U-|
     """
-
-    def begin() -> tuple[Step[Event, Snapshot], Finish[Snapshot]]:
-        snapshot = Snapshot()
-
-        def step(event: Event) -> tuple[Snapshot]:
-            nonlocal snapshot
-            snapshot = fold(snapshot, event)
-            return (snapshot,)
-
-        return step, nothing
-
-    return choose_each(begin)
+    return snapshots_by(plain_fold)
 
 
 def text_snapshots() -> Operator[Event, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from rxassist.events import (
     Event,
@@ -28,8 +28,8 @@ from rxassist.models import (
     ToolCallsStepDetails,
 )
 from rxassist.operators._kernel import Finish, Step, choose_each, nothing
-from rxassist.operators._snapshots import folded
-from rxassist.snapshots import Snapshot
+from rxassist.operators._snapshots import folded, plain_fold
+from rxassist.snapshots import Fold, Snapshot
 from rxassist.typing import Operator
 
 
@@ -72,19 +72,19 @@ def required_calls(run: Run) -> dict[str, ToolCall]:
 class _Calls:
     """The calls that have begun and can still change, and the ids of those that were emitted."""
 
-    def __init__(self) -> None:
-        self._fold = folded()
+    def __init__(self, fold: Fold) -> None:
+        self._fold = folded(fold)
         self._open: dict[str, int] = {}  # by step: the index of the call that began last
         self._ended: set[str] = set()  # steps
         self._emitted: set[str] = set()
 
     def step(self, event: Event) -> Iterable[ToolCall]:
+        snapshot = self._fold(event)
         if isinstance(event, ThreadMessageDelta):  # nearly all are, and it tells of no call
             return ()
-        return self._told(event)
+        return self._told(event, snapshot)
 
-    def _told(self, event: Event) -> Iterator[ToolCall]:
-        snapshot = self._fold(event)
+    def _told(self, event: Event, snapshot: Snapshot) -> Iterator[ToolCall]:
         if isinstance(event, ThreadRunStepDelta):
             for delta in _deltas(event.data):
                 yield from self._began(snapshot, event.data.id, delta.index)
@@ -138,6 +138,15 @@ class _Calls:
             yield call
 
 
+def calls_by(begin_fold: Callable[[], Fold]) -> Operator[Event, ToolCall]:
+    """``tool_calls``, by what ``begin_fold`` gives to each subscription."""
+
+    def begin() -> tuple[Step[Event, ToolCall], Finish[ToolCall]]:
+        return _Calls(begin_fold()).step, nothing
+
+    return choose_each(begin)
+
+
 def tool_calls() -> Operator[Event, ToolCall]:
     """Emit each tool call exactly once, when it can no longer change.
 
@@ -151,8 +160,4 @@ def tool_calls() -> Operator[Event, ToolCall]:
         source  -s-x-x-y-y-a-d|
         result  -------X---Y--|
     """
-
-    def begin() -> tuple[Step[Event, ToolCall], Finish[ToolCall]]:
-        return _Calls().step, nothing
-
-    return choose_each(begin)
+    return calls_by(plain_fold)

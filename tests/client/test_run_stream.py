@@ -1,5 +1,6 @@
 """A run is one thing, whoever looks at it and however it ends."""
 
+import operator
 import signal
 import threading
 
@@ -89,6 +90,21 @@ def test_views_are_views_of_one_run(service, client, place, numbers):
     assert whole.wait(5)
     assert "".join(early) == numbers
     assert created(service) == 1
+
+
+def test_views_that_go_side_by_side_are_told_of_the_same_snapshots(client, place, numbers):
+    stream = client.threads.runs.stream(**place)
+    seen = {"first": [], "second": []}
+    stream.tool_calls.subscribe()
+    for kept in seen.values():
+        stream.snapshots.subscribe(kept.append)
+    stream.until_done()
+    assert len(seen["first"]) == len(seen["second"]) > len(numbers.split())
+    assert all(map(operator.is_, *seen.values()))
+    late = list(stream.snapshots)
+    assert late[-1] is not seen["first"][-1]
+    assert [each.text for each in late] == [each.text for each in seen["first"]]
+    assert late[-1].text == numbers
 
 
 def test_a_late_subscriber_begins_at_the_beginning(client, place):
