@@ -772,12 +772,27 @@ def to_text(value: object) -> str:
     """
     if isinstance(value, str) and not isinstance(value, Enum):
         return value
+    _look_at(value)
     return msgspec.json.encode(value, enc_hook=_tellable).decode()
 
 
 def to_plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
     """What JSON says of a value, as ``to_text`` tells it. Raises ``TypeError`` for what cannot."""
+    _look_at(value)
     return msgspec.to_builtins(value, enc_hook=_tellable)
+
+
+def _look_at(value: object) -> None:
+    """Have made what an event makes when somebody looks at it: msgspec reads past that."""
+    if attrs.has(type(value)):
+        for field in attrs.fields(cast("Any", type(value))):
+            _look_at(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for item in cast("Mapping[object, object]", value).values():
+            _look_at(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in cast("Iterable[object]", value):
+            _look_at(item)
 
 
 def _tellable(value: object) -> object:
@@ -1006,11 +1021,11 @@ class EventDecoder:
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._sse = SSEDecoder(max_event_bytes)
 
-    def feed(self, chunk: bytes) -> Iterable[Event]:
+    def feed(self, chunk: bytes) -> Iterator[Event]:
         """Decode a chunk and give the events that it completes. Exhaust it before the next."""
         only = self._sse.only_event(chunk)
         event = None if only is None else _usual(*only)
-        return self._feed(chunk) if event is None else (event,)
+        return self._feed(chunk) if event is None else iter((event,))
 
     def _feed(self, chunk: bytes) -> Iterator[Event]:
         for name, data in self._sse.feed_raw(chunk):

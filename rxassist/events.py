@@ -230,13 +230,15 @@ class _MadeLate:
         def __getattr__(self, name: str) -> object:
             if name == "_read":
                 return None
-            read = self._read
-            if name != "data" or read is None:
+            if name != "data":
                 msg = f"{type(self).__name__!r} object has no attribute {name!r}"
                 raise AttributeError(msg)
-            data = read.made()
-            _set_data(self, data)
-            return data
+            read = self._read
+            if read is None:  # it was made meanwhile, on another thread
+                return _get_data(self)
+            _set_data(self, read.made())
+            _set_read(self, None)
+            return _get_data(self)
 
 
 @frozen
@@ -272,6 +274,7 @@ _new = object.__new__
 _set_read = _MadeLate.__dict__["_read"].__set__
 _set_event = ThreadMessageDelta.__dict__["event"].__set__
 _set_data = ThreadMessageDelta.__dict__["data"].__set__
+_get_data = ThreadMessageDelta.__dict__["data"].__get__
 
 
 @frozen

@@ -83,7 +83,7 @@ def calls(event: Event, before: Snapshot, after: Snapshot) -> tuple[Call, ...]:
 
 
 def _grown(
-    old: _Keyed[_Piece], new: _Keyed[_Piece], last: _Piece | None, index: int
+    old: _Keyed[_Piece], new: _Keyed[_Piece], last: _Piece | None, index: int | None
 ) -> tuple[_Piece | None, _Piece | None]:
     """The piece at an index if it has just begun, and the one before it, which ended thereby."""
     begun = new.get(index)
@@ -116,12 +116,14 @@ def _of_message(
 
 
 def _of_parts(
-    old: _MessageState, new: _MessageState, deltas: tuple[MessageContentDelta, ...] | list[int]
+    old: _MessageState,
+    new: _MessageState,
+    deltas: tuple[MessageContentDelta, ...] | list[int | None],
 ) -> Iterator[Call]:
     """What deltas, or the mere indexes of parts, tell of the parts of a message."""
     parts, last = old.parts, old.parts.last
     for delta in deltas:
-        index = delta if isinstance(delta, int) else delta.index
+        index = delta if isinstance(delta, int | None) else delta.index
         begun, ended = _grown(parts, new.parts, last, index)
         if ended is not None:
             yield from _part_done(ended.build())
@@ -196,13 +198,13 @@ def _of_step(
 def _of_calls(
     old: _StepState,
     new: _StepState,
-    deltas: tuple[ToolCallDelta, ...] | list[int],
+    deltas: tuple[ToolCallDelta, ...] | list[int | None],
     last: _Call | None,
 ) -> Iterator[Call]:
     """What deltas, or the mere indexes of calls, tell of the tool calls of a step."""
     known = old.calls
     for delta in deltas:
-        index = delta if isinstance(delta, int) else delta.index
+        index = delta if isinstance(delta, int | None) else delta.index
         begun, ended = _grown(known, new.calls, last, index)
         if ended is not None:
             yield Call("on_tool_call_done", (ended.build(),))
@@ -210,7 +212,7 @@ def _of_calls(
             yield Call("on_tool_call_created", (begun.build(),))
             known, last = known.put(index, begun), begun
         call = new.calls.get(index)
-        if not isinstance(delta, int) and call is not None:
+        if not isinstance(delta, int | None) and call is not None:
             yield Call("on_tool_call_delta", (delta, call.build()))
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from time import monotonic
 from typing import Any, Literal, Protocol, TypeAlias
+
+from attrs import define
 
 from rxassist.errors import excerpt
 
 _AIOHTTP = "httpx_aiohttp"  # optional, and slow to load
 _MOST_IN_A_POOL = 4
+_KEPT_ALIVE = 5.0  # seconds, as httpx keeps a connection that is idle
 _METHODS = ("build_request", "send", "aclose")
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _NOT_CONNECTED = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
@@ -56,43 +60,64 @@ def check_choice(choice: object) -> None:
         raise TypeError(msg)
 
 
+@define(eq=False)
+class _Pool:
+    """One client, how many of its places are taken, and when one became free last."""
+
+    client: HTTPClient
+    taken: int = 0
+    freed_at: float = 0.0
+
+
 class Pools:
     """The clients that are used, on one event loop: as many as the connections that are open need.
 
     The pool of httpx looks at all its connections at each request, and at each idle one as often as
     there are idle ones, so a thousand in one cost more than all that they say. A few in each of
-    many pools cost what a few cost.
+    many pools cost what a few cost. A pool that nobody needed for a while is closed.
     """
 
     def __init__(self, choice: HTTPChoice) -> None:
         self._make, self._places = _maker(choice)
-        self._clients: list[HTTPClient] = []
-        self._free: list[HTTPClient] = []  # once for each place
+        self._pools: list[_Pool] = []
+        self._free: list[_Pool] = []  # once for each place, the one that was needed last behind
 
-    @contextmanager
-    def place(self) -> Generator[HTTPClient]:
+    @asynccontextmanager
+    async def place(self) -> AsyncGenerator[HTTPClient]:
         """A client that has a place for a connection, while it is needed."""
         if self._places is None:
-            yield self._clients[0] if self._clients else self._new()
+            yield (self._pools[0] if self._pools else self._new()).client
             return
         if not self._free:
             self._free = [self._new()] * self._places
-        client = self._free.pop()
+        pool = self._free.pop()
+        pool.taken += 1
         try:
-            yield client
+            yield pool.client
         finally:
-            self._free.append(client)
+            pool.taken -= 1
+            pool.freed_at = monotonic()
+            self._free.append(pool)
+            await self._close_idle()
 
-    def _new(self) -> HTTPClient:
-        client = self._make()
-        self._clients.append(client)
-        return client
+    async def _close_idle(self) -> None:
+        oldest = self._free[0]
+        idle = not oldest.taken and monotonic() - oldest.freed_at > _KEPT_ALIVE
+        if idle and oldest in self._pools:
+            self._free = [pool for pool in self._free if pool is not oldest]
+            self._pools.remove(oldest)
+            await oldest.client.aclose()
+
+    def _new(self) -> _Pool:
+        pool = _Pool(self._make())
+        self._pools.append(pool)
+        return pool
 
     async def close(self) -> None:
         """Close every connection."""
-        clients, self._clients, self._free = self._clients, [], []
-        for client in clients:
-            await client.aclose()
+        pools, self._pools, self._free = self._pools, [], []
+        for pool in pools:
+            await pool.client.aclose()
 
 
 def _maker(choice: HTTPChoice) -> tuple[Callable[[], HTTPClient], int | None]:

@@ -709,16 +709,21 @@ class _State:
 _state = maker(_State)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False, match_args=False)
 class Snapshot:
     """A run as it stood after ``event``.
 
     Snapshots never change; what they give is built when it is read, and costs what its size costs.
     """
 
+    __match_args__ = ("event", "run")
+
     event: Event | None = None
-    _state: _State = field(factory=_State, repr=False)
-    _count: int = field(default=0, repr=False)  # pieces of the text that grows
+    _state: _State = field(factory=_State)
+    _count: int = 0  # pieces of the text that grows
+
+    def __repr__(self) -> str:
+        return f"Snapshot(event={self.event!r}, run={self.run!r})"
 
     @property
     def run(self) -> Run | None:

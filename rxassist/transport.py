@@ -11,7 +11,7 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Generator,
-    Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # slow to load, and not needed before the first request
 _FAILED = 400
 _FAREWELL_TIMEOUT = 1.0  # seconds
 _MOST_LEFT = 1000  # chunks that were read already
+_OWN_CONNECTION = frozenset({b"HTTP/1.0", b"HTTP/1.1"})
 _MOST_BYTES = 256 * 1024 * 1024  # of an answer that is no file and no stream
 _BODY_EXCERPT = 300
 _SERVER_ERROR = 500
@@ -171,7 +172,7 @@ class Transport:
         poll_after = _milliseconds(response.headers.get("openai-poll-after-ms"))
         yield (Answer(response.content, poll_after),)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Iterable[Event]]:
+    async def stream(self, request: Request) -> AsyncGenerator[Iterator[Event]]:
         """Give the events of an event stream, in batches as their bytes come.
 
         Nothing is read while a batch is not used up. Raises as ``send``, and what
@@ -185,16 +186,15 @@ class Transport:
                 with self._wire_errors(request):  # which none of the reader's is thrown into
                     begun = False
                     async for chunk in chunks:
+                        if not chunk:
+                            continue
                         if not begun:
                             self._check_beginning(request, response, chunk)
                             begun = True
                         yield decoder.feed(chunk)
                 yield decoder.flush()
             finally:
-                try:
-                    await response.aclose()
-                finally:  # also where a client that closes cancels that
-                    await _end(chunks)
+                await _leave(response, chunks)
 
     @asynccontextmanager
     async def _place(self, request: Request) -> AsyncGenerator[HTTPClient]:
@@ -202,7 +202,7 @@ class Transport:
         if self._pools is None:
             self._pools = Pools(self._settings.http_client)
         if self._places is None:
-            with self._pools.place() as http:
+            async with self._pools.place() as http:
                 yield http
             return
         try:
@@ -215,7 +215,7 @@ class Transport:
             )
             raise APITimeoutError(msg, sent=False) from None
         try:
-            with self._pools.place() as http:
+            async with self._pools.place() as http:
                 yield http
         finally:
             self._places.release()
@@ -289,21 +289,20 @@ class Transport:
     async def _read(self, request: Request, response: httpx.Response) -> None:
         """Read the whole of an answer, unless there is no end to it."""
         most = request.max_bytes
-        if most is None:
-            await response.aread()
-            return
         read = 0
         whole: list[bytes] = []
         chunks = aiter(_body(response))
-        async for chunk in chunks:
-            whole.append(chunk)
-            read += len(chunk)
-            if read > most:
-                await response.aclose()
-                await _end(chunks)
-                msg = f"{request}: the answer is larger than {most} bytes"
-                raise APIError(msg)
-        await response.aclose()
+        try:
+            async for chunk in chunks:
+                whole.append(chunk)
+                read += len(chunk)
+                if most is not None and read > most:
+                    break
+        finally:
+            await _leave(response, chunks)
+        if most is not None and read > most:
+            msg = f"{request}: the answer is larger than {most} bytes"
+            raise APIError(msg)
         response._content = b"".join(whole)  # as aread does
 
     async def _follow(
@@ -417,16 +416,22 @@ def _body(response: httpx.Response) -> AsyncIterable[bytes]:
     return response.aiter_bytes()
 
 
-async def _end(chunks: AsyncIterator[bytes]) -> None:
-    """Have a closed body say that it has ended, to the generators that the HTTP library nests.
+async def _leave(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
+    """Close a response, and have its body say that it has ended.
 
-    Each of them that is left in the middle would be closed by a task of its own, one after the
-    other, and an event loop that ends meanwhile complains of it.
+    Each of the generators that the HTTP library nests would else be closed by a task of its own,
+    one after the other, and an event loop that ends meanwhile complains. Only a connection that
+    belongs to one response is known to end when that is closed.
     """
-    with suppress(Exception):
-        async with asyncio.timeout(_FAREWELL_TIMEOUT):
-            for _ in range(_MOST_LEFT):
-                await anext(chunks)
+    try:
+        await response.aclose()
+    finally:  # also where a client that closes cancels that
+        ended = getattr(chunks, "ag_frame", chunks) is None
+        if not ended and response.extensions.get("http_version") in _OWN_CONNECTION:
+            with suppress(Exception):
+                async with asyncio.timeout(_FAREWELL_TIMEOUT):
+                    for _ in range(_MOST_LEFT):
+                        await anext(chunks)
 
 
 def _may_try_again(request: Request, error: APIError) -> bool:

@@ -18,7 +18,9 @@ from rxassist.codec import (
     from_json,
     structure,
     to_json,
+    to_plain,
     to_request,
+    to_text,
     unstructure,
 )
 from rxassist.errors import DecodeError, EventTooLargeError, StreamTruncated
@@ -736,7 +738,7 @@ def late(parts=PART % 0):
 
 
 def test_an_event_whose_data_is_made_late_is_as_any_other():
-    for look in (repr, hash, copy.copy, attrs.asdict, unstructure, encode_event):
+    for look in (repr, hash, copy.copy, attrs.asdict, unstructure, encode_event, to_text, to_plain):
         event, plain = late()
         assert look(event) == look(plain)
     event, plain = late()
@@ -744,6 +746,7 @@ def test_an_event_whose_data_is_made_late_is_as_any_other():
     assert pickle.loads(pickle.dumps(event)) == copy.deepcopy(event) == plain
     assert attrs.evolve(event, data=plain.data) == plain
     assert event.data is event.data
+    assert to_text({"said": [late()[0]]}) == to_text({"said": [plain]})
     match late()[0]:
         case ThreadMessageDelta(MessageDeltaEvent("msg_1")):
             pass

@@ -186,6 +186,17 @@ def test_a_part_is_done_as_it_stands_when_the_next_begins():
     assert "text_done aA" in heard(begin(), grow("a"), grow("A", (1, "b")))
 
 
+def test_a_part_whose_index_is_null_is_told_of_again():
+    assert heard(begin(), grow((None, "a")), message("in_progress"), grow((None, "A"))) == [
+        "message_created msg_1",
+        "text_created a",
+        "text_delta a",
+        "message_delta msg_1",
+        "text_delta aA",
+        "message_delta msg_1",
+    ]
+
+
 def test_image_parts():
     assert heard(
         begin(), grow(image("f1")), grow((1, "a")), grow((2, image("f2"))), message("completed")

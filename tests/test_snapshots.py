@@ -470,6 +470,14 @@ def test_one_tool_call_by_its_step_and_index():
 # --- immutability --------------------------------------------------------------------------
 
 
+def test_a_snapshot_shows_its_event_and_its_run():
+    snapshot = folded(event("thread.run.queued", id="run_1", status="queued"))
+    assert repr(snapshot) == f"Snapshot(event={snapshot.event!r}, run={snapshot.run!r})"
+    match snapshot:
+        case Snapshot(_, run):
+            assert run.id == "run_1"
+
+
 def test_a_snapshot_cannot_be_assigned_to():
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         Snapshot().run = None

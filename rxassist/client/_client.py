@@ -96,9 +96,8 @@ class ClientOptions(TypedDict, total=False):
     tried again that failed before the service acted on it, or that it refused for now (2).
     ``http_client`` is ``"httpx"``, ``"aiohttp"`` (with the extra of that name), or an asynchronous
     client of your own, an ``httpx.AsyncClient`` or one that is like it, for this client alone and
-    closed with it; by default aiohttp where it is installed. ``budget`` bounds how many runs are
-    followed at once and how many requests are sent in a minute, together with all other clients
-    that are given the same ``Budget``.
+    closed with it. ``budget`` bounds how many runs are followed at once and how many requests are
+    sent in a minute, together with all other clients that are given the same ``Budget``.
     """
 
     base_url: str | None

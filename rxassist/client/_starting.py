@@ -381,8 +381,9 @@ class Starting(Resource[StreamT]):
             run = evolve(run, thread_id=run.thread_id or thread_id or "")
             request = self._streamed(self._outputs_request(run, submission, given), given)
             asked = self._events(request)
+            follow = bool(given.get("recover", True))  # else nothing would find how it ended
             events, calls = self._submitted(
-                asked, request, run.thread_id, run.id, given, follow=True
+                asked, request, run.thread_id, run.id, given, follow=follow
             )
             to_the_end = events.pipe(ops.take_while(_not_done, inclusive=True))
             return to_the_end.pipe(self._recovery(given, run.thread_id, run.id, calls))

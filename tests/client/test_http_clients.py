@@ -1,6 +1,7 @@
 """The HTTP library below may be another one: what matters goes the same way over each."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from importlib.util import find_spec
 
 import httpx
@@ -11,8 +12,12 @@ from rxassist import (
     APITimeoutError,
     AsyncClient,
     Client,
+    DecodeError,
     RunOutcomeUnknown,
+    RxAssistError,
 )
+from rxassist import http_client as http_clients
+from rxassist.http_client import Pools
 from rxassist.local import call, cut, hang_up, refuse, say, stall, wait
 
 
@@ -179,3 +184,77 @@ def test_a_blocking_client_is_refused():
 def test_aiohttp_is_an_extra():
     with pytest.raises(ModuleNotFoundError, match=r"rxassist\[aiohttp\]"):
         Client(base_url="http://127.0.0.1:9/v1", http_client="aiohttp")
+
+
+class Body(httpx.AsyncByteStream):
+    """A body that never ends, also when it is closed."""
+
+    def __init__(self, *chunks):
+        self.chunks = chunks
+
+    async def __aiter__(self):
+        for chunk in self.chunks:
+            yield chunk
+        await asyncio.Event().wait()
+
+
+def read(*chunks):
+    """How a stream ends whose body is given chunks and then nothing, and how long that took."""
+    headers = {"content-type": "text/event-stream"}
+
+    async def main():
+        transport = httpx.MockTransport(
+            lambda _: httpx.Response(200, headers=headers, stream=Body(*chunks))
+        )
+        own = httpx.AsyncClient(transport=transport)
+        async with AsyncClient(base_url="http://memory/v1", http_client=own) as client:
+            begun = asyncio.get_running_loop().time()
+            stream = client.threads.runs.stream(thread_id="t", assistant_id="a", recover=False)
+            with pytest.raises(RxAssistError) as caught:
+                await stream.until_done()
+            return caught.value, asyncio.get_running_loop().time() - begun
+
+    return asyncio.run(main())
+
+
+def test_a_body_that_does_not_end_when_it_is_closed_is_left():
+    error, seconds = read(b"event: thread.run.created\ndata: []\n\n")
+    assert isinstance(error, DecodeError)
+    assert seconds < 0.9
+
+
+def test_a_body_that_begins_with_nothing_is_looked_at_all_the_same():
+    error, _ = read(b"", b"<html>Bad gateway</html>")
+    assert "no event stream" in str(error)
+
+
+def test_pools_that_nobody_needs_any_more_are_closed(monkeypatch):
+    now, closed = [0.0], []
+
+    class Fake:
+        async def aclose(self):
+            closed.append(self)
+
+    monkeypatch.setattr(http_clients, "monotonic", lambda: now[0])
+    monkeypatch.setattr(http_clients, "_maker", lambda _: (Fake, 4))
+
+    async def use(pools, count, after=0.0):
+        async with AsyncExitStack() as places:
+            used = [await places.enter_async_context(pools.place()) for _ in range(count)]
+            now[0] += after
+        return set(used)
+
+    async def main():
+        pools = Pools("httpx")
+        assert len(await use(pools, 10)) == 3
+        await use(pools, 1)
+        assert not closed
+        await use(pools, 1, after=6)
+        await use(pools, 1)
+        assert len(closed) == 2
+        (last,) = await use(pools, 1, after=60)
+        assert last not in closed
+        await pools.close()
+        assert len(closed) == len(set(closed)) == 3
+
+    asyncio.run(main())
