@@ -195,7 +195,7 @@ def _streams(
     deltas: int = 50,
     peer: str = "openai",
     target: float | None = None,
-    rounds: int = 3,
+    rounds: int = 2,
     quick: Arguments | None = None,
 ) -> Benchmark:
     """A row of many streams; of bytes that nobody reads (``httpx``), how much more ours takes."""
@@ -232,8 +232,8 @@ _SOCKETS = (
     ),
     _streams("canned", _CHEAP, "rxassist", target=4),
     _streams("canned-aiohttp", _CHEAP, "rxassist-aiohttp", target=9),
-    _streams("long", _CHEAP, "rxassist", deltas=200, target=4, rounds=2),
-    _streams("long-aiohttp", _CHEAP, "rxassist-aiohttp", deltas=200, target=9, rounds=2),
+    _streams("long", _CHEAP, "rxassist", deltas=200, target=4, rounds=1),
+    _streams("long-aiohttp", _CHEAP, "rxassist-aiohttp", deltas=200, target=9, rounds=1),
     _streams("bytes", "beside nothing but the bytes", "rxassist", peer="httpx"),
     _streams(
         "bytes-aiohttp", "beside nothing but the bytes", "rxassist-aiohttp", peer="httpx-aiohttp"
@@ -248,7 +248,7 @@ _SOCKETS = (
             Figure("p99", "p99", "µs", None, "times at most"),
         ),
         *_sides("httpx", events=1_000),
-        rounds=7,
+        rounds=5,
         quick={"events": 500},
     ),
     Benchmark(
@@ -280,7 +280,7 @@ _SOCKETS = (
             Figure("late_p99", "lateness of a fetch, p99", "%", 5, "at most"),
         ),
         *_sides("openai", polls=1_000, fetches=11),
-        rounds=2,
+        rounds=1,
         quick={"polls": 300, "fetches": 3},
     ),
     Benchmark(
@@ -294,7 +294,7 @@ _SOCKETS = (
         ),
         Subject("rxassist-aiohttp", "rxassist-aiohttp", {"polls": 1_000, "fetches": 11}),
         Subject("openai", "openai", {"polls": 1_000, "fetches": 11}),
-        rounds=2,
+        rounds=1,
     ),
     Benchmark(
         "polls-bytes",
@@ -303,7 +303,7 @@ _SOCKETS = (
         "for 10 s, beside raw httpx, in as many pools",
         (Figure("cpu", "CPU per fetch", "µs", None, "times at most"),),
         *_sides("httpx", polls=1_000, fetches=11),
-        rounds=2,
+        rounds=1,
     ),
     Benchmark(
         "import",
