@@ -97,7 +97,7 @@ def names_of_generators_let_go_of():
     names, hooks = [], sys.get_asyncgen_hooks()
 
     def finalizer(generator):
-        if "http" in generator.ag_code.co_filename:
+        if generator.ag_frame.f_globals["__name__"].startswith(("http", "aiohttp")):
             names.append(generator.__qualname__)
         hooks.finalizer(generator)
 
