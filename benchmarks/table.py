@@ -228,12 +228,23 @@ _SOCKETS = (
         quick={"streams": 300},
     ),
     _streams(
-        "local-aiohttp", "from the local service", "rxassist-aiohttp", server="local", target=9
+        "local-aiohttp",
+        "from the local service, over aiohttp",
+        "rxassist-aiohttp",
+        server="local",
+        target=9,
     ),
     _streams("canned", _CHEAP, "rxassist", target=4),
-    _streams("canned-aiohttp", _CHEAP, "rxassist-aiohttp", target=9),
+    _streams("canned-aiohttp", f"{_CHEAP}, over aiohttp", "rxassist-aiohttp", target=9),
     _streams("long", _CHEAP, "rxassist", deltas=200, target=4, rounds=1),
-    _streams("long-aiohttp", _CHEAP, "rxassist-aiohttp", deltas=200, target=9, rounds=1),
+    _streams(
+        "long-aiohttp",
+        f"{_CHEAP}, over aiohttp",
+        "rxassist-aiohttp",
+        deltas=200,
+        target=9,
+        rounds=1,
+    ),
     _streams("bytes", "beside nothing but the bytes", "rxassist", peer="httpx"),
     _streams(
         "bytes-aiohttp", "beside nothing but the bytes", "rxassist-aiohttp", peer="httpx-aiohttp"
