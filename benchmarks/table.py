@@ -218,6 +218,28 @@ def _streams(
     )
 
 
+def _polls(
+    name: str, case: str, ours: str, peer: str = "openai", quick: Arguments | None = None
+) -> Benchmark:
+    """A row of many polls, on time only where the peer is one that polls by itself."""
+    sizes: Arguments = {"polls": 1_000, "fetches": 11}
+    late = Figure("late_p99", "lateness of a fetch, p99", "%", 5, "at most")
+    figures: tuple[Figure, ...] = (Figure("cpu", "CPU per fetch", "µs", 3), late)
+    if peer == "httpx":
+        figures = (Figure("cpu", "CPU per fetch", "µs", None, "times at most"),)
+    return Benchmark(
+        name,
+        "polls",
+        "1,000 polls at once, 1 s apart",
+        case,
+        figures,
+        Subject(ours, ours, sizes),
+        Subject(peer, peer, sizes),
+        rounds=1,
+        quick=quick,
+    )
+
+
 _SOCKETS = (
     _streams(
         "local",
@@ -281,41 +303,9 @@ _SOCKETS = (
         rounds=5,
         quick={},
     ),
-    Benchmark(
-        "polls",
-        "polls",
-        "1,000 polls at once, 1 s apart",
-        "for 10 s",
-        (
-            Figure("cpu", "CPU per fetch", "µs", 3),
-            Figure("late_p99", "lateness of a fetch, p99", "%", 5, "at most"),
-        ),
-        *_sides("openai", polls=1_000, fetches=11),
-        rounds=1,
-        quick={"polls": 300, "fetches": 3},
-    ),
-    Benchmark(
-        "polls-aiohttp",
-        "polls",
-        "1,000 polls at once, 1 s apart",
-        "for 10 s, over aiohttp",
-        (
-            Figure("cpu", "CPU per fetch", "µs", 3),
-            Figure("late_p99", "lateness of a fetch, p99", "%", 5, "at most"),
-        ),
-        Subject("rxassist-aiohttp", "rxassist-aiohttp", {"polls": 1_000, "fetches": 11}),
-        Subject("openai", "openai", {"polls": 1_000, "fetches": 11}),
-        rounds=1,
-    ),
-    Benchmark(
-        "polls-bytes",
-        "polls",
-        "1,000 polls at once, 1 s apart",
-        "for 10 s, beside raw httpx, in as many pools",
-        (Figure("cpu", "CPU per fetch", "µs", None, "times at most"),),
-        *_sides("httpx", polls=1_000, fetches=11),
-        rounds=1,
-    ),
+    _polls("polls", "for 10 s", "rxassist", quick={"polls": 300, "fetches": 3}),
+    _polls("polls-aiohttp", "for 10 s, over aiohttp", "rxassist-aiohttp"),
+    _polls("polls-bytes", "for 10 s, beside raw httpx, in as many pools", "rxassist", "httpx"),
     Benchmark(
         "import",
         "import_time",

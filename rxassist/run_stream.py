@@ -16,7 +16,7 @@ from rxassist import operators
 from rxassist.calling import OnResult, Results
 from rxassist.consumers import LoopObservable, iterate, tell
 from rxassist.errors import ClientClosed, RxAssistError, StreamClosed, excerpt
-from rxassist.events import DoneEvent, Event, RunEvent
+from rxassist.events import Event, RunEvent
 from rxassist.handler import (
     AssistantEventHandler,
     AsyncAssistantEventHandler,
@@ -27,10 +27,16 @@ from rxassist.log import READ_AHEAD, Log
 from rxassist.loop import Home, parting, scheduled
 from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
 from rxassist.operators._kernel import choose_each, rescue, take_through
+from rxassist.operators._lifetime import is_done
 from rxassist.operators._recovery import leaves_waiting
 from rxassist.operators._select import settled
-from rxassist.operators._snapshots import snapshots_by
-from rxassist.operators._tools import calls_by
+from rxassist.operators._snapshots import (
+    by_fold,
+    each_snapshot,
+    finished_messages,
+    finished_run_steps,
+)
+from rxassist.operators._tools import whole_calls
 from rxassist.snapshots import NOTHING, Fold, OnceFolded, Snapshot, fold
 from rxassist.tools import ToolResult
 from rxassist.typing import Operator
@@ -82,7 +88,7 @@ class RunObservable(LoopObservable[Event]):
         if on_dispose not in {"detach", "cancel"}:
             msg = f'on_dispose must be "detach" or "cancel", got {on_dispose!r}'
             raise ValueError(msg)
-        events = source.pipe(take_through(_is_done), recovery or operators.check_ending())
+        events = source.pipe(take_through(is_done), recovery or operators.check_ending())
         self._results: Results | None = None
         if tools is not None:
             self._results = Results(home)
@@ -150,12 +156,12 @@ class RunObservable(LoopObservable[Event]):
     @property
     def snapshots(self) -> LoopObservable[Snapshot]:
         """The run as it stands after each event. See ``operators.accumulate_snapshots``."""
-        return self._view(self.pipe(snapshots_by(self._begin_fold)))
+        return self._view(self.pipe(by_fold(each_snapshot, self._begin_fold)))
 
     @property
     def tool_calls(self) -> LoopObservable[ToolCall]:
         """Each tool call, when it is whole. See ``operators.tool_calls``."""
-        return self._view(self.pipe(calls_by(self._begin_fold)))
+        return self._view(self.pipe(by_fold(whole_calls, self._begin_fold)))
 
     @property
     def tool_results(self) -> LoopObservable[ToolResult]:
@@ -170,12 +176,12 @@ class RunObservable(LoopObservable[Event]):
     @property
     def messages(self) -> LoopObservable[Message]:
         """Each message, when it is finished. See ``operators.messages``."""
-        return self._view(self.pipe(operators.messages()))
+        return self._view(self.pipe(by_fold(finished_messages, self._begin_fold)))
 
     @property
     def run_steps(self) -> LoopObservable[RunStep]:
         """Each step, when it is finished. See ``operators.run_steps``."""
-        return self._view(self.pipe(operators.run_steps()))
+        return self._view(self.pipe(by_fold(finished_run_steps, self._begin_fold)))
 
     def _begin_fold(self) -> Fold:
         """What views fold with: on the loop one fold for all, elsewhere one for each."""
@@ -366,10 +372,6 @@ class _Leaving:
 
         with parting():
             self._home.spawn(say())
-
-
-def _is_done(event: Event) -> bool:
-    return isinstance(event, DoneEvent)
 
 
 def _ignore(_: Event) -> tuple[()]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from attrs import frozen, has
 
+from rxassist.checks import check_not_negative, check_positive
 from rxassist.client.parameters import RequestOptions
 from rxassist.codec import to_request
 from rxassist.errors import excerpt
@@ -156,28 +157,6 @@ def text_mapping(name: str, value: object) -> dict[str, str]:
             msg = f"{name} must hold text only, got {type(item).__name__} at {excerpt(key)}"
             raise TypeError(msg)
     return {str(key): str(item) for key, item in given.items()}
-
-
-def _check_number(name: str, value: object, *, whole: bool = False) -> None:
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        msg = f"{name} must be {'a whole number' if whole else 'a number'}, got {excerpt(value)}"
-        raise TypeError(msg)
-
-
-def check_positive(name: str, value: object, *, whole: bool = False) -> None:
-    """Refuse what is no number above 0."""
-    _check_number(name, value, whole=whole)
-    if not cast("float", value) > 0:
-        msg = f"{name} must be above 0, got {value}"
-        raise ValueError(msg)
-
-
-def check_not_negative(name: str, value: object, *, whole: bool = False) -> None:
-    """Refuse what is no number from 0 on."""
-    _check_number(name, value, whole=whole)
-    if not cast("float", value) >= 0:
-        msg = f"{name} must not be negative, got {value}"
-        raise ValueError(msg)
 
 
 def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:

@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 import rxassist
 from rxassist.budget import Budget
-from rxassist.client._arguments import check_not_negative, check_positive, text_mapping
+from rxassist.checks import check_not_negative, check_positive
+from rxassist.client._arguments import (
+    text_mapping,
+)
 from rxassist.client._resource import Connection, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files

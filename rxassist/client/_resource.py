@@ -11,9 +11,8 @@ from reactivex import Observable
 from reactivex import operators as ops
 
 from rxassist.budget import Budget
+from rxassist.checks import check_not_negative, check_positive
 from rxassist.client._arguments import (
-    check_not_negative,
-    check_positive,
     checked,
     query,
     request_options,

@@ -14,7 +14,10 @@ from reactivex import operators as ops
 
 from rxassist import operators
 from rxassist.calling import OnResult, calling
-from rxassist.client._arguments import check_positive, path
+from rxassist.checks import check_positive
+from rxassist.client._arguments import (
+    path,
+)
 from rxassist.client._resource import Polled, Resource, StreamT
 from rxassist.client.parameters import (
     ListParameters,
@@ -29,12 +32,13 @@ from rxassist.client.parameters import (
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Search, awaits, one_run, outputs_once, when_free
 from rxassist.errors import BadRequestError, PollTimeout, StreamTruncated
-from rxassist.events import DoneEvent, Event, RunEvent, ThreadCreated, ThreadRunCreated
+from rxassist.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.loop import from_batches
-from rxassist.models import FINISHED, SETTLED, Message, Run, RunStep
-from rxassist.operators._kernel import rescue
-from rxassist.operators._recovery import PATIENCE, is_lost
-from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, tool_rounds
+from rxassist.models import FINISHED, Message, Run, RunStep
+from rxassist.operators._kernel import rescue, take_through
+from rxassist.operators._lifetime import is_done
+from rxassist.operators._recovery import PATIENCE, has_settled, is_lost
+from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, run_of_event, tool_rounds
 from rxassist.tools import Toolbox
 from rxassist.tools._tool import definitions_of, functions_in
 from rxassist.transport import Request
@@ -278,7 +282,7 @@ class Starting(Resource[StreamT]):
         tools: Callable[[OnResult], Operator[Event, Event]] | None = None
         if tooling is not None:
             leg = self._leg(given, thread_id)
-            tools = partial(self._called, tooling, _run_of, leg)
+            tools = partial(self._called, tooling, run_of_event, leg)
         return self._connection.stream_class(
             self._connection.home,
             events,
@@ -385,7 +389,7 @@ class Starting(Resource[StreamT]):
             events, calls = self._submitted(
                 asked, request, run.thread_id, run.id, given, follow=follow
             )
-            to_the_end = events.pipe(ops.take_while(_not_done, inclusive=True))
+            to_the_end = events.pipe(take_through(is_done))
             return to_the_end.pipe(self._recovery(given, run.thread_id, run.id, calls))
 
         return leg
@@ -432,7 +436,7 @@ class Starting(Resource[StreamT]):
 
             return taken.pipe(ops.catch(lost), ops.flat_map(follow))
 
-        runs = polled().pipe(self._called(tooling, _itself, submit), ops.do_action(last.append))
+        runs = polled().pipe(self._called(tooling, _as_it_is, submit), ops.do_action(last.append))
         deadline: float | None = polls.get("deadline")
         if deadline is None:
             return runs
@@ -483,24 +487,8 @@ def _state(polled: Polled[_T]) -> _T:
     return polled.state
 
 
-def has_settled(run: Run) -> bool:
-    return run.status in SETTLED
-
-
-def _as_it_is(source: Observable[_T]) -> Observable[_T]:
-    return source
-
-
-def _itself(run: Run) -> Run:
-    return run
-
-
-def _run_of(event: Event) -> Run | None:
-    return event.data if isinstance(event, RunEvent) else None
-
-
-def _not_done(event: Event) -> bool:
-    return not isinstance(event, DoneEvent)
+def _as_it_is(given: _T) -> _T:
+    return given
 
 
 def _ending_within(seconds: float) -> Operator[Run, Run]:
@@ -539,4 +527,4 @@ def _unless_it_ended(error: Exception, _: Observable[Run]) -> Observable[Run]:
     return rx.empty() if isinstance(error, BadRequestError) else rx.throw(error)
 
 
-__all__ = ["MESSAGES", "OUTPUTS", "RUN", "RUNS", "STEPS", "Starting", "has_settled"]
+__all__ = ["MESSAGES", "OUTPUTS", "RUN", "RUNS", "STEPS", "Starting"]

@@ -7,7 +7,7 @@ from typing import Unpack
 
 from rxassist.client._arguments import path
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client._starting import OUTPUTS, RUN, RUNS, STEPS, Starting, has_settled
+from rxassist.client._starting import OUTPUTS, RUN, RUNS, STEPS, Starting
 from rxassist.client.parameters import (
     ListParameters,
     MetadataParameters,
@@ -24,6 +24,7 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.models import Run, RunStep
+from rxassist.operators._recovery import has_settled
 
 
 def _check_outputs(given: Mapping[str, object]) -> None:

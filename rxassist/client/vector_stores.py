@@ -9,7 +9,11 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as ops
 
-from rxassist.client._arguments import check_positive, listed, path
+from rxassist.checks import check_positive
+from rxassist.client._arguments import (
+    listed,
+    path,
+)
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
 from rxassist.client.files import Files, UploadFile, UploadProgress, ends_with, shares
 from rxassist.client.parameters import (

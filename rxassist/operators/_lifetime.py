@@ -36,6 +36,11 @@ _T = TypeVar("_T")
 _DELTAS = (ThreadMessageDelta, ThreadRunStepDelta)
 
 
+def is_done(event: Event) -> bool:
+    """Whether an event is the last one of a stream."""
+    return isinstance(event, DoneEvent)
+
+
 def _ends(event: Event) -> bool:
     """Whether an event says how the run ended: its status is the truth, not the event's name."""
     if isinstance(event, RunEvent):

@@ -185,7 +185,7 @@ class _Recovery:
         steps = self._patiently(lambda: _known(_listed(self._list_steps(*self._where))))
         messages = self._patiently(lambda: _listed(self._list_messages(*self._where)))
         settled = poll(
-            lambda: run, until=_has_settled, interval=self._interval, scheduler=self._clock
+            lambda: run, until=has_settled, interval=self._interval, scheduler=self._clock
         )
 
         def with_lists(run: Run) -> Observable[Stored]:
@@ -250,7 +250,8 @@ def _age(item: object) -> float:
     return getattr(item, "created_at", None) or 0
 
 
-def _has_settled(run: Run) -> bool:
+def has_settled(run: Run) -> bool:
+    """Whether a run has ended, or waits."""
     return run.status in SETTLED
 
 
@@ -300,6 +301,7 @@ __all__ = [
     "FetchRun",
     "ListMessages",
     "ListSteps",
+    "has_settled",
     "is_lost",
     "leaves_waiting",
     "recover",

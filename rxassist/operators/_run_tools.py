@@ -15,8 +15,9 @@ from reactivex import operators as ops
 from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler import ImmediateScheduler, TimeoutScheduler
 
+from rxassist.checks import check_positive
 from rxassist.codec import to_text
-from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded, excerpt
+from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded
 from rxassist.events import Event, RunEvent
 from rxassist.models import (
     Function,
@@ -117,7 +118,7 @@ def run_tools(
     calls = Calls(box, call, approve, on_tool_error, tool_timeout, max_concurrent_tools)
     return tool_rounds(
         calls,
-        _run_of_event,
+        run_of_event,
         submit,
         cancel=cancel,
         max_rounds=max_rounds,
@@ -126,17 +127,8 @@ def run_tools(
     )
 
 
-def check_above_0(name: str, value: object, *, whole: bool = False) -> None:
-    """Refuse what is no number above 0."""
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        msg = f"{name} must be {'a whole number' if whole else 'a number'}, got {excerpt(value)}"
-        raise TypeError(msg)
-    if not value > 0:
-        msg = f"{name} must be above 0, got {value}"
-        raise ValueError(msg)
-
-
-def _run_of_event(event: Event) -> Run | None:
+def run_of_event(event: Event) -> Run | None:
+    """The run that an event tells of, if it tells of one."""
     return event.data if isinstance(event, RunEvent) else None
 
 
@@ -151,7 +143,7 @@ def tool_rounds(
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[_T, _T]:
     """As ``run_tools``, for items of any kind that tell of a run: events, or runs themselves."""
-    check_above_0("max_rounds", max_rounds, whole=True)
+    check_positive("max_rounds", max_rounds, whole=True)
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def subscribe(
@@ -298,9 +290,9 @@ class Calls:
             msg = f'on_tool_error must be "tell", "raise" or a function, got {self.on_tool_error!r}'
             raise ValueError(msg)
         if self.tool_timeout is not None:
-            check_above_0("tool_timeout", self.tool_timeout)
+            check_positive("tool_timeout", self.tool_timeout)
         if self.max_concurrent is not None:
-            check_above_0("max_concurrent_tools", self.max_concurrent, whole=True)
+            check_positive("max_concurrent_tools", self.max_concurrent, whole=True)
         if self.approve is not None and not callable(self.approve):
             msg = f"approve must be a function, got {self.approve!r}"
             raise TypeError(msg)
@@ -518,6 +510,7 @@ __all__ = [
     "Calls",
     "OnToolError",
     "Submission",
+    "run_of_event",
     "run_tools",
     "tool_rounds",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from rxassist.events import (
     Event,
@@ -19,6 +20,8 @@ from rxassist.operators._kernel import Finish, Step, choose_each, nothing
 from rxassist.snapshots import NOTHING, Fold, Snapshot, fold
 from rxassist.typing import Operator
 
+_T = TypeVar("_T")
+
 
 def folded(fold: Fold = fold) -> Callable[[Event], Snapshot]:
     """A function that folds one event after the other, for one subscription."""
@@ -32,25 +35,25 @@ def folded(fold: Fold = fold) -> Callable[[Event], Snapshot]:
     return step
 
 
-def snapshots_by(begin_fold: Callable[[], Fold]) -> Operator[Event, Snapshot]:
-    """``accumulate_snapshots``, by what ``begin_fold`` gives to each subscription."""
-
-    def begin() -> tuple[Step[Event, Snapshot], Finish[Snapshot]]:
-        fold, snapshot = begin_fold(), NOTHING
-
-        def step(event: Event) -> tuple[Snapshot]:
-            nonlocal snapshot
-            snapshot = fold(snapshot, event)
-            return (snapshot,)
-
-        return step, nothing
-
-    return choose_each(begin)
-
-
 def plain_fold() -> Fold:
     """``fold`` itself."""
     return fold
+
+
+def by_fold(
+    follow: Callable[[Callable[[Event], Snapshot]], Step[Event, _T]],
+    begin_fold: Callable[[], Fold] = plain_fold,
+) -> Operator[Event, _T]:
+    """What ``follow`` makes of events and of the function that gives the snapshot after each.
+
+    Each subscription folds by what ``begin_fold`` gives.
+    """
+    return choose_each(lambda: (follow(folded(begin_fold())), nothing))
+
+
+def each_snapshot(after: Callable[[Event], Snapshot]) -> Step[Event, Snapshot]:
+    """What ``accumulate_snapshots`` follows."""
+    return lambda event: (after(event),)
 
 
 def accumulate_snapshots() -> Operator[Event, Snapshot]:
@@ -64,7 +67,7 @@ def accumulate_snapshots() -> Operator[Event, Snapshot]:
         source  -t-u-|
         result  -T-U-|
     """
-    return snapshots_by(plain_fold)
+    return by_fold(each_snapshot)
 
 
 def text_snapshots() -> Operator[Event, str]:
@@ -94,6 +97,21 @@ def text_snapshots() -> Operator[Event, str]:
     return choose_each(begin)
 
 
+def finished_messages(after: Callable[[Event], Snapshot]) -> Step[Event, Message]:
+    """What ``messages`` follows."""
+    seen: set[str] = set()
+
+    def finished(event: Event) -> Iterator[Message]:
+        snapshot = after(event)
+        if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
+            message = None if event.data.id in seen else snapshot.message
+            if message is not None:
+                seen.add(message.id)
+                yield message
+
+    return finished
+
+
 def messages() -> Operator[Event, Message]:
     """Emit each message once, when it is finished (``completed`` or ``incomplete``).
 
@@ -105,22 +123,24 @@ def messages() -> Operator[Event, Message]:
         source  -m-t-n-n-d|
         result  -----N----|
     """
+    return by_fold(finished_messages)
 
-    def begin() -> tuple[Step[Event, Message], Finish[Message]]:
-        step = folded()
-        seen: set[str] = set()
 
-        def finished(event: Event) -> Iterator[Message]:
-            snapshot = step(event)
-            if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
-                message = None if event.data.id in seen else snapshot.message
-                if message is not None:
-                    seen.add(message.id)
-                    yield message
+def finished_run_steps(after: Callable[[Event], Snapshot]) -> Step[Event, RunStep]:
+    """What ``run_steps`` follows."""
+    seen: set[str] = set()
 
-        return finished, nothing
+    def finished(event: Event) -> Iterator[RunStep]:
+        snapshot = after(event)
+        if isinstance(event, RunStepEvent) and not isinstance(
+            event, ThreadRunStepCreated | ThreadRunStepInProgress
+        ):
+            run_step = None if event.data.id in seen else snapshot.run_step
+            if run_step is not None:
+                seen.add(run_step.id)
+                yield run_step
 
-    return choose_each(begin)
+    return finished
 
 
 def run_steps() -> Operator[Event, RunStep]:
@@ -134,21 +154,4 @@ def run_steps() -> Operator[Event, RunStep]:
         source  -s-t-z-z-d|
         result  -----Z----|
     """
-
-    def begin() -> tuple[Step[Event, RunStep], Finish[RunStep]]:
-        step = folded()
-        seen: set[str] = set()
-
-        def finished(event: Event) -> Iterator[RunStep]:
-            snapshot = step(event)
-            if isinstance(event, RunStepEvent) and not isinstance(
-                event, ThreadRunStepCreated | ThreadRunStepInProgress
-            ):
-                run_step = None if event.data.id in seen else snapshot.run_step
-                if run_step is not None:
-                    seen.add(run_step.id)
-                    yield run_step
-
-        return finished, nothing
-
-    return choose_each(begin)
+    return by_fold(finished_run_steps)

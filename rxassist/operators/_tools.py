@@ -28,8 +28,8 @@ from rxassist.models import (
     ToolCallsStepDetails,
 )
 from rxassist.operators._kernel import Finish, Step, choose_each, nothing
-from rxassist.operators._snapshots import folded, plain_fold
-from rxassist.snapshots import Fold, Snapshot
+from rxassist.operators._snapshots import by_fold
+from rxassist.snapshots import Snapshot
 from rxassist.typing import Operator
 
 
@@ -72,8 +72,8 @@ def required_calls(run: Run) -> dict[str, ToolCall]:
 class _Calls:
     """The calls that have begun and can still change, and the ids of those that were emitted."""
 
-    def __init__(self, fold: Fold) -> None:
-        self._fold = folded(fold)
+    def __init__(self, after: Callable[[Event], Snapshot]) -> None:
+        self._fold = after
         self._open: dict[str, int] = {}  # by step: the index of the call that began last
         self._ended: set[str] = set()  # steps
         self._emitted: set[str] = set()
@@ -138,13 +138,9 @@ class _Calls:
             yield call
 
 
-def calls_by(begin_fold: Callable[[], Fold]) -> Operator[Event, ToolCall]:
-    """``tool_calls``, by what ``begin_fold`` gives to each subscription."""
-
-    def begin() -> tuple[Step[Event, ToolCall], Finish[ToolCall]]:
-        return _Calls(begin_fold()).step, nothing
-
-    return choose_each(begin)
+def whole_calls(after: Callable[[Event], Snapshot]) -> Step[Event, ToolCall]:
+    """What ``tool_calls`` follows."""
+    return _Calls(after).step
 
 
 def tool_calls() -> Operator[Event, ToolCall]:
@@ -160,4 +156,4 @@ def tool_calls() -> Operator[Event, ToolCall]:
         source  -s-x-x-y-y-a-d|
         result  -------X---Y--|
     """
-    return calls_by(plain_fold)
+    return by_fold(whole_calls)
