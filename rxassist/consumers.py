@@ -8,13 +8,13 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from reactivex import Notification, Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.internal import SequenceContainsNoElementsError
-from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import StreamClosed
@@ -26,9 +26,9 @@ from rxassist.handler import (
     SyncTelling,
     telling_of,
 )
+from rxassist.links import link
 from rxassist.loop import Home
 from rxassist.operators import choose
-from rxassist.operators._kernel import link
 from rxassist.typing import Operator
 
 _A = TypeVar("_A")
@@ -324,8 +324,11 @@ _leaving: set[asyncio.Task[None]] = set()  # an event loop holds its tasks only 
 
 def _is_async(callback: object) -> bool:
     """Whether a callback is an ``async def``, also in disguise."""
-    called = getattr(callback, "__call__", None)  # noqa: B004 -- it is looked at, not called
-    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(called)
+    if callback is None or isinstance(callback, BuiltinFunctionType):
+        return False
+    if isinstance(callback, FunctionType | MethodType) or inspect.iscoroutinefunction(callback):
+        return inspect.iscoroutinefunction(callback)
+    return inspect.iscoroutinefunction(getattr(callback, "__call__", None))  # noqa: B004
 
 
 class LoopObservable(Observable[_T]):
@@ -348,12 +351,10 @@ class LoopObservable(Observable[_T]):
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
         if not self._home.closed:  # what a closed client still gives, its sources know
-            loop = self._home.enter()
+            self._home.enter()
             self._home.refuse_blocking(scheduler)
-            scheduler = scheduler or AsyncIOThreadSafeScheduler(loop)  # who waits, waits there
-        return link(
-            self._source, observer.on_next, observer.on_error, observer.on_completed, scheduler
-        )
+            scheduler = scheduler or self._home.scheduler_from_anywhere  # who waits, waits there
+        return link(self._source, observer, scheduler)
 
     def subscribe(
         self,

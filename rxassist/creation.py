@@ -30,13 +30,13 @@ from rxassist.errors import (
     ThreadBusyError,
 )
 from rxassist.events import ThreadCreated
+from rxassist.links import Rescue, link
 from rxassist.models import (
     FINISHED,
     RequiredActionSubmitToolApproval,
     RequiredActionSubmitToolOutputs,
     Run,
 )
-from rxassist.operators._kernel import link, rescue
 from rxassist.typing import Operator
 
 _logger = logging.getLogger("rxassist")
@@ -78,49 +78,68 @@ def one_run(
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        retries = search.retries if search else 0
+        left = search.retries if search else 0
 
         def subscribe(
             observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            first = _Try(source, thread_id, begins, search, retries)
-            return first.events()._subscribe_core(observer, scheduler)
+            first = _Try(source, thread_id, begins, search, left)
+            return link(first.events(), observer, scheduler)
 
         return Observable(subscribe)
 
     return operator
 
 
-class _Asking(Generic[_T]):
-    """A source that asks when it is subscribed, and whether an answer has begun."""
+def _asking(
+    source: Observable[_T],
+    begins: Callable[[_T], bool],
+    lost: Callable[[Exception], Observable[_T]],
+) -> Observable[_T]:
+    """A source that asks for something when it is subscribed.
 
-    def __init__(self, source: Observable[_T], begins: Callable[[_T], bool]) -> None:
-        self._source = source
-        self._begins = begins
-        self.begun = False
-        self.thread_id: str | None = None  # where the answer began with that of a new thread
+    What ``lost`` gives follows on an error before the answer has begun, as ``begins`` says of its
+    items; behind that, errors pass. A source that ends before that fails with ``StreamTruncated``.
+    """
 
-    def answers(self) -> Observable[_T]:
-        """Emit what the source does. If it ends before an answer, that is ``StreamTruncated``."""
-        return Observable(self._subscribe)
-
-    def _subscribe(
-        self, observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+    def subscribe(
+        observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        def on_next(item: _T) -> None:
-            if not self.begun:
-                self.begun = self._begins(item)
-                if isinstance(item, ThreadCreated):
-                    self.thread_id = item.data.id
-            observer.on_next(item)
+        asking = _Asking(observer, scheduler, begins, lost)
+        return asking.hold_source(link(source, asking, scheduler))
 
-        def on_completed() -> None:
-            if self.begun:
-                observer.on_completed()
-            else:
-                observer.on_error(StreamTruncated("the body ended before it told of a run"))
+    return Observable(subscribe)
 
-        return link(self._source, on_next, observer.on_error, on_completed, scheduler)
+
+class _Asking(Rescue[_T]):
+    """One subscription, which keeps what asked until it is answered, and no longer."""
+
+    __slots__ = ("_begins", "_lost")
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[_T],
+        scheduler: abc.SchedulerBase | None,
+        begins: Callable[[_T], bool],
+        lost: Callable[[Exception], Observable[_T]],
+    ) -> None:
+        super().__init__(observer, scheduler)
+        self._begins: Callable[[_T], bool] | None = begins
+        self._lost: Callable[[Exception], Observable[_T]] | None = lost
+
+    def on_next(self, value: _T) -> None:
+        if self._begins is not None and self._begins(value):
+            self._begins = self._lost = None
+        self.observer.on_next(value)
+
+    def on_completed(self) -> None:
+        if self._begins is None:
+            self.observer.on_completed()
+        else:
+            self.on_error(StreamTruncated("the body ended before it told of a run"))
+
+    def instead(self, error: Exception) -> Observable[_T]:
+        return rx.throw(error) if self._lost is None else self._lost(error)
 
 
 class _Try(Generic[_T]):
@@ -139,15 +158,20 @@ class _Try(Generic[_T]):
         self._begins = begins
         self._search = search
         self._left = left
-        self._asking = _Asking(source, begins)
+        self._told_thread: str | None = None  # where the answer began with that of a new one
 
     def events(self) -> Observable[_T]:
-        return self._asking.answers().pipe(rescue(self._failed))
+        return _asking(self._source, self._begun, self._failed)
+
+    def _begun(self, item: _T) -> bool:
+        if isinstance(item, ThreadCreated):
+            self._told_thread = item.data.id
+        return self._begins(item)
 
     def _failed(self, error: Exception) -> Observable[_T]:
-        if self._asking.begun or not self._leaves_open(error):
+        if not self._leaves_open(error):
             return rx.throw(error)
-        unknown = RunOutcomeUnknown(self._thread_id or self._asking.thread_id, str(error))
+        unknown = RunOutcomeUnknown(self._thread_id or self._told_thread, str(error))
         unknown.__cause__ = error
         return rx.throw(unknown) if self._search is None else self._look(self._search, unknown)
 
@@ -173,13 +197,13 @@ class _Try(Generic[_T]):
             return _Try(self._source, self._thread_id, self._begins, search, left).events()
 
         def look(left: int) -> Observable[list[Run]]:
-            def failed(error: Exception) -> Observable[list[Run]]:
+            def failed(error: Exception, _: Observable[list[Run]]) -> Observable[list[Run]]:
                 if left and isinstance(error, APIConnectionError | InternalServerError):
                     return look(left - 1)
                 return rx.throw(unknown if isinstance(error, APIError) else error)
 
             found = rx.timer(search.pause).pipe(ops.flat_map(lambda _: search.find()))
-            return found.pipe(ops.to_list(), rescue(failed))
+            return found.pipe(ops.to_list(), ops.catch(failed))
 
         _logger.info("it is unknown if a run exists (%s); looking for it", unknown.__cause__)
         return look(search.retries).pipe(ops.flat_map(go_on))
@@ -324,11 +348,9 @@ def outputs_once(
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def attempt(left: int, before: Exception | None = None) -> Observable[_T]:
-            asking = _Asking(source, _anything)
-
-            def failed(error: Exception, _: Observable[_T]) -> Observable[_T]:
+            def failed(error: Exception) -> Observable[_T]:
                 lost = _lost_answer(error, before, follow=follow)
-                if asking.begun or lost is None:
+                if lost is None:
                     return rx.throw(error)
 
                 def go_on(run: Run) -> Observable[_T]:
@@ -343,7 +365,7 @@ def outputs_once(
                 looked = fetch().pipe(ops.catch(lambda _, __: rx.throw(before or error)))
                 return looked.pipe(ops.flat_map(go_on))
 
-            return asking.answers().pipe(ops.catch(failed))
+            return _asking(source, _anything, failed)
 
         return rx.defer(lambda _: attempt(retries))
 

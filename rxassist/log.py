@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import reactivex as rx
 from reactivex import Notification, Observable, abc
 from reactivex import operators as ops
-from reactivex.disposable import Disposable
 from reactivex.notification import OnCompleted, OnError
 
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import ClientClosed, StreamClosed
+from rxassist.links import link
 
 _T = TypeVar("_T")
 
@@ -41,7 +42,7 @@ class Place:
 _reading: ContextVar[Place | None] = ContextVar("rxassist_place", default=None)
 
 
-class Log(Observable[_T]):
+class Log(Observable[_T], abc.ObserverBase[_T]):
     """An Observable that subscribes to its source once, however many subscribers it has.
 
     The source is subscribed with the first reader. Every reader begins at the start of what is
@@ -82,7 +83,6 @@ class Log(Observable[_T]):
         self._read_ahead = read_ahead
         self._on_drop = on_drop
         self._ending: Notification[_T] | None = None
-        self._abandoned = False
         self._readers: list[_Reader[_T]] = []
         self._slow: list[_Reader[_T]] = []  # those of them that have a demand
         self._demand = Demand()
@@ -108,10 +108,7 @@ class Log(Observable[_T]):
 
     def close(self, error: Exception) -> None:
         """End the log for all its readers with an error, as if the last one had left."""
-        if self._ending is None:
-            self._abandoned = True
-            self._end(OnError(error))
-            self._abandon()
+        self.on_error(error)
 
     def _subscribe_core(
         self,
@@ -119,14 +116,9 @@ class Log(Observable[_T]):
         scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the log has its own place
     ) -> abc.DisposableBase:
         reader = _Reader(self, observer)
-        if self._post(lambda: self._attach(reader)) is False:
+        if self._post(partial(self._attach, reader)) is False:
             raise ClientClosed
-
-        def leave() -> None:
-            reader.closed = True
-            self._post(lambda: self._detach(reader))
-
-        return Disposable(leave)
+        return reader
 
     def _attach(self, reader: _Reader[_T]) -> None:
         if reader.closed:
@@ -135,18 +127,20 @@ class Log(Observable[_T]):
         self._readers.append(reader)
         if reader.demand is not None:
             self._slow.append(reader)
-        source, self._source = self._source, None
-        if source is not None and self._ending is None:
-            with demanding(self._demand):
-                self._subscription = source.subscribe(
-                    self._append,
-                    lambda error: self._end(OnError(error)),
-                    lambda: self._end(OnCompleted()),
-                )
-            if self._abandoned:  # already, by a source that sends while it is subscribed
-                self._abandon()
+        if self._source is not None and self._ending is None:
+            self._begin(self._source)
         reader.deliver()
         self._balance()
+
+    def _begin(self, source: Observable[_T]) -> None:
+        self._source = None
+        try:
+            with demanding(self._demand):  # the log itself is the guard that subscribe would make
+                self._subscription = link(source, self, None)
+        except Exception as error:  # noqa: BLE001 -- the readers are told
+            self.on_error(error)
+        if self._ending is not None:  # already, by a source that sends while it is subscribed
+            self._free()
 
     def _detach(self, reader: _Reader[_T]) -> None:
         if reader not in self._readers:
@@ -160,14 +154,15 @@ class Log(Observable[_T]):
             return
         self.close(StreamClosed("the last subscriber left before the end; call again"))
 
-    def _abandon(self) -> None:
+    def _free(self) -> None:
         if self._subscription is not None:
             self._subscription.dispose()
 
-    def _append(self, item: _T) -> None:
+    def on_next(self, value: _T) -> None:
+        """Keep an item of the source, and send it to those who have come so far."""
         if self._ending is not None:
             return
-        self.items.append(item)
+        self.items.append(value)
         if len(self._readers) == 1:  # nearly always
             self._readers[0].deliver()
         else:
@@ -176,11 +171,20 @@ class Log(Observable[_T]):
         if self._slow or not self._replay:
             self._balance()
 
+    def on_error(self, error: Exception) -> None:
+        """End as the source has failed."""
+        self._end(OnError(error))
+
+    def on_completed(self) -> None:
+        """End as the source has completed."""
+        self._end(OnCompleted())
+
     def _end(self, ending: Notification[_T]) -> None:
         if self._ending is None:
             self._ending = ending
             for reader in tuple(self._readers):
                 reader.deliver()
+            self._free()
 
     def _balance(self) -> None:
         """Drop what every reader has read, and pause or resume the source."""
@@ -225,8 +229,8 @@ class Log(Observable[_T]):
             self.dropped += read
 
 
-class _Reader(Place, Generic[_T]):
-    """One subscriber's place in the log."""
+class _Reader(Place, abc.DisposableBase, Generic[_T]):
+    """One subscriber's place in the log, which it leaves when it is disposed."""
 
     __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "demand")
 
@@ -241,6 +245,11 @@ class _Reader(Place, Generic[_T]):
         self.demand = current_demand()
         self.cursor = 0
         self.closed = False
+
+    def dispose(self) -> None:
+        """Read no more."""
+        self.closed = True
+        self._log._post(partial(self._log._detach, self))
 
     def deliver(self) -> None:
         """Send what the reader has not seen yet, as long as it wants more."""

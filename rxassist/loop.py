@@ -8,8 +8,8 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
-from contextlib import aclosing, contextmanager
-from contextvars import ContextVar, copy_context
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -17,10 +17,11 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.run import run
 from reactivex.scheduler import NewThreadScheduler
-from reactivex.scheduler.eventloop import AsyncIOScheduler
+from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeScheduler
 
 from rxassist.backpressure import Demand, current_demand
 from rxassist.errors import BlockingCallError, ClientClosed, WrongLoopError
+from rxassist.links import link
 
 _T = TypeVar("_T")
 
@@ -47,6 +48,8 @@ class Home(ABC):
     def __init__(self) -> None:
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._scheduler: AsyncIOScheduler | None = None
+        self._scheduler_from_anywhere: AsyncIOThreadSafeScheduler | None = None
         self._thread_id: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
@@ -121,12 +124,33 @@ class Home(ABC):
             message = "a subscriber raised; its subscription was closed"
             self._loop.call_exception_handler({"message": message, "exception": error})
 
-    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task on the loop, from its thread; it is cancelled when the home closes."""
-        task = self.enter().create_task(coroutine, context=copy_context())
-        for group in (self._tasks, self._farewells) if _parting.get() else (self._tasks,):
+    @property
+    def scheduler(self) -> AsyncIOScheduler:
+        """The loop as a scheduler, for who schedules on its thread."""
+        if self._scheduler is None:
+            self._scheduler = AsyncIOScheduler(self.enter())
+        return self._scheduler
+
+    @property
+    def scheduler_from_anywhere(self) -> AsyncIOThreadSafeScheduler:
+        """The loop as a scheduler, for who may schedule on any thread."""
+        if self._scheduler_from_anywhere is None:
+            self._scheduler_from_anywhere = AsyncIOThreadSafeScheduler(self.enter())
+        return self._scheduler_from_anywhere
+
+    def spawn(
+        self, coroutine: Coroutine[Any, Any, None], context: Context | None = None
+    ) -> asyncio.Task[None]:
+        """Start a task on the loop, from its thread; it is cancelled when the home closes.
+
+        In this context, or a copy of the current one.
+        """
+        context = copy_context() if context is None else context
+        task = context.run(self.enter).create_task(coroutine, context=context)
+        parts = context.get(_parting, False)
+        for group in (self._tasks, self._farewells) if parts else (self._tasks,):
             group.add(task)
-            task.add_done_callback(group.discard)
+            task.add_done_callback(group.discard, context=context)
         return task
 
     def shut(self) -> None:
@@ -260,7 +284,8 @@ def scheduled(home: Home, source: Observable[_T]) -> Observable[_T]:
     def subscribe(
         observer: abc.ObserverBase[_T], _: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        return source._subscribe_core(observer, AsyncIOScheduler(home.enter()))
+        home.enter()
+        return link(source, observer, home.scheduler)
 
     return Observable(subscribe)
 
@@ -295,8 +320,8 @@ def _let_go(home: Home, held: abc.DisposableBase) -> None:
     home.post(held.dispose)
 
 
-class _SubscriberError(Exception):
-    """Carries an exception of a subscriber past the handlers for those of the source."""
+class _Left(Exception):  # noqa: N818 -- it is no error
+    """The subscriber has left, or raised the cause: no matter of the source."""
 
 
 def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) -> Observable[_T]:
@@ -315,15 +340,28 @@ def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) 
         home.enter()
         home.refuse_blocking(scheduler)
         pump = _Pump(home, begin, observer)
-        if not home.post(pump.start):
+        if home.is_here:
+            pump.start()
+        elif not home.post(pump.start):
             raise ClientClosed
-        return Disposable(pump.dispose)
+        return pump
 
     return Observable(subscribe)
 
 
-class _Pump(Generic[_T]):
+class _Pump(abc.DisposableBase, Generic[_T]):
     """One subscription: the task that draws from the iterator and sends to the observer."""
+
+    __slots__ = (
+        "_begin",
+        "_context",
+        "_demand",
+        "_disposed",
+        "_home",
+        "_leaves",
+        "_observer",
+        "_task",
+    )
 
     def __init__(
         self,
@@ -345,15 +383,15 @@ class _Pump(Generic[_T]):
             return
         running = self._run()
         try:
-            self._task = self._context.run(self._home.spawn, running)
+            self._task = self._home.spawn(running, self._context)
         except ClientClosed as closed:
             running.close()
-            failure = closed
-            self._tell(lambda: self._observer.on_error(failure))
+            self._tell(partial(self._observer.on_error, closed))
         else:
-            self._task.add_done_callback(self._ended)
+            self._task.add_done_callback(self._ended, context=self._context)
 
     def dispose(self) -> None:
+        """Cancel the task."""
         self._disposed = True
         self._home.post(self._cancel)
 
@@ -362,40 +400,41 @@ class _Pump(Generic[_T]):
             self._task.cancel()
 
     async def _run(self) -> None:
-        observer = self._observer
+        observer, demand = self._observer, self._demand
+        batches = self._begin()
         try:
-            await self._draw()
-        except _SubscriberError as raised:
-            self._disposed = True
-            if raised.__cause__ is not None:
-                self._home.report(raised.__cause__)
+            try:
+                async for batch in batches:
+                    for item in batch:
+                        if demand is not None and not demand.is_open:
+                            await opened(demand)
+                        if self._disposed:
+                            self._leaves = True
+                            raise _Left
+                        self._send(item)
+            finally:
+                await batches.aclose()
+        except _Left as left:
+            if left.__cause__ is not None:
+                self._home.report(left.__cause__)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
-            failure = error
-            self._tell(lambda: observer.on_error(failure))
+            self._tell(partial(observer.on_error, error))
         else:
             self._tell(observer.on_completed)
+
+    def _send(self, item: _T) -> None:
+        try:
+            self._observer.on_next(item)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._disposed = self._leaves = True
+            raise _Left from error
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that is cancelled may never have begun: its subscriber is told here."""
         if task.cancelled():
-            self._tell(lambda: self._observer.on_error(ClientClosed()))
-
-    async def _draw(self) -> None:
-        demand, on_next = self._demand, self._observer.on_next
-        async with aclosing(self._begin()) as batches:
-            async for batch in batches:
-                for item in batch:
-                    if demand is not None and not demand.is_open:
-                        await opened(demand)
-                    if self._disposed:
-                        self._leaves = True
-                        return
-                    try:
-                        on_next(item)
-                    except asyncio.CancelledError:
-                        raise
-                    except BaseException as error:
-                        raise _SubscriberError from error
+            self._tell(partial(self._observer.on_error, ClientClosed()))
 
     def _tell(self, notify: Callable[[], None]) -> None:
         """Send an ending; what the subscriber raises on hearing it is reported."""

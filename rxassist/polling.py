@@ -20,9 +20,11 @@ from reactivex.disposable import (
     SerialDisposable,
     SingleAssignmentDisposable,
 )
+from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import PollTimeout, excerpt
+from rxassist.links import link
 
 _K = TypeVar("_K")
 _P = ParamSpec("_P")
@@ -89,6 +91,48 @@ def _always(seconds: float) -> Callable[[object], float]:
     return lambda _: seconds
 
 
+class _First(abc.ObserverBase[_T], abc.DisposableBase):
+    """One request: its first item is the state, and no more is wanted of it."""
+
+    __slots__ = ("_answered", "_failed", "_held", "_over")
+
+    def __init__(
+        self, answered: Callable[[_T], object], failed: Callable[[Exception], object]
+    ) -> None:
+        self._answered = answered
+        self._failed = failed
+        self._held: abc.DisposableBase | None = None
+        self._over = False
+
+    def ask(self, request: Observable[_T], clock: abc.SchedulerBase) -> None:
+        try:
+            held = link(request, self, clock)
+        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            self.on_error(error)
+            return
+        self._held = held
+        if self._over:
+            held.dispose()
+
+    def dispose(self) -> None:
+        self._over = True
+        if self._held is not None:
+            self._held.dispose()
+
+    def on_next(self, value: _T) -> None:
+        if not self._over:
+            self.dispose()
+            self._answered(value)
+
+    def on_error(self, error: Exception) -> None:
+        if not self._over:
+            self._over = True
+            self._failed(error)
+
+    def on_completed(self) -> None:
+        self.on_error(SequenceContainsNoElementsError())
+
+
 class _Polling(Generic[_T]):
     """One subscription: the request or the timer that is under way, and the last state."""
 
@@ -115,11 +159,9 @@ class _Polling(Generic[_T]):
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self._observer.on_error(error)
             return
-        held = SingleAssignmentDisposable()  # in place before a state comes and sets the timer
-        self._under_way.disposable = held
-        held.disposable = request.pipe(ops.first()).subscribe(
-            self._state, self._observer.on_error, scheduler=self._clock
-        )
+        first = _First(self._state, self._observer.on_error)
+        self._under_way.disposable = first  # before a state comes and sets the timer
+        first.ask(request, self._clock)
 
     def give_up(self, _: abc.SchedulerBase, deadline: float | None) -> None:
         last = self._states[0] if self._states else None

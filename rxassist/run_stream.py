@@ -8,7 +8,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Literal, Self, TypeVar
 
-import reactivex
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
@@ -26,7 +25,7 @@ from rxassist.handler import (
 from rxassist.log import READ_AHEAD, Log
 from rxassist.loop import Home, parting, scheduled
 from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
-from rxassist.operators._kernel import choose_each, rescue, take_through
+from rxassist.operators._kernel import change_error, choose_each, take_through
 from rxassist.operators._lifetime import is_done
 from rxassist.operators._recovery import leaves_waiting
 from rxassist.operators._select import settled
@@ -99,7 +98,7 @@ class RunObservable(LoopObservable[Event]):
             events = events.pipe(operators.deadline(deadline))
         if place is not None:
             events = events.pipe(place)
-        events = scheduled(home, events).pipe(rescue(self._with_snapshot))
+        events = scheduled(home, events).pipe(change_error(self._with_snapshot))
         self._fold_lock = threading.Lock()  # the thread that iterates folds, and the loop's too
         self._folded = self._at_end = (0, NOTHING)
         self._once_folded = OnceFolded()
@@ -252,13 +251,13 @@ class RunObservable(LoopObservable[Event]):
             self._at_end = self._fold_on(self._at_end, end)
             return self._at_end[1]
 
-    def _with_snapshot(self, error: Exception) -> Observable[Event]:
+    def _with_snapshot(self, error: Exception) -> Exception:
         if isinstance(error, RxAssistError):
             thread_id, run_id = self._known
             error.thread_id = error.thread_id or thread_id
             error.run_id = error.run_id or run_id
             error.ended_after(self._snapshot_at_end())
-        return reactivex.throw(error)
+        return error
 
     # --- the end ---
 

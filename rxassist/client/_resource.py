@@ -162,8 +162,9 @@ class Resource(Generic[StreamT]):
                 return milliseconds / 1000
             return _POLL_INTERVAL if polled.after is None else polled.after
 
+        answers = self._answers(target, request)
         polls = poll(
-            lambda: self._answers(target, request),
+            lambda: answers,
             until=lambda polled: until(polled.state),
             interval=pause,
             deadline=options.get("deadline"),

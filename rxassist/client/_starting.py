@@ -35,9 +35,9 @@ from rxassist.errors import BadRequestError, PollTimeout, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.loop import from_batches
 from rxassist.models import FINISHED, Message, Run, RunStep
-from rxassist.operators._kernel import rescue, take_through
+from rxassist.operators._kernel import change_error, take_through
 from rxassist.operators._lifetime import is_done
-from rxassist.operators._recovery import PATIENCE, has_settled, is_lost
+from rxassist.operators._recovery import PATIENCE, Recovery, has_settled, is_lost, recovering
 from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, run_of_event, tool_rounds
 from rxassist.tools import Toolbox
 from rxassist.tools._tool import definitions_of, functions_in
@@ -307,23 +307,28 @@ class Starting(Resource[StreamT]):
         check_positive("recovery_timeout", patience)
         recovery = operators.check_ending()
         if given.get("recover", True):
-            recovery = operators.recover(
-                lambda thread, run: self._retrieve(thread, run, given),
-                lambda thread, run: self._steps(thread, run, given),
-                lambda thread, run: self._messages(thread, run, given),
-                thread_id=thread_id,
-                run_id=run_id,
-                submitted=submitted,
-                patience=patience,
-                keeps_events=given.get("replay", True),
-            )
-        transport = self._connection.transport
+            how = partial(self._how_to_recover, given, thread_id, run_id, submitted, patience)
+            recovery = recovering(how, keeps_events=given.get("replay", True))
+        discreet: Operator[Event, Event] = change_error(self._connection.transport.discreet)
+        return lambda source: source.pipe(recovery, discreet)
 
-        def discreet(source: Observable[Event]) -> Observable[Event]:
-            told = recovery(source)
-            return told.pipe(rescue(lambda error: rx.throw(transport.discreet(error))))
-
-        return discreet
+    def _how_to_recover(
+        self,
+        given: Mapping[str, Any],
+        thread_id: str | None,
+        run_id: str | None,
+        submitted: Collection[str] | None,
+        patience: float,
+    ) -> Recovery:
+        return Recovery(
+            lambda thread, run: self._retrieve(thread, run, given),
+            lambda thread, run: self._steps(thread, run, given),
+            lambda thread, run: self._messages(thread, run, given),
+            thread_id=thread_id,
+            run_id=run_id,
+            submitted=submitted,
+            patience=patience,
+        )
 
     # --- tools ---
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar, cast
+from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
 
+from rxassist.links import Hold, Link, link
 from rxassist.typing import Operator
 
 _A = TypeVar("_A")
@@ -17,71 +17,32 @@ Step = Callable[[_A], Iterable[_B]]
 Finish = Callable[[], Iterable[_B]]
 
 
-@abc.ObserverBase.register
-class _Link(Generic[_A]):
-    """The observer that a link of a chain is to the link before it."""
-
-    __slots__ = ("on_completed", "on_error", "on_next")
-
-    def __init__(
-        self, on_next: abc.OnNext[_A], on_error: abc.OnError, on_completed: abc.OnCompleted
-    ) -> None:
-        self.on_next = on_next
-        self.on_error = on_error
-        self.on_completed = on_completed
-
-
-def link(
-    source: Observable[_A],
-    on_next: abc.OnNext[_A],
-    on_error: abc.OnError,
-    on_completed: abc.OnCompleted,
-    scheduler: abc.SchedulerBase | None,
-) -> abc.DisposableBase:
-    """Subscribe to a source within an operator.
-
-    ``subscribe`` puts a guard in front of each observer, which frees the source at the end and
-    where the observer raises. In a chain only the guard at its end is needed: what it disposes is
-    the whole chain. Ten guards cost as much as all that this library does with an event.
-    """
-    observer = cast("abc.ObserverBase[_A]", _Link(on_next, on_error, on_completed))
-    held: object = source._subscribe_core(observer, scheduler)
-    if isinstance(held, abc.DisposableBase):
-        return held
-    return Disposable(cast("abc.OnCompleted | None", held))  # a function that frees, or nothing
-
-
-def rescue(
-    handler: Callable[[Exception], Observable[_A]],
-) -> Operator[_A, _A]:
-    """Go on with another Observable after an error: RxPY's ``catch``, as a link."""
+def change_error(change: Callable[[Exception], Exception]) -> Operator[_A, _A]:
+    """Fail with what ``change`` makes of an error of the source."""
 
     def operator(source: Observable[_A]) -> Observable[_A]:
-        def subscribe(
-            observer: abc.ObserverBase[_A], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            held = SerialDisposable()
-            first = SingleAssignmentDisposable()
-            held.disposable = first
-
-            def on_error(error: Exception) -> None:
-                try:
-                    following = handler(error)
-                except Exception as raised:  # noqa: BLE001 -- the subscriber is told
-                    observer.on_error(raised)
-                    return
-                then = SingleAssignmentDisposable()
-                held.disposable = then
-                then.disposable = following.subscribe(observer, scheduler=scheduler)
-
-            first.disposable = link(
-                source, observer.on_next, on_error, observer.on_completed, scheduler
-            )
-            return held
-
-        return Observable(subscribe)
+        return Observable(
+            lambda observer, scheduler: link(source, _Changed(observer, change), scheduler)
+        )
 
     return operator
+
+
+class _Changed(Link[_A, _A]):
+    __slots__ = ("_change",)
+
+    def __init__(
+        self, observer: abc.ObserverBase[_A], change: Callable[[Exception], Exception]
+    ) -> None:
+        super().__init__(observer)
+        self._change = change
+
+    def on_error(self, error: Exception) -> None:
+        try:
+            error = self._change(error)
+        except Exception as raised:  # noqa: BLE001 -- the subscriber is told
+            error = raised
+        self.observer.on_error(error)
 
 
 def take_through(is_last: Callable[[_A], bool]) -> Operator[_A, _A]:
@@ -91,29 +52,33 @@ def take_through(is_last: Callable[[_A], bool]) -> Operator[_A, _A]:
         def subscribe(
             observer: abc.ObserverBase[_A], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            held = SingleAssignmentDisposable()
-
-            def on_next(item: _A) -> None:
-                if held.is_disposed:
-                    return
-                try:
-                    last = is_last(item)
-                except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                    observer.on_error(error)
-                    return
-                observer.on_next(item)
-                if last:
-                    held.dispose()
-                    observer.on_completed()
-
-            held.disposable = link(
-                source, on_next, observer.on_error, observer.on_completed, scheduler
-            )
-            return held
+            taking = _Taking(observer, is_last)
+            return taking.hold(link(source, taking, scheduler))
 
         return Observable(subscribe)
 
     return operator
+
+
+class _Taking(Hold[_A, _A]):
+    __slots__ = ("_is_last",)
+
+    def __init__(self, observer: abc.ObserverBase[_A], is_last: Callable[[_A], bool]) -> None:
+        super().__init__(observer)
+        self._is_last = is_last
+
+    def on_next(self, value: _A) -> None:
+        if self.is_disposed:
+            return
+        try:
+            last = self._is_last(value)
+        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            self.observer.on_error(error)
+            return
+        self.observer.on_next(value)
+        if last:
+            self.dispose()
+            self.observer.on_completed()
 
 
 def choose(fn: Callable[[_A], _B | None]) -> Operator[_A, _B]:
@@ -132,23 +97,28 @@ def choose(fn: Callable[[_A], _B | None]) -> Operator[_A, _B]:
         raise TypeError(msg)
 
     def operator(source: Observable[_A]) -> Observable[_B]:
-        def subscribe(
-            observer: abc.ObserverBase[_B], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            def on_next(item: _A) -> None:
-                try:
-                    chosen = fn(item)
-                except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                    observer.on_error(error)
-                    return
-                if chosen is not None:
-                    observer.on_next(chosen)
-
-            return link(source, on_next, observer.on_error, observer.on_completed, scheduler)
-
-        return Observable(subscribe)
+        return Observable(
+            lambda observer, scheduler: link(source, _Choosing(observer, fn), scheduler)
+        )
 
     return operator
+
+
+class _Choosing(Link[_A, _B]):
+    __slots__ = ("_fn",)
+
+    def __init__(self, observer: abc.ObserverBase[_B], fn: Callable[[_A], _B | None]) -> None:
+        super().__init__(observer)
+        self._fn = fn
+
+    def on_next(self, value: _A) -> None:
+        try:
+            chosen = self._fn(value)
+        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            self.observer.on_error(error)
+            return
+        if chosen is not None:
+            self.observer.on_next(chosen)
 
 
 def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operator[_A, _B]:
@@ -166,41 +136,45 @@ def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operato
     """
 
     def operator(source: Observable[_A]) -> Observable[_B]:
-        def subscribe(
-            observer: abc.ObserverBase[_B], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            step, finish = begin()
-
-            def on_next(item: _A) -> None:
-                _emit(step, (item,), observer)
-
-            def on_completed() -> None:
-                if _emit(finish, (), observer):
-                    observer.on_completed()
-
-            return link(source, on_next, observer.on_error, on_completed, scheduler)
-
-        return Observable(subscribe)
+        return Observable(
+            lambda observer, scheduler: link(source, _Stepping(observer, *begin()), scheduler)
+        )
 
     return operator
 
 
-def _emit(
-    produce: Callable[..., Iterable[_B]], given: tuple[object, ...], observer: abc.ObserverBase[_B]
-) -> bool:
-    """Send what is produced. An exception of it is an error; one of the subscriber is not."""
-    sending = False
-    try:
-        for item in produce(*given):
-            sending = True
-            observer.on_next(item)
-            sending = False
-    except Exception as error:
-        if sending:
-            raise
-        observer.on_error(error)
-        return False
-    return True
+class _Stepping(Link[_A, _B]):
+    __slots__ = ("_finish", "_step")
+
+    def __init__(
+        self, observer: abc.ObserverBase[_B], step: Step[_A, _B], finish: Finish[_B]
+    ) -> None:
+        super().__init__(observer)
+        self._step = step
+        self._finish = finish
+
+    def on_next(self, value: _A) -> None:
+        self._emit(self._step, (value,))
+
+    def on_completed(self) -> None:
+        if self._emit(self._finish, ()):
+            self.observer.on_completed()
+
+    def _emit(self, produce: Callable[..., Iterable[_B]], given: tuple[object, ...]) -> bool:
+        """Send what is produced. An exception of it is an error; one of the subscriber is not."""
+        on_next = self.observer.on_next
+        sending = False
+        try:
+            for item in produce(*given):
+                sending = True
+                on_next(item)
+                sending = False
+        except Exception as error:
+            if sending:
+                raise
+            self.observer.on_error(error)
+            return False
+        return True
 
 
 def nothing() -> tuple[()]:

@@ -25,8 +25,9 @@ from rxassist.events import (
     ThreadMessageDelta,
     ThreadRunStepDelta,
 )
+from rxassist.links import Link, link
 from rxassist.models import FINISHED, SETTLED, Run
-from rxassist.operators._kernel import Finish, Step, choose_each, link, take_through
+from rxassist.operators._kernel import Finish, Step, choose_each, take_through
 from rxassist.operators._snapshots import folded
 from rxassist.snapshots import Snapshot
 from rxassist.typing import Operator
@@ -87,36 +88,34 @@ def check_ending() -> Operator[Event, Event]:
     """
 
     def operator(source: Observable[Event]) -> Observable[Event]:
-        return Observable(lambda observer, scheduler: _Ending(observer).of(source, scheduler))
+        return Observable(lambda observer, scheduler: link(source, Ending(observer), scheduler))
 
     return operator
 
 
-class _Ending:
-    """What one subscription knows of how its run ended."""
+class Ending(Link[Event, Event]):
+    """What one subscription of ``check_ending`` knows of how its run ended."""
+
+    __slots__ = ("_ended", "_last")
 
     def __init__(self, observer: abc.ObserverBase[Event]) -> None:
-        self._observer = observer
+        super().__init__(observer)
         self._last: Event | None = None
         self._ended = False
 
-    def of(
-        self, source: Observable[Event], scheduler: abc.SchedulerBase | None
-    ) -> abc.DisposableBase:
-        return link(source, self._on_next, self._on_error, self._on_completed, scheduler)
-
-    def _on_next(self, event: Event) -> None:
-        self._last = event
+    def on_next(self, value: Event) -> None:
+        """Pass an event on, and fail behind one that is an error."""
+        self._last = value
         failure: Exception | None = None
         try:
-            if not isinstance(event, _DELTAS):  # which nearly all are
-                failure = self._told(event)
+            if not isinstance(value, _DELTAS):  # which nearly all are
+                failure = self._told(value)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
-            self._observer.on_error(error)
+            self.observer.on_error(error)
             return
-        self._observer.on_next(event)
+        self.observer.on_next(value)
         if failure is not None:
-            self._observer.on_error(failure)
+            self.observer.on_error(failure)
 
     def _told(self, event: Event) -> Exception | None:
         if isinstance(event, RunEvent | DoneEvent):
@@ -126,24 +125,25 @@ class _Ending:
         said = event.data
         return APIError(said.message, code=said.code, type=said.type, param=said.param)
 
-    def _on_completed(self) -> None:
+    def on_completed(self) -> None:
+        """Complete where something said how the run ended."""
         if self._ended:
-            self._observer.on_completed()
+            self.observer.on_completed()
         else:
-            self._observer.on_error(_truncated(self._last))
+            self.observer.on_error(_truncated(self._last))
 
-    def _on_error(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
         """Complete where the connection breaks after the end, and say so where it does before."""
         lost = isinstance(error, StreamTruncated | APIConnectionError)
         lost = lost and not isinstance(error, RunOutcomeUnknown)
         if lost and self._ended:
-            self._observer.on_completed()
+            self.observer.on_completed()
         elif lost and self._last is not None and not isinstance(error, APITimeoutError):
             told = _truncated(self._last, f"the connection was lost ({error})")
             told.__cause__ = error
-            self._observer.on_error(told)
+            self.observer.on_error(told)
         else:
-            self._observer.on_error(error)
+            self.observer.on_error(error)
 
 
 def deadline(
@@ -183,9 +183,7 @@ def deadline(
                 observer.on_error(told if late is None else late())
 
             held.add(clock.schedule_relative(seconds, too_late))
-            held.add(
-                link(source, observer.on_next, observer.on_error, observer.on_completed, given)
-            )
+            held.add(link(source, observer, given))
             return held
 
         return Observable(subscribe)

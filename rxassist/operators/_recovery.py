@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import reactivex as rx
+from attrs import frozen
 from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.scheduler import TimeoutScheduler
@@ -23,9 +24,10 @@ from rxassist.errors import (
     StreamTruncated,
 )
 from rxassist.events import Event
+from rxassist.links import Rescue, link
 from rxassist.models import SETTLED, Message, Run, RunStep
-from rxassist.operators._kernel import choose, choose_each, link, nothing, rescue
-from rxassist.operators._lifetime import check_ending
+from rxassist.operators._kernel import choose, choose_each, nothing
+from rxassist.operators._lifetime import Ending
 from rxassist.operators._missing import Heard, Stored, missing_events, told_of
 from rxassist.polling import poll
 from rxassist.snapshots import NOTHING, Snapshot, fold
@@ -90,62 +92,101 @@ def recover(
         msg = f"interval must not be negative and patience above 0, got {interval} and {patience}"
         raise ValueError(msg)
 
+    how = Recovery(
+        fetch_run,
+        list_steps,
+        list_messages,
+        thread_id=thread_id,
+        run_id=run_id,
+        submitted=submitted,
+        interval=interval,
+        patience=patience,
+    )
+    return recovering(lambda: how, keeps_events=keeps_events, scheduler=scheduler)
+
+
+@frozen
+class Recovery:
+    """What ``recover`` was given: where what is missing is found, and how long it is looked for."""
+
+    fetch_run: FetchRun
+    list_steps: ListSteps
+    list_messages: ListMessages
+    thread_id: str | None = None
+    run_id: str | None = None
+    submitted: Collection[str] | None = None
+    interval: float = INTERVAL
+    patience: float = PATIENCE
+
+
+def recovering(
+    how: Callable[[], Recovery],
+    *,
+    keeps_events: bool,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Operator[Event, Event]:
+    """``recover``, which asks how only when something is lost: of most streams nothing is."""
+
     def operator(source: Observable[Event]) -> Observable[Event]:
         def subscribe(
             observer: abc.ObserverBase[Event], given: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            heard = _Hearing(keeps_events=keeps_events)
-            clock = scheduler or given or TimeoutScheduler.singleton()
-
-            def lost(error: Exception) -> Observable[Event]:
-                so_far = heard.so_far()
-                where = _place(so_far.snapshot, thread_id, run_id)
-                if where is None or not is_lost(error):
-                    return rx.throw(error)
-                _logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
-                count_recovery()
-                recovery = _Recovery(
-                    where, fetch_run, list_steps, list_messages, interval, patience, clock
-                )
-
-                def missing(stored: Stored) -> list[Event]:
-                    return list(missing_events(so_far, stored, submitted=submitted))
-
-                events = recovery.stored().pipe(choose_each(lambda: (missing, nothing)))
-                return events.pipe(ops.catch(lambda why, _: rx.throw(_told(why, error))))
-
-            chain = source.pipe(check_ending(), heard.listen, rescue(lost))
-            return chain._subscribe_core(observer, given)
+            hearing = _Hearing(observer, given, how, scheduler, keeps_events=keeps_events)
+            return hearing.hold_source(link(source, Ending(hearing), given))
 
         return Observable(subscribe)
 
     return operator
 
 
-class _Hearing:
-    """What was heard so far, by one subscription."""
+class _Hearing(Rescue[Event]):
+    """What one subscription has heard so far, and what follows where its source is lost."""
 
-    def __init__(self, *, keeps_events: bool) -> None:
+    __slots__ = ("_clock", "_events", "_how", "_keeps_events", "_snapshot", "_told")
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[Event],
+        scheduler: abc.SchedulerBase | None,
+        how: Callable[[], Recovery],
+        clock: abc.SchedulerBase | None,
+        *,
+        keeps_events: bool,
+    ) -> None:
+        super().__init__(observer, scheduler)
+        self._clock = clock
+        self._how = how
         self._keeps_events = keeps_events
         self._events: list[Event] = []
         self._snapshot = NOTHING
-        self._told: set[tuple[str, str]] = set()
+        self._told: list[tuple[str, str]] = []
 
-    def listen(self, source: Observable[Event]) -> Observable[Event]:
-        def subscribe(
-            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            keep = self._events.append if self._keeps_events else self._fold
+    def on_next(self, value: Event) -> None:
+        """Keep an event, and pass it on."""
+        if self._keeps_events:
+            self._events.append(value)
+        else:
+            self._fold(value)
+        self.observer.on_next(value)
 
-            def on_next(event: Event) -> None:
-                keep(event)
-                observer.on_next(event)
+    def instead(self, error: Exception) -> Observable[Event]:
+        """What is missing, where the connection was lost; else the error."""
+        so_far, how = self._so_far(), self._how()
+        where = _place(so_far.snapshot, how.thread_id, how.run_id)
+        if where is None or not is_lost(error):
+            return rx.throw(error)
+        _logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
+        count_recovery()
 
-            return link(source, on_next, observer.on_error, observer.on_completed, scheduler)
+        def missing(stored: Stored) -> list[Event]:
+            return list(missing_events(so_far, stored, submitted=how.submitted))
 
-        return Observable(subscribe)
+        clock = self._clock or self.scheduler or TimeoutScheduler.singleton()
+        look = _Look(how, where, clock)
+        events = look.stored().pipe(choose_each(lambda: (missing, nothing)))
+        return events.pipe(ops.catch(lambda why, _: rx.throw(_told(why, error))))
 
-    def so_far(self) -> Heard:
+    def _so_far(self) -> Heard:
         for event in self._events:
             self._fold(event)
         self._events.clear()
@@ -155,38 +196,24 @@ class _Hearing:
         self._snapshot = fold(self._snapshot, event)
         told = told_of(event)
         if told is not None:
-            self._told.add(told)
+            self._told.append(told)
 
 
-class _Recovery:
+class _Look:
     """One look at what is stored, which lasts until the run has settled."""
 
-    def __init__(
-        self,
-        where: tuple[str, str],
-        fetch_run: FetchRun,
-        list_steps: ListSteps,
-        list_messages: ListMessages,
-        interval: float,
-        patience: float,
-        clock: abc.SchedulerBase,
-    ) -> None:
+    def __init__(self, how: Recovery, where: tuple[str, str], clock: abc.SchedulerBase) -> None:
+        self._how = how
         self._where = where
-        self._fetch_run = fetch_run
-        self._list_steps = list_steps
-        self._list_messages = list_messages
-        self._interval = interval
-        self._patience = patience
         self._clock = clock
 
     def stored(self) -> Observable[Stored]:
         """What is stored of the run, when it has settled."""
-        run = self._patiently(lambda: self._fetch_run(*self._where))
-        steps = self._patiently(lambda: _known(_listed(self._list_steps(*self._where))))
-        messages = self._patiently(lambda: _listed(self._list_messages(*self._where)))
-        settled = poll(
-            lambda: run, until=has_settled, interval=self._interval, scheduler=self._clock
-        )
+        how = self._how
+        run = self._patiently(lambda: how.fetch_run(*self._where))
+        steps = self._patiently(lambda: _known(_listed(how.list_steps(*self._where))))
+        messages = self._patiently(lambda: _listed(how.list_messages(*self._where)))
+        settled = poll(lambda: run, until=has_settled, interval=how.interval, scheduler=self._clock)
 
         def with_lists(run: Run) -> Observable[Stored]:
             def with_steps(found: list[RunStep]) -> Observable[Stored]:
@@ -212,8 +239,8 @@ class _Recovery:
         asked = poll(
             answer,
             until=_is_answer,
-            interval=self._interval,
-            deadline=self._patience,
+            interval=self._how.interval,
+            deadline=self._how.patience,
             scheduler=self._clock,
         )
         return asked.pipe(choose(_answer))
@@ -301,8 +328,10 @@ __all__ = [
     "FetchRun",
     "ListMessages",
     "ListSteps",
+    "Recovery",
     "has_settled",
     "is_lost",
     "leaves_waiting",
     "recover",
+    "recovering",
 ]

@@ -12,7 +12,7 @@ from rxassist.events import (
     ThreadMessageIncomplete,
 )
 from rxassist.models import Message, MessageDeltaEvent, TextContentBlock, TextDeltaBlock
-from rxassist.operators._kernel import Finish, Step, choose_each, nothing
+from rxassist.operators._kernel import choose_each, nothing
 from rxassist.typing import Operator
 
 
@@ -21,7 +21,16 @@ class _Seen:
 
     def __init__(self) -> None:
         self._pieces: dict[str, dict[int, list[str]]] = {}
-        self._finished: set[str] = set()
+        self._finished: dict[str, None] = {}  # smaller than a set while it is empty
+
+    def step(self, event: Event) -> Iterable[str]:
+        """Emit the text that an event adds."""
+        if isinstance(event, ThreadMessageDelta):
+            return self.grow(event)
+        if isinstance(event, MessageEvent):
+            finished = isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete)
+            return self.complete(event.data, finished=finished)
+        return ()
 
     def grow(self, event: ThreadMessageDelta) -> Iterable[str]:
         """Emit what a delta adds."""
@@ -63,7 +72,7 @@ class _Seen:
                 pieces.append(text[len(seen) :])
                 yield pieces[-1]
         if finished:
-            self._finished.add(message.id)
+            self._finished[message.id] = None
             del self._pieces[message.id]
 
 
@@ -80,18 +89,4 @@ def text_deltas() -> Operator[Event, str]:
         source  -m-t-u-n-d|
         result  ---A-B-C--|
     """
-
-    def begin() -> tuple[Step[Event, str], Finish[str]]:
-        seen = _Seen()
-
-        def step(event: Event) -> Iterable[str]:
-            if isinstance(event, ThreadMessageDelta):
-                return seen.grow(event)
-            if isinstance(event, MessageEvent):
-                finished = isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete)
-                return seen.complete(event.data, finished=finished)
-            return ()
-
-        return step, nothing
-
-    return choose_each(begin)
+    return choose_each(lambda: (_Seen().step, nothing))

@@ -1,0 +1,116 @@
+"""What an operator is in one subscription: the observer of its source, and what frees it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Generic, Self, TypeVar, cast
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+def link(
+    source: Observable[_A], observer: abc.ObserverBase[_A], scheduler: abc.SchedulerBase | None
+) -> abc.DisposableBase:
+    """Subscribe to a source within an operator.
+
+    ``subscribe`` puts a guard in front of each observer, which frees the source at the end and
+    where the observer raises. In a chain only the guard at its end is needed: what it disposes is
+    the whole chain. Ten guards cost as much as all that this library does with an event.
+    """
+    held: object = source._subscribe_core(observer, scheduler)
+    if isinstance(held, abc.DisposableBase):
+        return held
+    return Disposable(cast("abc.OnCompleted | None", held))  # a function that frees, or nothing
+
+
+class Link(abc.ObserverBase[_A], Generic[_A, _B]):
+    """An operator's part in one subscription: the observer of its source.
+
+    Passes on what it is told; an operator overrides what it does otherwise. It is one object where
+    closures would be a dozen: an open stream holds several, and there may be thousands of streams.
+    """
+
+    __slots__ = ("observer",)
+
+    def __init__(self, observer: abc.ObserverBase[_B]) -> None:
+        self.observer: abc.ObserverBase[_B] = observer
+
+    def on_next(self, value: _A) -> None:
+        """Pass an item on."""
+        self.observer.on_next(cast("Any", value))
+
+    def on_error(self, error: Exception) -> None:
+        """Pass an error on."""
+        self.observer.on_error(error)
+
+    def on_completed(self) -> None:
+        """Pass the end on."""
+        self.observer.on_completed()
+
+
+class Hold(Link[_A, _B], abc.DisposableBase):
+    """A link that frees its source itself, or what it put in its place.
+
+    Without a lock: whoever comes second, who disposes or who has something to hold, frees it.
+    """
+
+    __slots__ = ("_held", "is_disposed")
+
+    def __init__(self, observer: abc.ObserverBase[_B]) -> None:
+        super().__init__(observer)
+        self._held: abc.DisposableBase | None = None
+        self.is_disposed: bool = False
+
+    def hold(self, held: abc.DisposableBase) -> Self:
+        """Free this, too, when disposed; at once, if that was before."""
+        self._held = held
+        if self.is_disposed:
+            held.dispose()
+        return self
+
+    def dispose(self) -> None:
+        """Free what is held."""
+        self.is_disposed = True
+        if self._held is not None:
+            self._held.dispose()
+
+
+class Rescue(Hold[_A, _A]):
+    """A link that goes on with another Observable after an error."""
+
+    __slots__ = ("_rescued", "scheduler")
+
+    def __init__(self, observer: abc.ObserverBase[_A], scheduler: abc.SchedulerBase | None) -> None:
+        super().__init__(observer)
+        self.scheduler: abc.SchedulerBase | None = scheduler
+        self._rescued = False
+
+    @abstractmethod
+    def instead(self, error: Exception) -> Observable[_A]:
+        """What follows. What it raises goes to ``on_error``."""
+
+    def hold_source(self, held: abc.DisposableBase) -> Self:
+        """Hold the source, unless it has failed while it was subscribed."""
+        if self._rescued:
+            held.dispose()
+            return self
+        return self.hold(held)
+
+    def on_error(self, error: Exception) -> None:
+        """Go on."""
+        self._rescued = True
+        try:
+            following = self.instead(error)
+        except Exception as raised:  # noqa: BLE001 -- the subscriber is told
+            self.observer.on_error(raised)
+            return
+        if self._held is not None:
+            self._held.dispose()
+        self.hold(following.subscribe(self.observer, scheduler=self.scheduler))
+
+
+__all__ = ["Hold", "Link", "Rescue", "link"]
