@@ -23,13 +23,15 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
-from itertools import repeat
+from functools import cache, lru_cache, partial
+from itertools import chain, repeat
 from math import isfinite
+from operator import is_
 from types import UnionType
 from typing import (
     Annotated,
     Any,
+    ClassVar,
     Literal,
     TypeVar,
     Union,
@@ -57,10 +59,10 @@ from rxassist.events import (
     ErrorEvent,
     Event,
     KnownEvent,
-    Piece,
     ThreadMessageDelta,
     ThreadRunStepDelta,
     UnknownEvent,
+    late,
 )
 from rxassist.models import ErrorObject, deltas
 from rxassist.models._maker import maker
@@ -69,6 +71,8 @@ from rxassist.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 
 _T = TypeVar("_T")
 _Hook = Callable[[Any, Any], Any]
+"""What makes a value of JSON. The second argument is a value that was made before, which is given
+again where it is what would be made; cattrs passes the type there, which is no such value."""
 
 _DONE = "[DONE]"
 
@@ -146,15 +150,22 @@ class _MisfitError(TypeError):
         self.expected = expected
 
 
-def _text(value: object, _: object) -> str | None:
+def _alike(one: object, other: object) -> bool:
+    """Whether two values of JSON are equal to the types of their numbers."""
+    return one == other and (not one or to_json(one) == to_json(other))
+
+
+def _text(value: object, before: object) -> str | None:
     if value is None or isinstance(value, str):
-        return value
+        return before if isinstance(before, str) and value == before else value
     if isinstance(value, (bool, int, float)):
         return str(value)
     raise _MisfitError(value, "text")
 
 
-def _number(value: object, _: object) -> float | None:
+def _number(value: object, before: object) -> float | None:
+    if type(value) is type(before) and value == before != 0:  # 0.0 may be -0.0
+        return cast("float", before)
     if value is None or isinstance(value, (int, float)):
         return value
     if isinstance(value, str):
@@ -196,16 +207,17 @@ def _boolean(value: object, _: object) -> bool | None:
     raise _MisfitError(value, "true or false")
 
 
-def _mapping(value: object, _: object) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value)
+def _mapping(value: object, before: object) -> Mapping[str, Any]:
+    said: object = {} if value is None else value
+    if isinstance(said, dict):
+        alike = type(before) is dict and _alike(cast("object", said), cast("object", before))
+        return cast("dict[str, Any]", before if alike else said)
     raise _MisfitError(value, "an object")
 
 
-def _literal(value: object, _: object) -> object:
-    return value
+def _literal_hook(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type form
+    usual = get_args(kind)[0]
+    return lambda value, _: usual if value is None else value
 
 
 def _is_unknown(kind: Any) -> bool:  # noqa: ANN401 -- a type form
@@ -213,14 +225,16 @@ def _is_unknown(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 
 def _unknown_hook(cls: type[Unknown], _: Converter) -> _Hook:
-    def structure(value: object, _: object) -> Unknown:
+    def structure(value: object, before: object) -> Unknown:
         raw = _mapping(value, None)
+        if isinstance(before, cls) and _alike(raw, before.raw):
+            return before
         return cls(type=str(raw.get("type") or ""), raw=raw)
 
     return structure
 
 
-def _class_hook(cls: type, converter: Converter) -> _Hook:
+def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
     times = [field.name for field in attrs.fields(cls) if field.name.endswith("_at")]
     overrides: dict[str, Any] = {name: override(struct_hook=_seconds) for name in times}
     inner = cast(
@@ -229,7 +243,7 @@ def _class_hook(cls: type, converter: Converter) -> _Hook:
     )
     required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
 
-    def structure(value: object, target: object) -> Any:  # noqa: ANN401 -- the class decides
+    def structure(value: object, _: object) -> Any:  # noqa: ANN401 -- the class decides
         if value is None:  # where it may be null, the union's hook saw to it
             value = {}
         if not isinstance(value, dict):
@@ -238,16 +252,96 @@ def _class_hook(cls: type, converter: Converter) -> _Hook:
         for name in required:
             if said.get(name) is None:
                 raise _MisfitError(said, f"a field {name!r}")
-        return inner(said, target)
+        return inner(said, cls)
 
     return structure
+
+
+def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a type form
+    """What the explaining hook does, but generated as one function, and without explanations.
+
+    Each field is taken from the value before if it is equal to it, and if all are, so is the whole.
+    """
+    origin: Any = get_origin(cls) or cls
+    given = dict(zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False))
+    hints = get_type_hints(origin)
+    fields = attrs.fields(origin)
+    make: Callable[..., object] = maker(origin)
+    scope: dict[str, Any] = {
+        "cls": origin,
+        "make": make,
+        "blank": make(*[_nothing if _is_made(field) else field.default for field in fields]),
+        "misfit": partial(_MisfitError, expected=f"an object ({origin.__name__})"),
+    }
+    lines = [_CLASS_LINES]
+    for field in fields:
+        name, kind = field.name, _filled(hints[field.name], given)
+        hook = _seconds if name.endswith("_at") else converter.get_structure_hook(kind)
+        plain = isinstance(field.default, str | int | float)
+        scope |= {f"hook_{name}": hook, f"default_{name}": field.default if plain else None}
+        lines.append(_field_lines(field, _plain_type(kind)))
+    values = ", ".join(f"v_{field.name}" for field in fields)
+    lines.append(f"    return before if same else make({values})")
+    exec("\n".join(lines), scope)  # noqa: S102 -- as cattrs does
+    structure: _Hook = scope["structure"]
+    return structure
+
+
+_nothing = object()  # equal to no value of JSON
+
+
+def _is_made(field: attrs.Attribute[Any]) -> bool:
+    return field.default is attrs.NOTHING or isinstance(field.default, _FACTORY)
+
+
+_CLASS_LINES = """\
+def structure(value, before):
+    if value is None:
+        value = {}
+    elif not isinstance(value, dict):
+        raise misfit(value)
+    if type(before) is not cls:
+        before = blank
+    same, get = True, value.get"""
+
+
+def _field_lines(field: attrs.Attribute[Any], plain: str | None) -> str:
+    """The source that makes one field. What is missing is as null, unless its default is plain."""
+    name, value = field.name, f"v_{field.name}"
+    made = f"hook_{name}({value}, old)"
+    if plain is not None:
+        made = f"old if type({value}) is type(old) is {plain} and {value} == old else {made}"
+    lines = [f"{value} = get({name!r}, default_{name})"]
+    if field.default is attrs.NOTHING:
+        lines += [f"if {value} is None:", "    raise misfit(value)"]
+    lines += [
+        f"old = before.{name}",
+        f"if {value} is not old:",
+        f"    {value} = {made}",
+        f"    same = same and {value} is old",
+    ]
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _plain_type(kind: Any) -> str | None:  # noqa: ANN401 -- a type form
+    """The name of the type whose values nearly all values of a type form are, as they come."""
+    members = get_args(kind) if _is_union(kind) else (kind,)
+    if str in members or _is_literal(kind):
+        return "str"
+    return "int" if int in members or float in members else None
+
+
+def _filled(kind: Any, given: Mapping[Any, Any]) -> Any:  # noqa: ANN401 -- a type form
+    """A type form with the types that were given for its variables."""
+    variables = getattr(kind, "__parameters__", ())
+    return kind[tuple(given[variable] for variable in variables)] if variables else kind
 
 
 def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a type form
     item_type = get_args(kind)[0]
     item_hook = converter.get_structure_hook(item_type)
 
-    def structure(value: object, _: object) -> tuple[Any, ...]:
+    def structure(value: object, before: object) -> tuple[Any, ...]:
         if value is None:
             return ()
         if not isinstance(value, list):
@@ -255,16 +349,18 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
         items = cast("list[object]", value)
         if converter.detailed_validation:
             return tuple(explained(item, index) for index, item in enumerate(items))
-        return tuple([one(item) for item in items])
+        old = cast("tuple[object, ...]", before) if type(before) is tuple else ()
+        made = tuple(map(one, items, chain(old, repeat(None))))
+        return old if len(old) == len(made) and all(map(is_, old, made)) else made
 
-    def one(item: object) -> object:
+    def one(item: object, before: object) -> object:
         if item is None:
             raise _MisfitError(item, "an item of a list")
-        return item_hook(item, item_type)
+        return item_hook(item, before)
 
     def explained(item: object, index: int) -> object:
         try:
-            return one(item)
+            return one(item, None)
         except Exception as error:  # noqa: BLE001 -- it goes on, with its place
             error.__notes__ = [IterableValidationNote("", index, item_type)]
             message = f"item {index}"
@@ -295,9 +391,9 @@ def _union_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
     fallback_hook = converter.get_structure_hook(fallback)
     takes_text = str in others and fallback is not str
     if not by_tag and not takes_text:
-        return lambda value, _: None if value is None else fallback_hook(value, fallback)
+        return lambda value, before: None if value is None else fallback_hook(value, before)
 
-    def structure(value: object, _: object) -> Any:  # noqa: ANN401 -- the members decide
+    def structure(value: object, before: object) -> Any:  # noqa: ANN401 -- the members decide
         if value is None or (takes_text and isinstance(value, str)):
             return value
         said = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
@@ -305,7 +401,7 @@ def _union_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
         if tag is None:  # a member's own field is named like its tag
             tag = next((known for known in by_tag if known in said), None)
         hook = by_tag.get(tag, fallback_hook) if isinstance(tag, str) else fallback_hook
-        return hook(value, fallback)
+        return hook(value, before)
 
     return structure
 
@@ -327,11 +423,16 @@ def _is_delta(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 
 def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
-    """Deltas carry only what they add: what is ``None`` or empty is left out."""
+    """Deltas carry only what they add: what is ``None`` or empty is left out.
+
+    But not where it would be read as something else, such as an index of null as 0.
+    """
     inner: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(cls, converter)
+    told = {field.name for field in attrs.fields(cls) if field.default not in {None, ()}}
 
     def unstructure(value: object) -> dict[str, Any]:
-        return {key: item for key, item in inner(value).items() if item is not None and item != []}
+        said = inner(value).items()
+        return {key: item for key, item in said if key in told or item not in (None, [])}
 
     return unstructure
 
@@ -340,12 +441,13 @@ def _configured(*, detailed_validation: bool) -> Converter:
     converter = Converter(
         detailed_validation=detailed_validation, unstruct_collection_overrides={tuple: list}
     )
-    converter.register_structure_hook_factory(attrs.has)(_class_hook)
+    class_hook = _explaining_class_hook if detailed_validation else _class_hook
+    converter.register_structure_hook_factory(attrs.has)(class_hook)
     converter.register_structure_hook_factory(_is_unknown)(_unknown_hook)
     converter.register_structure_hook_factory(_is_tuple)(_tuple_hook)
     converter.register_structure_hook_factory(_is_union)(_union_hook)
     converter.register_structure_hook_func(_is_mapping, _mapping)
-    converter.register_structure_hook_func(_is_literal, _literal)
+    converter.register_structure_hook_factory(_is_literal)(_literal_hook)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(float, _number)
@@ -870,13 +972,20 @@ def encode_event(event: Event) -> ServerSentEvent:
 # --- the usual deltas ----------------------------------------------------------------------
 #
 # Nearly all events of a run are deltas of text, of arguments or of code. Those which hold nothing
-# else are read here, in a fraction of the time, and of text the models are made only when somebody
-# looks at them. Whatever is unusual in one, such as an unknown field or a number as text, is an
-# error here, and then the models above decide.
+# else are read here, in a fraction of the time, and the models are made only when somebody looks at
+# them: what is read has their attributes, and is nothing that the garbage collector looks at.
+# Whatever is unusual in one, such as an unknown field or a number as text, is an error here, and
+# then the models above decide.
 
 
 class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     pass
+
+
+_text_delta = maker(deltas.TextDelta)
+_text_block = maker(deltas.TextDeltaBlock)
+_message_delta = maker(deltas.MessageDelta)
+_message_delta_event = maker(deltas.MessageDeltaEvent)
 
 
 class _Text(_Usual):
@@ -885,8 +994,12 @@ class _Text(_Usual):
 
 
 class _TextBlock(_Usual, tag_field="type", tag="text"):
+    type: ClassVar = "text"
     text: _Text
     index: int = 0
+
+    def made(self) -> deltas.TextDeltaBlock:
+        return _text_block(self.index, _text_delta(self.text.value))
 
 
 class _Content(_Usual):
@@ -897,18 +1010,21 @@ class _Content(_Usual):
 class _MessageDelta(_Usual):
     id: str
     delta: _Content
-    object: str = "thread.message.delta"
-
-    def piece(self) -> Piece | None:
-        content = self.delta.content
-        if len(content) != 1:
-            return None
-        block = content[0]
-        return self.id, block.index, block.text.value
+    object: Literal["thread.message.delta"] = "thread.message.delta"
 
     def made(self) -> deltas.MessageDeltaEvent:
-        grown = _message_delta(self.delta.role, tuple(map(_made_block, self.delta.content)))
-        return _message_delta_event(self.id, grown, self.object)
+        content = tuple([block.made() for block in self.delta.content])
+        return _message_delta_event(self.id, _message_delta(self.delta.role, content))
+
+
+_function_delta = maker(deltas.FunctionDelta)
+_function_call = maker(deltas.FunctionToolCallDelta)
+_logs_delta = maker(deltas.CodeInterpreterLogsDelta)
+_code_delta = maker(deltas.CodeInterpreterDelta)
+_code_call = maker(deltas.CodeInterpreterToolCallDelta)
+_calls_delta = maker(deltas.ToolCallDeltaObject)
+_step_delta = maker(deltas.RunStepDelta)
+_step_delta_event = maker(deltas.RunStepDeltaEvent)
 
 
 class _Function(_Usual):
@@ -918,12 +1034,19 @@ class _Function(_Usual):
 
 
 class _FunctionCall(_Usual, tag_field="type", tag="function"):
+    type: ClassVar = "function"
     function: _Function
     index: int = 0
     id: str | None = None
 
+    def made(self) -> deltas.FunctionToolCallDelta:
+        said = self.function
+        function = _function_delta(said.name, said.arguments, said.output)
+        return _function_call(self.index, self.id, function)
+
 
 class _Logs(_Usual, tag_field="type", tag="logs"):
+    type: ClassVar = "logs"
     index: int = 0
     logs: str | None = None
 
@@ -934,12 +1057,19 @@ class _Code(_Usual):
 
 
 class _CodeCall(_Usual, tag_field="type", tag="code_interpreter"):
+    type: ClassVar = "code_interpreter"
     code_interpreter: _Code
     index: int = 0
     id: str | None = None
 
+    def made(self) -> deltas.CodeInterpreterToolCallDelta:
+        said = self.code_interpreter
+        logs = tuple([_logs_delta(output.index, output.logs) for output in said.outputs])
+        return _code_call(self.index, self.id, _code_delta(said.input, logs))
+
 
 class _Calls(_Usual, tag_field="type", tag="tool_calls"):
+    type: ClassVar = "tool_calls"
     tool_calls: tuple[_FunctionCall | _CodeCall, ...]
 
 
@@ -950,86 +1080,82 @@ class _Details(_Usual):
 class _StepDelta(_Usual):
     id: str
     delta: _Details
-    object: str = "thread.run.step.delta"
+    object: Literal["thread.run.step.delta"] = "thread.run.step.delta"
+
+    def made(self) -> deltas.RunStepDeltaEvent:
+        calls = tuple([call.made() for call in self.delta.step_details.tool_calls])
+        return _step_delta_event(self.id, _step_delta(_calls_delta(calls)))
 
 
 _read_message_delta = msgspec.json.Decoder(_MessageDelta).decode
 _read_step_delta = msgspec.json.Decoder(_StepDelta).decode
-
-
-_text_delta = maker(deltas.TextDelta)
-_text_block = maker(deltas.TextDeltaBlock)
-_message_delta = maker(deltas.MessageDelta)
-_message_delta_event = maker(deltas.MessageDeltaEvent)
-
-_function_delta = maker(deltas.FunctionDelta)
-_function_call = maker(deltas.FunctionToolCallDelta)
-_logs_delta = maker(deltas.CodeInterpreterLogsDelta)
-_code_delta = maker(deltas.CodeInterpreterDelta)
-_code_call = maker(deltas.CodeInterpreterToolCallDelta)
-_calls_delta = maker(deltas.ToolCallDeltaObject)
-_step_delta = maker(deltas.RunStepDelta)
-_step_delta_event = maker(deltas.RunStepDeltaEvent)
-_thread_step_delta = maker(ThreadRunStepDelta)
-
-
-def _made_block(block: _TextBlock) -> deltas.TextDeltaBlock:
-    return _text_block(block.index, _text_delta(block.text.value))
-
-
-def _usual_message_delta(data: bytes) -> ThreadMessageDelta:
-    return ThreadMessageDelta.late(_read_message_delta(data))
-
-
-def _usual_step_delta(data: bytes) -> ThreadRunStepDelta:
-    read = _read_step_delta(data)
-    calls = [_usual_call(call) for call in read.delta.step_details.tool_calls]
-    grown = _step_delta(_calls_delta(tuple(calls)))
-    return _thread_step_delta(_step_delta_event(read.id, grown, read.object))
-
-
-def _usual_call(call: _FunctionCall | _CodeCall) -> deltas.ToolCallDelta:
-    if isinstance(call, _FunctionCall):
-        said = call.function
-        function = _function_delta(said.name, said.arguments, said.output)
-        return _function_call(call.index, call.id, function)
-    code = call.code_interpreter
-    logs = [_logs_delta(output.index, output.logs) for output in code.outputs]
-    return _code_call(call.index, call.id, _code_delta(code.input, tuple(logs)))
-
+_late_message_delta = late(ThreadMessageDelta)
+_late_step_delta = late(ThreadRunStepDelta)
 
 _USUAL: dict[bytes, Callable[[bytes], Event]] = {
-    b"thread.message.delta": _usual_message_delta,
-    b"thread.run.step.delta": _usual_step_delta,
+    b"thread.message.delta": lambda data: _late_message_delta(_read_message_delta(data)),
+    b"thread.run.step.delta": lambda data: _late_step_delta(_read_step_delta(data)),
 }
 
 
-def _usual(name: bytes, data: bytes) -> Event | None:
-    """A usual delta, ``None`` of anything else."""
-    try:
-        return _USUAL[name](data)
-    except (KeyError, ValueError, RecursionError):  # errors of msgspec are ValueErrors
-        return None
+_WHOLE = {
+    name.encode(): types for name, types in _EVENT_TYPES.items() if name not in {"error", "done"}
+}
+
+_hook_of = cache(_fast.get_structure_hook)
 
 
 class EventDecoder:
     """Bytes of a body in, typed events out, whatever the chunks are.
 
-    Raises what ``SSEDecoder`` and ``decode_event`` raise, at the event that is wrong.
+    What is equal in one whole object and the next of its kind is the same object in both: those of
+    a run tell of it again and again. Raises what ``SSEDecoder`` and ``decode_event`` raise, at the
+    event that is wrong.
     """
+
+    __slots__ = ("_last", "_said", "_sse")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._sse = SSEDecoder(max_event_bytes)
+        self._last: dict[type, object] = {}  # the whole object of each kind that came last
+        self._said: tuple[type, bytes] | None = None  # what the last one of all was made of
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Decode a chunk and give the events that it completes. Exhaust it before the next."""
         only = self._sse.only_event(chunk)
-        event = None if only is None else _usual(*only)
+        event = None if only is None else self._known(*only)
         return self._feed(chunk) if event is None else iter((event,))
 
     def _feed(self, chunk: bytes) -> Iterator[Event]:
         for name, data in self._sse.feed_raw(chunk):
-            yield _usual(name, data) or decode_event(self._sse.decoded(name, data))
+            yield self._known(name, data) or decode_event(self._sse.decoded(name, data))
+
+    def _known(self, name: bytes, data: bytes) -> Event | None:
+        """An event as nearly all are; ``None`` of others, and of those that are wrong."""
+        usual = _USUAL.get(name)
+        if usual is not None:
+            try:
+                return usual(data)
+            except (ValueError, RecursionError):  # errors of msgspec are ValueErrors
+                pass
+        whole = _WHOLE.get(name)
+        if whole is None:
+            return None
+        try:
+            return self._whole(*whole, data)
+        except Exception:  # noqa: BLE001 -- whatever it is, ``decode_event`` tells it precisely
+            return None
+
+    def _whole(self, event: Callable[[Any], Event], data_type: type, data: bytes) -> Event | None:
+        said, self._said = self._said, None
+        if said == (data_type, data):  # what was created is queued, or in progress
+            return event(self._last[data_type])
+        value = msgspec.json.decode(data)
+        if value is None or _is_too_deep(data, value):
+            return None
+        whole = _hook_of(data_type)(value, self._last.get(data_type))
+        self._last[data_type], self._said = whole, (data_type, data)
+        return event(whole)
 
     def flush(self) -> Iterator[Event]:
         """Yield the event that is pending at the end of the body, if its data is whole.

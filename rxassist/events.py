@@ -6,9 +6,10 @@ checkers; ``event.data`` is the object. API reference: Assistants, streaming eve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from rxassist.models import (
     ErrorObject,
@@ -17,8 +18,8 @@ from rxassist.models import (
     Run,
     RunStep,
     RunStepDeltaEvent,
-    TextDeltaBlock,
     Thread,
+    UnknownDelta,
 )
 
 
@@ -157,14 +158,6 @@ class ThreadRunStepExpired(RunStepEvent):
 
 
 @frozen
-class ThreadRunStepDelta:
-    """Tool calls of a step grew."""
-
-    data: RunStepDeltaEvent
-    event: Literal["thread.run.step.delta"] = "thread.run.step.delta"
-
-
-@frozen
 class MessageEvent:
     """The base of the events that carry a whole message."""
 
@@ -199,31 +192,35 @@ class ThreadMessageIncomplete(MessageEvent):
     event: Literal["thread.message.incomplete"] = "thread.message.incomplete"
 
 
-Piece = tuple[str, int, str | None]
-"""The id of a message, the index of a part of it, and what its text grows by."""
+class ReadDelta(Protocol):
+    """The data of a delta that was read, and checked, but of which no models were made."""
 
-
-class ReadMessageDelta(Protocol):
-    """A delta that was read, and checked, but of which no models were made."""
-
-    def piece(self) -> Piece | None:
-        """What it brings, if that is one piece of text."""
-        ...
-
-    def made(self) -> MessageDeltaEvent:
-        """All of it."""
+    def made(self) -> MessageDeltaEvent | RunStepDeltaEvent:
+        """All of it, as models."""
         ...
 
 
-class _MadeLate:
+_Data = TypeVar("_Data", MessageDeltaEvent, RunStepDeltaEvent)
+_Late = TypeVar("_Late", bound="_MadeLate[Any]")
+
+
+class _MadeLate(Generic[_Data]):
     """A base of events whose ``data`` is made when somebody looks at it first.
 
-    Of nearly all deltas nobody does: what follows the text asks for their ``piece``. An attribute
-    whose slot is empty is looked for in ``__getattr__``.
+    Of nearly all deltas nobody does: what follows text and tool calls asks for a ``glance``. An
+    attribute whose slot is empty is looked for in ``__getattr__``.
     """
 
     __slots__ = ("_read",)
-    _read: ReadMessageDelta | None
+    _read: _Data | None  # what was read of the data, which stands for it until it is made
+
+    def glance(self) -> _Data:
+        """The data, or what was read of it, which has the same attributes.
+
+        Their parts are told apart by ``type``, not by class.
+        """
+        read = self._read
+        return cast("_Data", cast("Any", self).data) if read is None else read
 
     if not TYPE_CHECKING:
 
@@ -234,47 +231,60 @@ class _MadeLate:
                 msg = f"{type(self).__name__!r} object has no attribute {name!r}"
                 raise AttributeError(msg)
             read = self._read
-            if read is None:  # it was made meanwhile, on another thread
-                return _get_data(self)
-            _set_data(self, read.made())
-            _set_read(self, None)
-            return _get_data(self)
+            if read is not None:  # else it was made meanwhile, on another thread
+                object.__setattr__(self, "data", read.made())
+                _set_read(self, None)
+            return object.__getattribute__(self, "data")
+
+
+_set_read = _MadeLate.__dict__["_read"].__set__
+
+
+def late(cls: type[_Late]) -> Callable[[ReadDelta], _Late]:
+    """What makes events of a class whose data is made when somebody looks at it."""
+    new, set_event = object.__new__, cls.__dict__["event"].__set__
+    name = fields(cast("Any", cls)).event.default
+
+    def make(read: ReadDelta) -> _Late:
+        event = new(cls)
+        _set_read(event, read)
+        set_event(event, name)
+        return event
+
+    return make
 
 
 @frozen
-class ThreadMessageDelta(_MadeLate):
+class ThreadRunStepDelta(_MadeLate[RunStepDeltaEvent]):
+    """Tool calls of a step grew."""
+
+    data: RunStepDeltaEvent
+    event: Literal["thread.run.step.delta"] = "thread.run.step.delta"
+
+
+Piece = tuple[str, int, str | None]
+"""The id of a message, the index of a part of it, and what its text grows by."""
+
+
+@frozen
+class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
     """A message grew."""
 
     data: MessageDeltaEvent
     event: Literal["thread.message.delta"] = "thread.message.delta"
 
-    @classmethod
-    def late(cls, read: ReadMessageDelta) -> ThreadMessageDelta:
-        """An event whose data is made when somebody looks at it."""
-        event = _new(cls)
-        _set_read(event, read)
-        _set_event(event, "thread.message.delta")
-        return event
-
     def piece(self) -> Piece | None:
         """What it brings, if that is one piece of text and nothing else."""
-        read = self._read
-        if read is not None:
-            return read.piece()
-        content = self.data.delta.content
+        said = self.glance()
+        content = said.delta.content
         if len(content) != 1:
             return None
         block = content[0]
-        if not isinstance(block, TextDeltaBlock) or block.text is None or block.text.annotations:
+        if isinstance(block, UnknownDelta) or block.type != "text":
             return None
-        return self.data.id, block.index, block.text.value
-
-
-_new = object.__new__
-_set_read = _MadeLate.__dict__["_read"].__set__
-_set_event = ThreadMessageDelta.__dict__["event"].__set__
-_set_data = ThreadMessageDelta.__dict__["data"].__set__
-_get_data = ThreadMessageDelta.__dict__["data"].__get__
+        if block.text is None or block.text.annotations:
+            return None
+        return said.id, block.index, block.text.value
 
 
 @frozen

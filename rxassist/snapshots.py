@@ -33,8 +33,6 @@ from rxassist.models import (
     CodeInterpreter,
     CodeInterpreterDelta,
     CodeInterpreterImage,
-    CodeInterpreterImageDelta,
-    CodeInterpreterLogsDelta,
     CodeInterpreterOutput,
     CodeInterpreterOutputImage,
     CodeInterpreterOutputLogs,
@@ -55,31 +53,26 @@ from rxassist.models import (
     FunctionToolCallDelta,
     ImageFile,
     ImageFileContentBlock,
-    ImageFileDeltaBlock,
     ImageURL,
     ImageURLContentBlock,
-    ImageURLDeltaBlock,
     Message,
     MessageContent,
     MessageContentDelta,
     MessageCreation,
-    MessageCreationDelta,
     MessageCreationStepDetails,
     OutputDelta,
     RefusalContentBlock,
-    RefusalDeltaBlock,
     Run,
     RunStep,
     Text,
     TextContentBlock,
-    TextDeltaBlock,
     ToolCall,
     ToolCallDelta,
-    ToolCallDeltaObject,
     ToolCallsStepDetails,
     UnknownAnnotation,
     UnknownCodeInterpreterOutput,
     UnknownContentBlock,
+    UnknownDelta,
     UnknownStepDetails,
     UnknownToolCall,
 )
@@ -130,8 +123,24 @@ class _Growing(Generic[_T]):
         return joined
 
 
-def _growing_text(text: str | None = None) -> _Growing[str]:
-    return _Growing(_Buffer("".join, [], (0, ""))).plus(text)
+_GrowingText = str | _Growing[str]
+"""Text that may grow; while it is one piece, as of most logs, it is only that."""
+
+_join = "".join
+
+
+def _grown_text(text: _GrowingText, piece: str | None) -> _GrowingText:
+    if not piece:
+        return text
+    return piece if text == "" else _shared(text).plus(piece)
+
+
+def _shared(text: _GrowingText) -> _Growing[str]:
+    return _Growing(_Buffer(_join, [text], (0, "")), 1) if isinstance(text, str) else text
+
+
+def _told_text(text: _GrowingText) -> str:
+    return text if isinstance(text, str) else text.value()
 
 
 def _growing_raw(raw: Mapping[str, Any] | None = None) -> _Growing[Any]:
@@ -201,7 +210,7 @@ class _Keyed(Generic[_T]):
     and ``changed`` has what became of them since. ``count`` includes the last one.
     """
 
-    shelf: _Shelf[_T] = field(factory=lambda: _Shelf[Any]([], {}))
+    shelf: _Shelf[_T] | None = None  # where there are two or more
     count: int = 0
     last_key: Any = None
     last: _T | None = None
@@ -210,31 +219,36 @@ class _Keyed(Generic[_T]):
     def get(self, key: object) -> _T | None:
         if self.count and key == self.last_key:
             return self.last
-        place = self.shelf.place.get(key)
-        return None if place is None or place >= self.count - 1 else self._at(place)
+        shelf = self.shelf
+        place = None if shelf is None else shelf.place.get(key)
+        if shelf is None or place is None or place >= self.count - 1:
+            return None
+        return self._at(shelf, place)
 
-    def _at(self, place: int) -> _T:
+    def _at(self, shelf: _Shelf[_T], place: int) -> _T:
         found = _found(self.changed, place) if self.changed else None
-        return self.shelf.values[place] if found is None else cast("_T", found)
+        return shelf.values[place] if found is None else cast("_T", found)
 
     def place(self, key: object) -> int:
         """Where the entry of a key stands; the place of the next one if there is none."""
         if self.count and key == self.last_key:
             return self.count - 1
-        place = self.shelf.place.get(key, self.count)
+        place = self.count if self.shelf is None else self.shelf.place.get(key, self.count)
         return place if place < self.count - 1 else self.count
 
     def put(self, key: object, value: _T) -> _Keyed[_T]:
         shelf, count = self.shelf, self.count
         if count and key == self.last_key:
             return _Keyed(shelf, count, key, value, self.changed)
-        place = shelf.place.get(key)
+        if not count:
+            return _Keyed(None, 1, key, value)
+        place = None if shelf is None else shelf.place.get(key)
         if place is not None and place < count - 1:
             changed = _planted(self.changed or {}, place, value)
             return _Keyed(shelf, count, self.last_key, self.last, changed)
-        if not count:
-            return _Keyed(_Shelf[_T]([], {}), 1, key, value)
-        if len(shelf.values) != count - 1:  # another snapshot went on from here: branch off
+        if shelf is None:
+            shelf = _Shelf[_T]([], {})
+        elif len(shelf.values) != count - 1:  # another snapshot went on from here: branch off
             own = {key: place for key, place in shelf.place.items() if place < count - 1}
             shelf = _Shelf(shelf.values[: count - 1], own)
         shelf.place[self.last_key] = len(shelf.values)
@@ -248,11 +262,12 @@ class _Keyed(Generic[_T]):
         if not self.count:
             return []
         last = cast("_T", self.last)
-        if self.count == 1:
+        shelf = self.shelf
+        if shelf is None or self.count == 1:
             return [last]
-        shelved = self.shelf.values[: self.count - 1]
+        shelved = shelf.values[: self.count - 1]
         if self.changed:
-            shelved = [self._at(place) for place in range(self.count - 1)]
+            shelved = [self._at(shelf, place) for place in range(self.count - 1)]
         return [*shelved, last]
 
     def in_order(self, key: Callable[[_T], int]) -> list[_T]:
@@ -261,6 +276,9 @@ class _Keyed(Generic[_T]):
         if self.count > 1:
             values.sort(key=lambda value: key(value) or 0)  # some servers say null for 0
         return values
+
+
+_NOTHING_YET: _Keyed[Any] = _Keyed()
 
 
 # --- parts of a message --------------------------------------------------------------------
@@ -272,7 +290,7 @@ class _Part:
 
     index: int
     kind: str
-    text: _Growing[str]
+    text: _GrowingText
     annotations: _Keyed[Annotation]
     whole: MessageContent | None = None
     raw: _Growing[Any] | None = None
@@ -281,47 +299,46 @@ class _Part:
         if self.raw is not None:
             return UnknownContentBlock(self.kind, self.raw.value())
         if self.kind == "text":
-            return TextContentBlock(Text(self.text.value(), tuple(self.annotations)))
+            return TextContentBlock(Text(_told_text(self.text), tuple(self.annotations)))
         if self.kind == "refusal":
-            return RefusalContentBlock(self.text.value())
+            return RefusalContentBlock(_told_text(self.text))
         return cast("MessageContent", self.whole)
 
 
 def _part_of(index: int, content: MessageContent) -> _Part:
     """The part that a whole part of a message begins with."""
-    annotations: _Keyed[Annotation] = _Keyed()
+    annotations: _Keyed[Annotation] = _NOTHING_YET
     text = ""
     if isinstance(content, TextContentBlock):
-        text = content.text.value
+        text = content.text.value or ""
         for place, annotation in enumerate(content.text.annotations):
             annotations = annotations.put(place, annotation)
     elif isinstance(content, RefusalContentBlock):
-        text = content.refusal
+        text = content.refusal or ""
     raw = _growing_raw(content.raw) if isinstance(content, UnknownContentBlock) else None
-    return _Part(index, content.type, _growing_text(text), annotations, content, raw)
+    return _Part(index, content.type, text, annotations, content, raw)
 
 
 def _grown_part(part: _Part | None, delta: MessageContentDelta) -> _Part:
     if part is None:
-        part = _Part(delta.index, delta.type, _growing_text(), _Keyed())
+        part = _Part(delta.index, delta.type, "", _NOTHING_YET)
     text, annotations = part.text, part.annotations
-    if isinstance(delta, TextDeltaBlock):
+    if isinstance(delta, UnknownDelta):
+        raw = (part.raw or _growing_raw()).plus(delta.raw)
+        return _Part(part.index, delta.type, text, annotations, None, raw)
+    if delta.type == "text":
         if delta.text is None:
             return part
         for added in delta.text.annotations:
             annotations = annotations.put(added.index, _annotation(added))
-        return _Part(part.index, "text", text.plus(delta.text.value), annotations)
-    if isinstance(delta, RefusalDeltaBlock):
-        return _Part(part.index, "refusal", text.plus(delta.refusal), annotations)
-    whole: MessageContent | None = None
-    raw: _Growing[Any] | None = None
-    if isinstance(delta, ImageFileDeltaBlock):
-        whole = ImageFileContentBlock(delta.image_file or ImageFile())
-    elif isinstance(delta, ImageURLDeltaBlock):
-        whole = ImageURLContentBlock(delta.image_url or ImageURL())
-    else:
-        raw = (part.raw or _growing_raw()).plus(delta.raw)
-    return _Part(part.index, delta.type, text, annotations, whole, raw)
+        return _Part(part.index, "text", _grown_text(text, delta.text.value), annotations)
+    if delta.type == "refusal":
+        return _Part(part.index, "refusal", _grown_text(text, delta.refusal), annotations)
+    if delta.type == "image_file":
+        file = ImageFileContentBlock(delta.image_file or ImageFile())
+        return _Part(part.index, delta.type, text, annotations, file)
+    url = ImageURLContentBlock(delta.image_url or ImageURL())
+    return _Part(part.index, delta.type, text, annotations, url)
 
 
 def _annotation(delta: AnnotationDelta) -> Annotation:
@@ -342,7 +359,7 @@ class _MessageState:
     """A message as far as it is known: what its events said, and the parts that grow."""
 
     said: Message
-    parts: _Keyed[_Part] = field(factory=_Keyed[_Part])
+    parts: _Keyed[_Part] = _NOTHING_YET
     finished: bool = False
 
     def build(self) -> Message:
@@ -359,7 +376,7 @@ class _MessageState:
             blocks = self.said.content
             return "".join(b.text.value or "" for b in blocks if isinstance(b, TextContentBlock))
         parts = self.parts.in_order(lambda part: part.index)
-        return "".join([part.text.value() for part in parts if part.kind == "text"])
+        return "".join([_told_text(part.text) for part in parts if part.kind == "text"])
 
 
 def _said_message(state: _MessageState | None, event: MessageEvent) -> _MessageState:
@@ -371,14 +388,14 @@ def _said_message(state: _MessageState | None, event: MessageEvent) -> _MessageS
         return _MessageState(message, finished=True)
     if state is not None and (state.finished or state.parts.count):
         return state if state.finished else _MessageState(message, state.parts)
-    parts: _Keyed[_Part] = _Keyed()
+    parts: _Keyed[_Part] = _NOTHING_YET
     for index, content in enumerate(message.content):
         parts = parts.put(index, _part_of(index, content))
     return _MessageState(message, parts)
 
 
 def _grown_message(state: _MessageState | None, event: ThreadMessageDelta) -> _MessageState:
-    delta = event.data
+    delta = event.glance()
     if state is None:  # its beginning was never seen
         role = delta.delta.role or "assistant"
         state = _MessageState(Message(delta.id, status="in_progress", role=role))
@@ -398,14 +415,16 @@ class _Output:
     """An output of the code interpreter: logs that grow, or any other as it is."""
 
     index: int
-    logs: _Growing[str]
+    logs: _GrowingText
     whole: CodeInterpreterOutput | None = None
     raw: _Growing[Any] | None = None
 
     def build(self) -> CodeInterpreterOutput:
         if self.raw is not None:
             return _unknown(UnknownCodeInterpreterOutput, self.raw)
-        return CodeInterpreterOutputLogs(self.logs.value()) if self.whole is None else self.whole
+        if self.whole is not None:
+            return self.whole
+        return CodeInterpreterOutputLogs(_told_text(self.logs))
 
 
 def _unknown(cls: type[_Unknown], raw: _Growing[Any]) -> _Unknown:
@@ -416,21 +435,26 @@ def _unknown(cls: type[_Unknown], raw: _Growing[Any]) -> _Unknown:
 def _output_of(index: int, output: CodeInterpreterOutput) -> _Output:
     """The growing output that a whole output stands for."""
     if isinstance(output, CodeInterpreterOutputLogs):
-        return _Output(index, _growing_text(output.logs))
+        return _Output(index, output.logs or "")
     raw = _growing_raw(output.raw) if isinstance(output, UnknownCodeInterpreterOutput) else None
-    return _Output(index, _growing_text(), output, raw)
+    return _Output(index, "", output, raw)
 
 
-def _grown_output(output: _Output | None, delta: OutputDelta) -> _Output:
-    if output is None:
-        output = _Output(delta.index, _growing_text())
-    if isinstance(delta, CodeInterpreterLogsDelta):
-        return _Output(output.index, output.logs.plus(delta.logs))
-    if isinstance(delta, CodeInterpreterImageDelta):
-        whole = CodeInterpreterOutputImage(delta.image or CodeInterpreterImage())
-        return _Output(output.index, output.logs, whole)
-    raw = (output.raw or _growing_raw()).plus(delta.raw)
-    return _Output(output.index, output.logs, None, raw)
+def _begun_output(output: _Output | OutputDelta) -> _Output:
+    """An output that may have been told by one delta only, and is just that delta then."""
+    if isinstance(output, _Output):
+        return output
+    return _grown_output(_Output(output.index, ""), output)
+
+
+def _grown_output(output: _Output, delta: OutputDelta) -> _Output:
+    if isinstance(delta, UnknownDelta):
+        raw = (output.raw or _growing_raw()).plus(delta.raw)
+        return _Output(output.index, output.logs, None, raw)
+    if delta.type == "logs":
+        return _Output(output.index, _grown_text(output.logs, delta.logs))
+    whole = CodeInterpreterOutputImage(delta.image or CodeInterpreterImage())
+    return _Output(output.index, output.logs, whole)
 
 
 @define(eq=False)
@@ -438,11 +462,12 @@ class _FunctionCall:
     index: int
     id: str
     name: str
-    arguments: _Growing[str]
+    arguments: _GrowingText
     output: str | None
 
     def build(self) -> ToolCall:
-        return FunctionToolCall(self.id, Function(self.name, self.arguments.value(), self.output))
+        arguments = _told_text(self.arguments)
+        return FunctionToolCall(self.id, Function(self.name, arguments, self.output))
 
     def plus(self, delta: FunctionToolCallDelta) -> _FunctionCall:
         added = delta.function or FunctionDelta()
@@ -450,7 +475,7 @@ class _FunctionCall:
             self.index,
             delta.id or self.id,
             added.name or self.name,
-            self.arguments.plus(added.arguments),
+            _grown_text(self.arguments, added.arguments),
             self.output if added.output is None else added.output,
         )
 
@@ -459,20 +484,22 @@ class _FunctionCall:
 class _CodeInterpreterCall:
     index: int
     id: str
-    input: _Growing[str]
-    outputs: _Keyed[_Output]
+    input: _GrowingText
+    outputs: _Keyed[_Output | OutputDelta]
 
     def build(self) -> ToolCall:
         outputs = self.outputs.in_order(lambda output: output.index)
-        built = tuple(output.build() for output in outputs)
-        return CodeInterpreterToolCall(self.id, CodeInterpreter(self.input.value(), built))
+        built = tuple(_begun_output(output).build() for output in outputs)
+        return CodeInterpreterToolCall(self.id, CodeInterpreter(_told_text(self.input), built))
 
     def plus(self, delta: CodeInterpreterToolCallDelta) -> _CodeInterpreterCall:
         added = delta.code_interpreter or CodeInterpreterDelta()
         outputs = self.outputs
         for output in added.outputs:
-            outputs = outputs.put(output.index, _grown_output(outputs.get(output.index), output))
-        grown = self.input.plus(added.input)
+            known = outputs.get(output.index)
+            told = output if known is None else _grown_output(_begun_output(known), output)
+            outputs = outputs.put(output.index, told)
+        grown = _grown_text(self.input, added.input)
         return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs)
 
 
@@ -512,13 +539,13 @@ def _call_of(index: int, call: ToolCall) -> _Call:
     """The growing call that a whole call stands for."""
     if isinstance(call, FunctionToolCall):
         function = call.function
-        arguments = _growing_text(function.arguments)
+        arguments = function.arguments or ""
         return _FunctionCall(index, call.id, function.name, arguments, function.output)
     if isinstance(call, CodeInterpreterToolCall):
-        outputs: _Keyed[_Output] = _Keyed()
+        outputs: _Keyed[_Output | OutputDelta] = _NOTHING_YET
         for place, output in enumerate(call.code_interpreter.outputs):
             outputs = outputs.put(place, _output_of(place, output))
-        code = _growing_text(call.code_interpreter.input)
+        code = call.code_interpreter.input or ""
         return _CodeInterpreterCall(index, call.id, code, outputs)
     if isinstance(call, FileSearchToolCall):
         return _FileSearchCall(index, call.id, call.file_search)
@@ -528,20 +555,20 @@ def _call_of(index: int, call: ToolCall) -> _Call:
 def _grown_call(call: _Call | None, delta: ToolCallDelta) -> _Call:
     """The call with a delta added; one of another type than the delta's is begun anew."""
     index = delta.index if call is None else call.index
-    if isinstance(delta, FunctionToolCallDelta):
+    if isinstance(delta, UnknownDelta):
+        raw = call.raw if isinstance(call, _UnknownCall) else _growing_raw()
+        return _UnknownCall(index, raw.plus(delta.raw))
+    if delta.type == "function":
         if not isinstance(call, _FunctionCall):
-            call = _FunctionCall(index, "", "", _growing_text(), None)
+            call = _FunctionCall(index, "", "", "", None)
         return call.plus(delta)
-    if isinstance(delta, CodeInterpreterToolCallDelta):
+    if delta.type == "code_interpreter":
         if not isinstance(call, _CodeInterpreterCall):
-            call = _CodeInterpreterCall(index, "", _growing_text(), _Keyed())
+            call = _CodeInterpreterCall(index, "", "", _NOTHING_YET)
         return call.plus(delta)
-    if isinstance(delta, FileSearchToolCallDelta):
-        if not isinstance(call, _FileSearchCall):
-            call = _FileSearchCall(index, "", FileSearch())
-        return call.plus(delta)
-    raw = call.raw if isinstance(call, _UnknownCall) else _growing_raw()
-    return _UnknownCall(index, raw.plus(delta.raw))
+    if not isinstance(call, _FileSearchCall):
+        call = _FileSearchCall(index, "", FileSearch())
+    return call.plus(delta)
 
 
 @define(eq=False)
@@ -549,7 +576,7 @@ class _StepState:
     """A step as far as it is known: what its events said, and the calls that grow."""
 
     said: RunStep
-    calls: _Keyed[_Call] = field(factory=_Keyed[_Call])
+    calls: _Keyed[_Call] = _NOTHING_YET
     finished: bool = False
     raw: _Growing[Any] | None = None
 
@@ -573,7 +600,7 @@ def _said_step(state: _StepState | None, event: RunStepEvent) -> _StepState:
         return _StepState(step, state.calls, finished=True, raw=state.raw)
     if state is not None and (state.finished or state.calls.count):
         return state if state.finished else _StepState(step, state.calls)
-    calls: _Keyed[_Call] = _Keyed()
+    calls: _Keyed[_Call] = _NOTHING_YET
     if isinstance(details, ToolCallsStepDetails):
         for index, call in enumerate(details.tool_calls):
             calls = calls.put(index, _call_of(index, call))
@@ -581,22 +608,22 @@ def _said_step(state: _StepState | None, event: RunStepEvent) -> _StepState:
 
 
 def _grown_step(state: _StepState | None, event: ThreadRunStepDelta) -> _StepState:
-    delta = event.data
+    delta = event.glance()
     details = delta.delta.step_details
     if state is None:  # its beginning was never seen
         kind = details.type if details else ""
         state = _StepState(RunStep(delta.id, type=kind, status="in_progress"))
     if state.finished or details is None:
         return state
-    if isinstance(details, ToolCallDeltaObject):
+    if isinstance(details, UnknownDelta):
+        return _StepState(state.said, state.calls, raw=_raw_of(state).plus(details.raw))
+    if details.type == "tool_calls":
         calls = state.calls
         for added in details.tool_calls:
             calls = calls.put(added.index, _grown_call(calls.get(added.index), added))
         return _StepState(state.said, calls)
-    if isinstance(details, MessageCreationDelta):
-        created = MessageCreationStepDetails(details.message_creation or MessageCreation())
-        return _StepState(attrs.evolve(state.said, step_details=created), state.calls)
-    return _StepState(state.said, state.calls, raw=_raw_of(state).plus(details.raw))
+    created = MessageCreationStepDetails(details.message_creation or MessageCreation())
+    return _StepState(attrs.evolve(state.said, step_details=created), state.calls)
 
 
 def _raw_of(state: _StepState) -> _Growing[Any]:
@@ -620,16 +647,20 @@ class _Tail:
 
     message_id: str
     part: _Part
+    grown: _Growing[str]
     text_before: str | None = None  # all that comes before it, once somebody has read it
 
     @classmethod
     def of(cls, messages: _Keyed[_MessageState], event: ThreadMessageDelta) -> _Tail | None:
         """What a delta has grown, if the next ones may only grow it further."""
-        state, content = messages.get(event.data.id), event.data.delta.content
+        said = event.glance()
+        state, content = messages.get(said.id), said.delta.content
         if state is None or state.finished or not content:
             return None
         part = state.parts.get(content[-1].index)
-        return None if part is None or part.kind != "text" else cls(event.data.id, part)
+        if part is None or part.kind != "text":
+            return None
+        return cls(said.id, part, _shared(part.text))
 
     def takes(self, event: ThreadMessageDelta, count: int) -> bool:
         """Whether a delta brought one piece of this text and nothing else: then it is added."""
@@ -637,7 +668,7 @@ class _Tail:
         if piece is None:
             return False
         message_id, index, text = piece
-        pieces = self.part.text.buffer.pieces
+        pieces = self.grown.buffer.pieces
         if message_id != self.message_id or index != self.part.index or not text:
             return False
         if len(pieces) != count:  # another snapshot went on from here
@@ -648,9 +679,9 @@ class _Tail:
     def placed(self, messages: _Keyed[_MessageState], count: int) -> _Keyed[_MessageState]:
         """The messages with this text in its place, as far as it had come."""
         part, state = self.part, messages.get(self.message_id)
-        if state is None or count == part.text.count:
+        if state is None or count == self.grown.count:
             return messages
-        text = _Growing(part.text.buffer, count)
+        text = _Growing(self.grown.buffer, count)
         grown = _Part(part.index, part.kind, text, part.annotations)
         return messages.put(
             self.message_id, _MessageState(state.said, state.parts.put(part.index, grown))
@@ -658,7 +689,7 @@ class _Tail:
 
     def text(self, messages: _Keyed[_MessageState], count: int) -> str:
         """The text of all messages, which mostly is this, behind what came before."""
-        own = _Growing(self.part.text.buffer, count).value()
+        own = _Growing(self.grown.buffer, count).value()
         if self.text_before is None:
             everything = _text_of(self.placed(messages, count))
             if not self._is_last(messages):
@@ -682,8 +713,8 @@ class _State:
     """What snapshots have in common between whose events nothing but one text grew."""
 
     run: Run | None = None
-    messages: _Keyed[_MessageState] = field(factory=_Keyed[_MessageState])
-    steps: _Keyed[_StepState] = field(factory=_Keyed[_StepState])
+    messages: _Keyed[_MessageState] = _NOTHING_YET
+    steps: _Keyed[_StepState] = _NOTHING_YET
     message_id: str | None = None
     step_id: str | None = None
     settled: int = 0  # steps that began before the run waited or ended
@@ -812,17 +843,17 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     if isinstance(event, ThreadMessageDelta):
         if state.tail is not None and state.tail.takes(event, count):
             return _snapshot(event, state, count + 1)
-        messages, message_id = snapshot._messages, event.data.id
+        messages, message_id = snapshot._messages, event.glance().id
         messages = messages.put(message_id, _grown_message(messages.get(message_id), event))
         tail = _Tail.of(messages, event)
         state = state.with_messages(messages, message_id, tail)
-        count = 0 if tail is None else tail.part.text.count
+        count = 0 if tail is None else tail.grown.count
     elif isinstance(event, MessageEvent):
         messages, message_id = snapshot._messages, event.data.id
         messages = messages.put(message_id, _said_message(messages.get(message_id), event))
         state = state.with_messages(messages, message_id, None)
     elif isinstance(event, ThreadRunStepDelta):
-        step_id = event.data.id
+        step_id = event.glance().id
         steps = state.steps.put(step_id, _grown_step(state.steps.get(step_id), event))
         state = state.with_steps(steps, step_id)
     elif isinstance(event, RunStepEvent):

@@ -1,8 +1,10 @@
 """JSON ⇄ models and events: tolerant where servers differ, precise where they are wrong."""
 
 import copy
+import gc
 import math
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 import attrs
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 from rxassist import models
 from rxassist.codec import (
     EventDecoder,
+    _explaining,
+    _fast,
     decode_event,
     encode_event,
     from_json,
@@ -24,7 +28,14 @@ from rxassist.codec import (
     unstructure,
 )
 from rxassist.errors import DecodeError, EventTooLargeError, StreamTruncated
-from rxassist.events import DoneEvent, ErrorEvent, KnownEvent, ThreadMessageDelta, UnknownEvent
+from rxassist.events import (
+    DoneEvent,
+    ErrorEvent,
+    KnownEvent,
+    ThreadMessageDelta,
+    ThreadRunStepDelta,
+    UnknownEvent,
+)
 from rxassist.models import (
     Assistant,
     ErrorObject,
@@ -38,6 +49,7 @@ from rxassist.models import (
     deltas,
 )
 from rxassist.models._maker import maker
+from rxassist.models._values import Unknown
 from rxassist.sse import ServerSentEvent, SSEDecoder
 
 # The names that the service's OpenAPI description lists.
@@ -267,6 +279,13 @@ def test_a_missing_type_is_told_by_the_field_that_is_there():
         delta({"index": 1, "text": {"value": "a"}}), MessageDeltaEvent
     ).delta.content
     assert part == models.TextDeltaBlock(1, models.TextDelta("a"))
+
+
+def test_a_null_type_is_as_a_missing_one():
+    (part,) = structure(
+        delta({"type": None, "text": {"value": "a"}}), MessageDeltaEvent
+    ).delta.content
+    assert part == models.TextDeltaBlock(0, models.TextDelta("a"), "text")
 
 
 def test_choices_are_text_or_objects():
@@ -565,6 +584,13 @@ def test_whole_objects_keep_their_nulls_and_deltas_carry_what_they_add():
     }
 
 
+def test_a_delta_leaves_out_no_null_that_says_something():
+    data = {"id": "msg_1", "delta": {"content": [{"index": None, "type": "refusal"}]}}
+    written = unstructure(structure(data, MessageDeltaEvent))
+    assert written == {**data, "object": "thread.message.delta"}
+    assert structure(written, MessageDeltaEvent) == structure(data, MessageDeltaEvent)
+
+
 def test_a_request_leaves_out_what_a_model_does_not_say():
     tools = [models.FunctionTool(models.FunctionDefinition("f")), {"type": "hum", "hum": None}]
     assert to_request({"tools": tools, "metadata": None, "n": (1,)}) == {
@@ -588,6 +614,9 @@ _json = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+_CLASSES = [cls for cls in map(models.__dict__.get, models.__all__) if attrs.has(cls)]
 
 
 @given(_json)
@@ -640,9 +669,27 @@ def test_law_a_shape_with_one_wrong_place_is_an_event_or_a_decode_error(name, pa
         assert decode_event(encode_event(event)) == event
 
 
-# --- making values fast --------------------------------------------------------------------
+@given(st.sampled_from(_CLASSES), st.lists(st.integers(0, 10), max_size=8), _json)
+def test_law_a_model_is_the_same_whether_it_is_made_fast_or_with_explanations(cls, path, other):
+    value = with_something_else(_shapes, path, other)
 
-_CLASSES = [cls for cls in map(models.__dict__.get, models.__all__) if attrs.has(cls)]
+    def made(make):
+        try:
+            return repr(make(value, cls))
+        except Exception:  # noqa: BLE001 -- which one it is, is tested above
+            return None
+
+    assert made(_fast.structure) == made(_explaining().structure)
+
+
+@pytest.mark.parametrize("cls", _CLASSES)
+def test_what_is_missing_is_as_the_constructor_has_it(cls):
+    required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
+    if not issubclass(cls, Unknown) and cls not in {Page, models.FunctionTool}:
+        assert structure(dict.fromkeys(required, "x"), cls) == cls(*["x"] * len(required))
+
+
+# --- making values fast --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cls", [cls for cls in _CLASSES if cls.__module__ == deltas.__name__])
@@ -726,40 +773,91 @@ def test_the_bound_reaches_the_decoder():
 # --- what is made late ---------------------------------------------------------------------
 
 
-LATE = b'event: thread.message.delta\ndata: {"id":"msg_1","delta":{"content":[%b]}}\n\n'
+TEXT = b'event: thread.message.delta\ndata: {"id":"msg_1","delta":{"content":[%b]}}\n\n'
 PART = b'{"index":%d,"type":"text","text":{"value":"a"}}'
+CALLED = (
+    b'event: thread.run.step.delta\ndata: {"id":"step_1","delta":{"step_details":'
+    b'{"type":"tool_calls","tool_calls":[%b]}}}\n\n'
+)
+ARGUMENTS = b'{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{"}}'
+LOGS = b'{"outputs":[{"index":%d,"type":"logs","logs":"a"}]}'
+CODE = b'{"index":1,"type":"code_interpreter","code_interpreter":' + LOGS % 0 + b"}"
+LATE = [TEXT % (PART % 0), CALLED % ARGUMENTS, CALLED % CODE, CALLED % (ARGUMENTS + b"," + CODE)]
 
 
-def late(parts=PART % 0):
+def late(body):
     """An event as it comes, and the same as anybody would write it."""
-    (event,) = EventDecoder().feed(LATE % parts)
-    (sent,) = SSEDecoder().feed(LATE % parts)
+    (event,) = EventDecoder().feed(body)
+    (sent,) = SSEDecoder().feed(body)
     return event, decode_event(sent)
 
 
-def test_an_event_whose_data_is_made_late_is_as_any_other():
+@pytest.mark.parametrize("body", LATE)
+def test_an_event_whose_data_is_made_late_is_as_any_other(body):
     for look in (repr, hash, copy.copy, attrs.asdict, unstructure, encode_event, to_text, to_plain):
-        event, plain = late()
+        event, plain = late(body)
         assert look(event) == look(plain)
-    event, plain = late()
-    assert plain == late()[0]
+    event, plain = late(body)
+    assert plain == late(body)[0]
     assert pickle.loads(pickle.dumps(event)) == copy.deepcopy(event) == plain
+    assert pickle.dumps(late(body)[0]) == pickle.dumps(plain)
     assert attrs.evolve(event, data=plain.data) == plain
     assert event.data is event.data
-    assert to_text({"said": [late()[0]]}) == to_text({"said": [plain]})
-    match late()[0]:
+    assert to_text({"said": [late(body)[0]]}) == to_text({"said": [plain]})
+    match late(body)[0]:
         case ThreadMessageDelta(MessageDeltaEvent("msg_1")):
+            pass
+        case ThreadRunStepDelta(RunStepDeltaEvent("step_1")):
             pass
         case other:
             raise AssertionError(other)
 
 
-def test_it_is_as_frozen_and_as_empty_as_any_other():
-    for event in late():
+@pytest.mark.parametrize("body", LATE)
+def test_it_is_as_frozen_and_as_empty_as_any_other(body):
+    for event in late(body):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             event.data = None
-        with pytest.raises(AttributeError, match=r"'ThreadMessageDelta' .* 'x'"):
+        with pytest.raises(AttributeError, match=r"'Thread\w+Delta' .* 'x'"):
             event.x  # noqa: B018 -- it raises
+
+
+def glanced(value, model):
+    """What stands for a model, read by the attributes that the model has."""
+    if isinstance(model, tuple):
+        return tuple(glanced(one, other) for one, other in zip(value, model, strict=True))
+    if not attrs.has(type(model)):
+        return value
+    names = [field.name for field in attrs.fields(type(model))]
+    return type(model)(*[glanced(getattr(value, n), getattr(model, n)) for n in names])
+
+
+@pytest.mark.parametrize("body", LATE)
+def test_at_a_glance_it_says_what_its_data_does(body):
+    event, plain = late(body)
+    seen = event.glance()
+    assert glanced(seen, plain.data) == plain.data == plain.glance()
+    assert seen is not event.data  # now it is made
+    assert event.glance() is event.data == plain.data
+
+
+def test_two_threads_may_look_at_once():
+    events = [late(body)[0] for body in LATE * 50]
+    with ThreadPoolExecutor(4) as pool:
+        looks = list(pool.map(lambda _: [event.data for event in events], range(4)))
+    assert all(look == [late(body)[1].data for body in LATE * 50] for look in looks)
+
+
+@pytest.mark.parametrize("body", LATE)
+def test_it_is_one_object_for_the_collector(body):
+    decoder = EventDecoder()
+    events = list(decoder.feed(body))
+    gc.collect()
+    before = len(gc.get_objects())
+    events += decoder.feed(body * 1000)
+    gc.collect()
+    assert len(gc.get_objects()) - before < 1100
+    assert len(events) == 1001
 
 
 @pytest.mark.parametrize(
@@ -775,4 +873,80 @@ def test_it_is_as_frozen_and_as_empty_as_any_other():
     ],
 )
 def test_the_piece_of_a_delta_is_its_text_where_that_is_all(parts, piece):
-    assert [event.piece() for event in late(parts)] == [piece, piece]
+    assert [event.piece() for event in late(TEXT % parts)] == [piece, piece]
+
+
+# --- what events share ---------------------------------------------------------------------
+
+
+def read(*said):
+    """Events of one stream, each of a name and its data."""
+    body = b"".join(b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(d)) for name, d in said)
+    return list(EventDecoder().feed(body))
+
+
+RUN = {
+    "id": "run_1",
+    "status": "queued",
+    "tools": [{"type": "hum", "hum": 1}, {"type": "function", "function": {"name": "f"}}],
+    "metadata": {"a": "b"},
+    "truncation_strategy": {"type": "auto", "last_messages": None},
+    "temperature": 1.0,
+}
+
+
+def test_what_is_told_again_is_the_same_object():
+    created, queued, working, step, ended = read(
+        ("thread.run.created", RUN),
+        ("thread.run.queued", RUN),
+        ("thread.run.in_progress", RUN | {"status": "in_progress"}),
+        ("thread.run.step.created", {"id": "step_1", "run_id": "run_1"}),
+        ("thread.run.completed", RUN | {"status": "completed", "metadata": {"a": "c"}}),
+    )
+    assert queued.data is created.data
+    assert (working.data.status, ended.data.status) == ("in_progress", "completed")
+    for name in ("id", "tools", "truncation_strategy", "temperature"):
+        assert getattr(ended.data, name) is getattr(created.data, name)
+    assert working.data.metadata is created.data.metadata
+    assert ended.data.metadata == {"a": "c"}
+    assert step.data == RunStep("step_1", run_id="run_1")
+
+
+def test_the_same_words_of_another_kind_are_another_object():
+    run, step = read(("thread.run.created", {"id": "x"}), ("thread.run.step.created", {"id": "x"}))
+    assert (run.data, step.data) == (Run("x"), RunStep("x"))
+
+
+def test_streams_share_nothing():
+    (one,), (other,) = (read(("thread.run.created", RUN)) for _ in range(2))
+    assert one == other
+    assert one.data is not other.data
+    assert one.data.metadata is not other.data.metadata
+
+
+_near = st.sampled_from(
+    [0, 0.0, -0.0, False, 1, 1.0, True, "1", None, "", [], {}, [1], [1.0], [True],
+     {"a": 1}, {"a": True}, {"a": 1, "b": 2}, {"b": 2, "a": 1}]
+)  # fmt: skip
+
+
+def outcome(decode, said):
+    try:
+        return repr(decode(said))
+    except DecodeError as error:
+        return str(error)
+
+
+@given(
+    st.sampled_from(sorted(set(NAMES) - {"done", "error"})),
+    st.lists(st.tuples(st.lists(st.integers(0, 10), max_size=8), _near | _json), max_size=5),
+)
+def test_law_what_events_share_changes_none_of_them(name, changes):
+    """To the types of numbers and the order of keys: 1, 1.0 and true are three values."""
+    said = [with_something_else(_shapes, path, other) for path, other in changes]
+    decoder = EventDecoder()
+    for data in [_shapes, *said, _shapes]:
+        text = to_json(data)
+        body = b"event: %b\ndata: %b\n\n" % (name.encode(), text)
+        alone = outcome(decode_event, ServerSentEvent(name, text.decode()))
+        assert outcome(lambda body: next(decoder.feed(body)), body) == alone

@@ -1,5 +1,6 @@
 """The fold of a run: what it gives, that it never changes, and what it costs."""
 
+import gc
 import sys
 from itertools import accumulate
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxassist.codec import decode_event, structure, to_json
+from rxassist.codec import EventDecoder, decode_event, encode_event, structure, to_json
 from rxassist.events import DoneEvent, UnknownEvent
 from rxassist.models import (
     CodeInterpreterOutputImage,
@@ -746,6 +747,43 @@ def test_a_fold_costs_the_same_however_much_there_is(one):
     small, large = grown_to(100, one), grown_to(10_000, one)
     assert work(lambda: fold(small, one)) == work(lambda: fold(large, one))
     assert made(grown_to(100, one), one) == made(grown_to(10_000, one), one) > 0
+
+
+@pytest.mark.parametrize("part", ["text", "function", "code_interpreter", "logs"])
+def test_deltas_as_they_come_fold_as_those_that_were_looked_at(part):
+    """What stands for their data until somebody looks is all that a fold needs."""
+    deltas = {
+        "text": grown("msg_1", "a"),
+        "function": called("step_1", function("a", name="f", id="c")),
+        "code_interpreter": called("step_1", code(1, "c", input="a")),
+        "logs": called(
+            "step_1", code(outputs=[{"index": n, "type": "logs", "logs": "a"} for n in (1, 0, 0)])
+        ),
+    }
+    sent = encode_event(deltas[part])
+    body = f"event: {sent.event}\ndata: {sent.data}\n\n".encode()
+    for count in (1, 2, 3):
+        as_they_come = folded(*EventDecoder().feed(body * count))
+        assert seen(as_they_come)[1:] == seen(folded(*[deltas[part]] * count))[1:]
+
+
+@pytest.mark.parametrize("place", [0, None])
+def test_what_a_fold_keeps_of_logs_is_little_for_the_collector(place):
+    """Nothing for each log that one delta told, and one text where many tell of one."""
+    logs = [
+        called("step_1", code(outputs=[{"index": n if place is None else place, "type": "logs",
+                                        "logs": "a"}]))
+        for n in range(1000)
+    ]  # fmt: skip
+    snapshot = folded(*logs[:2])
+    gc.collect()
+    before = len(gc.get_objects())
+    snapshot = folded(*logs[2:], start=snapshot)
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50
+    (call,) = snapshot.run_step.step_details.tool_calls
+    logs = [output.logs for output in call.code_interpreter.outputs]
+    assert logs == (["a"] * 1000 if place is None else ["a" * 1000])
 
 
 def test_a_new_object_costs_the_same_however_many_there_are():

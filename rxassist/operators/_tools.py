@@ -24,8 +24,8 @@ from rxassist.models import (
     RunStepDeltaEvent,
     ToolCall,
     ToolCallDelta,
-    ToolCallDeltaObject,
     ToolCallsStepDetails,
+    UnknownDelta,
 )
 from rxassist.operators._kernel import Finish, Step, choose_each, nothing
 from rxassist.operators._snapshots import by_fold
@@ -35,7 +35,9 @@ from rxassist.typing import Operator
 
 def _deltas(data: RunStepDeltaEvent) -> tuple[ToolCallDelta, ...]:
     details = data.delta.step_details
-    return details.tool_calls if isinstance(details, ToolCallDeltaObject) else ()
+    if details is None or isinstance(details, UnknownDelta) or details.type != "tool_calls":
+        return ()
+    return details.tool_calls
 
 
 def tool_call_deltas() -> Operator[Event, ToolCallDelta]:
@@ -86,8 +88,9 @@ class _Calls:
 
     def _told(self, event: Event, snapshot: Snapshot) -> Iterator[ToolCall]:
         if isinstance(event, ThreadRunStepDelta):
-            for delta in _deltas(event.data):
-                yield from self._began(snapshot, event.data.id, delta.index)
+            said = event.glance()
+            for delta in _deltas(said):
+                yield from self._began(snapshot, said.id, delta.index)
         elif isinstance(event, RunEvent):
             if event.data.status in SETTLED:
                 yield from self._settled(snapshot, event.data)
