@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from time import monotonic
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from weakref import finalize
 
 from attrs import define
 
 from rxassist.errors import excerpt
 
+if TYPE_CHECKING:  # slow to load, and not needed before the first request
+    import httpx
+
 _AIOHTTP = "httpx_aiohttp"  # optional, and slow to load
+_TIMEOUTS = ("connect", "read", "write", "pool")
+_MOST_ADDRESSES = 1024  # of about 700 bytes
+_MOST_HEADS = 16  # they differ in what they accept, and from token to token
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _MOST_IN_A_POOL = 4
 _KEPT_ALIVE = 5.0  # seconds, as httpx keeps a connection that is idle
 _METHODS = ("build_request", "send", "aclose")
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+_NOT_WRITTEN = "Cannot write"
 _NOT_CONNECTED = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
 
 
@@ -40,13 +52,13 @@ class HTTPClient(Protocol):
         ...
 
 
-HTTPChoice: TypeAlias = "HTTPClient | Literal['httpx', 'aiohttp']"
-"""``"httpx"``, ``"aiohttp"`` (the extra of that name), or a client."""
+HTTPChoice: TypeAlias = "HTTPClient | Literal['httpx', 'aiohttp'] | None"
+"""``"httpx"``, ``"aiohttp"`` (the extra of that name), ``None`` for the best, or a client."""
 
 
 def check_choice(choice: object) -> None:
     """Raise where a choice of an HTTP client is none, or not installed."""
-    if choice == "httpx":
+    if choice is None or choice == "httpx":
         return
     if choice == "aiohttp":
         if find_spec(_AIOHTTP) is None:
@@ -60,8 +72,158 @@ def check_choice(choice: object) -> None:
         raise TypeError(msg)
 
 
+class _Shared:
+    """What is the same for all requests of one client, made once for all its pools."""
+
+    def __init__(self) -> None:
+        from http.cookiejar import CookieJar  # noqa: PLC0415 -- slow to load, like all these,
+
+        import httpx  # noqa: PLC0415 -- and not needed before the first request
+
+        self.tls = httpx.create_ssl_context()  # which takes longer than many requests
+        self._cookies = CookieJar()
+        self._proxies = _proxies()
+        usual = self._by_httpx(None).headers
+
+        def headers(host: bytes, given: tuple[tuple[str, str], ...]) -> httpx.Headers:
+            merged = usual.copy()
+            merged.update(dict(given))
+            return merged if "host" in merged else httpx.Headers([(b"Host", host), *merged.raw])
+
+        def address(url: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+            return httpx.URL(url, params=query) if query else httpx.URL(url)
+
+        self._headers = lru_cache(_MOST_HEADS)(headers)
+        self._address = lru_cache(_MOST_ADDRESSES)(address)
+        self._proxy = lru_cache(_MOST_HEADS)(self._proxy_of)
+
+    def build_request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Sequence[tuple[str, str]] | None,
+        headers: Mapping[str, str],
+        timeout: tuple[float | None, ...],
+        content: bytes = b"",
+        **form: Any,
+    ) -> httpx.Request:
+        """What ``httpx.AsyncClient`` makes of the same, of parts that are kept."""
+        import httpx  # noqa: PLC0415 -- as above
+
+        address = self._address(url, tuple(params or ()))
+        parts: dict[str, Any] = {
+            "headers": self._headers(address.netloc, tuple(headers.items())),
+            "cookies": self._cookies,
+            "extensions": {"timeout": dict(zip(_TIMEOUTS, timeout, strict=True))},
+        }
+        if form:
+            return httpx.Request(method, address, **parts, **form)
+        # given as content, it would have all headers searched and copied several times
+        request = httpx.Request(method, address, **parts, stream=httpx.ByteStream(content))
+        request.read()
+        if content or method in _WITH_BODY:
+            request.headers["Content-Length"] = str(len(content))
+        return request
+
+    async def digest(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        """A response, after httpx has looked at the cookies it sets and at where it redirects."""
+        client = self._by_httpx(response)
+        return await client.send(request, stream=True, follow_redirects=False)
+
+    def _by_httpx(self, response: httpx.Response | None) -> httpx.AsyncClient:
+        import httpx  # noqa: PLC0415 -- as above
+
+        there: Any = _There(response)
+        return httpx.AsyncClient(transport=there, cookies=self._cookies)
+
+    def proxy_of(self, url: httpx.URL) -> str | None:
+        """The proxy that the environment names for an address."""
+        return self._proxy(url.scheme, url.host, url.port) if self._proxies else None
+
+    def _proxy_of(self, scheme: str, host: str, port: int | None) -> str | None:
+        from urllib.request import proxy_bypass  # noqa: PLC0415 -- as above
+
+        if proxy_bypass(host if port is None else f"{host}:{port}"):
+            return None
+        return self._proxies.get(scheme) or self._proxies.get("all")
+
+
+class _There:
+    """A transport of httpx whose response is there already."""
+
+    def __init__(self, response: httpx.Response | None) -> None:
+        self._response = response
+
+    async def handle_async_request(self, _: httpx.Request) -> httpx.Response | None:
+        return self._response
+
+
+def _proxies() -> dict[str, str]:
+    """The proxies of the environment, by scheme, as httpx reads it."""
+    from urllib.request import getproxies  # noqa: PLC0415 -- as above
+
+    named = getproxies()
+    if "*" in named.get("no", "").replace(" ", "").split(","):
+        return {}
+    found = {scheme: named[scheme] for scheme in ("http", "https", "all") if named.get(scheme)}
+    return {scheme: url if "://" in url else f"http://{url}" for scheme, url in found.items()}
+
+
+class _OurClient:
+    """An ``httpx.AsyncClient`` without what costs most and is needed least.
+
+    It keeps to the loop it is made on, and is closed with it where nobody has closed it.
+    """
+
+    def __init__(
+        self,
+        shared: _Shared,
+        make: Callable[[str | None], httpx.AsyncBaseTransport],
+        session: object = None,
+    ) -> None:
+        self._shared = shared
+        self._make = make
+        self._transports: dict[str | None, httpx.AsyncBaseTransport] = {}  # by proxy
+        self._open = _until_the_loop_ends(self._transports)
+        with suppress(StopIteration):
+            self._open.asend(None).send(None)  # from now on its loop knows it
+        loop = asyncio.get_running_loop()
+        finalize(self, _let_go, self._open, session, loop, os.getpid())
+
+    @property
+    def build_request(self) -> Callable[..., httpx.Request]:
+        return self._shared.build_request
+
+    async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
+        proxy = self._shared.proxy_of(request.url)
+        transport = self._transports.get(proxy)
+        if transport is None:
+            transport = self._transports[proxy] = self._make(proxy)
+        response = await transport.handle_async_request(request)
+        response.request = request
+        if "set-cookie" in response.headers or response.has_redirect_location:
+            return await self._shared.digest(request, response)
+        return response
+
+    async def aclose(self) -> None:
+        await self._open.aclose()
+
+
+async def _until_the_loop_ends(
+    transports: Mapping[str | None, httpx.AsyncBaseTransport],
+) -> AsyncGenerator[None]:
+    """Close transports at the end: an event loop that ends closes its generators."""
+    try:
+        yield
+    except GeneratorExit:
+        for transport in transports.values():
+            await transport.aclose()
+        raise
+
+
 @define(eq=False)
-class _Pool:
+class Pool:
     """One client, how many of its places are taken, and when one became free last."""
 
     client: HTTPClient
@@ -79,26 +241,27 @@ class Pools:
 
     def __init__(self, choice: HTTPChoice) -> None:
         self._make, self._places = _maker(choice)
-        self._pools: list[_Pool] = []
-        self._free: list[_Pool] = []  # once for each place, the one that was needed last behind
+        self._pools: list[Pool] = []
+        self._free: list[Pool] = []  # once for each place, the one that was needed last behind
 
-    @asynccontextmanager
-    async def place(self) -> AsyncGenerator[HTTPClient]:
-        """A client that has a place for a connection, while it is needed."""
+    def take(self) -> Pool:
+        """One that has a place for a connection: it is to be given back."""
         if self._places is None:
-            yield (self._pools[0] if self._pools else self._new()).client
-            return
+            return self._pools[0] if self._pools else self._new()
         if not self._free:
             self._free = [self._new()] * self._places
         pool = self._free.pop()
         pool.taken += 1
-        try:
-            yield pool.client
-        finally:
-            pool.taken -= 1
-            pool.freed_at = monotonic()
-            self._free.append(pool)
-            await self._close_idle()
+        return pool
+
+    async def give_back(self, pool: Pool) -> None:
+        """The place is needed no more."""
+        if self._places is None:
+            return
+        pool.taken -= 1
+        pool.freed_at = monotonic()
+        self._free.append(pool)
+        await self._close_idle()
 
     async def _close_idle(self) -> None:
         oldest = self._free[0]
@@ -108,8 +271,8 @@ class Pools:
             self._pools.remove(oldest)
             await oldest.client.aclose()
 
-    def _new(self) -> _Pool:
-        pool = _Pool(self._make())
+    def _new(self) -> Pool:
+        pool = Pool(self._make())
         self._pools.append(pool)
         return pool
 
@@ -122,26 +285,80 @@ class Pools:
 
 def _maker(choice: HTTPChoice) -> tuple[Callable[[], HTTPClient], int | None]:
     """What makes clients, and how many connections each is to have, ``None`` for all."""
+    if choice is None:
+        choice = _default()
     if not isinstance(choice, str):
-        return (lambda: choice), None
+        own = choice
+        return (lambda: own), None
+    shared = _Shared()
     if choice == "aiohttp":
-        return _aiohttp_client, None
-    import httpx  # noqa: PLC0415 -- slow to load, and not needed before the first request
-
-    tls = httpx.create_ssl_context()  # made once: it takes longer than many requests
-
-    def httpx_client() -> HTTPClient:
-        return httpx.AsyncClient(verify=tls, limits=httpx.Limits(max_connections=None))
-
-    return httpx_client, _MOST_IN_A_POOL
+        return (lambda: _aiohttp_client(shared)), None
+    return (lambda: _httpx_client(shared)), _MOST_IN_A_POOL
 
 
-def _aiohttp_client() -> HTTPClient:
+def _default() -> Literal["httpx", "aiohttp"]:
+    """The faster one where it is installed, and can do what the environment asks for."""
+    socks = any(url.startswith("socks") for url in _proxies().values())
+    return "httpx" if socks or find_spec(_AIOHTTP) is None else "aiohttp"
+
+
+def _httpx_client(shared: _Shared) -> HTTPClient:
     import httpx  # noqa: PLC0415 -- as above
 
-    unbounded = httpx.Limits(max_connections=0)
-    client: HTTPClient = import_module(_AIOHTTP).HttpxAiohttpClient(limits=unbounded)
-    return client
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=_KEPT_ALIVE)
+
+    def transport(proxy: str | None) -> httpx.AsyncBaseTransport:
+        return httpx.AsyncHTTPTransport(verify=shared.tls, limits=limits, proxy=proxy)
+
+    return _OurClient(shared, transport)
+
+
+def _aiohttp_client(shared: _Shared) -> HTTPClient:
+    import httpx  # noqa: PLC0415 -- as above
+
+    aiohttp, bridge = import_module("aiohttp"), import_module(_AIOHTTP)
+    connector = aiohttp.TCPConnector(limit=0, ssl=shared.tls, keepalive_timeout=_KEPT_ALIVE)
+    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    def transport(proxy: str | None) -> httpx.AsyncBaseTransport:
+        via = proxy and httpx.Proxy(proxy)
+        made: httpx.AsyncBaseTransport = bridge.AiohttpTransport(
+            verify=shared.tls, client=session, proxy=via
+        )
+        return made
+
+    return _OurClient(shared, transport, session)
+
+
+def _let_go(
+    opened: AsyncGenerator[None],
+    session: object,
+    loop: asyncio.AbstractEventLoop,
+    process: int,
+) -> None:
+    """Close what nobody has any more, without a task, which the loop may not live to see.
+
+    The collector, or the end of the program, may come in any thread. What a fork has copied is
+    left alone: its sockets are still its parent's.
+    """
+    if os.getpid() != process:
+        return
+    with suppress(StopAsyncIteration, RuntimeError):  # it has ended, or is just ending
+        opened.asend(None).send(None)
+    if session is None:  # httpx closes nothing without a task: the collector does
+        return
+    if loop.is_running():
+        loop.call_soon_threadsafe(_close_at_once, session)
+    else:
+        _close_at_once(session)
+
+
+def _close_at_once(session: Any) -> None:  # noqa: ANN401 -- of a library that may be missing
+    """Close the session of aiohttp, before it complains that nobody did."""
+    connector = session.connector
+    session.detach()
+    if connector is not None:
+        connector.__exit__(None, None, None)  # it closes without a task that waits for that
 
 
 def names_of(error: BaseException) -> frozenset[str]:
@@ -160,7 +377,9 @@ def was_sent(error: BaseException) -> bool:
         return True
     cause = error.__cause__  # httpx-aiohttp calls every lost connection a ConnectTimeout
     below = names_of(cause) if cause is not None else frozenset[str]()
+    if "ClientConnectionResetError" in below and str(cause).startswith(_NOT_WRITTEN):
+        return False  # the server had closed the connection: the rest of it was never written
     return "ClientError" in below and not below & _NOT_CONNECTED
 
 
-__all__ = ["HTTPChoice", "HTTPClient", "Pools", "check_choice", "names_of", "was_sent"]
+__all__ = ["HTTPChoice", "HTTPClient", "Pool", "Pools", "check_choice", "names_of", "was_sent"]

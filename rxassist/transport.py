@@ -10,22 +10,15 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Callable,
-    Generator,
     Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import (
-    AbstractContextManager,
-    ExitStack,
-    asynccontextmanager,
-    contextmanager,
-    suppress,
-)
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from attrs import field, frozen
 
@@ -140,7 +133,7 @@ class Settings:
     query: Sequence[tuple[str, str]] = ()
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
-    http_client: HTTPChoice = field(repr=False, default="httpx")
+    http_client: HTTPChoice = field(repr=False, default=None)
     budget: Budget | None = None
 
 
@@ -167,7 +160,7 @@ class Transport:
         Raises a subclass of ``APIStatusError`` for a status of 400 or above,
         ``APIConnectionError`` and ``APITimeoutError`` for the wire.
         """
-        async with self._place(request) as http:
+        async with _Place(self, request) as http:
             response = await self._respond(http, request, "application/json", whole=True)
         poll_after = _milliseconds(response.headers.get("openai-poll-after-ms"))
         yield (Answer(response.content, poll_after),)
@@ -179,46 +172,34 @@ class Transport:
         ``EventDecoder`` raises.
         """
         decoder = EventDecoder(self._settings.max_event_bytes)
-        async with self._place(request) as http:
+        async with _Place(self, request) as http:
             response = await self._respond(http, request, "text/event-stream", whole=False)
             chunks = aiter(_body(response))
+            begun = False
             try:
-                with self._wire_errors(request):  # which none of the reader's is thrown into
-                    begun = False
-                    async for chunk in chunks:
-                        if not chunk:
-                            continue
-                        if not begun:
-                            self._check_beginning(request, response, chunk)
-                            begun = True
-                        yield decoder.feed(chunk)
+                async for chunk in chunks:
+                    if not chunk:
+                        continue
+                    if not begun:
+                        self._check_beginning(request, response, chunk)
+                        begun = True
+                    yield decoder.feed(chunk)
                 yield decoder.flush()
+            except Exception as error:  # noqa: BLE001 -- it goes on, and is none of the reader's
+                self._fail(request, error)
             finally:
                 await _leave(response, chunks)
 
-    @asynccontextmanager
-    async def _place(self, request: Request) -> AsyncGenerator[HTTPClient]:
-        """One of the connections that may be open at once."""
-        if self._pools is None:
-            self._pools = Pools(self._settings.http_client)
-        if self._places is None:
-            async with self._pools.place() as http:
-                yield http
-            return
+    async def _wait_for_place(self, request: Request, places: asyncio.Semaphore) -> None:
         try:
             async with asyncio.timeout(request.timeout):
-                await self._places.acquire()
+                await places.acquire()
         except TimeoutError:
             msg = (
                 f"{request}: all {self._settings.max_connections} connections of this client were "
                 "in use for too long; raise max_connections, or start fewer at once"
             )
             raise APITimeoutError(msg, sent=False) from None
-        try:
-            async with self._pools.place() as http:
-                yield http
-        finally:
-            self._places.release()
 
     def discreet(self, error: Exception) -> Exception:
         """An error, without the credentials that a server may have repeated in its answer."""
@@ -274,14 +255,18 @@ class Transport:
     async def _try(
         self, http: HTTPClient, request: Request, accept: str, token: str | None, *, whole: bool
     ) -> httpx.Response:
-        with ExitStack() as files, self._wire_errors(request):
-            built = self._build(http, request, accept, token, files)
-            async with asyncio.timeout(_bound(request)):
-                response = await self._follow(http, request, built)
-                failed = response.status_code >= _FAILED
-            if whole or failed:
-                async with asyncio.timeout(request.timeout):  # of a body that only trickles
-                    await self._read(request, response)
+        upload = request.upload
+        try:
+            with nullcontext() if upload is None else upload.open() as file:
+                built = self._build(http, request, accept, token, file)
+                async with asyncio.timeout(_bound(request)) as bound:
+                    response = await self._follow(http, request, built)
+                    failed = response.status_code >= _FAILED
+                    if whole or failed:
+                        bound.reschedule(_from_now(request.timeout))  # a body may only trickle
+                        await self._read(request, response)
+        except Exception as error:  # noqa: BLE001 -- it goes on
+            self._fail(request, error)
         if failed:
             raise self._status_error(response)
         return response
@@ -332,28 +317,30 @@ class Transport:
         raise APIError(msg)
 
     def _build(
-        self, http: HTTPClient, request: Request, accept: str, token: str | None, files: ExitStack
+        self,
+        http: HTTPClient,
+        request: Request,
+        accept: str,
+        token: str | None,
+        file: IO[bytes] | None,
     ) -> httpx.Request:
         silence = request.timeout
         connect = _CONNECT_TIMEOUT if silence is None else min(_CONNECT_TIMEOUT, silence)
         read = silence if accept == "application/json" else request.idle_timeout
-        headers = {**self._settings.headers, "Accept": accept, **request.headers}
-        self._settings.tokens.remember(request.headers)
-        if token is not None and not any(name.lower() == "authorization" for name in headers):
-            headers["Authorization"] = f"Bearer {token}"
         how: dict[str, Any] = {
             "params": [*self._settings.query, *request.query] or None,
-            "headers": headers,
             "timeout": (connect, read, silence, silence),
         }
+        ours = {"Accept": accept}
         if request.upload is not None:
-            upload = request.upload
-            opened = files.enter_context(upload.open())
-            how["files"] = {"file": (upload.name, opened, upload.content_type)}
+            how["files"] = {"file": (request.upload.name, file, request.upload.content_type)}
             how["data"] = request.body
         elif request.body is not None:
-            headers["Content-Type"] = "application/json"
+            ours["Content-Type"] = "application/json"
             how["content"] = to_json(request.body)
+        self._settings.tokens.remember(request.headers)
+        credential = {} if token is None else {"Authorization": f"Bearer {token}"}
+        how["headers"] = _merged(credential, self._settings.headers, ours, request.headers)
         url = self._settings.base_url.rstrip("/") + request.path
         built: httpx.Request = http.build_request(request.method, url, **how)
         return built
@@ -362,27 +349,23 @@ class Transport:
         """A text for an error, without the credentials that a server may have repeated."""
         return self._settings.tokens.hidden_in(text)
 
-    @contextmanager
-    def _wire_errors(self, request: Request) -> Generator[None]:
-        """Map what httpx raises to our errors, in one place."""
-        try:
-            yield
-        except TimeoutError as error:
+    def _fail(self, request: Request, error: Exception) -> NoReturn:
+        """Raise our error for one of httpx, in one place, and any other as it is."""
+        if isinstance(error, TimeoutError):
             msg = f"{request}: no answer in time"
             raise APITimeoutError(msg) from error
-        except Exception as error:
-            names = names_of(error)
-            if not names:
-                raise
-            if "LocalProtocolError" in names:  # its text may be a header
-                msg = f"{request}: the request cannot be sent: a header or the body is malformed"
-                raise APIConnectionError(msg, sent=False) from None
-            sent = was_sent(error)
-            if "TimeoutException" in names and not (sent and "ConnectTimeout" in names):
-                msg = f"{request}: no answer in time ({type(error).__name__})"
-                raise APITimeoutError(msg, sent=sent) from error
-            msg = self._said(f"{request}: {str(error) or type(error).__name__}{_below(error)}")
-            raise APIConnectionError(msg, sent=sent and "InvalidURL" not in names) from error
+        names = names_of(error)
+        if not names:
+            raise error
+        if "LocalProtocolError" in names:  # its text may be a header
+            msg = f"{request}: the request cannot be sent: a header or the body is malformed"
+            raise APIConnectionError(msg, sent=False) from None
+        sent = was_sent(error)
+        if "TimeoutException" in names and not (sent and "ConnectTimeout" in names):
+            msg = f"{request}: no answer in time ({type(error).__name__})"
+            raise APITimeoutError(msg, sent=sent) from error
+        msg = self._said(f"{request}: {str(error) or type(error).__name__}{_below(error)}")
+        raise APIConnectionError(msg, sent=sent and "InvalidURL" not in names) from error
 
     def _status_error(self, response: httpx.Response) -> APIStatusError:
         body = _error_body(response)
@@ -406,6 +389,33 @@ class Transport:
         text = " ".join(chunk[:_BODY_EXCERPT].decode(errors="replace").split())
         what = f"{request}: HTTP {response.status_code}"
         raise APIError(self._said(f"{what} is no event stream but {kind}: {text}"))
+
+
+class _Place:
+    """One of the connections that may be open at once, while it is needed."""
+
+    __slots__ = ("_pool", "_pools", "_request", "_transport")
+
+    def __init__(self, transport: Transport, request: Request) -> None:
+        self._transport = transport
+        self._request = request
+
+    async def __aenter__(self) -> HTTPClient:
+        transport = self._transport
+        if transport._pools is None:
+            transport._pools = Pools(transport._settings.http_client)
+        self._pools = transport._pools
+        if transport._places is not None:
+            await transport._wait_for_place(self._request, transport._places)
+        self._pool = self._pools.take()
+        return self._pool.client
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await self._pools.give_back(self._pool)
+        finally:
+            if self._transport._places is not None:
+                self._transport._places.release()
 
 
 def _body(response: httpx.Response) -> AsyncIterable[bytes]:
@@ -460,6 +470,17 @@ def _bound(request: Request) -> float | None:
     An upload takes as long as it takes.
     """
     return None if request.upload or request.timeout is None else 2 * request.timeout
+
+
+def _merged(*headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers of which the last of each name stays, whatever its case."""
+    last = {name.lower(): (name, value) for each in headers for name, value in each.items()}
+    return dict(last.values())
+
+
+def _from_now(seconds: float | None) -> float | None:
+    """A point in time of the event loop."""
+    return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
 
 def _same_place(one: httpx.URL, other: httpx.URL) -> bool:

@@ -97,10 +97,11 @@ class ClientOptions(TypedDict, total=False):
     ``max_connections`` bounds how many requests and streams may be open at once, by default not at
     all. ``max_event_bytes`` bounds one event (16 MiB). ``max_retries`` is how often a request is
     tried again that failed before the service acted on it, or that it refused for now (2).
-    ``http_client`` is ``"httpx"``, ``"aiohttp"`` (with the extra of that name), or an asynchronous
-    client of your own, an ``httpx.AsyncClient`` or one that is like it, for this client alone and
-    closed with it. ``budget`` bounds how many runs are followed at once and how many requests are
-    sent in a minute, together with all other clients that are given the same ``Budget``.
+    ``http_client`` is ``"httpx"``, ``"aiohttp"`` (with the extra of that name), by default the
+    second where it is installed, or an asynchronous client of your own, an ``httpx.AsyncClient`` or
+    one that is like it, for this client alone and closed with it. ``budget`` bounds how many runs
+    are followed at once and how many requests are sent in a minute, together with all other clients
+    that are given the same ``Budget``.
     """
 
     base_url: str | None
@@ -138,7 +139,7 @@ class _BaseClient(Generic[StreamT]):
         max_connections: int | None = None,
         max_event_bytes: int = MAX_EVENT_BYTES,
         max_retries: int = 2,
-        http_client: HTTPChoice = "httpx",
+        http_client: HTTPChoice = None,
         budget: Budget | None = None,
     ) -> None:
         self.base_url: str = _checked_base_url(base_url)

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 import socketserver
 import sys
 import threading
@@ -10,19 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from rxassist import AsyncClient, Client, http_client
+from rxassist import AsyncClient, Client
 from rxassist.local import LocalService, say
-
-OVER = os.environ.get("RXASSIST_TESTS_OVER", "httpx")
-"""Which HTTP library the clients use that are not told."""
-
-
-@pytest.fixture(autouse=True)
-def _over_another_library(monkeypatch):
-    def maker(choice, make=http_client._maker):
-        return make(OVER if choice == "httpx" else choice)
-
-    monkeypatch.setattr(http_client, "_maker", maker)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 import pickle
 
 import pytest
@@ -197,10 +196,6 @@ def test_errors_can_be_pickled(client):
     )
 
 
-@pytest.mark.skipif(
-    os.environ.get("RXASSIST_TESTS_OVER") == "aiohttp",
-    reason="aiohttp complains of what nobody can close any more",
-)
 def test_an_async_client_may_be_closed_when_its_loop_is_gone(raw):
     async def use(client):
         await client.threads.create()

@@ -1,7 +1,6 @@
 """The HTTP library below may be another one: what matters goes the same way over each."""
 
 import asyncio
-from contextlib import AsyncExitStack
 from importlib.util import find_spec
 
 import httpx
@@ -239,10 +238,11 @@ def test_pools_that_nobody_needs_any_more_are_closed(monkeypatch):
     monkeypatch.setattr(http_clients, "_maker", lambda _: (Fake, 4))
 
     async def use(pools, count, after=0.0):
-        async with AsyncExitStack() as places:
-            used = [await places.enter_async_context(pools.place()) for _ in range(count)]
-            now[0] += after
-        return set(used)
+        taken = [pools.take() for _ in range(count)]
+        now[0] += after
+        for pool in reversed(taken):
+            await pools.give_back(pool)
+        return {pool.client for pool in taken}
 
     async def main():
         pools = Pools("httpx")
