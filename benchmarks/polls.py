@@ -1,6 +1,8 @@
 """Many polls at once, a second apart, until each run has ended.
 
-Each fetch is late by what the server sees beyond a second between its answer and the next request.
+Each fetch is late by what the server sees beyond a second between its answer and the next one.
+At first all come at once, and are answered before the client gets to read that; with each second
+they are spread better over it, so those from the sixth on are counted by themselves, too.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from benchmarks.delivery import checksum
 
 _INTERVAL = 1.0  # seconds
 _HUNDREDTHS = 100
+_SETTLED = 5  # fetches behind which the herd of the beginning is spread
 _IN_A_POOL = 4  # connections, as of ours
 
 
@@ -40,7 +43,7 @@ async def _plain(client: Any, name: str, fetches: int) -> str:
 
 
 async def _warm_up(side: str, client: Any) -> None:
-    if side == "httpx":
+    if side.startswith("httpx"):
         await client.get("/threads/t/runs/warm-up")
         return
     runs = client.beta.threads.runs if side == "openai" else client.threads.runs
@@ -50,7 +53,11 @@ async def _warm_up(side: str, client: Any) -> None:
 async def _measure(side: str, polls: int, fetches: int) -> dict[str, Any]:
     import httpx
 
-    by_side: dict[str, Callable[..., Any]] = {"openai": _theirs, "httpx": _plain}
+    by_side: dict[str, Callable[..., Any]] = {
+        "openai": _theirs,
+        "httpx": _plain,
+        "httpx-aiohttp": _plain,
+    }
     poll: Callable[..., Any] = by_side.get(side, _ours)
     with servers.serving("polled", fetches) as base_url:
         pools = polls // _IN_A_POOL if side == "httpx" else 1
@@ -63,24 +70,30 @@ async def _measure(side: str, polls: int, fetches: int) -> dict[str, Any]:
         )
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         for client in many:
-            await (client.aclose() if side == "httpx" else client.close())
+            await (client.aclose() if poll is _plain else client.close())
         async with httpx.AsyncClient(timeout=60) as plain:
             stamps = (await plain.get(f"{base_url}/stamps")).json()
     noted = [each for path, each in stamps.items() if not path.endswith("warm-up")]
-    lateness = [
-        100 * (came - answered - _INTERVAL) / _INTERVAL
-        for each in noted
-        for (_, answered), (came, _) in itertools.pairwise(each)
-    ]
+    late = [_lateness(each) for each in noted]
     counts = sorted(len(each) for each in noted)
-    hundredths = quantiles(lateness, n=_HUNDREDTHS)
+    hundredths = quantiles(itertools.chain.from_iterable(late), n=_HUNDREDTHS)
+    settled = list(itertools.chain.from_iterable(each[_SETTLED:] for each in late))
     return {
         "cpu": cpu / (polls * fetches),
         "wall": wall,
         "late_p50": hundredths[49],
         "late_p99": hundredths[98],
+        "settled_p99": quantiles(settled, n=_HUNDREDTHS)[98] if settled else hundredths[98],
         "delivered": checksum([statuses, counts]),
     }
+
+
+def _lateness(noted: list[tuple[float, float]]) -> list[float]:
+    """How late each fetch of a run was but the first, in percent of the interval."""
+    return [
+        100 * (came - answered - _INTERVAL) / _INTERVAL
+        for (_, answered), (came, _) in itertools.pairwise(noted)
+    ]
 
 
 def measure(side: str, *, polls: int, fetches: int) -> dict[str, Any]:

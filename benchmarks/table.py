@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Arguments = Mapping[str, str | int]
@@ -224,9 +224,11 @@ def _polls(
     """A row of many polls, on time only where the peer is one that polls by itself."""
     sizes: Arguments = {"polls": 1_000, "fetches": 11}
     late = Figure("late_p99", "lateness of a fetch, p99", "%", 5, "at most")
-    figures: tuple[Figure, ...] = (Figure("cpu", "CPU per fetch", "µs", 3), late)
-    if peer == "httpx":
-        figures = (Figure("cpu", "CPU per fetch", "µs", None, "times at most"),)
+    settled = Figure("settled_p99", "the same, from the sixth fetch on", "%", 5, "at most")
+    figures: tuple[Figure, ...] = (Figure("cpu", "CPU per fetch", "µs", 3), late, settled)
+    if peer.startswith("httpx"):
+        cost = Figure("cpu", "CPU per fetch", "µs", None, "times at most")
+        figures = (cost, replace(late, target=None), replace(settled, target=None))
     return Benchmark(
         name,
         "polls",
@@ -306,6 +308,12 @@ _SOCKETS = (
     _polls("polls", "for 10 s", "rxassist", quick={"polls": 300, "fetches": 3}),
     _polls("polls-aiohttp", "for 10 s, over aiohttp", "rxassist-aiohttp"),
     _polls("polls-bytes", "for 10 s, beside raw httpx, in as many pools", "rxassist", "httpx"),
+    _polls(
+        "polls-bytes-aiohttp",
+        "for 10 s, beside raw httpx over aiohttp",
+        "rxassist-aiohttp",
+        "httpx-aiohttp",
+    ),
     Benchmark(
         "import",
         "import_time",

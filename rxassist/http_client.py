@@ -30,6 +30,7 @@ _KEPT_ALIVE = 5.0  # seconds, as httpx keeps a connection that is idle
 _METHODS = ("build_request", "send", "aclose")
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _NOT_WRITTEN = "Cannot write"
+_LONGEST_LINE = 64 * 1024  # bytes of a header; aiohttp takes 8 KiB by itself, httpx 100
 _NOT_CONNECTED = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
 
 
@@ -318,7 +319,12 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
 
     aiohttp, bridge = import_module("aiohttp"), import_module(_AIOHTTP)
     connector = aiohttp.TCPConnector(limit=0, ssl=shared.tls, keepalive_timeout=_KEPT_ALIVE)
-    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        max_line_size=_LONGEST_LINE,
+        max_field_size=_LONGEST_LINE,
+    )
 
     def transport(proxy: str | None) -> httpx.AsyncBaseTransport:
         via = proxy and httpx.Proxy(proxy)
@@ -376,10 +382,29 @@ def was_sent(error: BaseException) -> bool:
     if not names_of(error) & _NOT_SENT:
         return True
     cause = error.__cause__  # httpx-aiohttp calls every lost connection a ConnectTimeout
-    below = names_of(cause) if cause is not None else frozenset[str]()
+    below = _names_below(error)
     if "ClientConnectionResetError" in below and str(cause).startswith(_NOT_WRITTEN):
         return False  # the server had closed the connection: the rest of it was never written
     return "ClientError" in below and not below & _NOT_CONNECTED
 
 
-__all__ = ["HTTPChoice", "HTTPClient", "Pool", "Pools", "check_choice", "names_of", "was_sent"]
+def was_refused(error: BaseException) -> bool:
+    """Whether there was nobody to connect to, which httpx-aiohttp calls a timeout."""
+    return "ClientConnectorError" in _names_below(error)
+
+
+def _names_below(error: BaseException) -> frozenset[str]:
+    cause = error.__cause__
+    return frozenset() if cause is None else names_of(cause)
+
+
+__all__ = [
+    "HTTPChoice",
+    "HTTPClient",
+    "Pool",
+    "Pools",
+    "check_choice",
+    "names_of",
+    "was_refused",
+    "was_sent",
+]

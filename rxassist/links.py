@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
+from reactivex.scheduler import CurrentThreadScheduler
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -25,6 +27,28 @@ def link(
     if isinstance(held, abc.DisposableBase):
         return held
     return Disposable(cast("abc.OnCompleted | None", held))  # a function that frees, or nothing
+
+
+def link_first(
+    source: Observable[_A],
+    observer: abc.ObserverBase[_A],
+    scheduler: abc.SchedulerBase | None,
+    hold: Callable[[abc.DisposableBase], object],
+) -> None:
+    """Subscribe to a source where no chain stands behind, and have what frees it held.
+
+    As ``subscribe`` does, on the trampoline of this thread: what a source schedules there comes
+    when it is held, so that an endless one can be freed.
+    """
+
+    def begin(_: object = None, __: object = None) -> None:
+        hold(link(source, observer, scheduler))
+
+    trampoline = CurrentThreadScheduler.singleton()
+    if trampoline.schedule_required():
+        trampoline.schedule(begin)
+    else:
+        begin()
 
 
 class Link(abc.ObserverBase[_A], Generic[_A, _B]):
@@ -69,14 +93,15 @@ class Hold(Link[_A, _B], abc.DisposableBase):
         """Free this, too, when disposed; at once, if that was before."""
         self._held = held
         if self.is_disposed:
-            held.dispose()
+            self.dispose()
         return self
 
     def dispose(self) -> None:
-        """Free what is held."""
+        """Free what is held, and let go of it: it knows its observer, which makes a circle."""
         self.is_disposed = True
-        if self._held is not None:
-            self._held.dispose()
+        held, self._held = self._held, None
+        if held is not None:
+            held.dispose()
 
 
 class Rescue(Hold[_A, _A]):
@@ -108,9 +133,10 @@ class Rescue(Hold[_A, _A]):
         except Exception as raised:  # noqa: BLE001 -- the subscriber is told
             self.observer.on_error(raised)
             return
-        if self._held is not None:
-            self._held.dispose()
+        held, self._held = self._held, None
+        if held is not None:
+            held.dispose()
         self.hold(following.subscribe(self.observer, scheduler=self.scheduler))
 
 
-__all__ = ["Hold", "Link", "Rescue", "link"]
+__all__ = ["Hold", "Link", "Rescue", "link", "link_first"]

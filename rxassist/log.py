@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +14,7 @@ from reactivex.notification import OnCompleted, OnError
 
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import ClientClosed, StreamClosed
-from rxassist.links import link
+from rxassist.links import link_first
 
 _T = TypeVar("_T")
 
@@ -29,7 +29,10 @@ Report = Callable[[BaseException], object]
 
 
 class Place:
-    """How far a reader of a log has come, and what it wants to remember of that."""
+    """How far a reader of a log has come, and what it wants to remember of that.
+
+    ``log`` stands for the log, which would be kept alive by the log itself if it stood there.
+    """
 
     __slots__ = ("cursor", "log", "memo")
 
@@ -40,6 +43,7 @@ class Place:
 
 
 _reading: ContextVar[Place | None] = ContextVar("rxassist_place", default=None)
+_no_context = Context()
 
 
 class Log(Observable[_T], abc.ObserverBase[_T]):
@@ -75,7 +79,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         super().__init__()
         self.items: list[_T] = []
         self.dropped: int = 0
-        self._last_place = Place(self)
+        self._key = object()
+        self._last_place = Place(self._key)
         self._source: Observable[_T] | None = source  # until it is subscribed
         self._post = post
         self._report = report
@@ -97,11 +102,11 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def place(self) -> Place:
         """Where the caller reads: in a callback or a loop its own place, else the last one."""
         reading = _reading.get()
-        return reading if reading is not None and reading.log is self else self._last_place
+        return reading if reading is not None and reading.log is self._key else self._last_place
 
     def begin_reading(self) -> Place:
         """A place at the start of what is kept, for a caller that reads and moves it itself."""
-        place = Place(self, self.dropped)
+        place = Place(self._key, self.dropped)
         _reading.set(place)
         self._last_place = place
         return place
@@ -136,10 +141,15 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self._source = None
         try:
             with demanding(self._demand):  # the log itself is the guard that subscribe would make
-                self._subscription = link(source, self, None)
+                link_first(source, self, None, self._hold)
         except Exception as error:  # noqa: BLE001 -- the readers are told
+            if self.ended:
+                self._report(error)
             self.on_error(error)
-        if self._ending is not None:  # already, by a source that sends while it is subscribed
+
+    def _hold(self, subscription: abc.DisposableBase) -> None:
+        self._subscription = subscription
+        if self.ended:  # already, by a source that sends while it is subscribed
             self._free()
 
     def _detach(self, reader: _Reader[_T]) -> None:
@@ -149,14 +159,19 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self._readers.remove(reader)
         if reader in self._slow:
             self._slow.remove(reader)
+        reader.let_go()
+        if self._last_place is reader:
+            self._last_place = Place(self._key, reader.cursor)
+            self._last_place.memo = reader.memo
         if self._readers or self._ending is not None:
             self._balance()
             return
         self.close(StreamClosed("the last subscriber left before the end; call again"))
 
     def _free(self) -> None:
-        if self._subscription is not None:
-            self._subscription.dispose()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.dispose()
 
     def on_next(self, value: _T) -> None:
         """Keep an item of the source, and send it to those who have come so far."""
@@ -182,9 +197,11 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def _end(self, ending: Notification[_T]) -> None:
         if self._ending is None:
             self._ending = ending
-            for reader in tuple(self._readers):
-                reader.deliver()
-            self._free()
+            try:
+                for reader in tuple(self._readers):
+                    reader.deliver()
+            finally:
+                self._free()
 
     def _balance(self) -> None:
         """Drop what every reader has read, and pause or resume the source."""
@@ -235,7 +252,7 @@ class _Reader(Place, abc.DisposableBase, Generic[_T]):
     __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "demand")
 
     def __init__(self, log: Log[_T], observer: abc.ObserverBase[_T]) -> None:
-        super().__init__(log)
+        super().__init__(log._key)
         self._log = log
         self._observer = observer
         self._context = copy_context()  # sources that the subscriber adds later find its demand
@@ -250,6 +267,10 @@ class _Reader(Place, abc.DisposableBase, Generic[_T]):
         """Read no more."""
         self.closed = True
         self._log._post(partial(self._log._detach, self))
+
+    def let_go(self) -> None:
+        """Forget the context, in which this reader is known: a circle."""
+        self._context = _no_context
 
     def deliver(self) -> None:
         """Send what the reader has not seen yet, as long as it wants more."""

@@ -321,7 +321,7 @@ def _let_go(home: Home, held: abc.DisposableBase) -> None:
 
 
 class _Left(Exception):  # noqa: N818 -- it is no error
-    """The subscriber has left, or raised the cause: no matter of the source."""
+    """The subscriber has left, or raised: no matter of the source."""
 
 
 def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) -> Observable[_T]:
@@ -340,9 +340,7 @@ def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) 
         home.enter()
         home.refuse_blocking(scheduler)
         pump = _Pump(home, begin, observer)
-        if home.is_here:
-            pump.start()
-        elif not home.post(pump.start):
+        if not home.post(pump.start):
             raise ClientClosed
         return pump
 
@@ -391,9 +389,10 @@ class _Pump(abc.DisposableBase, Generic[_T]):
             self._task.add_done_callback(self._ended, context=self._context)
 
     def dispose(self) -> None:
-        """Cancel the task."""
-        self._disposed = True
-        self._home.post(self._cancel)
+        """Cancel the task, once: what it closes on that is closed in peace."""
+        if not self._disposed:
+            self._disposed = True
+            self._home.post(self._cancel)
 
     def _cancel(self) -> None:
         if self._task is not None and not self._leaves:
@@ -401,38 +400,40 @@ class _Pump(abc.DisposableBase, Generic[_T]):
 
     async def _run(self) -> None:
         observer, demand = self._observer, self._demand
-        batches = self._begin()
         try:
+            batches = self._begin()
             try:
                 async for batch in batches:
                     for item in batch:
                         if demand is not None and not demand.is_open:
                             await opened(demand)
-                        if self._disposed:
-                            self._leaves = True
-                            raise _Left
                         self._send(item)
             finally:
                 await batches.aclose()
-        except _Left as left:
-            if left.__cause__ is not None:
-                self._home.report(left.__cause__)
+        except _Left:
+            pass
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self._tell(partial(observer.on_error, error))
         else:
             self._tell(observer.on_completed)
 
     def _send(self, item: _T) -> None:
-        try:
-            self._observer.on_next(item)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._disposed = self._leaves = True
-            raise _Left from error
+        """Send an item, and leave where nobody listens: what is held is closed in peace then."""
+        if not self._disposed:
+            try:
+                self._observer.on_next(item)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # noqa: BLE001 -- it is reported
+                self._disposed = True
+                self._home.report(error)
+        if self._disposed:
+            self._leaves = True
+            raise _Left
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that is cancelled may never have begun: its subscriber is told here."""
+        self._task = None
         if task.cancelled():
             self._tell(partial(self._observer.on_error, ClientClosed()))
 

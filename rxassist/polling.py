@@ -24,7 +24,7 @@ from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import PollTimeout, excerpt
-from rxassist.links import link
+from rxassist.links import link_first
 
 _K = TypeVar("_K")
 _P = ParamSpec("_P")
@@ -106,18 +106,21 @@ class _First(abc.ObserverBase[_T], abc.DisposableBase):
 
     def ask(self, request: Observable[_T], clock: abc.SchedulerBase) -> None:
         try:
-            held = link(request, self, clock)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
-            self.on_error(error)
-            return
+            link_first(request, self, clock, self._hold)
+        except Exception as error:  # noqa: BLE001 -- the subscriber is told, also of its own
+            self._over = True
+            self._failed(error)
+
+    def _hold(self, held: abc.DisposableBase) -> None:
         self._held = held
         if self._over:
-            held.dispose()
+            self.dispose()
 
     def dispose(self) -> None:
         self._over = True
-        if self._held is not None:
-            self._held.dispose()
+        held, self._held = self._held, None
+        if held is not None:
+            held.dispose()
 
     def on_next(self, value: _T) -> None:
         if not self._over:

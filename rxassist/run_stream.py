@@ -112,7 +112,7 @@ class RunObservable(LoopObservable[Event]):
             report=home.report,
             replay=replay,
             read_ahead=read_ahead,
-            on_drop=self._keep_folded,
+            on_drop=None if replay else self._keep_folded,
         )
         super().__init__(home, self._log)
 

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 
 from attrs import field, frozen
 
@@ -37,7 +37,7 @@ from rxassist.errors import (
     status_error,
 )
 from rxassist.events import Event
-from rxassist.http_client import HTTPChoice, HTTPClient, Pools, names_of, was_sent
+from rxassist.http_client import HTTPChoice, HTTPClient, Pools, names_of, was_refused, was_sent
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.tally import count_retry
 
@@ -154,8 +154,8 @@ class Transport:
         most = settings.max_connections
         self._places = None if most is None else asyncio.Semaphore(most)
 
-    async def send(self, request: Request) -> AsyncGenerator[tuple[Answer]]:
-        """Give the answer, once.
+    async def send(self, request: Request) -> Answer:
+        """Give the answer.
 
         Raises a subclass of ``APIStatusError`` for a status of 400 or above,
         ``APIConnectionError`` and ``APITimeoutError`` for the wire.
@@ -163,7 +163,7 @@ class Transport:
         async with _Place(self, request) as http:
             response = await self._respond(http, request, "application/json", whole=True)
         poll_after = _milliseconds(response.headers.get("openai-poll-after-ms"))
-        yield (Answer(response.content, poll_after),)
+        return Answer(response.content, poll_after)
 
     async def stream(self, request: Request) -> AsyncGenerator[Iterator[Event]]:
         """Give the events of an event stream, in batches as their bytes come.
@@ -258,8 +258,9 @@ class Transport:
         upload = request.upload
         try:
             with nullcontext() if upload is None else upload.open() as file:
-                built = self._build(http, request, accept, token, file)
                 async with asyncio.timeout(_bound(request)) as bound:
+                    watched = file and _watched(file, request, bound)
+                    built = self._build(http, request, accept, token, watched)
                     response = await self._follow(http, request, built)
                     failed = response.status_code >= _FAILED
                     if whole or failed:
@@ -360,8 +361,13 @@ class Transport:
         if "LocalProtocolError" in names:  # its text may be a header
             msg = f"{request}: the request cannot be sent: a header or the body is malformed"
             raise APIConnectionError(msg, sent=False) from None
+        if "ClientResponseError" in names:  # of aiohttp: it holds the headers and the whole URL
+            why = " ".join(str(getattr(error, "message", "")).split())
+            msg = self._said(f"{request}: the answer is malformed: {why}")
+            raise APIConnectionError(msg) from None
         sent = was_sent(error)
-        if "TimeoutException" in names and not (sent and "ConnectTimeout" in names):
+        lasted = "ConnectTimeout" not in names or not (sent or was_refused(error))
+        if "TimeoutException" in names and lasted:
             msg = f"{request}: no answer in time ({type(error).__name__})"
             raise APITimeoutError(msg, sent=sent) from error
         msg = self._said(f"{request}: {str(error) or type(error).__name__}{_below(error)}")
@@ -407,15 +413,22 @@ class _Place:
         self._pools = transport._pools
         if transport._places is not None:
             await transport._wait_for_place(self._request, transport._places)
-        self._pool = self._pools.take()
+        try:
+            self._pool = self._pools.take()
+        except BaseException:
+            self._release()
+            raise
         return self._pool.client
 
     async def __aexit__(self, *_: object) -> None:
         try:
             await self._pools.give_back(self._pool)
         finally:
-            if self._transport._places is not None:
-                self._transport._places.release()
+            self._release()
+
+    def _release(self) -> None:
+        if self._transport._places is not None:
+            self._transport._places.release()
 
 
 def _body(response: httpx.Response) -> AsyncIterable[bytes]:
@@ -467,9 +480,33 @@ def _below(error: BaseException) -> str:
 def _bound(request: Request) -> float | None:
     """Seconds until an answer must have begun: one wait for a connection, and one for it.
 
-    An upload takes as long as it takes.
+    An upload takes as long as it takes: they begin anew with each piece that is taken of it.
     """
-    return None if request.upload or request.timeout is None else 2 * request.timeout
+    return None if request.timeout is None else 2 * request.timeout
+
+
+def _watched(file: IO[bytes], request: Request, bound: asyncio.Timeout) -> IO[bytes]:
+    return watched(file, lambda _: bound.reschedule(_from_now(_bound(request))))
+
+
+def watched(file: IO[bytes], told: Callable[[int], object]) -> IO[bytes]:
+    """An open file that tells how many bytes were read of it, each time."""
+    return cast("IO[bytes]", _Watched(file, told))
+
+
+class _Watched:
+    def __init__(self, file: IO[bytes], told: Callable[[int], object]) -> None:
+        self._file = file
+        self._told = told
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        if piece:
+            self._told(len(piece))
+        return piece
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
 
 
 def _merged(*headers: Mapping[str, str]) -> dict[str, str]:
@@ -545,4 +582,4 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-__all__ = ["Answer", "Request", "Settings", "Transport", "Upload"]
+__all__ = ["Answer", "Request", "Settings", "Transport", "Upload", "watched"]

@@ -3,6 +3,7 @@
 from collections import deque
 
 import pytest
+import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
@@ -658,3 +659,24 @@ def test_a_catch_up_has_the_demand_of_its_reader_too(scene):
 def test_a_read_ahead_below_one_is_refused(ahead):
     with pytest.raises(ValueError, match="read_ahead must be at least 1, or None"):
         Scene(read_ahead=ahead)
+
+
+def test_an_endless_source_is_freed_when_it_is_left():
+    told, loop = [], Loop()
+    log = Log(rx.repeat_value(1).pipe(ops.take(3)), post=loop.post, report=told.append)
+    log.subscribe(told.append, told.append, lambda: told.append("|"))
+    loop.run()
+    assert told == [1, 1, 1, "|"]
+
+
+def test_what_a_source_raises_behind_its_end_is_reported():
+    told, reported = [], []
+
+    def subscribe(observer, scheduler):
+        observer.on_completed()
+        raise ValueError("late")  # noqa: EM101 -- as short as can be
+
+    log = Log(Observable(subscribe), post=lambda act: act(), report=reported.append)
+    log.subscribe(told.append, told.append, lambda: told.append("|"))
+    assert told == ["|"]
+    assert [type(each) for each in reported] == [ValueError]

@@ -4,8 +4,10 @@ import re
 
 import pytest
 import reactivex as rx
+from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.internal import SequenceContainsNoElementsError
+from reactivex.scheduler import CurrentThreadScheduler
 
 from rxassist.errors import PollTimeout
 from rxassist.polling import poll, poll_many
@@ -115,6 +117,37 @@ def test_a_fetch_that_gives_nothing_is_an_error_and_no_end():
     source = poll(rx.empty, until=is_last, scheduler=marbles.scheduler)
     assert marbles.run(source) == "#"
     assert isinstance(marbles.errors[0], SequenceContainsNoElementsError)
+
+
+def test_what_a_subscriber_raises_while_it_asks_ends_it():
+    marbles = Marbles()
+    told = []
+
+    def on_next(state):
+        told.append(state)
+        raise ValueError("mine")  # noqa: EM101 -- as users write it
+
+    at_once = Observable(lambda observer, scheduler: observer.on_next("a"))
+    polls = poll(lambda: at_once, until=is_last, scheduler=marbles.scheduler)
+    polls.subscribe(on_next, told.append)
+    state, error = told
+    assert state == "a"
+    assert isinstance(error, ValueError)
+
+
+def test_of_a_fetch_without_an_end_only_the_first_state_is_drawn():
+    marbles = Marbles()
+    drawn = []
+
+    def fetch():
+        current = CurrentThreadScheduler.singleton()
+        return rx.generate(0, lambda _: True, lambda n: n + 1).pipe(
+            ops.do_action(drawn.append), ops.subscribe_on(current)
+        )
+
+    polls = poll(fetch, until=lambda _: True, scheduler=marbles.scheduler)
+    assert marbles.run(polls.pipe(ops.map(str))) == "(0|)"
+    assert drawn == [0]
 
 
 def test_the_deadline_ends_it_with_the_last_state():

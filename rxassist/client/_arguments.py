@@ -128,6 +128,8 @@ def request_options(given: Mapping[str, object]) -> dict[str, Any]:
         elif not isinstance(options[name], Mapping):
             msg = f"{name} must be a mapping, got {excerpt(options[name])}"
             raise TypeError(msg)
+    if "extra_headers" in options:
+        options["extra_headers"] = header_mapping("extra_headers", options["extra_headers"])
     if options.get("timeout") is not None:
         check_positive("timeout", options["timeout"])
     if "max_retries" in options:
@@ -157,6 +159,16 @@ def text_mapping(name: str, value: object) -> dict[str, str]:
             msg = f"{name} must hold text only, got {type(item).__name__} at {excerpt(key)}"
             raise TypeError(msg)
     return {str(key): str(item) for key, item in given.items()}
+
+
+def header_mapping(name: str, value: object) -> dict[str, str]:
+    """Headers, or nothing. What no header can hold is refused before it fails on its way."""
+    given = text_mapping(name, value)
+    for key, item in given.items():
+        if not item.isascii() or not item.replace("\t", " ").isprintable():
+            msg = f"{name} must hold printable ASCII only; the value at {excerpt(key)} holds more"
+            raise ValueError(msg)
+    return given
 
 
 def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:

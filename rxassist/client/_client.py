@@ -12,6 +12,7 @@ import rxassist
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
 from rxassist.client._arguments import (
+    header_mapping,
     text_mapping,
 )
 from rxassist.client._resource import Connection, StreamT
@@ -160,7 +161,7 @@ class _BaseClient(Generic[StreamT]):
         headers = {
             "OpenAI-Beta": "assistants=v2",
             "User-Agent": f"rxassist/{rxassist.__version__}",
-            **text_mapping("default_headers", default_headers),
+            **header_mapping("default_headers", default_headers),
         }
         settings = Settings(
             self.base_url,

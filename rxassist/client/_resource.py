@@ -103,9 +103,8 @@ class Resource(Generic[StreamT]):
         transport = self._connection.transport
 
         async def answers() -> AsyncGenerator[tuple[Polled[_T]]]:
-            async for (answer,) in transport.send(request):
-                value = _read(transport, request, answer, target)
-                yield (Polled(value, answer.poll_after),)
+            answer = await transport.send(request)
+            yield (Polled(_read(transport, request, answer, target), answer.poll_after),)
 
         return self._bound(from_batches(self._connection.home, answers))
 
@@ -122,8 +121,7 @@ class Resource(Generic[StreamT]):
         request = evolve(request, max_bytes=None)  # files are as large as they are
 
         async def contents() -> AsyncGenerator[tuple[bytes]]:
-            async for (answer,) in transport.send(request):
-                yield (answer.content,)
+            yield ((await transport.send(request)).content,)
 
         return self._bound(from_batches(self._connection.home, contents))
 
@@ -230,13 +228,13 @@ class Listing(LoopObservable[_T]):
     async def _pages(self) -> AsyncGenerator[Page[_T]]:
         request, more = self._first, True
         while more:
-            async for (answer,) in self._connection.transport.send(request):
-                page = _read(self._connection.transport, request, answer, self._page_type)
-                yield page
-                last = dict(request.query).get("after")  # some servers repeat a page for ever
-                more = page.has_more and page.last_id not in {None, last} and bool(page.data)
-                rest = [pair for pair in self._first.query if pair[0] != "after"]
-                request = evolve(self._first, query=[*rest, ("after", page.last_id or "")])
+            answer = await self._connection.transport.send(request)
+            page = _read(self._connection.transport, request, answer, self._page_type)
+            yield page
+            last = dict(request.query).get("after")  # some servers repeat a page for ever
+            more = page.has_more and page.last_id not in {None, last} and bool(page.data)
+            rest = [pair for pair in self._first.query if pair[0] != "after"]
+            request = evolve(self._first, query=[*rest, ("after", page.last_id or "")])
 
     async def _items(self) -> AsyncGenerator[tuple[_T, ...]]:
         async for page in self._pages():

@@ -24,7 +24,7 @@ from rxassist.client.parameters import (
 from rxassist.consumers import LoopObservable
 from rxassist.errors import excerpt
 from rxassist.models import Deleted, File
-from rxassist.transport import Upload
+from rxassist.transport import Upload, watched
 
 _T = TypeVar("_T")
 
@@ -176,7 +176,7 @@ def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
     @contextmanager
     def open_it() -> Generator[IO[bytes]]:
         with opened() as bytes_of_it:
-            yield bytes_of_it if progress is None else _Told(bytes_of_it, progress).as_file()
+            yield bytes_of_it if progress is None else _telling(bytes_of_it, progress)
 
     kind = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return Upload(open_it, name, kind, repeatable=not hasattr(content, "read"))
@@ -204,24 +204,13 @@ def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[byt
     raise TypeError(msg)
 
 
-class _Told:
+def _telling(file: IO[bytes], progress: _Tell) -> IO[bytes]:
     """An open file that tells how far it was read."""
+    total, sent = _rest_of(file), 0
 
-    def __init__(self, file: IO[bytes], progress: _Tell) -> None:
-        self._file = file
-        self._progress = progress
-        self._sent = 0
-        self._total = _rest_of(file)
+    def told(size: int) -> None:
+        nonlocal sent
+        sent += size
+        progress(sent, total)
 
-    def as_file(self) -> IO[bytes]:
-        return cast("IO[bytes]", self)
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
-        if piece:
-            self._sent += len(piece)
-            self._progress(self._sent, self._total)
-        return piece
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._file, name)
+    return watched(file, told)

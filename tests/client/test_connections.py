@@ -6,13 +6,14 @@ import gzip
 import os
 import subprocess
 import sys
+import traceback
 from importlib.util import find_spec
 
 import httpx
 import pytest
 
-from rxassist import AsyncClient, Client
-from rxassist.http_client import _Shared, was_sent
+from rxassist import APIConnectionError, APIError, APITimeoutError, AsyncClient, Client
+from rxassist.http_client import Pools, _Shared, was_sent
 
 ANSWER = b'{"id": "thread_1"}'
 OVER_AIOHTTP = find_spec("httpx_aiohttp") is not None
@@ -355,3 +356,113 @@ def test_a_request_that_could_not_be_written_was_not_sent(text, sent):
     error = httpx.ConnectTimeout(text)  # as httpx-aiohttp calls them all
     error.__cause__ = aiohttp.ClientConnectionResetError(text)
     assert was_sent(error) is sent
+
+
+# --- what goes wrong -----------------------------------------------------------------------
+
+
+def told(over, serve, call, **options):
+    """What a call fails with, of a server that is told of each connection."""
+
+    async def main():
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            base_url = f"http://127.0.0.1:{port}/v1"
+            options.setdefault("max_retries", 0)
+            async with AsyncClient(base_url=base_url, http_client=over, **options) as client:
+                try:
+                    return await call(client)
+                except (APIError, OSError) as error:
+                    return error
+
+    return asyncio.run(main())
+
+
+def test_an_upload_that_nobody_takes_ends_in_time(over):
+    async def stall(reader, writer):
+        await reader.read(1_000)
+        writer.transport.pause_reading()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            writer.transport.abort()
+
+    def upload(client):
+        return client.files.create(file=("n", bytes(30_000_000)), purpose="assistants")
+
+    assert isinstance(told(over, stall, upload, timeout=0.3), APITimeoutError)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GARBAGE nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n",
+    ],
+)
+def test_a_malformed_answer_shows_no_secret(over, head):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        writer.close()
+
+    secrets = {"api_key": "sk-SECRET-12345", "default_query": {"api-key": "SECRET-67890"}}
+    error = told(over, serve, lambda client: client.threads.retrieve("t"), **secrets)
+    assert isinstance(error, APIConnectionError)
+    shown = "".join(traceback.format_exception(error))
+    assert "SECRET" not in shown + repr(error.__cause__)
+    assert "\n" not in str(error)
+
+
+def test_nobody_who_listens_is_no_timeout(over):
+    async def main():
+        async with await asyncio.start_server(print, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+        async with AsyncClient(
+            base_url=f"http://127.0.0.1:{port}/v1", http_client=over, max_retries=0
+        ) as client:
+            with pytest.raises(APIConnectionError) as caught:
+                await client.threads.retrieve("t")
+        assert not isinstance(caught.value, APITimeoutError)
+        assert not caught.value.sent
+
+    asyncio.run(main())
+
+
+def test_headers_may_be_long(over):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(ANSWER, b"Content-Security-Policy: " + b"x" * 20_000))
+        writer.close()
+
+    assert told(over, serve, lambda client: client.threads.retrieve("t")).id == "thread_1"
+
+
+def test_a_place_is_not_lost_where_there_is_no_pool(over, monkeypatch):
+    def broken(pools):
+        raise OSError
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer())
+        writer.close()
+
+    async def call(client):
+        with monkeypatch.context() as patch:
+            patch.setattr(Pools, "take", broken)
+            with pytest.raises(OSError, match=r"^$"):
+                await client.threads.retrieve("t")
+        return await client.threads.retrieve("t")
+
+    assert told(over, serve, call, max_connections=1, timeout=1).id == "thread_1"
+
+
+@pytest.mark.parametrize("value", ["a\r\nb", "ä", "\0"])
+def test_what_no_header_can_hold_is_refused_at_once(value):
+    with pytest.raises(ValueError, match="default_headers must hold printable ASCII") as caught:
+        Client(base_url="http://127.0.0.1:9/v1", default_headers={"X-Name": f"SECRET{value}"})
+    assert "SECRET" not in str(caught.value)
+    client = Client(base_url="http://127.0.0.1:9/v1")
+    with pytest.raises(ValueError, match="extra_headers must hold printable ASCII"):
+        client.threads.retrieve("t", extra_headers={"X-Name": value})

@@ -1,0 +1,130 @@
+"""Where the items of a client come from: a task for each subscription, on one event loop."""
+
+import asyncio
+
+import pytest
+
+from rxassist.links import Link
+from rxassist.loop import RunningLoop, from_batches
+
+
+class Heard(Link):
+    """An observer that keeps what it is told."""
+
+    def __init__(self):
+        super().__init__(None)
+        self.told = []
+
+    def on_next(self, value):
+        self.told.append(value)
+
+    def on_error(self, error):
+        self.told.append(error)
+
+    def on_completed(self):
+        self.told.append("|")
+
+
+async def settle():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def run(main):
+    async def within():
+        home = RunningLoop()
+        home.enter()
+        try:
+            await main(home)
+        finally:
+            await home.end_tasks()
+
+    asyncio.run(within())
+
+
+def test_what_is_disposed_at_once_never_begins():
+    begun = []
+
+    async def batches():
+        begun.append(1)
+        yield (1,)
+
+    async def main(home):
+        from_batches(home, batches).subscribe().dispose()
+        await settle()
+        assert not begun
+
+    run(main)
+
+
+def test_a_begin_that_raises_is_told():
+    def begin():
+        raise ValueError
+
+    async def main(home):
+        heard = Heard()
+        from_batches(home, begin).subscribe(heard)
+        await settle()
+        (error,) = heard.told
+        assert isinstance(error, ValueError)
+
+    run(main)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_left_closes_in_peace(times):
+    closed = []
+
+    async def batches():
+        try:
+            yield (1, 2)
+        finally:
+            await settle()
+            closed.append("in peace")
+
+    async def main(home):
+        class Leaving(Heard):
+            def on_next(self, value):
+                super().on_next(value)
+                held[0].dispose()
+                home.post(held[0].dispose if times > 1 else list)
+
+        heard = Leaving()
+        held = [from_batches(home, batches)._subscribe_core(heard)]
+        await settle()
+        await settle()
+        await settle()
+        assert heard.told == [1]
+        assert closed == ["in peace"]
+
+    run(main)
+
+
+def test_what_a_subscriber_raises_is_reported_and_closes_in_peace():
+    closed, reported = [], []
+
+    async def batches():
+        try:
+            yield (1, 2)
+        finally:
+            await settle()
+            closed.append("in peace")
+
+    async def main(home):
+        class Raising(Heard):
+            def on_next(self, value):
+                super().on_next(value)
+                raise ValueError(value)
+
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: reported.append(context["exception"])
+        )
+        heard = Raising()
+        from_batches(home, batches)._subscribe_core(heard)
+        for _ in range(3):
+            await settle()
+        assert heard.told == [1]
+        assert closed == ["in peace"]
+        assert [type(each) for each in reported] == [ValueError]
+
+    run(main)
