@@ -1,6 +1,7 @@
 """Where the items of a client come from: a task for each subscription, on one event loop."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -28,6 +29,15 @@ class Heard(Link):
 async def settle():
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+async def batches(closed):
+    """Two items, and a close that takes a while."""
+    try:
+        yield (1, 2)
+    finally:
+        await settle()
+        closed.append("in peace")
 
 
 def run(main):
@@ -75,13 +85,6 @@ def test_a_begin_that_raises_is_told():
 def test_what_is_left_closes_in_peace(times):
     closed = []
 
-    async def batches():
-        try:
-            yield (1, 2)
-        finally:
-            await settle()
-            closed.append("in peace")
-
     async def main(home):
         class Leaving(Heard):
             def on_next(self, value):
@@ -90,7 +93,7 @@ def test_what_is_left_closes_in_peace(times):
                 home.post(held[0].dispose if times > 1 else list)
 
         heard = Leaving()
-        held = [from_batches(home, batches)._subscribe_core(heard)]
+        held = [from_batches(home, partial(batches, closed))._subscribe_core(heard)]
         await settle()
         await settle()
         await settle()
@@ -103,13 +106,6 @@ def test_what_is_left_closes_in_peace(times):
 def test_what_a_subscriber_raises_is_reported_and_closes_in_peace():
     closed, reported = [], []
 
-    async def batches():
-        try:
-            yield (1, 2)
-        finally:
-            await settle()
-            closed.append("in peace")
-
     async def main(home):
         class Raising(Heard):
             def on_next(self, value):
@@ -120,7 +116,7 @@ def test_what_a_subscriber_raises_is_reported_and_closes_in_peace():
             lambda _, context: reported.append(context["exception"])
         )
         heard = Raising()
-        from_batches(home, batches)._subscribe_core(heard)
+        from_batches(home, partial(batches, closed))._subscribe_core(heard)
         for _ in range(3):
             await settle()
         assert heard.told == [1]

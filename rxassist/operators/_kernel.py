@@ -17,15 +17,18 @@ Step = Callable[[_A], Iterable[_B]]
 Finish = Callable[[], Iterable[_B]]
 
 
-def change_error(change: Callable[[Exception], Exception]) -> Operator[_A, _A]:
-    """Fail with what ``change`` makes of an error of the source."""
+def linked(begin: Callable[[abc.ObserverBase[_B]], abc.ObserverBase[_A]]) -> Operator[_A, _B]:
+    """An operator that puts what ``begin`` gives in front of each observer."""
 
-    def operator(source: Observable[_A]) -> Observable[_A]:
-        return Observable(
-            lambda observer, scheduler: link(source, _Changed(observer, change), scheduler)
-        )
+    def operator(source: Observable[_A]) -> Observable[_B]:
+        return Observable(lambda observer, scheduler: link(source, begin(observer), scheduler))
 
     return operator
+
+
+def change_error(change: Callable[[Exception], Exception]) -> Operator[_A, _A]:
+    """Fail with what ``change`` makes of an error of the source."""
+    return linked(lambda observer: _Changed(observer, change))
 
 
 class _Changed(Link[_A, _A]):
@@ -96,12 +99,7 @@ def choose(fn: Callable[[_A], _B | None]) -> Operator[_A, _B]:
         msg = f"choose takes a function, got {fn!r}"
         raise TypeError(msg)
 
-    def operator(source: Observable[_A]) -> Observable[_B]:
-        return Observable(
-            lambda observer, scheduler: link(source, _Choosing(observer, fn), scheduler)
-        )
-
-    return operator
+    return linked(lambda observer: _Choosing(observer, fn))
 
 
 class _Choosing(Link[_A, _B]):
@@ -134,13 +132,7 @@ def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operato
         source  -a---b---|
         result  -(aa)(bb)(Z|)
     """
-
-    def operator(source: Observable[_A]) -> Observable[_B]:
-        return Observable(
-            lambda observer, scheduler: link(source, _Stepping(observer, *begin()), scheduler)
-        )
-
-    return operator
+    return linked(lambda observer: _Stepping(observer, *begin()))
 
 
 class _Stepping(Link[_A, _B]):

@@ -27,7 +27,7 @@ from rxassist.events import (
 )
 from rxassist.links import Link, link
 from rxassist.models import FINISHED, SETTLED, Run
-from rxassist.operators._kernel import Finish, Step, choose_each, take_through
+from rxassist.operators._kernel import Finish, Step, choose_each, linked, take_through
 from rxassist.operators._snapshots import folded
 from rxassist.snapshots import Snapshot
 from rxassist.typing import Operator
@@ -86,11 +86,7 @@ def check_ending() -> Operator[Event, Event]:
         source  -p-t-|
         result  -p-t-#
     """
-
-    def operator(source: Observable[Event]) -> Observable[Event]:
-        return Observable(lambda observer, scheduler: link(source, Ending(observer), scheduler))
-
-    return operator
+    return linked(Ending)
 
 
 class Ending(Link[Event, Event]):
