@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
-import reactivex as rx
 from attrs import evolve, field, frozen
 from reactivex import Observable
 from reactivex import operators as ops
@@ -25,9 +24,11 @@ from rxassist.errors import DecodeError, PollTimeout
 from rxassist.log import Log
 from rxassist.loop import Home, from_batches, on_loop, scheduled
 from rxassist.models import Deleted, Page
+from rxassist.operators._kernel import change_error, choose
 from rxassist.polling import poll
 from rxassist.run_stream import RunObservable
 from rxassist.transport import Answer, Request, Transport, Upload
+from rxassist.typing import Operator
 
 _T = TypeVar("_T")
 _B = TypeVar("_B")
@@ -110,7 +111,7 @@ class Resource(Generic[StreamT]):
 
     def _call(self, target: type[_T], request: Request) -> LoopObservable[_T]:
         """A cold Observable of the answer: each subscription makes a request of its own."""
-        return self._bound(self._answers(target, request).pipe(ops.map(_state)))
+        return self._bound(self._answers(target, request).pipe(choose(_state)))
 
     def _delete(self, where: str, options: Mapping[str, object]) -> LoopObservable[Deleted]:
         return self._call(Deleted, self._request("DELETE", where, options))
@@ -167,7 +168,8 @@ class Resource(Generic[StreamT]):
             interval=pause,
             deadline=options.get("deadline"),
         )
-        told = polls.pipe(ops.catch(_unwrapped), ops.map(_state))
+        unwrapped: Operator[Polled[_T], Polled[_T]] = change_error(_unwrapped)
+        told = polls.pipe(unwrapped).pipe(choose(_state))
         return self._bound(on_loop(self._connection.home, told))
 
     def _then(
@@ -190,11 +192,11 @@ def poll_options(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str,
     return polls, {key: given[key] for key in given if key not in _POLL_ONLY}
 
 
-def _unwrapped(error: Exception, _: Observable[Polled[_T]]) -> Observable[Polled[_T]]:
+def _unwrapped(error: Exception) -> Exception:
     """The error of a poll, with the last state as users know it."""
     if isinstance(error, PollTimeout) and error.last is not None:
-        error = PollTimeout(error.deadline, cast("Polled[object]", error.last).state)
-    return rx.throw(error)
+        return PollTimeout(error.deadline, cast("Polled[object]", error.last).state)
+    return error
 
 
 def _read(transport: Transport, request: Request, answer: Answer, target: type[_T]) -> _T:
