@@ -80,10 +80,8 @@ def in_memory(side: str, mode: str) -> tuple[Any, Any]:
 
 def over_sockets(side: str, base_url: str) -> Any:
     """An asynchronous client of a server."""
-    if side == "rxassist":
-        return _ours("async", base_url)
-    if side == "rxassist-aiohttp":
-        return _ours("async", base_url, "aiohttp")
+    if side.startswith("rxassist"):
+        return _ours("async", base_url, "aiohttp" if side.endswith("aiohttp") else "httpx")
     if side == "openai":
         return _theirs("async", base_url)
     import httpx

@@ -466,14 +466,17 @@ def _explaining() -> Converter:
     return _configured(detailed_validation=True)
 
 
-def structure(value: object, target: type[_T], name: str | None = None) -> _T:
+def structure(
+    value: object, target: type[_T], name: str | None = None, before: _T | None = None
+) -> _T:
     """Make a model of parsed JSON.
 
-    Raises ``DecodeError``, with the path to what does not fit; ``name`` is what the error calls
-    the whole, by default the class.
+    What is equal in it and in one that was made ``before`` is taken from that, and all of it if
+    nothing differs. Raises ``DecodeError``, with the path to what does not fit; ``name`` is what
+    the error calls the whole, by default the class.
     """
     try:
-        return _fast.structure(value, target)
+        return cast("_T", _hook_of(cast("Any", target))(value, before))
     except Exception:  # noqa: BLE001 -- whatever it was, the slow converter tells it precisely
         return _structure_or_explain(
             value, target, name or str(getattr(target, "__name__", "body"))

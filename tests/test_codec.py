@@ -950,3 +950,12 @@ def test_law_what_events_share_changes_none_of_them(name, changes):
         body = b"event: %b\ndata: %b\n\n" % (name.encode(), text)
         alone = outcome(decode_event, ServerSentEvent(name, text.decode()))
         assert outcome(lambda body: next(decoder.feed(body)), body) == alone
+
+
+def test_an_object_that_is_told_again_takes_what_is_equal_from_before():
+    said = {"id": "run_1", "status": "queued", "tools": [{"type": "code_interpreter"}]}
+    before = structure(said, models.Run)
+    assert structure(copy.deepcopy(said), models.Run, before=before) is before
+    later = structure(said | {"status": "completed"}, models.Run, before=before)
+    assert later == structure(said | {"status": "completed"}, models.Run)
+    assert later.tools is before.tools

@@ -102,10 +102,13 @@ class Resource(Generic[StreamT]):
     def _answers(self, target: type[_T], request: Request) -> LoopObservable[Polled[_T]]:
         """A cold Observable of the answer, with what the service says to polls."""
         transport = self._connection.transport
+        before: _T | None = None  # a poll asks again and again, and mostly hears the same
 
         async def answers() -> AsyncGenerator[tuple[Polled[_T]]]:
+            nonlocal before
             answer = await transport.send(request)
-            yield (Polled(_read(transport, request, answer, target), answer.poll_after),)
+            before = _read(transport, request, answer, target, before)
+            yield (Polled(before, answer.poll_after),)
 
         return self._bound(from_batches(self._connection.home, answers))
 
@@ -199,9 +202,15 @@ def _unwrapped(error: Exception) -> Exception:
     return error
 
 
-def _read(transport: Transport, request: Request, answer: Answer, target: type[_T]) -> _T:
+def _read(
+    transport: Transport,
+    request: Request,
+    answer: Answer,
+    target: type[_T],
+    before: _T | None = None,
+) -> _T:
     try:
-        return structure(from_json(answer.content, str(request)), target)
+        return structure(from_json(answer.content, str(request)), target, before=before)
     except DecodeError as error:
         raise transport.discreet(error) from None
 
