@@ -57,7 +57,7 @@ async def _many(client: Any, names: list[str]) -> list[str]:
         scheduler=AsyncIOScheduler(asyncio.get_running_loop()),
     )
     told = await polls.pipe(ops.to_list())
-    last = {each.key: str(each.state.status) for each in told}
+    last = {each.key: str(each.state.status) for each in told if each.state is not None}
     return [last[name] for name in names]
 
 
