@@ -259,8 +259,8 @@ class Transport:
         try:
             with nullcontext() if upload is None else upload.open() as file:
                 async with asyncio.timeout(_bound(request)) as bound:
-                    watched = file and _watched(file, request, bound)
-                    built = self._build(http, request, accept, token, watched)
+                    taken = file and _putting_off(bound, request, file)
+                    built = self._build(http, request, accept, token, taken)
                     response = await self._follow(http, request, built)
                     failed = response.status_code >= _FAILED
                     if whole or failed:
@@ -485,7 +485,8 @@ def _bound(request: Request) -> float | None:
     return None if request.timeout is None else 2 * request.timeout
 
 
-def _watched(file: IO[bytes], request: Request, bound: asyncio.Timeout) -> IO[bytes]:
+def _putting_off(bound: asyncio.Timeout, request: Request, file: IO[bytes]) -> IO[bytes]:
+    """The file, which puts off the bound whenever a piece of it is taken."""
     return watched(file, lambda _: bound.reschedule(_from_now(_bound(request))))
 
 
