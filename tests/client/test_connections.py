@@ -365,7 +365,13 @@ def told(over, serve, call, **options):
     """What a call fails with, of a server that is told of each connection."""
 
     async def main():
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        transports = []
+
+        async def accept(reader, writer):
+            transports.append(writer.transport)
+            await serve(reader, writer)
+
+        async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             base_url = f"http://127.0.0.1:{port}/v1"
             options.setdefault("max_retries", 0)
@@ -374,6 +380,9 @@ def told(over, serve, call, **options):
                     return await call(client)
                 except (APIError, OSError) as error:
                     return error
+                finally:
+                    for transport in transports:  # or the server would wait for them
+                        transport.abort()
 
     return asyncio.run(main())
 
@@ -382,10 +391,7 @@ def test_an_upload_that_nobody_takes_ends_in_time(over):
     async def stall(reader, writer):
         await reader.read(1_000)
         writer.transport.pause_reading()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            writer.transport.abort()
+        await asyncio.get_running_loop().create_future()
 
     def upload(client):
         return client.files.create(file=("n", bytes(30_000_000)), purpose="assistants")
