@@ -1,5 +1,6 @@
 """A run is one thing, whoever looks at it and however it ends."""
 
+import asyncio
 import gc
 import operator
 import signal
@@ -652,9 +653,11 @@ def test_a_stream_that_is_over_is_freed_without_the_collector(service, run_async
                 if leave_early:
                     break
                 assert text
-            known = weakref.ref(stream)
+            freed = asyncio.Event()
+            known = weakref.ref(stream, lambda _: freed.set())
             del stream
-            await client.threads.create()  # whatever was posted has happened
+            async with asyncio.timeout(10):  # its connection is closed before
+                await freed.wait()
             assert known() is None
         finally:
             gc.enable()
