@@ -42,25 +42,6 @@ async def _plain(client: Any, name: str, fetches: int) -> str:
     return status
 
 
-async def _many(client: Any, names: list[str]) -> list[str]:
-    """All of them as one Observable, which spreads the first fetches over a second."""
-    from reactivex import operators as ops
-    from reactivex.scheduler.eventloop import AsyncIOScheduler
-
-    from rxassist.polling import poll_many
-
-    polls = poll_many(
-        lambda name: client.threads.runs.retrieve(name, thread_id="t"),
-        names,
-        until=lambda run: run.status == "completed",
-        interval=_INTERVAL,
-        scheduler=AsyncIOScheduler(asyncio.get_running_loop()),
-    )
-    told = await polls.pipe(ops.to_list())
-    last = {each.key: str(each.state.status) for each in told if each.state is not None}
-    return [last[name] for name in names]
-
-
 async def _warm_up(side: str, client: Any) -> None:
     if side.startswith("httpx"):
         await client.get("/threads/t/runs/warm-up")
@@ -84,12 +65,9 @@ async def _measure(side: str, polls: int, fetches: int) -> dict[str, Any]:
         for client in many:
             await _warm_up(side, client)
         cpu, wall = time.process_time(), time.perf_counter()
-        if side.startswith("rxassist-many"):
-            statuses = await _many(many[0], [f"run_{n}" for n in range(polls)])
-        else:
-            statuses = await asyncio.gather(
-                *(poll(many[n % pools], f"run_{n}", fetches) for n in range(polls))
-            )
+        statuses = await asyncio.gather(
+            *(poll(many[n % pools], f"run_{n}", fetches) for n in range(polls))
+        )
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         for client in many:
             await (client.aclose() if poll is _plain else client.close())

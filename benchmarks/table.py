@@ -307,11 +307,6 @@ _SOCKETS = (
     ),
     _polls("polls", "for 10 s", "rxassist", quick={"polls": 300, "fetches": 3}),
     _polls("polls-aiohttp", "for 10 s, over aiohttp", "rxassist-aiohttp"),
-    _polls(
-        "polls-many-aiohttp",
-        "for 10 s, as one `poll_many`, over aiohttp",
-        "rxassist-many-aiohttp",
-    ),
     _polls("polls-bytes", "for 10 s, beside raw httpx, in as many pools", "rxassist", "httpx"),
     _polls(
         "polls-bytes-aiohttp",
