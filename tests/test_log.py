@@ -1,5 +1,7 @@
 """One subscription, many readers, each with its own place: without a loop, a thread or a clock."""
 
+import gc
+import weakref
 from collections import deque
 
 import pytest
@@ -680,3 +682,27 @@ def test_what_a_source_raises_behind_its_end_is_reported():
     log.subscribe(told.append, told.append, lambda: told.append("|"))
     assert told == ["|"]
     assert [type(each) for each in reported] == [ValueError]
+
+
+@pytest.mark.parametrize("end", ["|", "#", "left"])
+def test_a_log_that_is_over_is_freed_without_the_collector(end):
+    loop, source, told = Loop(), Subject(), []
+    gc.collect()
+    gc.disable()
+    try:
+        log = Log(source, post=loop.post, report=told.append)
+        reader = log.subscribe(told.append, told.append, lambda: told.append("|"))
+        loop.run()
+        source.on_next(1)
+        if end == "|":
+            source.on_completed()
+        elif end == "#":
+            source.on_error(ValueError("lost"))
+        else:
+            reader.dispose()
+        loop.run()
+        known = weakref.ref(log)
+        del log, reader
+        assert known() is None
+    finally:
+        gc.enable()

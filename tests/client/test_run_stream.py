@@ -1,11 +1,8 @@
 """A run is one thing, whoever looks at it and however it ends."""
 
-import asyncio
-import gc
 import operator
 import signal
 import threading
-import weakref
 
 import pytest
 import reactivex as rx
@@ -639,27 +636,3 @@ def test_what_is_for_streams_is_refused_where_there_is_none(client, name):
 def test_what_is_either_true_or_false_is_nothing_else(client, name):
     with pytest.raises(TypeError, match=f"{name} must be True or False, got 'no'"):
         client.threads.runs.stream(thread_id="t", assistant_id="a", **{name: "no"})
-
-
-@pytest.mark.parametrize("leave_early", [False, True])
-def test_a_stream_that_is_over_is_freed_without_the_collector(service, run_async, leave_early):
-    async def main(client):
-        assistant = await client.assistants.create(model="m")
-        gc.collect()
-        gc.disable()
-        try:
-            stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
-            async for text in stream.text_deltas:
-                if leave_early:
-                    break
-                assert text
-            freed = asyncio.Event()
-            known = weakref.ref(stream, lambda _: freed.set())
-            del stream
-            async with asyncio.timeout(10):  # its connection is closed before
-                await freed.wait()
-            assert known() is None
-        finally:
-            gc.enable()
-
-    run_async(service, main)
