@@ -97,8 +97,12 @@ class Hold(Link[_A, _B], abc.DisposableBase):
         return self
 
     def dispose(self) -> None:
-        """Free what is held, and let go of it: it knows its observer, which makes a circle."""
+        """Free what is held, for good."""
         self.is_disposed = True
+        self.free()
+
+    def free(self) -> None:
+        """Free what is held, and let go of it: it knows its observer, which makes a circle."""
         held, self._held = self._held, None
         if held is not None:
             held.dispose()
@@ -133,9 +137,7 @@ class Rescue(Hold[_A, _A]):
         except Exception as raised:  # noqa: BLE001 -- the subscriber is told
             self.observer.on_error(raised)
             return
-        held, self._held = self._held, None
-        if held is not None:
-            held.dispose()
+        self.free()
         self.hold(following.subscribe(self.observer, scheduler=self.scheduler))
 
 

@@ -24,7 +24,7 @@ from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import PollTimeout, excerpt
-from rxassist.links import link_first
+from rxassist.links import Hold, link_first
 
 _K = TypeVar("_K")
 _P = ParamSpec("_P")
@@ -91,46 +91,31 @@ def _always(seconds: float) -> Callable[[object], float]:
     return lambda _: seconds
 
 
-class _First(abc.ObserverBase[_T], abc.DisposableBase):
+class _First(Hold[_T, _T]):
     """One request: its first item is the state, and no more is wanted of it."""
 
-    __slots__ = ("_answered", "_failed", "_held", "_over")
+    __slots__ = ("_answered",)
 
-    def __init__(
-        self, answered: Callable[[_T], object], failed: Callable[[Exception], object]
-    ) -> None:
+    def __init__(self, observer: abc.ObserverBase[_T], answered: Callable[[_T], object]) -> None:
+        super().__init__(observer)
         self._answered = answered
-        self._failed = failed
-        self._held: abc.DisposableBase | None = None
-        self._over = False
 
     def ask(self, request: Observable[_T], clock: abc.SchedulerBase) -> None:
         try:
-            link_first(request, self, clock, self._hold)
+            link_first(request, self, clock, self.hold)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told, also of its own
-            self._over = True
-            self._failed(error)
-
-    def _hold(self, held: abc.DisposableBase) -> None:
-        self._held = held
-        if self._over:
-            self.dispose()
-
-    def dispose(self) -> None:
-        self._over = True
-        held, self._held = self._held, None
-        if held is not None:
-            held.dispose()
+            self.is_disposed = True
+            self.observer.on_error(error)
 
     def on_next(self, value: _T) -> None:
-        if not self._over:
+        if not self.is_disposed:
             self.dispose()
             self._answered(value)
 
     def on_error(self, error: Exception) -> None:
-        if not self._over:
-            self._over = True
-            self._failed(error)
+        if not self.is_disposed:
+            self.is_disposed = True
+            self.observer.on_error(error)
 
     def on_completed(self) -> None:
         self.on_error(SequenceContainsNoElementsError())
@@ -162,7 +147,7 @@ class _Polling(Generic[_T]):
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self._observer.on_error(error)
             return
-        first = _First(self._state, self._observer.on_error)
+        first = _First(self._observer, self._state)
         self._under_way.disposable = first  # before a state comes and sets the timer
         first.ask(request, self._clock)
 

@@ -11,10 +11,7 @@ from urllib.parse import urlsplit
 import rxassist
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
-from rxassist.client._arguments import (
-    header_mapping,
-    text_mapping,
-)
+from rxassist.client._arguments import header_mapping, text_mapping
 from rxassist.client._resource import Connection, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files

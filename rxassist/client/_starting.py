@@ -15,9 +15,7 @@ from reactivex import operators as ops
 from rxassist import operators
 from rxassist.calling import OnResult, calling
 from rxassist.checks import check_positive
-from rxassist.client._arguments import (
-    path,
-)
+from rxassist.client._arguments import path
 from rxassist.client._resource import Polled, Resource, StreamT
 from rxassist.client.parameters import (
     ListParameters,
