@@ -4,7 +4,7 @@ from rxassist import errors, events, models, operators
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.budget import Budget
 from rxassist.client import AsyncClient, Client
-from rxassist.consumers import LoopObservable, iterate, map_async
+from rxassist.consumers import LoopObservable, map_async
 from rxassist.errors import (
     APIConnectionError,
     APIError,
@@ -37,6 +37,7 @@ from rxassist.errors import (
     WrongLoopError,
 )
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
+from rxassist.iteration import iterate
 from rxassist.many import RunEvent, RunSummary, merge_runs
 from rxassist.operators._citations import Citation
 from rxassist.operators._usage import Timings

@@ -19,27 +19,54 @@ class Demand:
     ``parent`` is the demand of a consumer further down: only if both are open, more is wanted.
     ``blocked_thread`` is the id of the thread that waits for the items, where one does: a source
     that lives on that very thread refuses instead of hanging. ``owner`` is who takes the items, a
-    thread or a task, where it is one that takes from one place at a time.
+    thread or a task, where it is one that takes from one place at a time. ``failed`` takes an
+    exception that ends the consumer's wait, and returns whether the consumer still waited.
     """
 
-    __slots__ = ("_open", "_parent", "_waiting", "blocked_thread", "owner")
+    __slots__ = (
+        "__weakref__",
+        "_open",
+        "_parent",
+        "_waiting",
+        "blocked_thread",
+        "failed",
+        "owner",
+    )
 
     def __init__(
         self,
         parent: Demand | None = None,
         blocked_thread: int | None = None,
         owner: object = None,
+        failed: Callable[[BaseException], bool] | None = None,
     ) -> None:
         self._open = True
         self._parent = parent
         self._waiting: list[Callable[[], None]] = []  # mostly empty, and small then
         self.blocked_thread: int | None = blocked_thread
+        self.failed: Callable[[BaseException], bool] | None = failed
         self.owner: object = parent.owner if owner is None and parent is not None else owner
 
     @property
     def is_open(self) -> bool:
         """Whether an item may be sent now."""
         return self._open and (self._parent is None or self._parent.is_open)
+
+    def blocks(self, thread: int) -> bool:
+        """Whether this consumer, or one further down, blocks a thread until it has items."""
+        return self.blocked_thread == thread or (
+            self._parent is not None and self._parent.blocks(thread)
+        )
+
+    def fail(self, error: BaseException) -> bool:
+        """End the wait of the consumer with an exception, on whichever thread it waits.
+
+        A source calls this with an exception that an operator or a callback raised and that no
+        ``on_error`` reports. Returns ``False`` where no consumer waits: then report it.
+        """
+        if self.failed is not None:
+            return self.failed(error)
+        return self._parent is not None and self._parent.fail(error)
 
     def close(self) -> None:
         """Want nothing more for now."""

@@ -15,7 +15,7 @@ from reactivex import Observable, Subject
 from reactivex import operators as ops
 
 from rxassist.backpressure import demanding
-from rxassist.consumers import _is_async
+from rxassist.consumers import _give, _is_async, _raise
 from rxassist.log import Log
 from rxassist.loop import Home, from_batches
 from rxassist.tools import ToolResult
@@ -70,10 +70,8 @@ async def _in_thread(home: Home, function: Callable[[], object]) -> object:
     def work() -> None:
         try:
             value = context.run(function)
-        except Exception as error:  # noqa: BLE001 -- it goes on, where it is awaited
-            outcome = partial(_raise, error)
-        except BaseException as error:  # noqa: BLE001 -- which must end neither loop nor thread
-            outcome = partial(_raise, RuntimeError(f"it raised {error!r}"))
+        except BaseException as error:  # noqa: BLE001 -- it goes on, where it is awaited
+            outcome: Callable[[], object] = partial(_raise, error)
         else:
             outcome = partial(_give, value)
         home.post(partial(_settle, ended, outcome))
@@ -85,14 +83,6 @@ async def _in_thread(home: Home, function: Callable[[], object]) -> object:
 def _settle(ended: asyncio.Future[Callable[[], object]], outcome: Callable[[], object]) -> None:
     if not ended.done():
         ended.set_result(outcome)
-
-
-def _give(value: object) -> object:
-    return value
-
-
-def _raise(error: Exception) -> object:
-    raise error
 
 
 class Results:

@@ -1,20 +1,20 @@
-"""Consumers that wait: for what an Observable gives, and for coroutines."""
+"""Consumers that wait: coroutines, event handlers, and what a client gives."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
+import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from reactivex import Notification, Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
-from reactivex.internal import SequenceContainsNoElementsError
+from reactivex.run import run
 
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import StreamClosed
@@ -26,6 +26,7 @@ from rxassist.handler import (
     SyncTelling,
     telling_of,
 )
+from rxassist.iteration import IterableObservable
 from rxassist.links import link
 from rxassist.loop import Home
 from rxassist.operators import choose
@@ -35,123 +36,7 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 _T = TypeVar("_T")
 
-BUFFER = 16
-"""How many items an iteration holds before it pauses the source, by default."""
-
-
-# --- iteration -----------------------------------------------------------------------------
-
-
-class _Buffer(Generic[_T]):
-    """What arrived and was not taken yet; it closes the demand when it is full."""
-
-    def __init__(self, size: int, demand: Demand, notify: Callable[[], object]) -> None:
-        self._size = size
-        self._demand = demand
-        self._notify = notify
-        self.items: deque[_T] = deque()
-        self.ended = False
-        self.error: Exception | None = None
-
-    def subscribe_to(self, source: Observable[_T]) -> abc.DisposableBase:
-        with demanding(self._demand):
-            return source.subscribe(self._on_next, self._on_error, self._on_completed)
-
-    def _on_next(self, item: _T) -> None:
-        self.items.append(item)
-        if len(self.items) >= self._size:
-            self._demand.close()
-        self._notify()
-
-    def _on_error(self, error: Exception) -> None:
-        self.error = error
-        self._on_completed()
-
-    def _on_completed(self) -> None:
-        self.ended = True
-        self._notify()
-
-    def take(self) -> Iterator[_T]:
-        """Give what is there; want more when all of it was taken."""
-        while self.items:
-            yield self.items.popleft()
-        if not self._demand.is_open:
-            self._demand.open()
-
-
-def _blocking_demand() -> Demand:
-    """The demand of a consumer that blocks this thread until it has something."""
-    thread = threading.get_ident()
-    return Demand(current_demand(), blocked_thread=thread, owner=thread)
-
-
-class Items(Generic[_T]):
-    """The items of an Observable, for ``for`` and for ``async for``. See ``iterate``."""
-
-    def __init__(self, source: Observable[_T], buffer: int) -> None:
-        self._source = source
-        self._size = buffer
-
-    def __iter__(self) -> Iterator[_T]:
-        ready = threading.Event()
-        demand = _blocking_demand()
-        buffer: _Buffer[_T] = _Buffer(self._size, demand, ready.set)
-        subscription = buffer.subscribe_to(self._source)
-        try:
-            while True:
-                ready.wait()
-                ready.clear()
-                ended = buffer.ended
-                yield from buffer.take()
-                if ended:
-                    break
-        finally:
-            subscription.dispose()
-        if buffer.error is not None:
-            raise buffer.error
-
-    async def __aiter__(self) -> AsyncIterator[_T]:
-        loop, thread, ready = asyncio.get_running_loop(), threading.get_ident(), asyncio.Event()
-
-        def notify() -> None:
-            if threading.get_ident() == thread:
-                ready.set()
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(ready.set)
-
-        demand = Demand(current_demand(), owner=asyncio.current_task())
-        buffer: _Buffer[_T] = _Buffer(self._size, demand, notify)
-        subscription = buffer.subscribe_to(self._source)
-        try:
-            while True:
-                await ready.wait()
-                ready.clear()
-                ended = buffer.ended
-                for item in buffer.take():
-                    yield item
-                if ended:
-                    break
-        finally:
-            subscription.dispose()
-        if buffer.error is not None:
-            raise buffer.error
-
-
-def iterate(source: Observable[_T], *, buffer: int = BUFFER) -> Items[_T]:
-    """The items of any Observable, for ``for`` and for ``async for``, with backpressure.
-
-    At most ``buffer`` items wait to be taken: then the source is paused, if it is one that can
-    wait. An error of the source is raised after the items before it. To leave the loop disposes
-    the subscription. A ``for`` on the thread that emits raises ``BlockingCallError``. A source that
-    emits for ever inside ``subscribe`` (``rx.repeat_value(1)``) never comes back from there.
-    """
-    if isinstance(buffer, bool) or not isinstance(buffer, int):
-        msg = f"buffer must be a whole number, got {buffer!r}"
-        raise TypeError(msg)
-    if buffer < 1:
-        msg = f"buffer must be at least 1, got {buffer}"
-        raise ValueError(msg)
-    return Items(source, buffer)
+_logger = logging.getLogger("rxassist")
 
 
 # --- coroutines ----------------------------------------------------------------------------
@@ -169,7 +54,7 @@ class _Calls(Generic[_A, _B]):
         self._fn = fn
         self._most = most
         self._observer = observer
-        self._running: deque[asyncio.Task[_B]] = deque()
+        self._running: deque[asyncio.Task[Callable[[], _B]]] = deque()
         self._waiting: deque[_A] = deque()
         self._completed = False
         self._error: Exception | None = None
@@ -201,7 +86,7 @@ class _Calls(Generic[_A, _B]):
             try:
                 loop = asyncio.get_running_loop()  # before there is a coroutine to be awaited
                 with demanding(None):  # what it awaits must not wait for this demand
-                    task = loop.create_task(self._fn(self._waiting.popleft()))
+                    task = loop.create_task(_outcome(self._fn(self._waiting.popleft())))
             except Exception as error:  # noqa: BLE001 -- the subscriber is told
                 self._observer.on_error(error)
                 return
@@ -210,21 +95,26 @@ class _Calls(Generic[_A, _B]):
         if len(self._running) >= self._most:
             self.demand.close()
 
-    def _done(self, _: asyncio.Task[_B]) -> None:
+    def _done(self, _: asyncio.Task[Callable[[], _B]]) -> None:
+        try:
+            self._emit()
+        except BaseException as error:
+            self.dispose()
+            if not self.demand.fail(error):
+                raise  # to the loop's exception handler
+
+    def _emit(self) -> None:
         while self._running and self._running[0].done() and not self._disposed:
             task = self._running.popleft()
             if task.cancelled():
                 self._observer.on_error(StreamClosed("a coroutine of map_async was cancelled"))
                 return
-            error = task.exception()
-            if isinstance(error, Exception):
+            try:
+                returned = task.result()()
+            except Exception as error:  # noqa: BLE001 -- the subscriber is told
                 self._observer.on_error(error)
                 return
-            try:
-                self._observer.on_next(task.result())
-            except Exception:
-                self.dispose()
-                raise  # to the loop's exception handler
+            self._observer.on_next(returned)
         if not self._disposed:
             self._settle()
 
@@ -238,6 +128,28 @@ class _Calls(Generic[_A, _B]):
             self._observer.on_error(self._error)
         else:
             self._observer.on_completed()
+
+
+async def _outcome(coroutine: Coroutine[Any, Any, _B]) -> Callable[[], _B]:
+    """What gives the result of a coroutine, or raises: a task must not raise ``SystemExit``.
+
+    The event loop would be stopped by it.
+    """
+    try:
+        returned = await coroutine
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 -- it goes on
+        return partial(_raise, error)
+    return partial(_give, returned)
+
+
+def _give(returned: _B) -> _B:
+    return returned
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def map_async(
@@ -291,9 +203,16 @@ def tell(telling: SyncTelling | AsyncTelling, home: Home) -> Operator[Event, Eve
     told = map_async(telling.tell) if isinstance(telling, AsyncTelling) else choose(telling.tell)
 
     def operator(source: Observable[Event]) -> Observable[Event]:
-        telling.begun = True
         events = source.pipe(ops.materialize(), told, ops.dematerialize())
-        return events.pipe(ops.finally_action(dispose))
+        left = events.pipe(ops.finally_action(dispose))
+
+        def subscribe(
+            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            telling.begun = True
+            return link(left, observer, scheduler)
+
+        return Observable(subscribe)
 
     def dispose() -> None:
         if not telling.over:
@@ -303,11 +222,11 @@ def tell(telling: SyncTelling | AsyncTelling, home: Home) -> Operator[Event, Eve
         if isinstance(telling, AsyncTelling):
             task = asyncio.get_running_loop().create_task(telling.leave())
             _leaving.add(task)
-            task.add_done_callback(left)
+            task.add_done_callback(ended)
         else:
             telling.leave()
 
-    def left(task: asyncio.Task[None]) -> None:
+    def ended(task: asyncio.Task[None]) -> None:
         _leaving.discard(task)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
@@ -331,7 +250,23 @@ def _is_async(callback: object) -> bool:
     return inspect.iscoroutinefunction(getattr(callback, "__call__", None))  # noqa: B004
 
 
-class LoopObservable(Observable[_T]):
+def _unheard(error: Exception) -> None:
+    """Raise an error for which a subscriber has no ``on_error``; a closed client is one line."""
+    if not isinstance(error, StreamClosed):
+        raise error
+    _logger.warning("a subscriber without on_error was closed: %s", error)
+
+
+_RUN_SCHEDULER = run.__globals__.get("_default_scheduler", object())
+"""The scheduler that RxPY's ``run()`` lends: a subscription with it is of code that waits."""
+
+
+def _fail(observer: abc.ObserverBase[Any], error: BaseException) -> bool:
+    observer.on_error(cast("Exception", error))
+    return True
+
+
+class LoopObservable(IterableObservable[_T]):
     """An Observable whose items come from a client's event loop.
 
     All of RxPY works on it; besides, it is iterable (``for``, ``async for``, with backpressure),
@@ -350,11 +285,16 @@ class LoopObservable(Observable[_T]):
         observer: abc.ObserverBase[_T],
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        if not self._home.closed:  # what a closed client still gives, its sources know
-            self._home.enter()
-            self._home.refuse_blocking(scheduler)
-            scheduler = scheduler or self._home.scheduler_from_anywhere  # who waits, waits there
-        return link(self._source, observer, scheduler)
+        if self._home.closed:  # what a closed client still gives, its sources know
+            return link(self._source, observer, scheduler)
+        demand = current_demand()
+        self._home.enlist(demand)
+        self._home.enter()
+        self._home.refuse_blocking()
+        if scheduler is not _RUN_SCHEDULER:
+            return link(self._source, observer, scheduler or self._home.scheduler)
+        with demanding(demand or Demand(failed=partial(_fail, observer))):
+            return link(self._source, observer, self._home.scheduler)
 
     def subscribe(
         self,
@@ -380,6 +320,8 @@ class LoopObservable(Observable[_T]):
                     "use subscribe_async(…), or pipe(map_async(…))"
                 )
                 raise TypeError(msg)
+        if on_error is None and not hasattr(on_next, "on_error"):
+            on_error = _unheard
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
     def _subscribe_handler(
@@ -413,56 +355,17 @@ class LoopObservable(Observable[_T]):
         awaited = map_async(on_next, max_concurrent=max_concurrent)
         return self.pipe(awaited).subscribe(None, on_error, on_completed)
 
-    if not TYPE_CHECKING:  # the types are those of Observable.pipe
-
-        def pipe(self, *operators):  # noqa: ANN002, ANN201, D102 -- as Observable.pipe
-            result = super().pipe(*operators)
-            if type(result) is Observable:
-                return LoopObservable(self._home, result)
-            return result
-
-    def run(self, scheduler: abc.SchedulerBase | None = None) -> _T:
-        """Subscribe, wait for the end, and return the last item.
-
-        Raises what the Observable fails with, and ``SequenceContainsNoElementsError`` if it
-        completes without an item. An exception while it waits, such as Ctrl-C, disposes the
-        subscription. Raises ``BlockingCallError`` on the thread of the client's event loop.
-        """
-        last: list[_T] = []
-        ended: Future[None] = Future()
-
-        def keep(item: _T) -> None:
-            last[:] = [item]
-
-        with demanding(_blocking_demand()):
-            subscription = self.subscribe(
-                keep, ended.set_exception, lambda: ended.set_result(None), scheduler=scheduler
-            )
-        try:
-            ended.result()
-        finally:
-            subscription.dispose()
-        if not last:
-            raise SequenceContainsNoElementsError
-        return last[0]
+    def _iterable(self, piped: Observable[Any]) -> Observable[Any]:
+        return LoopObservable(self._home, piped)
 
     def __await__(self) -> Generator[Any, None, _T]:
-        """Await the last item, on the event loop of an ``AsyncClient``."""
+        """Await the last item, on the event loop of an ``AsyncClient``. Raises as ``run()``."""
         if not self._home.closed:
             self._home.enter()
             if not self._home.is_here:
                 msg = "what a Client gives is not awaited but run(); await belongs to AsyncClient"
                 raise TypeError(msg)
-        with demanding(Demand(current_demand(), owner=asyncio.current_task())):
-            return super().__await__()
-
-    def __iter__(self) -> Iterator[_T]:
-        """The items, for a blocking ``for``. See ``iterate``."""
-        return iter(iterate(self))
-
-    def __aiter__(self) -> AsyncIterator[_T]:
-        """The items, for an ``async for``. See ``iterate``."""
-        return aiter(iterate(self))
+        return super().__await__()
 
 
-__all__ = ["BUFFER", "Items", "LoopObservable", "iterate", "map_async", "tell"]
+__all__ = ["LoopObservable", "map_async", "tell"]

@@ -278,6 +278,15 @@ class ClientClosed(StreamClosed):
         super().__init__("the client is closed; make a new one")
 
 
+def closed_by(error: BaseException) -> StreamClosed:
+    """What a subscriber is told of a stream that an exception such as ``SystemExit`` has ended."""
+    closed = StreamClosed(
+        f"the stream was closed before its end: {type(error).__name__} was raised"
+    )
+    closed.__cause__ = error
+    return closed
+
+
 class RunFailed(RxAssistError):  # noqa: N818 -- as StreamTruncated
     """A run ended as ``failed``, ``incomplete``, ``expired`` or ``cancelled``.
 

@@ -13,7 +13,7 @@ from reactivex import operators as ops
 from reactivex.notification import OnCompleted, OnError
 
 from rxassist.backpressure import Demand, current_demand, demanding
-from rxassist.errors import ClientClosed, StreamClosed
+from rxassist.errors import ClientClosed, StreamClosed, closed_by
 from rxassist.links import link_first
 
 _T = TypeVar("_T")
@@ -25,7 +25,7 @@ Post = Callable[[Callable[[], None]], object]
 """Runs a function later, where the log lives, and in order; ``False`` if that place is gone."""
 
 Report = Callable[[BaseException], object]
-"""Tells of an exception that a subscriber raised."""
+"""Reports an exception that a subscriber raised."""
 
 
 class Place:
@@ -57,7 +57,9 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     reader leaves before the end, the source is disposed; a reader that comes later gets what is
     kept and then ``StreamClosed``.
 
-    A reader that raises is closed, the exception is reported, and the others go on.
+    A reader that raises is closed, and the others go on. The exception goes to the consumer that
+    waits for this reader; if none waits, it is reported. An exception such as ``SystemExit`` that
+    the source raises goes to every consumer that waits; other readers get ``StreamClosed``.
     """
 
     def __init__(
@@ -139,13 +141,26 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 
     def _begin(self, source: Observable[_T]) -> None:
         self._source = None
+        self._demand.failed = self._fail
         try:
             with demanding(self._demand):  # the log itself is the guard that subscribe would make
                 link_first(source, self, None, self._hold)
-        except Exception as error:  # noqa: BLE001 -- the readers are told
-            if self.ended:
+        except BaseException as error:  # noqa: BLE001 -- the readers are told
+            if not self._fail(error):
                 self._report(error)
+
+    def _fail(self, error: BaseException) -> bool:
+        """End with an exception that the source raised; ``False`` if that was before."""
+        if self.ended:
+            return False
+        if isinstance(error, Exception):
             self.on_error(error)
+            return True
+        taken = [reader.fail(error) for reader in self._slow]
+        self.on_error(closed_by(error))
+        if not any(taken):
+            self._report(error)
+        return True
 
     def _hold(self, subscription: abc.DisposableBase) -> None:
         self._subscription = subscription
@@ -197,6 +212,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def _end(self, ending: Notification[_T]) -> None:
         if self._ending is None:
             self._ending = ending
+            self._demand.failed = None  # which makes a circle
             try:
                 for reader in tuple(self._readers):
                     reader.deliver()
@@ -268,6 +284,11 @@ class _Reader(Place, abc.DisposableBase, Generic[_T]):
         self.closed = True
         self._log._post(partial(self._log._detach, self))
 
+    def fail(self, error: BaseException) -> bool:
+        """Give an exception to the consumer that waits, and read no more, if there is one."""
+        self.closed = self.demand is not None and self.demand.fail(error)
+        return self.closed
+
     def let_go(self) -> None:
         """Forget the context, in which this reader is known: a circle."""
         self._context = _no_context
@@ -280,9 +301,10 @@ class _Reader(Place, abc.DisposableBase, Generic[_T]):
         try:
             self._context.run(self._drain)
         except BaseException as error:  # noqa: BLE001 -- the subscriber's, and it is reported
+            if not self.fail(error):
+                self._log._report(error)
             self.closed = True
             self._log._detach(self)
-            self._log._report(error)
         finally:
             self._busy = False
 

@@ -12,17 +12,18 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
-from reactivex import Observable, abc
+from reactivex import Observable, abc, typing
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.run import run
-from reactivex.scheduler import NewThreadScheduler
-from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeScheduler
+from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxassist.backpressure import Demand, current_demand
-from rxassist.errors import BlockingCallError, ClientClosed, WrongLoopError
+from rxassist.errors import BlockingCallError, ClientClosed, WrongLoopError, closed_by
 from rxassist.links import link
 
+_S = TypeVar("_S")
 _T = TypeVar("_T")
 
 
@@ -48,8 +49,8 @@ class Home(ABC):
     def __init__(self) -> None:
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._scheduler: AsyncIOScheduler | None = None
-        self._scheduler_from_anywhere: AsyncIOThreadSafeScheduler | None = None
+        self._scheduler: LoopScheduler | None = None
+        self._demands: WeakSet[Demand] = WeakSet()  # of the consumers that may wait for this loop
         self._thread_id: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
@@ -81,23 +82,35 @@ class Home(ABC):
             raise WrongLoopError(msg)
         return self._bind()
 
-    def refuse_blocking(self, scheduler: abc.SchedulerBase | None) -> None:
+    def refuse_blocking(self) -> None:
         """Raise ``BlockingCallError`` if the loop's thread waits, or is about to, for itself.
 
-        RxPY's ``run()`` subscribes with a ``NewThreadScheduler`` and then blocks, and some sources
-        subscribe others on the new thread; our own blocking calls say so in their demand.
+        Our own blocking calls say so in their demand; RxPY's ``run()`` is seen on the stack.
         """
-        if self.is_here:
-            demand = current_demand()
-            blocks = demand is not None and demand.blocked_thread == self._thread_id
-            if blocks or isinstance(scheduler, NewThreadScheduler):
+        thread = self._thread_id
+        if thread is None:
+            return
+        demand = current_demand()
+        if demand is not None and demand.blocks(thread):
+            raise BlockingCallError
+        frame = sys._getframe() if self.is_here else sys._current_frames().get(thread)
+        while frame is not None:
+            if frame.f_code is _RUN:
                 raise BlockingCallError
-        elif self._thread_id is not None:
-            frame = sys._current_frames().get(self._thread_id)
-            while frame is not None:
-                if frame.f_code is _RUN:
-                    raise BlockingCallError
-                frame = frame.f_back
+            frame = frame.f_back
+
+    def enlist(self, demand: Demand | None) -> None:
+        """End the wait of a consumer with ``ClientClosed`` if it still waits when this closes."""
+        if demand is not None:
+            with self._gate:
+                self._demands.add(demand)
+
+    def _dismiss(self) -> None:
+        """Tell the consumers that still wait: a timer of this loop would never wake them."""
+        with self._gate:
+            demands = tuple(self._demands)
+        for demand in demands:
+            demand.fail(ClientClosed())
 
     def post(self, action: Callable[[], object]) -> bool:
         """Run an action soon on the loop, in order; ``False`` if the loop is gone."""
@@ -125,18 +138,11 @@ class Home(ABC):
             self._loop.call_exception_handler({"message": message, "exception": error})
 
     @property
-    def scheduler(self) -> AsyncIOScheduler:
-        """The loop as a scheduler, for who schedules on its thread."""
+    def scheduler(self) -> LoopScheduler:
+        """The loop as a scheduler, for code on any thread."""
         if self._scheduler is None:
-            self._scheduler = AsyncIOScheduler(self.enter())
+            self._scheduler = LoopScheduler(self.enter(), self)
         return self._scheduler
-
-    @property
-    def scheduler_from_anywhere(self) -> AsyncIOThreadSafeScheduler:
-        """The loop as a scheduler, for who may schedule on any thread."""
-        if self._scheduler_from_anywhere is None:
-            self._scheduler_from_anywhere = AsyncIOThreadSafeScheduler(self.enter())
-        return self._scheduler_from_anywhere
 
     def spawn(
         self, coroutine: Coroutine[Any, Any, None], context: Context | None = None
@@ -179,6 +185,7 @@ class Home(ABC):
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
             await asyncio.sleep(0)  # whoever was told may have said farewell
+        self._dismiss()
         return True
 
 
@@ -294,12 +301,11 @@ def on_loop(home: Home, source: Observable[_T]) -> Observable[_T]:
     """The source, subscribed on the loop's thread, with the loop as its scheduler."""
 
     def subscribe(
-        observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+        observer: abc.ObserverBase[_T], _: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         home.enter()
-        home.refuse_blocking(scheduler)
+        home.refuse_blocking()
         held = SingleAssignmentDisposable()
-        context = copy_context()
 
         def begin() -> None:
             if held.is_disposed:
@@ -309,7 +315,7 @@ def on_loop(home: Home, source: Observable[_T]) -> Observable[_T]:
             except Exception as error:  # noqa: BLE001 -- the subscriber is told
                 observer.on_error(error)
 
-        if not home.post(lambda: context.run(begin)):
+        if not home.post(partial(copy_context().run, guarded(begin))):
             raise ClientClosed
         return Disposable(partial(_let_go, home, held))
 
@@ -330,15 +336,17 @@ def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) 
     Each subscription begins an iterator of its own, as a task on the home's loop: nothing is
     emitted inside ``subscribe``. Between two items it waits while the demand that was current at
     the subscription is closed. To dispose cancels the task, and with it what the iterator holds.
-    An exception of the iterator goes to ``on_error``; one of the subscriber closes the
-    subscription and goes to the loop's exception handler.
+    An exception of the iterator goes to ``on_error``. One that an operator or the subscriber raises
+    closes the subscription; it goes to the consumer that waits, else to the loop's exception
+    handler. So does an exception of the iterator that is no ``Exception``, such as ``SystemExit``.
     """
 
     def subscribe(
-        observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+        observer: abc.ObserverBase[_T],
+        _: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
         home.enter()
-        home.refuse_blocking(scheduler)
+        home.refuse_blocking()
         pump = _Pump(home, begin, observer)
         if not home.post(pump.start):
             raise ClientClosed
@@ -414,6 +422,11 @@ class _Pump(abc.DisposableBase, Generic[_T]):
             pass
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self._tell(partial(observer.on_error, error))
+        except BaseException as error:
+            if _is_cancelled(error):
+                raise
+            if not self._fail(error):
+                self._tell(partial(observer.on_error, closed_by(error)))
         else:
             self._tell(observer.on_completed)
 
@@ -422,14 +435,23 @@ class _Pump(abc.DisposableBase, Generic[_T]):
         if not self._disposed:
             try:
                 self._observer.on_next(item)
-            except asyncio.CancelledError:
-                raise
             except BaseException as error:  # noqa: BLE001 -- it is reported
-                self._disposed = True
-                self._home.report(error)
+                self._raised(error)
         if self._disposed:
             self._leaves = True
             raise _Left
+
+    def _raised(self, error: BaseException) -> None:
+        """Close the subscription, as the subscriber, or an operator in between, has raised."""
+        self._disposed = True
+        self._fail(error)
+
+    def _fail(self, error: BaseException) -> bool:
+        """Give an exception to the consumer that waits; ``False`` if it had to be reported."""
+        if self._demand is not None and self._demand.fail(error):
+            return True
+        self._home.report(error)
+        return False
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that is cancelled may never have begun: its subscriber is told here."""
@@ -438,13 +460,122 @@ class _Pump(abc.DisposableBase, Generic[_T]):
             self._tell(partial(self._observer.on_error, ClientClosed()))
 
     def _tell(self, notify: Callable[[], None]) -> None:
-        """Send an ending; what the subscriber raises on hearing it is reported."""
+        """Send an ending, and report what the subscriber raises."""
         if self._disposed:
             return
         try:
             notify()
-        except Exception as error:  # noqa: BLE001 -- the loop's handler is told
-            self._home.report(error)
+        except BaseException as error:  # noqa: BLE001 -- it is reported
+            self._raised(error)
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether an exception ends this task from outside, and was not raised by what it calls."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs any more: the coroutine is being closed
+        return True
+    return task is None or (isinstance(error, asyncio.CancelledError) and task.cancelling() > 0)
+
+
+# --- time ----------------------------------------------------------------------------------
+
+
+def guarded(action: Callable[[], _T]) -> Callable[[], _T | None]:
+    """An action that gives what it raises to the consumer that waits, where there is one."""
+
+    def guard() -> _T | None:
+        try:
+            return action()
+        except BaseException as error:
+            demand = current_demand()
+            if demand is None or not demand.fail(error):
+                raise
+            return None
+
+    return guard
+
+
+class LoopScheduler(AsyncIOScheduler):
+    """The loop of a client as a scheduler, for code on any thread.
+
+    To dispose never waits, also where the loop has ended. An exception of an action goes to the
+    consumer that waited when the action was scheduled, else to the loop's exception handler.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, home: Home) -> None:
+        super().__init__(loop)
+        self._home = home
+
+    def schedule(
+        self, action: abc.ScheduledAction[_S], state: _S | None = None
+    ) -> abc.DisposableBase:
+        """Run an action soon. Raises ``ClientClosed`` if the loop is gone."""
+        return self.schedule_relative(0.0, action, state)
+
+    def schedule_relative(
+        self,
+        duetime: typing.RelativeTime,
+        action: abc.ScheduledAction[_S],
+        state: _S | None = None,
+    ) -> abc.DisposableBase:
+        """Run an action after ``duetime`` seconds. Raises ``ClientClosed`` if the loop is gone."""
+        timer = _Timer(self._home, guarded(partial(self.invoke_action, action, state)))
+        seconds = self.to_seconds(duetime)
+        if seconds <= 0:
+            posted = self._home.post(timer.run)
+        elif self._home.is_here:
+            posted = timer.start(self._loop, self._loop.time() + seconds)
+        else:
+            posted = self._home.post(partial(timer.start, self._loop, self._loop.time() + seconds))
+        if not posted:
+            raise ClientClosed
+        return timer
+
+
+class _Timer(abc.DisposableBase):
+    """One scheduled action, and then what it returned."""
+
+    __slots__ = ("_action", "_handle", "_held", "_home")
+
+    def __init__(self, home: Home, action: Callable[[], abc.DisposableBase | None]) -> None:
+        self._home = home
+        self._action: Callable[[], abc.DisposableBase | None] | None = action
+        self._handle: asyncio.TimerHandle | None = None
+        self._held: abc.DisposableBase | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop, due: float) -> bool:
+        if self._action is not None:
+            self._handle = loop.call_at(due, self.run)
+        return True
+
+    def run(self) -> None:
+        action, self._handle = self._action, None
+        if action is None:
+            return
+        held = action()
+        if self._action is None:  # disposed by the action itself, or meanwhile
+            if held is not None:
+                held.dispose()
+        else:
+            self._held = held
+
+    def dispose(self) -> None:
+        self._action = None
+        held, self._held = self._held, None
+        if held is not None:
+            held.dispose()
+        if self._handle is None:
+            return
+        if self._home.is_here:
+            self._cancel()
+        else:
+            self._home.post(self._cancel)
+
+    def _cancel(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.cancel()
 
 
 def _set_soon(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
@@ -463,6 +594,7 @@ async def opened(demand: Demand) -> None:
 
 __all__ = [
     "Home",
+    "LoopScheduler",
     "RunningLoop",
     "ThreadLoop",
     "from_batches",

@@ -16,6 +16,7 @@ from rxassist import events
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import excerpt
 from rxassist.events import Event, RunStepEvent, ThreadMessageDelta, ThreadRunStepDelta
+from rxassist.iteration import IterableObservable
 from rxassist.models import Run, Usage
 from rxassist.models._maker import maker
 from rxassist.operators._merge import RunEvent, RunSummary
@@ -117,7 +118,7 @@ def merge_runs(
             merging.begin(given)
         return Disposable(merging.dispose)
 
-    return Observable(subscribe)
+    return IterableObservable(subscribe)
 
 
 def _items(given: object) -> Any:  # noqa: ANN401 -- whatever was given
@@ -174,7 +175,7 @@ class _Merging:
         self.observer = observer
         self.delay_errors = delay_errors
         self.clock: abc.SchedulerBase = clock or lent or TimeoutScheduler.singleton()
-        # run() lends one to say that it blocks its thread: what comes later is not on that thread
+        # RxPY's run() lends one that starts a thread for each action
         self.scheduler = None if isinstance(lent, NewThreadScheduler) else lent
         self.lock = Disposable().lock  # streams of several clients come on several threads
         self.over = False
@@ -270,8 +271,7 @@ class _Merging:
                 self.fail(error)
                 break
             for run in taken:
-                self._runs.add(run)
-                self._context.copy().run(run.begin)
+                self._begin(run)
             if not taken:
                 break
         self._filling = False
@@ -280,6 +280,14 @@ class _Merging:
         if not (self.over or self._more or self._runs or self._waiting):
             self.over = True
             self.observer.on_completed()
+
+    def _begin(self, run: _Run) -> None:
+        self._runs.add(run)
+        try:
+            self._context.copy().run(run.begin)
+        except BaseException:
+            self.dispose()  # the other streams, which nobody else can free now
+            raise
 
     # --- how they end ---
 

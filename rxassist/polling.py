@@ -24,6 +24,7 @@ from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import PollTimeout, excerpt
+from rxassist.iteration import IterableObservable
 from rxassist.links import Hold, link_first
 
 _K = TypeVar("_K")
@@ -245,7 +246,7 @@ def poll_many(
         polls.begin(deadline)
         return Disposable(polls.dispose)
 
-    return Observable(subscribe)
+    return IterableObservable(subscribe)
 
 
 @frozen

@@ -13,7 +13,7 @@ from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist import operators
 from rxassist.calling import OnResult, Results
-from rxassist.consumers import LoopObservable, iterate, tell
+from rxassist.consumers import LoopObservable, tell
 from rxassist.errors import ClientClosed, RxAssistError, StreamClosed, excerpt
 from rxassist.events import Event, RunEvent
 from rxassist.handler import (
@@ -22,6 +22,7 @@ from rxassist.handler import (
     current_telling,
     telling_of,
 )
+from rxassist.iteration import iterate
 from rxassist.log import READ_AHEAD, Log
 from rxassist.loop import Home, parting, scheduled
 from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
@@ -267,12 +268,19 @@ class RunObservable(LoopObservable[Event]):
         at_end = choose_each(lambda: (_ignore, lambda: (self._snapshot_at_end(),)))
         return self._view(self.pipe(at_end))
 
-    def _close(self) -> None:
-        error = StreamClosed("the stream was closed before its end")
-        if self._home.bound and not self._home.is_here:
-            self._home.post(lambda: self._log.close(error))
-        else:  # at once: in a callback, or where nothing was ever subscribed
-            self._log.close(error)
+    def _close(self, told: Callable[[], object] = lambda: None) -> None:
+        """Leave, and call ``told`` when the event handler has no more to come."""
+
+        def close() -> None:
+            self._log.close(StreamClosed("the stream was closed before its end"))
+            if self._telling is None or not self._telling.begun:
+                told()
+            else:
+                self._telling.when_over(told)
+
+        elsewhere = self._home.bound and not self._home.is_here
+        if not (elsewhere and self._home.post(close)):
+            close()  # at once: in a callback, or where nothing was ever subscribed
 
 
 def _cancel_when_left(
@@ -420,12 +428,11 @@ class RunStream(RunObservable):
 
         Returns when the event handler has been told.
         """
-        self._close()
-        telling, told = self._telling, threading.Event()
-        if telling is not None and telling.begun and not self._home.is_here:
-            telling.when_over(told.set)
-            while not told.wait(_LOOK_AGAIN) and not self._home.closed:
-                pass  # a client that is closed meanwhile may have no loop any more that tells
+        told = threading.Event()
+        self._close(told.set)
+        while self._telling is not None and not self._home.is_here:
+            if told.wait(_LOOK_AGAIN) or self._home.closed:
+                break  # a client that is closed meanwhile may have no loop any more that tells
 
     def until_done(self) -> None:
         """Wait until the stream has ended. Raises what it fails with."""
@@ -473,10 +480,9 @@ class AsyncRunStream(RunObservable):
 
         Returns when the event handler has been told.
         """
-        self._close()
-        telling, told = self._telling, asyncio.Event()
-        if telling is not None and telling.begun and current_telling() is not telling:
-            telling.when_over(told.set)
+        told = asyncio.Event()
+        self._close(told.set)
+        if self._telling is not None and current_telling() is not self._telling:
             await told.wait()
 
     async def until_done(self) -> None:

@@ -19,9 +19,9 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxassist import sse
 from rxassist.codec import encode_event, to_json, unstructure
-from rxassist.consumers import BUFFER, iterate
 from rxassist.errors import APIError, excerpt
 from rxassist.events import Event
+from rxassist.iteration import BUFFER, iterate
 from rxassist.operators._kernel import Finish, Step, choose_each
 from rxassist.operators._merge import RunEvent, RunSummary
 from rxassist.operators._usage import Timings

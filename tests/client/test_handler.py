@@ -662,3 +662,78 @@ def test_a_callback_may_await_the_client_and_go_on_with_the_run(serve, run_async
         assert await rx.of(1, 2).pipe(map_async(again), ops.to_list()) == [run.thread_id] * 2
 
     run_async(serve(script), main)
+
+
+# --- closed before it is read --------------------------------------------------------------
+
+
+@pytest.fixture
+def starting(client):
+    """Make a stream with a handler, of which nothing was read."""
+    assistant = client.assistants.create(model="m").run()
+
+    def start(handler):
+        return client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=handler
+        )
+
+    return start
+
+
+def test_a_stream_that_nobody_reads_is_closed_at_once(service, starting):
+    handler = Heard()
+    with starting(handler):
+        pass
+    starting(handler).close()
+    assert handler.ends == []
+    assert not any(path.endswith("/runs") for _, path in service.requests)
+
+
+def test_an_exception_in_a_block_that_reads_nothing_is_seen(starting):
+    with pytest.raises(LookupError, match="mine"), starting(Heard()):
+        raise LookupError("mine")  # noqa: EM101 -- as users write it
+
+
+def test_a_stream_that_is_closed_is_over_for_its_handler(starting):
+    handler = Heard()
+    stream = starting(handler)
+    stream.close()
+    with pytest.raises(StreamClosed):
+        stream.until_done()
+    stream.close()
+    assert handler.events == []
+
+
+def test_a_stream_that_is_closed_right_after_it_was_subscribed_tells_its_end(starting):
+    for _ in range(20):
+        handler = Heard()
+        stream = starting(handler)
+        stream.subscribe(on_error=lambda _: None)
+        stream.close()
+        assert handler.ends[-1:] == ["end"]
+        assert handler.ends.count("end") == 1
+
+
+def test_an_asynchronous_stream_that_nobody_reads_is_closed_at_once(service, run_async):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+
+        def start(handler):
+            return client.threads.create_and_run_stream(
+                assistant_id=assistant.id, event_handler=handler
+            )
+
+        handler = AsyncHeard()
+        async with start(handler):
+            pass
+        await start(handler).close()
+        with pytest.raises(LookupError, match="mine"):
+            async with start(handler):
+                raise LookupError("mine")  # noqa: EM101 -- as users write it
+        stream = start(handler)
+        stream.subscribe(on_error=lambda _: None)
+        await stream.close()  # before it has begun
+        assert handler.heard.ends == []
+
+    run_async(service, main)
+    assert not any("/runs" in path and method == "GET" for method, path in service.requests)
