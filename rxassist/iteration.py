@@ -184,6 +184,12 @@ class IterableObservable(Observable[_T]):
             result = super().pipe(*operators)
             return self._iterable(result) if type(result) is Observable else result
 
+    def __add__(self, other: Observable[_T]) -> Observable[_T]:
+        return self._iterable(super().__add__(other))
+
+    def __iadd__(self, other: Observable[_T]) -> Observable[_T]:
+        return self + other
+
     def run(self, scheduler: abc.SchedulerBase | None = None) -> _T:
         """Subscribe, wait for the end, and return the last item.
 

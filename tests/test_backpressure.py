@@ -163,3 +163,30 @@ def test_sources_behind_operators_find_the_demand_of_the_consumer():
         rx.of(1, 2).pipe(ops.map(lambda x: x), ops.flat_map(source)).subscribe()
     source(0).subscribe()
     assert found == [demand, demand, None]
+
+
+# --- whoever waits -------------------------------------------------------------------------
+
+
+def test_a_failure_goes_to_the_nearest_consumer_that_takes_it():
+    told = []
+    last = Demand(failed=lambda error: told.append(("last", error)) or True)
+    between = Demand(last)
+    first = Demand(between, failed=lambda error: told.append(("first", error)) or True)
+    error = SystemExit()
+    assert between.fail(error)
+    assert first.fail(error)
+    assert told == [("last", error), ("first", error)]
+
+
+def test_a_failure_that_nobody_takes_is_said_to_be_so():
+    assert not Demand().fail(SystemExit())
+    assert not Demand(Demand()).fail(SystemExit())
+    assert not Demand(failed=lambda _: False).fail(SystemExit())
+
+
+def test_a_thread_is_blocked_by_any_consumer_further_down():
+    demand = Demand(Demand(Demand(blocked_thread=7)))
+    assert demand.blocks(7)
+    assert not demand.blocks(8)
+    assert not Demand().blocks(7)

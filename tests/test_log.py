@@ -706,3 +706,81 @@ def test_a_log_that_is_over_is_freed_without_the_collector(end):
         assert known() is None
     finally:
         gc.enable()
+
+
+# --- exceptions that are no errors ---------------------------------------------------------
+
+
+def waiting(told):
+    """The demand of a consumer that waits, and keeps what ends its wait."""
+    return Demand(failed=lambda error: told.append(error) or True)
+
+
+def test_what_a_source_raises_goes_to_all_who_wait_and_closes_the_others():
+    scene, told = Scene(), []
+    waits = Reader(scene.log, demand=waiting(told))
+    listens = Reader(scene.log)
+    scene.loop.run()
+    scene.source.send("a")
+    raised = SystemExit("mine")
+    assert scene.source.demand.fail(raised)
+    scene.loop.run()
+    assert told == [raised]
+    assert (str(waits), str(listens)) == ("a", "a#")
+    assert isinstance(listens.error, StreamClosed)
+    assert listens.error.__cause__ is raised
+    assert scene.reported == []
+    assert scene.source.disposed == 1
+    late = Reader(scene.log, demand=waiting(told))
+    scene.loop.run()
+    assert str(late) == "a#"
+
+
+def test_what_a_source_raises_is_reported_once_where_nobody_waits():
+    scene = Scene()
+    readers = [Reader(scene.log, demand=demand) for demand in (None, Demand(), None)]
+    scene.loop.run()
+    raised = KeyboardInterrupt()
+    assert scene.source.demand.fail(raised)
+    scene.loop.run()
+    assert scene.reported == [raised]
+    assert [str(reader) for reader in readers] == ["#"] * 3
+
+
+def test_an_error_that_a_chain_raises_ends_the_log_as_any_other():
+    scene = Scene()
+    reader = Reader(scene.log)
+    scene.loop.run()
+    raised = ValueError("mine")
+    assert scene.source.demand.fail(raised)
+    assert reader.error is raised
+    assert not scene.source.demand.fail(raised)  # it has ended: that is to be reported
+
+
+def test_what_a_reader_raises_goes_to_the_consumer_that_waits_for_it():
+    scene, told = Scene(), []
+    raised = GeneratorExit()
+
+    def boom(_):
+        raise raised
+
+    Reader(scene.log, demand=waiting(told), on_next=boom)
+    other = Reader(scene.log)
+    scene.loop.run()
+    scene.source.send("ab")
+    scene.source.complete()
+    scene.loop.run()
+    assert told == [raised]
+    assert scene.reported == []
+    assert str(other) == "ab|"
+
+
+def test_what_is_raised_while_the_source_is_subscribed_ends_the_log():
+    class Raises(Source):
+        def _subscribe_core(self, observer, scheduler=None):
+            raise SystemExit("mine")  # noqa: EM101 -- as users write it
+
+    scene, told = Scene(Raises()), []
+    Reader(scene.log, demand=waiting(told))
+    scene.loop.run()
+    assert [str(error) for error in told] == ["mine"]

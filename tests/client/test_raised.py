@@ -20,6 +20,7 @@ from rxassist import (
     map_async,
     merge_runs,
     operators,
+    poll_many,
 )
 from rxassist.local import call, say, wait
 from rxassist.operators._kernel import choose
@@ -471,3 +472,12 @@ def test_a_subscriber_without_on_error_is_one_line_when_its_client_closes(words,
     assert "\n" not in record.getMessage()
     assert record.exc_info is None
     assert "on_error" in record.getMessage()
+
+
+def test_what_is_polled_and_what_is_added_is_iterable():
+    def polled():
+        return poll_many(rx.of, [1, 2], until=lambda _: True, interval=0.01)
+
+    assert within(lambda: [event.state for event in polled()]) == [1, 2]
+    assert within(lambda: [event.state for event in polled() + polled()]) == [1, 2, 1, 2]
+    assert within(polled().run).state == 2
