@@ -36,6 +36,7 @@ _B = TypeVar("_B")
 StreamT = TypeVar("StreamT", bound=RunObservable)
 
 _POLL_INTERVAL = 1.0
+_MOST_IN_VAIN = 20  # pages in a row that bring nothing new
 _POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__.keys()
 
 
@@ -222,7 +223,10 @@ def _state(polled: Polled[_T]) -> _T:
 class Listing(LoopObservable[_T]):
     """A cold Observable of the items of a list: the next page is fetched when the demand is there.
 
-    Each subscription begins at the first page, or behind ``after``. ``pages()`` gives whole pages.
+    Each subscription begins at the first page, or behind ``after``. No item comes twice, whatever
+    the pages repeat. Completes with the page that says that it is the last, or that brings nothing
+    new. ``pages()`` gives whole pages. Sends ``DecodeError`` to ``on_error`` where a server says
+    that there is more, and neither gives it nor says where.
     """
 
     def __init__(self, connection: Connection[Any], item: type[_T], first: Request) -> None:
@@ -232,20 +236,23 @@ class Listing(LoopObservable[_T]):
         super().__init__(connection.home, from_batches(connection.home, self._items))
 
     def pages(self) -> LoopObservable[Page[_T]]:
-        """A cold Observable of the pages."""
+        """A cold Observable of the pages: what one has of those before it is left out."""
         home = self._connection.home
         return LoopObservable(home, from_batches(home, self._single_pages))
 
     async def _pages(self) -> AsyncGenerator[Page[_T]]:
-        request, more = self._first, True
-        while more:
-            answer = await self._connection.transport.send(request)
-            page = _read(self._connection.transport, request, answer, self._page_type)
-            yield page
-            last = dict(request.query).get("after")  # some servers repeat a page for ever
-            more = page.has_more and page.last_id not in {None, last} and bool(page.data)
-            rest = [pair for pair in self._first.query if pair[0] != "after"]
-            request = evolve(self._first, query=[*rest, ("after", page.last_id or "")])
+        transport, request = self._connection.transport, self._first
+        rest = [pair for pair in request.query if pair[0] != "after"]
+        course = _Course(dict(request.query).get("after"))
+        while True:
+            answer = await transport.send(request)
+            page = _read(transport, request, answer, self._page_type)
+            fresh = course.take(page, str(request))
+            if fresh or request is self._first:
+                yield page if len(fresh) == len(page.data) else evolve(page, data=fresh)
+            if course.following is None:
+                return
+            request = evolve(self._first, query=[*rest, ("after", course.following)])
 
     async def _items(self) -> AsyncGenerator[tuple[_T, ...]]:
         async for page in self._pages():
@@ -254,3 +261,49 @@ class Listing(LoopObservable[_T]):
     async def _single_pages(self) -> AsyncGenerator[tuple[Page[_T]]]:
         async for page in self._pages():
             yield (page,)
+
+
+class _Course:
+    """The way through the pages of a list: what was given, and what follows."""
+
+    def __init__(self, after: str | None) -> None:
+        self.following: str | None = None
+        self._given = {after}
+        self._asked = {after}
+        self._any_given = False
+        self._in_vain = 0  # pages in a row
+
+    def take(self, page: Page[_T], name: str) -> tuple[_T, ...]:
+        """What a page brings that was not given before."""
+        fresh = tuple(item for item in page.data if self._is_new(item))
+        self._any_given = self._any_given or bool(fresh)
+        self._in_vain = 0 if fresh else self._in_vain + 1
+        self.following = None if page.has_more is False else self._cursor(page, fresh)
+        is_lost = self._in_vain > _MOST_IN_VAIN or not (self.following or self._any_given)
+        if page.has_more and not fresh and is_lost:
+            expected = "items, as has_more says that there are some"
+            raise DecodeError(name, "$.data", page.data, expected)
+        self._asked.add(self.following)
+        return fresh
+
+    def _is_new(self, item: object) -> bool:
+        id_ = _id_of(item)
+        if id_ in self._given:
+            return False
+        if id_:
+            self._given.add(id_)
+        return True
+
+    def _cursor(self, page: Page[Any], fresh: tuple[object, ...]) -> str | None:
+        """What the next page comes after, if there may be one.
+
+        The id of the last item: not all servers say ``last_id``, or the right one. Where nothing
+        new came, only a server that says that there is more, and where, is asked again.
+        """
+        last = _id_of(fresh[-1]) if fresh else ""
+        cursor = last or (page.last_id if fresh or page.has_more else None)
+        return None if cursor in self._asked else cursor or None
+
+
+def _id_of(item: object) -> str:
+    return getattr(item, "id", "")

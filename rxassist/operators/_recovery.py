@@ -22,7 +22,6 @@ from rxassist.errors import (
     StreamClosed,
     StreamDiverged,
     StreamTruncated,
-    excerpt,
 )
 from rxassist.events import Event, RunEvent
 from rxassist.links import Rescue, link
@@ -175,8 +174,7 @@ class _Hearing(Rescue[Event]):
         where = _place(so_far.snapshot, self._run, how.thread_id, how.run_id)
         if where is None or not is_lost(error):
             return rx.throw(error)
-        lost = (excerpt(where[1]), excerpt(str(error)))
-        _logger.info("run %s: the stream was lost (%s); recovering", *lost)
+        _logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
         count_recovery()
         clock = self._clock or self.scheduler or TimeoutScheduler.singleton()
         missing = _Look(how, where, so_far, clock).events()
