@@ -24,7 +24,13 @@ from reactivex.disposable import (
 from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import TimeoutScheduler
 
-from rxassist.errors import APIConnectionError, APIStatusError, PollTimeout, excerpt
+from rxassist.errors import (
+    APIConnectionError,
+    APIStatusError,
+    DecodeError,
+    PollTimeout,
+    excerpt,
+)
 from rxassist.links import Hold, link_first
 
 _K = TypeVar("_K")
@@ -36,7 +42,7 @@ _SPREAD = 1.0  # seconds for the first requests, where the interval depends on t
 _TOGETHER = 0.01  # seconds: what is due within them is asked for at once
 
 _SERVER_ERROR = 500
-_FOR_NOW = frozenset({408, 409, 429})
+_FOR_NOW = frozenset({404, 408, 409, 429})
 
 _logger = logging.getLogger("rxassist")
 
@@ -215,11 +221,21 @@ def _is_answer(answer: object) -> bool:
     return not isinstance(answer, Exception)
 
 
+class AnotherError(DecodeError):
+    """The service answered with another object than the one that was asked for."""
+
+
+def check_id(name: str, asked: str, answered: str) -> None:
+    """Raise unless an answer is what was asked for, or does not say what it is."""
+    if answered not in {asked, ""}:
+        raise AnotherError(name, "$.id", answered, repr(asked))
+
+
 def is_passing(error: Exception) -> bool:
-    """Whether an error of the service may be over soon."""
+    """Whether an error of the service may be over soon, of what exists: it may be stored late."""
     if isinstance(error, APIStatusError):
         return error.status_code >= _SERVER_ERROR or error.status_code in _FOR_NOW
-    return isinstance(error, APIConnectionError)
+    return isinstance(error, APIConnectionError | AnotherError)
 
 
 # --- many ----------------------------------------------------------------------------------
@@ -534,4 +550,13 @@ def _nothing() -> None:
     """What there is to do when a request has ended that gave its state."""
 
 
-__all__ = ["PATIENCE", "PollEvent", "is_passing", "patiently", "poll", "poll_many"]
+__all__ = [
+    "PATIENCE",
+    "AnotherError",
+    "PollEvent",
+    "check_id",
+    "is_passing",
+    "patiently",
+    "poll",
+    "poll_many",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
+from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
 from reactivex import Observable
@@ -20,12 +21,12 @@ from rxassist.client.parameters import PollOptions, RequestOptions
 from rxassist.codec import from_json, structure
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Queues
-from rxassist.errors import DecodeError, PollTimeout
+from rxassist.errors import APITimeoutError, DecodeError, PollTimeout
 from rxassist.log import Log
 from rxassist.loop import Home, from_batches, on_loop, scheduled
 from rxassist.models import Deleted, Page
 from rxassist.operators._kernel import change_error, choose
-from rxassist.polling import poll
+from rxassist.polling import PATIENCE, check_id, is_passing, patiently, poll
 from rxassist.run_stream import RunObservable
 from rxassist.transport import Answer, Request, Transport, Upload
 from rxassist.typing import Operator
@@ -156,7 +157,7 @@ class Resource(Generic[StreamT]):
         until: Callable[[_T], bool],
     ) -> LoopObservable[_T]:
         """Poll a state: what is given are poll and request options."""
-        options, rest = poll_options(given)
+        options, rest = _apart(given)
         request = self._request("GET", where, rest)
         milliseconds: float | None = options.get("poll_interval_ms")
 
@@ -166,8 +167,15 @@ class Resource(Generic[StreamT]):
             return _POLL_INTERVAL if polled.after is None else polled.after
 
         answers = self._answers(target, request)
+        asked: Observable[Polled[_T]] = answers
+        if options.get("patience") is not None:
+            again = _POLL_INTERVAL if milliseconds is None else milliseconds / 1000
+            ours: Operator[Polled[_T], Polled[_T]] = choose(_only(where))
+            out_of_patience: Operator[Polled[_T], Polled[_T]] = change_error(_out_of_patience)
+            patient = patiently(lambda: answers.pipe(ours), is_passing, again, options["patience"])
+            asked = patient.pipe(out_of_patience)
         polls = poll(
-            lambda: answers,
+            lambda: asked,
             until=lambda polled: until(polled.state),
             interval=pause,
             deadline=options.get("deadline"),
@@ -186,14 +194,41 @@ class Resource(Generic[StreamT]):
 def poll_options(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was given to a call that creates and polls: what its polls take, and what the rest.
 
-    Request options are for both.
+    Request options are for both. The polls are patient: what was just created may be stored late.
     """
+    polls, rest = _apart(given)
+    return {"patience": PATIENCE, **polls}, rest
+
+
+def _apart(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What polls take, and what the rest."""
     polls = {key: given[key] for key in PollOptions.__annotations__ if key in given}
     if polls.get("poll_interval_ms") is not None:
         check_not_negative("poll_interval_ms", polls["poll_interval_ms"])
-    if polls.get("deadline") is not None:
-        check_positive("deadline", polls["deadline"])
+    for name in ("deadline", "patience"):
+        if polls.get(name) is not None:
+            check_positive(name, polls[name])
     return polls, {key: given[key] for key in given if key not in _POLL_ONLY}
+
+
+def _only(where: str) -> Callable[[Polled[_T]], Polled[_T]]:
+    """Refuse a state of something else than what a path ends with."""
+    kind, _, id_ = where.rpartition("/")
+
+    def check(polled: Polled[_T]) -> Polled[_T]:
+        check_id(kind.rpartition("/")[2], unquote(id_), getattr(polled.state, "id", ""))
+        return polled
+
+    return check
+
+
+def _out_of_patience(error: Exception) -> Exception:
+    """What was wrong all the time."""
+    if not isinstance(error, PollTimeout):
+        return error
+    if isinstance(error.last, Exception):
+        return error.last
+    return APITimeoutError(f"no answer within the patience of {error.deadline:g} seconds")
 
 
 def _unwrapped(error: Exception) -> Exception:

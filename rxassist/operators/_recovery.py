@@ -14,7 +14,6 @@ from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import (
     APIConnectionError,
-    DecodeError,
     NotFoundError,
     PollTimeout,
     RunOutcomeUnknown,
@@ -29,7 +28,7 @@ from rxassist.models import SETTLED, Message, Run, RunStep
 from rxassist.operators._kernel import choose_each, nothing
 from rxassist.operators._lifetime import Ending
 from rxassist.operators._missing import Heard, Stored, is_behind, is_open, missing_events, told_of
-from rxassist.polling import PATIENCE, is_passing, patiently, poll
+from rxassist.polling import PATIENCE, check_id, is_passing, patiently, poll
 from rxassist.snapshots import NOTHING, Snapshot, fold
 from rxassist.tally import count_recovery
 from rxassist.typing import Operator
@@ -213,7 +212,7 @@ class _Look:
 
     def events(self) -> Observable[list[Event]]:
         """What is missing, when the run has settled."""
-        run = self._patiently(self._run, _passes)
+        run = self._patiently(self._run, is_passing)
         settled = poll(
             lambda: run, until=has_settled, interval=self._how.interval, scheduler=self._clock
         )
@@ -221,8 +220,7 @@ class _Look:
 
     def _run(self) -> Observable[Run]:
         def ours(run: Run) -> Run:
-            if run.id not in {run_id, ""}:
-                raise _AnotherRunError(run_id, run.id)
+            check_id("thread.run", run_id, run.id)
             return run
 
         _, run_id = self._where
@@ -255,13 +253,6 @@ class _Look:
         return patiently(ask, passes, how.interval, how.patience, scheduler=self._clock)
 
 
-class _AnotherRunError(DecodeError):
-    """The service answered with another run than the one that was asked for."""
-
-    def __init__(self, asked: str, answered: str) -> None:
-        super().__init__("thread.run", "$.id", answered, repr(asked))
-
-
 class _StillOpenError(RxAssistError):
     """A message is stored as one that grows, though its run has ended."""
 
@@ -274,7 +265,7 @@ def _may_come(error: Exception) -> bool:
     """Whether lists may have more, or be there, when they are asked for again."""
     if isinstance(error, StreamDiverged):
         return is_behind(error)
-    return isinstance(error, _StillOpenError) or _passes(error)
+    return isinstance(error, _StillOpenError) or is_passing(error)
 
 
 def _as_it_stands(error: Exception, _: object) -> Observable[list[Event]]:
@@ -325,11 +316,6 @@ def is_lost(error: Exception) -> bool:
 def leaves_waiting(error: Exception) -> bool:
     """Whether a run that waited before this error still does, and nobody will go on with it."""
     return not is_lost(error) and not isinstance(error, StreamClosed)
-
-
-def _passes(error: Exception) -> bool:
-    """Whether an error of the service may be over soon. A run may be stored late."""
-    return is_passing(error) or isinstance(error, NotFoundError | _AnotherRunError)
 
 
 def _place(
