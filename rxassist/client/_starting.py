@@ -29,7 +29,7 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Search, awaits, one_run, outputs_once, when_free
-from rxassist.errors import BadRequestError, PollTimeout, StreamTruncated
+from rxassist.errors import BadRequestError, PollTimeout, RxAssistError, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.loop import from_batches
 from rxassist.models import FINISHED, Message, Run, RunStep
@@ -319,9 +319,9 @@ class Starting(Resource[StreamT]):
         patience: float,
     ) -> Recovery:
         return Recovery(
-            lambda thread, run: self._retrieve(thread, run, given),
-            lambda thread, run: self._steps(thread, run, given),
-            lambda thread, run: self._messages(thread, run, given),
+            _by_told_ids(lambda thread, run: self._retrieve(thread, run, given)),
+            _by_told_ids(lambda thread, run: self._steps(thread, run, given)),
+            _by_told_ids(lambda thread, run: self._messages(thread, run, given)),
             thread_id=thread_id,
             run_id=run_id,
             submitted=submitted,
@@ -523,6 +523,20 @@ def _found(run: Run) -> Observable[Event]:
     """A run that was found again, whose stream was lost before its first event."""
     told: Observable[Event] = rx.of(ThreadRunCreated(evolve(run, status="queued")))
     return told.pipe(ops.concat(rx.throw(StreamTruncated("the run was found, its stream was not"))))
+
+
+def _by_told_ids(
+    read: Callable[[str, str], Observable[_T]],
+) -> Callable[[str, str], Observable[_T]]:
+    """What reads by ids that the service told: one that cannot be an id is an error of it."""
+
+    def reading(thread_id: str, run_id: str) -> Observable[_T]:
+        try:
+            return read(thread_id, run_id)
+        except ValueError as error:
+            return rx.throw(RxAssistError(str(error)))
+
+    return reading
 
 
 def _unless_it_ended(error: Exception, _: Observable[Run]) -> Observable[Run]:
