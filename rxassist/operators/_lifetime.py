@@ -54,14 +54,16 @@ class _Course:
         self.run_id = ""
 
     def follow(self, event: RunEvent) -> bool:
-        """Whether the run has ended after this event: its status is the truth, not the name.
+        """Whether the run has ended after this event.
 
-        The first run that is told of is the one: events of another run say nothing of it.
+        Its status is the truth; the name of the event counts where there is none. The first run
+        that is told of is the one: events of another run say nothing of it.
         """
         run = event.data
         if not self.run_id or run.id in (self.run_id, ""):
             self.run_id = self.run_id or run.id
-            self.ended = run.status in SETTLED
+            status = run.status or event.event.removeprefix("thread.run.")
+            self.ended = status in SETTLED
         return self.ended
 
 

@@ -321,7 +321,7 @@ def _begun_run(run: Run, heard: Heard, submitted: Collection[str] | None) -> Ite
     beginnings: list[Event] = [] if submitted is not None else [ThreadRunCreated(begun)]
     beginnings.append(ThreadRunQueued(begun))
     known = heard.snapshot.run
-    status = known.status if known is not None and known.id == run.id else begun.status
+    status = known.status if known is not None and known.id == run.id else ""
     if status == _IN_PROGRESS:
         beginnings.clear()
     if run.started_at is not None:
@@ -329,7 +329,7 @@ def _begun_run(run: Run, heard: Heard, submitted: Collection[str] | None) -> Ite
     has_worked = heard.messages_of(run) or any(
         not _calls_of(step) & set(submitted or ()) for step in heard.steps_of(run)
     )
-    is_past = bool(has_worked) or status not in {begun.status, works.status}
+    is_past = bool(has_worked) or status not in {"", begun.status, works.status}
     yield from heard.rest(beginnings, is_past=is_past)
 
 

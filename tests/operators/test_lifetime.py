@@ -149,6 +149,12 @@ def test_another_run_says_nothing_of_ours(said, flows, other):
     flows(check_ending(), "-p-c-o-d-|", "-p-c-o-d-|", d=said.done, **letters)
 
 
+@pytest.mark.parametrize("name", SETTLED)
+def test_the_name_counts_where_a_run_has_no_status(said, flows, name):
+    flows(check_ending(), "-c-d-|", "-c-d-|", c=said.run("", name), d=said.done)
+    flows(until_done(), "-p-c-d-|", "-p-(c|)", p=said.run("", "queued"), c=said.run("", name))
+
+
 def test_a_run_without_an_id_is_ours(said, flows):
     flows(check_ending(), "-p-c-|", "-p-c-|", p=said.run("queued"), c=said.run("failed", id=""))
     flows(check_ending(), "-p-c-|", "-p-c-|", p=said.run("queued", id=""), c=said.run("failed"))
