@@ -53,12 +53,14 @@ class _Course:
         self.ended = False
         self.run_id = ""
 
-    def follow(self, event: RunEvent) -> bool:
+    def follow(self, event: Event) -> bool:
         """Whether the run has ended after this event.
 
         Its status is the truth; the name of the event counts where there is none. The first run
         that is told of is the one: events of another run say nothing of it.
         """
+        if not isinstance(event, RunEvent):
+            return self.ended
         run = event.data
         if not self.run_id or run.id in (self.run_id, ""):
             self.run_id = self.run_id or run.id
@@ -86,12 +88,7 @@ def until_done() -> Operator[Event, Event]:
 
     def operator(source: Observable[Event]) -> Observable[Event]:
         def begin(_: abc.SchedulerBase) -> Observable[Event]:
-            course = _Course()
-
-            def is_last(event: Event) -> bool:
-                return isinstance(event, RunEvent) and course.follow(event)
-
-            return source.pipe(check_ending(), take_through(is_last))
+            return source.pipe(check_ending(), take_through(_Course().follow))
 
         return rx.defer(begin)
 
