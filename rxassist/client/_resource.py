@@ -37,7 +37,7 @@ _B = TypeVar("_B")
 StreamT = TypeVar("StreamT", bound=RunObservable)
 
 _POLL_INTERVAL = 1.0
-_MOST_IN_VAIN = 20  # pages in a row that bring nothing new
+_MOST_IN_VAIN = 20  # empty pages in a row
 _POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__.keys()
 
 
@@ -315,7 +315,7 @@ class _Course:
         self._in_vain = 0 if fresh else self._in_vain + 1
         self.following = None if page.has_more is False else self._cursor(page, fresh)
         is_lost = self._in_vain > _MOST_IN_VAIN or not (self.following or self._any_given)
-        if page.has_more and not fresh and is_lost:
+        if page.has_more and not page.data and is_lost:
             expected = "items, as has_more says that there are some"
             raise DecodeError(name, "$.data", page.data, expected)
         self._asked.add(self.following)
@@ -332,11 +332,13 @@ class _Course:
     def _cursor(self, page: Page[Any], fresh: tuple[object, ...]) -> str | None:
         """What the next page comes after, if there may be one.
 
-        The id of the last item: not all servers say ``last_id``, or the right one. Where nothing
-        new came, only a server that says that there is more, and where, is asked again.
+        The id of the last item: not all servers say ``last_id``, or the right one. A page that
+        repeats what was given is the last one. One that is empty is not, where it says that there
+        is more, and where.
         """
         last = _id_of(fresh[-1]) if fresh else ""
-        cursor = last or (page.last_id if fresh or page.has_more else None)
+        says_where = fresh or (page.has_more and not page.data)
+        cursor = last or (page.last_id if says_where else None)
         return None if cursor in self._asked else cursor or None
 
 

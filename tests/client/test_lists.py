@@ -133,7 +133,7 @@ def ids_of(items):
 
 quirks = st.builds(
     Quirks,
-    count=st.integers(0, 9),
+    count=st.integers(0, 9) | st.integers(10, 40),
     largest=st.sampled_from([2, 3, 100]),
     has_more=st.sampled_from(HAS_MORE),
     last_id=st.sampled_from(LAST_ID),
@@ -191,6 +191,12 @@ def test_a_list_goes_on_behind_an_item_that_is_known(server):
         with Client(base_url=server.base_url) as client:
             listed = client.threads.messages.list("thread_1", order="asc", limit=2, after="msg_3")
             assert ids_of(listed) == ["msg_4", "msg_5", "msg_6"]
+
+
+def test_nothing_behind_an_item_that_is_known(server):
+    server.model = Model(Quirks(7, includes_cursor=True, has_more="always"))
+    with Client(base_url=server.base_url) as client:
+        assert ids_of(client.threads.messages.list("thread_1", order="asc", after="msg_6")) == []
 
 
 @pytest.mark.parametrize("after", [{}, {"after": "msg_1"}])
