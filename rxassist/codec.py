@@ -204,6 +204,8 @@ def _seconds(value: object, _: object) -> float | None:
 def _boolean(value: object, _: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
+    if value in ("true", "false"):  # some servers quote them
+        return value == "true"
     raise _MisfitError(value, "true or false")
 
 

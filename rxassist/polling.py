@@ -9,8 +9,9 @@ from inspect import iscoroutinefunction
 from itertools import count
 from math import ceil
 from operator import attrgetter
-from typing import Generic, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar, cast
 
+import reactivex as rx
 from attrs import frozen
 from reactivex import Observable, abc
 from reactivex import operators as ops
@@ -23,7 +24,13 @@ from reactivex.disposable import (
 from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import TimeoutScheduler
 
-from rxassist.errors import PollTimeout, excerpt
+from rxassist.errors import (
+    APIConnectionError,
+    APIStatusError,
+    DecodeError,
+    PollTimeout,
+    excerpt,
+)
 from rxassist.iteration import IterableObservable
 from rxassist.links import Hold, link_first
 
@@ -34,6 +41,9 @@ _T = TypeVar("_T")
 _PAGE = 100  # items of a list that one request gives
 _SPREAD = 1.0  # seconds for the first requests, where the interval depends on the state
 _TOGETHER = 0.01  # seconds: what is due within them is asked for at once
+
+_SERVER_ERROR = 500
+_FOR_NOW = frozenset({404, 408, 409, 429})
 
 _logger = logging.getLogger("rxassist")
 
@@ -172,6 +182,61 @@ class _Polling(Generic[_T]):
             self._observer.on_completed()
         elif not self.held.is_disposed:
             self._under_way.disposable = self._clock.schedule_relative(pause, self.ask)
+
+
+# --- patience ------------------------------------------------------------------------------
+
+PATIENCE = 60.0
+"""Seconds for which the service may be out of reach before a recovery gives up, by default."""
+
+
+def patiently(
+    ask: Callable[[], Observable[_T]],
+    passes: Callable[[Exception], bool],
+    interval: float,
+    patience: float,
+    *,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Observable[_T]:
+    """Ask for a state, and again every ``interval`` seconds while what it fails with passes.
+
+    ``ask`` gives an Observable of one state. After ``patience`` seconds without one sends
+    ``PollTimeout`` to ``on_error``, whose ``last`` is the last error; an error of which ``passes``
+    is not true goes there at once.
+    """
+
+    def no_answer(error: Exception, _: object) -> Observable[_T | Exception]:
+        return rx.of(error) if passes(error) else rx.throw(error)
+
+    def answer() -> Observable[_T | Exception]:
+        asked: Observable[_T | Exception] = ask()
+        return asked.pipe(ops.catch(no_answer))
+
+    asked = poll(
+        answer, until=_is_answer, interval=interval, deadline=patience, scheduler=scheduler
+    )
+    return cast("Observable[_T]", asked.pipe(ops.filter(_is_answer)))
+
+
+def _is_answer(answer: object) -> bool:
+    return not isinstance(answer, Exception)
+
+
+class AnotherError(DecodeError):
+    """The service answered with another object than the one that was asked for."""
+
+
+def check_id(name: str, asked: str, answered: str) -> None:
+    """Raise unless an answer is what was asked for, or does not say what it is."""
+    if answered not in {asked, ""}:
+        raise AnotherError(name, "$.id", answered, repr(asked))
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether an error of the service may be over soon, of what exists: it may be stored late."""
+    if isinstance(error, APIStatusError):
+        return error.status_code >= _SERVER_ERROR or error.status_code in _FOR_NOW
+    return isinstance(error, APIConnectionError | AnotherError)
 
 
 # --- many ----------------------------------------------------------------------------------
@@ -486,4 +551,13 @@ def _nothing() -> None:
     """What there is to do when a request has ended that gave its state."""
 
 
-__all__ = ["PollEvent", "poll", "poll_many"]
+__all__ = [
+    "PATIENCE",
+    "AnotherError",
+    "PollEvent",
+    "check_id",
+    "is_passing",
+    "patiently",
+    "poll",
+    "poll_many",
+]

@@ -9,8 +9,8 @@ from reactivex import operators as ops
 from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import CurrentThreadScheduler
 
-from rxassist.errors import PollTimeout
-from rxassist.polling import poll, poll_many
+from rxassist.errors import APIConnectionError, DecodeError, PollTimeout, status_error
+from rxassist.polling import check_id, is_passing, patiently, poll, poll_many
 from rxassist.testing import Marbles
 
 
@@ -193,6 +193,73 @@ def test_two_subscriptions_are_independent():
 def test_bad_arguments(name, options):
     with pytest.raises(ValueError, match=name):
         poll(rx.empty, until=is_last, **options)
+
+
+# --- patience ------------------------------------------------------------------------------
+
+RESET = APIConnectionError("reset by peer")
+
+
+def patient(marbles, answers, patience=5):
+    """One state, for which it is asked every two ticks."""
+    answers = iter(answers)
+
+    def ask():
+        answer = next(answers)
+        return rx.throw(answer) if isinstance(answer, Exception) else marbles.cold(answer)
+
+    return patiently(ask, is_passing, 2, patience, scheduler=marbles.scheduler)
+
+
+def test_patience_asks_again_while_an_error_may_pass():
+    marbles = Marbles()
+    assert marbles.run(patient(marbles, [RESET, RESET, "-(a|)"], 6)) == "-----(a|)"
+
+
+def test_patience_ends_with_the_last_error():
+    marbles = Marbles()
+    assert marbles.run(patient(marbles, [RESET] * 3)) == "-----#"
+    (error,) = marbles.errors
+    assert isinstance(error, PollTimeout)
+    assert error.last is RESET
+
+
+def test_patience_frees_a_request_that_hangs():
+    marbles = Marbles()
+    hanging = marbles.cold("-")
+    asked = patiently(lambda: hanging, is_passing, 2, 3, scheduler=marbles.scheduler)
+    assert marbles.run(asked) == "---#"
+    assert hanging.subscriptions == ["^--!"]
+    assert marbles.errors[0].last is None
+
+
+def test_an_error_that_does_not_pass_ends_patience_at_once():
+    refused = status_error("", status_code=401)
+    marbles = Marbles()
+    assert marbles.run(patient(marbles, [RESET, refused])) == "--#"
+    assert marbles.errors == [refused]
+
+
+@pytest.mark.parametrize("code", [404, 408, 409, 429, 500, 503])
+def test_what_may_pass(code):
+    assert is_passing(status_error("", status_code=code))
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 422])
+def test_what_does_not_pass(code):
+    assert not is_passing(status_error("", status_code=code))
+    assert not is_passing(LookupError())
+    assert not is_passing(DecodeError("thread.run", "$", [], "an object"))
+
+
+def test_an_answer_is_what_was_asked_for():
+    check_id("runs", "run_1", "run_1")
+    check_id("runs", "run_1", "")  # it does not say what it is
+    with pytest.raises(
+        DecodeError, match=r"runs: at \$.id expected 'run_1', got 'run_2'"
+    ) as raised:
+        check_id("runs", "run_1", "run_2")
+    assert is_passing(raised.value)
 
 
 # --- many ----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
+from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
 from reactivex import Observable
@@ -20,12 +21,12 @@ from rxassist.client.parameters import PollOptions, RequestOptions
 from rxassist.codec import from_json, structure
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Queues
-from rxassist.errors import DecodeError, PollTimeout
+from rxassist.errors import APITimeoutError, DecodeError, PollTimeout
 from rxassist.log import Log
 from rxassist.loop import Home, from_batches, on_loop, scheduled
 from rxassist.models import Deleted, Page
 from rxassist.operators._kernel import change_error, choose
-from rxassist.polling import poll
+from rxassist.polling import PATIENCE, check_id, is_passing, patiently, poll
 from rxassist.run_stream import RunObservable
 from rxassist.transport import Answer, Request, Transport, Upload
 from rxassist.typing import Operator
@@ -36,6 +37,7 @@ _B = TypeVar("_B")
 StreamT = TypeVar("StreamT", bound=RunObservable)
 
 _POLL_INTERVAL = 1.0
+_MOST_IN_VAIN = 20  # empty pages in a row
 _POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__.keys()
 
 
@@ -155,7 +157,7 @@ class Resource(Generic[StreamT]):
         until: Callable[[_T], bool],
     ) -> LoopObservable[_T]:
         """Poll a state: what is given are poll and request options."""
-        options, rest = poll_options(given)
+        options, rest = _apart(given)
         request = self._request("GET", where, rest)
         milliseconds: float | None = options.get("poll_interval_ms")
 
@@ -165,8 +167,15 @@ class Resource(Generic[StreamT]):
             return _POLL_INTERVAL if polled.after is None else polled.after
 
         answers = self._answers(target, request)
+        asked: Observable[Polled[_T]] = answers
+        if options.get("patience") is not None:
+            again = _POLL_INTERVAL if milliseconds is None else milliseconds / 1000
+            ours: Operator[Polled[_T], Polled[_T]] = choose(_only(where))
+            out_of_patience: Operator[Polled[_T], Polled[_T]] = change_error(_out_of_patience)
+            patient = patiently(lambda: answers.pipe(ours), is_passing, again, options["patience"])
+            asked = patient.pipe(out_of_patience)
         polls = poll(
-            lambda: answers,
+            lambda: asked,
             until=lambda polled: until(polled.state),
             interval=pause,
             deadline=options.get("deadline"),
@@ -185,14 +194,41 @@ class Resource(Generic[StreamT]):
 def poll_options(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was given to a call that creates and polls: what its polls take, and what the rest.
 
-    Request options are for both.
+    Request options are for both. The polls are patient: what was just created may be stored late.
     """
+    polls, rest = _apart(given)
+    return {"patience": PATIENCE, **polls}, rest
+
+
+def _apart(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What polls take, and what the rest."""
     polls = {key: given[key] for key in PollOptions.__annotations__ if key in given}
     if polls.get("poll_interval_ms") is not None:
         check_not_negative("poll_interval_ms", polls["poll_interval_ms"])
-    if polls.get("deadline") is not None:
-        check_positive("deadline", polls["deadline"])
+    for name in ("deadline", "patience"):
+        if polls.get(name) is not None:
+            check_positive(name, polls[name])
     return polls, {key: given[key] for key in given if key not in _POLL_ONLY}
+
+
+def _only(where: str) -> Callable[[Polled[_T]], Polled[_T]]:
+    """Refuse a state of something else than what a path ends with."""
+    kind, _, id_ = where.rpartition("/")
+
+    def check(polled: Polled[_T]) -> Polled[_T]:
+        check_id(kind.rpartition("/")[2], unquote(id_), getattr(polled.state, "id", ""))
+        return polled
+
+    return check
+
+
+def _out_of_patience(error: Exception) -> Exception:
+    """What was wrong all the time."""
+    if not isinstance(error, PollTimeout):
+        return error
+    if isinstance(error.last, Exception):
+        return error.last
+    return APITimeoutError(f"no answer within the patience of {error.deadline:g} seconds")
 
 
 def _unwrapped(error: Exception) -> Exception:
@@ -222,7 +258,10 @@ def _state(polled: Polled[_T]) -> _T:
 class Listing(LoopObservable[_T]):
     """A cold Observable of the items of a list: the next page is fetched when the demand is there.
 
-    Each subscription begins at the first page, or behind ``after``. ``pages()`` gives whole pages.
+    Each subscription begins at the first page, or behind ``after``. No item comes twice, whatever
+    the pages repeat. Completes with the page that says that it is the last, or that brings nothing
+    new. ``pages()`` gives whole pages. Sends ``DecodeError`` to ``on_error`` where a server says
+    that there is more, and neither gives it nor says where.
     """
 
     def __init__(self, connection: Connection[Any], item: type[_T], first: Request) -> None:
@@ -232,20 +271,23 @@ class Listing(LoopObservable[_T]):
         super().__init__(connection.home, from_batches(connection.home, self._items))
 
     def pages(self) -> LoopObservable[Page[_T]]:
-        """A cold Observable of the pages."""
+        """A cold Observable of the pages: what one has of those before it is left out."""
         home = self._connection.home
         return LoopObservable(home, from_batches(home, self._single_pages))
 
     async def _pages(self) -> AsyncGenerator[Page[_T]]:
-        request, more = self._first, True
-        while more:
-            answer = await self._connection.transport.send(request)
-            page = _read(self._connection.transport, request, answer, self._page_type)
-            yield page
-            last = dict(request.query).get("after")  # some servers repeat a page for ever
-            more = page.has_more and page.last_id not in {None, last} and bool(page.data)
-            rest = [pair for pair in self._first.query if pair[0] != "after"]
-            request = evolve(self._first, query=[*rest, ("after", page.last_id or "")])
+        transport, request = self._connection.transport, self._first
+        rest = [pair for pair in request.query if pair[0] != "after"]
+        course = _Course(dict(request.query).get("after"))
+        while True:
+            answer = await transport.send(request)
+            page = _read(transport, request, answer, self._page_type)
+            fresh = course.take(page, str(request))
+            if fresh or request is self._first:
+                yield page if len(fresh) == len(page.data) else evolve(page, data=fresh)
+            if course.following is None:
+                return
+            request = evolve(self._first, query=[*rest, ("after", course.following)])
 
     async def _items(self) -> AsyncGenerator[tuple[_T, ...]]:
         async for page in self._pages():
@@ -254,3 +296,51 @@ class Listing(LoopObservable[_T]):
     async def _single_pages(self) -> AsyncGenerator[tuple[Page[_T]]]:
         async for page in self._pages():
             yield (page,)
+
+
+class _Course:
+    """The way through the pages of a list: what was given, and what follows."""
+
+    def __init__(self, after: str | None) -> None:
+        self.following: str | None = None
+        self._given = {after}
+        self._asked = {after}
+        self._any_given = False
+        self._in_vain = 0  # pages in a row
+
+    def take(self, page: Page[_T], name: str) -> tuple[_T, ...]:
+        """What a page brings that was not given before."""
+        fresh = tuple(item for item in page.data if self._is_new(item))
+        self._any_given = self._any_given or bool(fresh)
+        self._in_vain = 0 if fresh else self._in_vain + 1
+        self.following = None if page.has_more is False else self._cursor(page, fresh)
+        is_lost = self._in_vain > _MOST_IN_VAIN or not (self.following or self._any_given)
+        if page.has_more and not page.data and is_lost:
+            expected = "items, as has_more says that there are some"
+            raise DecodeError(name, "$.data", page.data, expected)
+        self._asked.add(self.following)
+        return fresh
+
+    def _is_new(self, item: object) -> bool:
+        id_ = _id_of(item)
+        if id_ in self._given:
+            return False
+        if id_:
+            self._given.add(id_)
+        return True
+
+    def _cursor(self, page: Page[Any], fresh: tuple[object, ...]) -> str | None:
+        """What the next page comes after, if there may be one.
+
+        The id of the last item: not all servers say ``last_id``, or the right one. A page that
+        repeats what was given is the last one. One that is empty is not, where it says that there
+        is more, and where.
+        """
+        last = _id_of(fresh[-1]) if fresh else ""
+        says_where = fresh or (page.has_more and not page.data)
+        cursor = last or (page.last_id if says_where else None)
+        return None if cursor in self._asked else cursor or None
+
+
+def _id_of(item: object) -> str:
+    return getattr(item, "id", "")

@@ -29,13 +29,21 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Search, awaits, one_run, outputs_once, when_free
-from rxassist.errors import BadRequestError, PollTimeout, StreamTruncated
+from rxassist.errors import BadRequestError, PollTimeout, RxAssistError, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.loop import from_batches
 from rxassist.models import FINISHED, Message, Run, RunStep
+from rxassist.operators._awaited import awaited
 from rxassist.operators._kernel import change_error, take_through
 from rxassist.operators._lifetime import is_done
-from rxassist.operators._recovery import PATIENCE, Recovery, has_settled, is_lost, recovering
+from rxassist.operators._recovery import (
+    INTERVAL,
+    PATIENCE,
+    Recovery,
+    has_settled,
+    is_lost,
+    recovering,
+)
 from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, run_of_event, tool_rounds
 from rxassist.tools import Toolbox
 from rxassist.tools._tool import definitions_of, functions_in
@@ -280,7 +288,9 @@ class Starting(Resource[StreamT]):
         tools: Callable[[OnResult], Operator[Event, Event]] | None = None
         if tooling is not None:
             leg = self._leg(given, thread_id)
-            tools = partial(self._called, tooling, run_of_event, leg)
+            patience = cast("float", given.get("recovery_timeout", PATIENCE))
+            read = partial(self._awaited, given, thread_id, INTERVAL, patience)
+            tools = partial(self._called, tooling, run_of_event, leg, read)
         return self._connection.stream_class(
             self._connection.home,
             events,
@@ -319,9 +329,9 @@ class Starting(Resource[StreamT]):
         patience: float,
     ) -> Recovery:
         return Recovery(
-            lambda thread, run: self._retrieve(thread, run, given),
-            lambda thread, run: self._steps(thread, run, given),
-            lambda thread, run: self._messages(thread, run, given),
+            _by_told_ids(lambda thread, run: self._retrieve(thread, run, given)),
+            _by_told_ids(lambda thread, run: self._steps(thread, run, given)),
+            _by_told_ids(lambda thread, run: self._messages(thread, run, given)),
             thread_id=thread_id,
             run_id=run_id,
             submitted=submitted,
@@ -358,6 +368,7 @@ class Starting(Resource[StreamT]):
         tooling: Tooling,
         run_of: Callable[[_T], Run | None],
         submit: Callable[[Run, Submission], Observable[_T]],
+        read: Callable[[Run], Observable[Run]],
         on_result: OnResult | None = None,
     ) -> Operator[_T, _T]:
         """The operator that calls the functions that a run asks for."""
@@ -368,6 +379,25 @@ class Starting(Resource[StreamT]):
             cancel=self._cancel_run,
             max_rounds=tooling.max_rounds,
             on_result=on_result,
+            read=read,
+        )
+
+    def _awaited(
+        self,
+        given: Mapping[str, object],
+        thread_id: str | None,
+        interval: float,
+        patience: float,
+        run: Run,
+    ) -> Observable[Run]:
+        """A run that does not say what it waits for, with what that is."""
+        thread_id = run.thread_id or thread_id or ""
+        return awaited(
+            run,
+            lambda: self._retrieve(thread_id, run.id, given),
+            lambda: self._steps(thread_id, run.id, given),
+            interval=interval,
+            patience=patience,
         )
 
     def _outputs_request(
@@ -439,7 +469,12 @@ class Starting(Resource[StreamT]):
 
             return taken.pipe(ops.catch(lost), ops.flat_map(follow))
 
-        runs = polled().pipe(self._called(tooling, _as_it_is, submit), ops.do_action(last.append))
+        milliseconds: float | None = polls.get("poll_interval_ms")
+        interval = INTERVAL if milliseconds is None else milliseconds / 1000
+        patience: float = polls.get("patience") or PATIENCE
+        read = partial(self._awaited, given, run.thread_id, interval, patience)
+        called = self._called(tooling, _as_it_is, submit, read)
+        runs = polled().pipe(called, ops.do_action(last.append))
         deadline: float | None = polls.get("deadline")
         if deadline is None:
             return runs
@@ -523,6 +558,20 @@ def _found(run: Run) -> Observable[Event]:
     """A run that was found again, whose stream was lost before its first event."""
     told: Observable[Event] = rx.of(ThreadRunCreated(evolve(run, status="queued")))
     return told.pipe(ops.concat(rx.throw(StreamTruncated("the run was found, its stream was not"))))
+
+
+def _by_told_ids(
+    read: Callable[[str, str], Observable[_T]],
+) -> Callable[[str, str], Observable[_T]]:
+    """What reads by ids that the service told: one that cannot be an id is an error of it."""
+
+    def reading(thread_id: str, run_id: str) -> Observable[_T]:
+        try:
+            return read(thread_id, run_id)
+        except ValueError as error:
+            return rx.throw(RxAssistError(str(error)))
+
+    return reading
 
 
 def _unless_it_ended(error: Exception, _: Observable[Run]) -> Observable[Run]:

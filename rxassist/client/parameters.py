@@ -41,10 +41,15 @@ class PollOptions(RequestOptions, total=False):
 
     Without ``poll_interval_ms`` the service's ``openai-poll-after-ms`` is obeyed each time, else
     one second passes. After ``deadline`` seconds the poll ends in ``PollTimeout``.
+
+    For ``patience`` seconds it asks again where the service is out of reach or does not find what
+    is polled: 60 of what the same call has created or gone on with, which may be stored late. By
+    default any other poll fails at once.
     """
 
     poll_interval_ms: float
     deadline: float | None
+    patience: float | None
 
 
 class ListParameters(RequestOptions, total=False):

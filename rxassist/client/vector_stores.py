@@ -65,11 +65,15 @@ def _file_ended(file: VectorStoreFile) -> bool:
 
 def _batch_ended(batch: VectorStoreFileBatch) -> bool:
     """Some servers say ``completed`` while files are in progress, and the other way round."""
-    return batch.status in _ENDED and batch.file_counts.in_progress == 0
+    return batch.status in _FAILED or _is_complete(batch)
 
 
 def _store_ready(store: VectorStore) -> bool:
-    return store.status in {"completed", "expired"} and store.file_counts.in_progress == 0
+    return store.status == "expired" or _is_complete(store)
+
+
+def _is_complete(counted: VectorStore | VectorStoreFileBatch) -> bool:
+    return counted.status == "completed" and counted.file_counts.in_progress == 0
 
 
 class VectorStoreFiles(Resource[StreamT]):
@@ -271,7 +275,7 @@ class FileBatches(Resource[StreamT]):
     ) -> LoopObservable[VectorStoreFileBatch]:
         """The batch each time it has changed, with its ``file_counts``: a cold Observable.
 
-        Completes when nothing is in progress and the status says so.
+        Completes when it is cancelled, has failed, or is completed with nothing in progress.
         """
         where = path(_BATCH, vector_store_id=vector_store_id, batch_id=batch_id)
         return self._poll(VectorStoreFileBatch, where, options, _batch_ended)

@@ -65,12 +65,15 @@ class Deleted:
 
 @frozen
 class Page(Generic[_T]):
-    """One page of a list. ``last_id`` is the ``after`` of the next page if ``has_more``."""
+    """One page of a list. The id of its last item is the ``after`` of the next page.
+
+    ``has_more`` is ``None`` where a server does not say whether there is one.
+    """
 
     data: tuple[_T, ...] = ()
     first_id: str | None = None
     last_id: str | None = None
-    has_more: bool = False
+    has_more: bool | None = None
     object: str = "list"
 
 

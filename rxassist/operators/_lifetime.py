@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from reactivex import Observable, abc
+import reactivex as rx
+from reactivex import Observable, Observer, abc
 from reactivex.disposable import CompositeDisposable
 from reactivex.scheduler import TimeoutScheduler
 
@@ -35,6 +36,7 @@ from rxassist.typing import Operator
 _T = TypeVar("_T")
 
 _DELTAS = (ThreadMessageDelta, ThreadRunStepDelta)
+_NOBODY: Observer[Event] = Observer(on_error=lambda _: None)
 
 
 def is_done(event: Event) -> bool:
@@ -42,11 +44,29 @@ def is_done(event: Event) -> bool:
     return isinstance(event, DoneEvent)
 
 
-def _ends(event: Event) -> bool:
-    """Whether an event says how the run ended: its status is the truth, not the event's name."""
-    if isinstance(event, RunEvent):
-        return event.data.status in SETTLED
-    return isinstance(event, DoneEvent)
+class _Course:
+    """What a stream has told of its run: which one it is, and whether it has ended or waits."""
+
+    __slots__ = ("ended", "run_id")
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.run_id = ""
+
+    def follow(self, event: Event) -> bool:
+        """Whether the run has ended after this event.
+
+        Its status is the truth; the name of the event counts where there is none. The first run
+        that is told of is the one: events of another run say nothing of it.
+        """
+        if not isinstance(event, RunEvent):
+            return self.ended
+        run = event.data
+        if not self.run_id or run.id in (self.run_id, ""):
+            self.run_id = self.run_id or run.id
+            status = run.status or event.event.removeprefix("thread.run.")
+            self.ended = status in SETTLED
+        return self.ended
 
 
 def _truncated(last: Event | None, cause: str = "the body ended") -> StreamTruncated:
@@ -55,7 +75,7 @@ def _truncated(last: Event | None, cause: str = "the body ended") -> StreamTrunc
 
 
 def until_done() -> Operator[Event, Event]:
-    """Complete right after the event that ends a run: its terminal event, or ``done``.
+    """Complete right after the event that ends a run.
 
     A run that waits for you (``requires_action``) ends its stream too. The source is freed at
     once. Fails as ``check_ending`` does.
@@ -67,7 +87,10 @@ def until_done() -> Operator[Event, Event]:
     """
 
     def operator(source: Observable[Event]) -> Observable[Event]:
-        return source.pipe(check_ending(), take_through(_ends))
+        def begin(_: abc.SchedulerBase) -> Observable[Event]:
+            return source.pipe(check_ending(), take_through(_Course().follow))
+
+        return rx.defer(begin)
 
     return operator
 
@@ -75,10 +98,11 @@ def until_done() -> Operator[Event, Event]:
 def check_ending() -> Operator[Event, Event]:
     """Emit every event, and make sure that the stream ends as its run did.
 
-    Completes with its source if a terminal run event, ``thread.run.requires_action`` or ``done``
-    came; also if the connection broke after the terminal event. Sends to ``on_error``:
-    ``APIError`` right after an ``error`` event; ``StreamTruncated`` for a source that completes,
-    or whose connection breaks, with nothing said of how the run ended. Other errors pass, such as
+    Completes with its source if a terminal run event or ``thread.run.requires_action`` came; also
+    if the connection broke after it. The first run that the source tells of is the one: how another
+    run ended does not count. Sends to ``on_error``: ``APIError`` right after an ``error`` event;
+    ``StreamTruncated`` for a source that completes, or whose connection breaks, with nothing said
+    of how the run ended, and in place of a ``done`` that comes so. Other errors pass, such as
     ``APITimeoutError`` after a silence.
 
     Where ``t`` is a delta, after which the body just ends::
@@ -92,54 +116,62 @@ def check_ending() -> Operator[Event, Event]:
 class Ending(Link[Event, Event]):
     """What one subscription of ``check_ending`` knows of how its run ended."""
 
-    __slots__ = ("_ended", "_last")
+    __slots__ = ("_course", "_last")
 
     def __init__(self, observer: abc.ObserverBase[Event]) -> None:
         super().__init__(observer)
         self._last: Event | None = None
-        self._ended = False
+        self._course = _Course()
 
     def on_next(self, value: Event) -> None:
-        """Pass an event on, and fail behind one that is an error."""
-        self._last = value
-        failure: Exception | None = None
+        """Pass an event on, and fail behind one that is an error, or in place of a false end."""
         try:
-            if not isinstance(value, _DELTAS):  # which nearly all are
-                failure = self._told(value)
+            failure = None if isinstance(value, _DELTAS) else self._failure(value)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
-            self.observer.on_error(error)
+            self._fail(error)
             return
-        self.observer.on_next(value)
-        if failure is not None:
-            self.observer.on_error(failure)
+        self._last = value
+        if failure is None:
+            self.observer.on_next(value)
+            return
+        if isinstance(value, ErrorEvent):
+            self.observer.on_next(value)
+        self._fail(failure)
 
-    def _told(self, event: Event) -> Exception | None:
-        if isinstance(event, RunEvent | DoneEvent):
-            self._ended = _ends(event)
-        if not isinstance(event, ErrorEvent):
-            return None
-        said = event.data
-        return APIError(said.message, code=said.code, type=said.type, param=said.param)
+    def _failure(self, event: Event) -> Exception | None:
+        if isinstance(event, RunEvent):
+            self._course.follow(event)
+        elif isinstance(event, DoneEvent) and not self._course.ended:
+            return _truncated(self._last, "the stream said that it is done")
+        elif isinstance(event, ErrorEvent):
+            said = event.data
+            return APIError(said.message, code=said.code, type=said.type, param=said.param)
+        return None
+
+    def _fail(self, error: Exception) -> None:
+        """Fail, once: nothing that the source still says is heard, as something may follow."""
+        observer, self.observer = self.observer, _NOBODY
+        observer.on_error(error)
 
     def on_completed(self) -> None:
         """Complete where something said how the run ended."""
-        if self._ended:
+        if self._course.ended:
             self.observer.on_completed()
         else:
-            self.observer.on_error(_truncated(self._last))
+            self._fail(_truncated(self._last))
 
     def on_error(self, error: Exception) -> None:
         """Complete where the connection breaks after the end, and say so where it does before."""
         lost = isinstance(error, StreamTruncated | APIConnectionError)
         lost = lost and not isinstance(error, RunOutcomeUnknown)
-        if lost and self._ended:
+        if lost and self._course.ended:
             self.observer.on_completed()
         elif lost and self._last is not None and not isinstance(error, APITimeoutError):
             told = _truncated(self._last, f"the connection was lost ({error})")
             told.__cause__ = error
-            self.observer.on_error(told)
+            self._fail(told)
         else:
-            self.observer.on_error(error)
+            self._fail(error)
 
 
 def deadline(

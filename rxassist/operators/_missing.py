@@ -26,7 +26,6 @@ from rxassist.events import (
     ThreadRunCreated,
     ThreadRunExpired,
     ThreadRunFailed,
-    ThreadRunIncomplete,
     ThreadRunInProgress,
     ThreadRunQueued,
     ThreadRunRequiresAction,
@@ -39,6 +38,7 @@ from rxassist.events import (
     ThreadRunStepInProgress,
 )
 from rxassist.models import (
+    FINISHED,
     Annotation,
     AnnotationDelta,
     CodeInterpreterDelta,
@@ -100,7 +100,7 @@ Told = frozenset[tuple[str, str]]
 _ENDS_OF_RUNS: dict[str, Callable[[Run], Event]] = {
     "requires_action": ThreadRunRequiresAction,
     "completed": ThreadRunCompleted,
-    "incomplete": ThreadRunIncomplete,
+    "incomplete": ThreadRunCompleted,  # so the service says it; the status is the truth
     "failed": ThreadRunFailed,
     "cancelled": ThreadRunCancelled,
     "expired": ThreadRunExpired,
@@ -113,7 +113,9 @@ _ENDS_OF_STEPS: dict[str, Callable[[RunStep], Event]] = {
 }
 _NAMES_OF_STEP_ENDS = [f"thread.run.step.{status}" for status in _ENDS_OF_STEPS]
 _NAMES_OF_MESSAGE_ENDS = ["thread.message.completed", "thread.message.incomplete"]
+_NAMES_OF_CANCELLED = ["thread.run.step.cancelled", "thread.message.incomplete"]
 _IN_PROGRESS = "in_progress"
+_UTF_16 = ("utf-16-le", "surrogatepass")
 
 
 @frozen
@@ -136,6 +138,28 @@ class Heard:
         """Whether one of these events was told of an object."""
         return any((name, id_) in self.told for name in names)
 
+    def messages_of(self, run: Run) -> list[Message]:
+        """The messages of this run, as far as they were heard: a stream may tell of others."""
+        return [message for message in self.snapshot.messages if _is_of(run, message)]
+
+    def steps_of(self, run: Run) -> list[RunStep]:
+        """The steps of this run, as far as they were heard."""
+        return [step for step in self.snapshot.run_steps if _is_of(run, step)]
+
+    def rest(self, beginnings: Sequence[Event], *, is_past: bool) -> Sequence[Event]:
+        """The beginnings of an object that are behind everything that was heard of it.
+
+        Not all servers tell of each: one that comes before what was heard comes no more.
+        """
+        if is_past:
+            return ()
+        told = (place for place, event in enumerate(beginnings) if told_of(event) in self.told)
+        return beginnings[max(told, default=-1) + 1 :]
+
+
+def _is_of(run: Run, item: RunStep | Message) -> bool:
+    return item.run_id in {run.id, "", None}
+
 
 def told_of(event: Event) -> tuple[str, str] | None:
     """The entry of an event in what was told, ``None`` for one that is only a part."""
@@ -149,19 +173,46 @@ def missing_events(
 ) -> Iterator[Event]:
     """The events that are missing, in the order of an uninterrupted stream, ``done`` included.
 
-    A stream that goes on with ``submitted`` outputs, of the calls of these ids, begins with the end
-    of their step; what was before that, and that the run was created, is of the stream before.
-    Raises ``StreamDiverged`` where what is stored does not continue what was heard.
+    No status is told behind a later one, nor twice. A stream that goes on with ``submitted``
+    outputs, of the calls of these ids, begins with the end of their step; what was before that, and
+    that the run was created, is of the stream before. Raises ``StreamDiverged`` where what is
+    stored does not continue what was heard.
     """
-    stored = _with_required(stored)
+    stored = _with_required(_own(stored))
     _check_kept(heard, stored)
     run = stored.run
-    for event in _with_cancelling(_work(heard, stored, submitted), run):
+    for event in _with_cancelling(_work(heard, stored, submitted), heard, run):
         if told_of(event) not in heard.told:
             yield event
     if run.status in _ENDS_OF_RUNS:
         yield _ENDS_OF_RUNS[run.status](run)
     yield DoneEvent()
+
+
+def is_behind(error: StreamDiverged) -> bool:
+    """Whether what is stored may yet come to continue what was heard: it is only less."""
+    streamed, stored = error.streamed, error.stored
+    if isinstance(streamed, str) and isinstance(stored, str):
+        return _continuation(streamed, stored) is not None
+    if isinstance(streamed, list) and isinstance(stored, list):
+        return streamed[: len(cast("list[object]", stored))] == stored
+    return stored is None
+
+
+def is_open(heard: Heard, stored: Stored) -> bool:
+    """Whether a message is stored as one that grows, of a run that has ended."""
+    return stored.run.status in FINISHED and any(
+        message.status == _IN_PROGRESS
+        and _is_of(stored.run, message)
+        and not heard.is_told(message.id, _NAMES_OF_MESSAGE_ENDS)
+        for message in stored.messages
+    )
+
+
+def _own(stored: Stored) -> Stored:
+    """What is stored of the run: not all servers list the steps of one run only."""
+    steps = [step for step in stored.steps if _is_of(stored.run, step)]
+    return attrs.evolve(stored, steps=steps)
 
 
 def _with_required(stored: Stored) -> Stored:
@@ -186,11 +237,11 @@ def _work(heard: Heard, stored: Stored, submitted: Collection[str] | None) -> It
         messages.pop(_written_by(step), None)
         if _calls_of(step) & set(submitted or ()):
             yield from _end_of(step)
-    yield from _begun_run(run, resumed=submitted is not None)
+    yield from _begun_run(run, heard, submitted)
     for step in steps:
         message = messages.pop(_written_by(step), None)
         if not heard.is_told(step.id, _NAMES_OF_STEP_ENDS):
-            yield from _begun_step(step)
+            yield from _begun_step(step, heard)
             yield from () if message is None else _message(message, heard)
             yield from _calls(step, heard.snapshot.find_run_step(step.id))
             yield from _end_of(step)
@@ -201,19 +252,28 @@ def _work(heard: Heard, stored: Stored, submitted: Collection[str] | None) -> It
 
 def _check_kept(heard: Heard, stored: Stored) -> None:
     """What began must be stored: else its rest is lost, and nobody would be told."""
+    run = stored.run
     steps, messages = ({item.id for item in items} for items in (stored.steps, stored.messages))
-    for message in heard.snapshot.messages:
+    for message in heard.messages_of(run):
         if message.id not in messages and not heard.is_told(message.id, _NAMES_OF_MESSAGE_ENDS):
             raise StreamDiverged(message.id, message.content, None)
-    for step in heard.snapshot.run_steps:
+    for step in heard.steps_of(run):
         begun = _calls_of(step) and not heard.is_told(step.id, _NAMES_OF_STEP_ENDS)
         if begun and step.id not in steps:
             raise StreamDiverged(step.id, step.step_details, None)
+    known = steps or messages or heard.messages_of(run) or heard.steps_of(run)
+    if not known and run.status == "completed" and _has_written(run):
+        raise StreamDiverged(run.id, None, None)
     for step in stored.steps:
         written = _written_by(step)
         heard_whole = heard.is_told(written, _NAMES_OF_MESSAGE_ENDS)
         if step.status == "completed" and written and written not in messages and not heard_whole:
             raise StreamDiverged(written, None, None)
+
+
+def _has_written(run: Run) -> bool:
+    """Whether a run counts tokens that it wrote: then there is a step, or a message."""
+    return run.usage is not None and bool(run.usage.completion_tokens)
 
 
 def _apart(
@@ -244,7 +304,7 @@ def _written_by(step: RunStep) -> str:
 # --- beginnings and ends -------------------------------------------------------------------
 
 
-def _begun_run(run: Run, *, resumed: bool) -> Iterator[Event]:
+def _begun_run(run: Run, heard: Heard, submitted: Collection[str] | None) -> Iterator[Event]:
     begun = attrs.evolve(
         run,
         status="queued",
@@ -257,16 +317,23 @@ def _begun_run(run: Run, *, resumed: bool) -> Iterator[Event]:
         cancelled_at=None,
         usage=None,
     )
-    if not resumed:
-        yield ThreadRunCreated(begun)
-    yield ThreadRunQueued(begun)
+    works = attrs.evolve(begun, status=_IN_PROGRESS, started_at=run.started_at)
+    beginnings: list[Event] = [] if submitted is not None else [ThreadRunCreated(begun)]
+    beginnings.append(ThreadRunQueued(begun))
+    known = heard.snapshot.run
+    status = known.status if known is not None and known.id == run.id else ""
+    if status == _IN_PROGRESS:
+        beginnings.clear()
     if run.started_at is not None:
-        yield ThreadRunInProgress(
-            attrs.evolve(begun, status=_IN_PROGRESS, started_at=run.started_at)
-        )
+        beginnings.append(ThreadRunInProgress(works))
+    has_worked = heard.messages_of(run) or any(
+        not _calls_of(step) & set(submitted or ()) for step in heard.steps_of(run)
+    )
+    is_past = bool(has_worked) or status not in {"", begun.status, works.status}
+    yield from heard.rest(beginnings, is_past=is_past)
 
 
-def _begun_step(step: RunStep) -> Iterator[Event]:
+def _begun_step(step: RunStep, heard: Heard) -> Iterator[Event]:
     details = step.step_details
     begun = attrs.evolve(
         step,
@@ -281,8 +348,11 @@ def _begun_step(step: RunStep) -> Iterator[Event]:
         expired_at=None,
         usage=None,
     )
-    yield ThreadRunStepCreated(begun)
-    yield ThreadRunStepInProgress(begun)
+    known = heard.snapshot.find_run_step(step.id)
+    has_called = known is not None and _calls_of(known)
+    has_written = heard.snapshot.find_message(_written_by(step))
+    beginnings: list[Event] = [ThreadRunStepCreated(begun), ThreadRunStepInProgress(begun)]
+    yield from heard.rest(beginnings, is_past=bool(has_called or has_written))
 
 
 def _end_of(step: RunStep) -> Iterator[Event]:
@@ -290,9 +360,10 @@ def _end_of(step: RunStep) -> Iterator[Event]:
         yield _ENDS_OF_STEPS[step.status](step)
 
 
-def _with_cancelling(events: Iterator[Event], run: Run) -> Iterator[Event]:
+def _with_cancelling(events: Iterator[Event], heard: Heard, run: Run) -> Iterator[Event]:
     """A run that was cancelled said so before anything ended by it."""
-    said = run.status != "cancelled"
+    past = any(name in _NAMES_OF_CANCELLED for name, _ in heard.told)
+    said = run.status != "cancelled" or past
     cancelling = ThreadRunCancelling(
         attrs.evolve(run, status="cancelling", cancelled_at=None, usage=None)
     )
@@ -326,10 +397,11 @@ def _message(message: Message, heard: Heard) -> Iterator[Event]:
         completed_at=None,
         incomplete_at=None,
     )
-    yield ThreadMessageCreated(begun)
-    yield ThreadMessageInProgress(begun)
-    before = heard.snapshot.find_message(message.id)
-    yield from _content(message, before.content if before else ())
+    known = heard.snapshot.find_message(message.id)
+    before = known.content if known else ()
+    beginnings: list[Event] = [ThreadMessageCreated(begun), ThreadMessageInProgress(begun)]
+    yield from heard.rest(beginnings, is_past=bool(before))
+    yield from _content(message, before)
     if message.status == "incomplete":
         yield ThreadMessageIncomplete(message)
     elif message.status != _IN_PROGRESS:  # a server may leave it out
@@ -513,10 +585,23 @@ def _added(id_: str, stored: object, heard: object) -> Any:  # noqa: ANN401 -- r
 
 def _rest(id_: str, stored: str | None, heard: str | None) -> str:
     """What is stored behind what was heard."""
-    stored, heard = stored or "", heard or ""
-    if not stored.startswith(heard):
-        raise StreamDiverged(id_, heard, stored)
-    return stored[len(heard) :]
+    rest = _continuation(stored or "", heard or "")
+    if rest is None:
+        raise StreamDiverged(id_, heard or "", stored or "")
+    return rest
 
 
-__all__ = ["Heard", "Stored", "Told", "missing_events", "told_of"]
+def _continuation(text: str, begun: str) -> str | None:
+    """What a text says behind its beginning; ``None`` where it does not begin so.
+
+    Deltas may cut a character into its two surrogates, which are compared as what they are.
+    """
+    if text.startswith(begun):
+        return text[len(begun) :]
+    units, begun_units = (each.encode(*_UTF_16) for each in (text, begun))
+    if not units.startswith(begun_units):
+        return None
+    return units[len(begun_units) :].decode(*_UTF_16)
+
+
+__all__ = ["Heard", "Stored", "Told", "is_behind", "is_open", "missing_events", "told_of"]

@@ -14,7 +14,6 @@ from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import (
     APIConnectionError,
-    APIStatusError,
     NotFoundError,
     PollTimeout,
     RunOutcomeUnknown,
@@ -23,13 +22,13 @@ from rxassist.errors import (
     StreamDiverged,
     StreamTruncated,
 )
-from rxassist.events import Event
+from rxassist.events import Event, RunEvent
 from rxassist.links import Rescue, link
 from rxassist.models import SETTLED, Message, Run, RunStep
-from rxassist.operators._kernel import choose, choose_each, nothing
+from rxassist.operators._kernel import choose_each, nothing
 from rxassist.operators._lifetime import Ending
-from rxassist.operators._missing import Heard, Stored, missing_events, told_of
-from rxassist.polling import poll
+from rxassist.operators._missing import Heard, Stored, is_behind, is_open, missing_events, told_of
+from rxassist.polling import PATIENCE, check_id, is_passing, patiently, poll
 from rxassist.snapshots import NOTHING, Snapshot, fold
 from rxassist.tally import count_recovery
 from rxassist.typing import Operator
@@ -42,12 +41,6 @@ ListMessages = Callable[[str, str], Observable[Message]]
 
 INTERVAL = 1.0
 """Seconds between two looks at a run that is recovered, by default."""
-
-PATIENCE = 60.0
-"""Seconds for which the service may be out of reach before a recovery gives up, by default."""
-
-_SERVER_ERROR = 500
-_FOR_NOW = frozenset({408, 409, 429})
 
 _logger = logging.getLogger("rxassist")
 
@@ -78,9 +71,13 @@ def recover(
     ``keeps_events`` keeps the events until they are needed, which is cheaper than to fold each, for
     sources whose events are kept in any case.
 
+    A store may lag behind the stream: a run that is not found, another run than the one that was
+    asked for, and lists that have less than what was heard are asked for again, for ``patience``
+    seconds.
+
     Sends to ``on_error``: ``StreamDiverged`` if what is stored does not continue what was heard;
-    the error of the source if the run is not known, if the service does not tell of it, or if it
-    cannot be reached for ``patience`` seconds; all other errors at once.
+    the error of the source, with a note, if the run is not known, if the service does not tell of
+    it, or if it cannot be reached for ``patience`` seconds; all other errors at once.
 
     Where ``k`` is ``thread.run.created``, after which the connection breaks, and the run is found
     to have completed: ``q``, ``p`` and ``c`` are its other events, and ``d`` is ``done``::
@@ -142,7 +139,7 @@ def recovering(
 class _Hearing(Rescue[Event]):
     """What one subscription has heard so far, and what follows where its source is lost."""
 
-    __slots__ = ("_clock", "_events", "_how", "_keeps_events", "_snapshot", "_told")
+    __slots__ = ("_clock", "_events", "_how", "_keeps_events", "_run", "_snapshot", "_told")
 
     def __init__(
         self,
@@ -158,6 +155,7 @@ class _Hearing(Rescue[Event]):
         self._how = how
         self._keeps_events = keeps_events
         self._events: list[Event] = []
+        self._run: Run | None = None  # the first that was told of is the one
         self._snapshot = NOTHING
         self._told: list[tuple[str, str]] = []
 
@@ -172,18 +170,14 @@ class _Hearing(Rescue[Event]):
     def instead(self, error: Exception) -> Observable[Event]:
         """What is missing, where the connection was lost; else the error."""
         so_far, how = self._so_far(), self._how()
-        where = _place(so_far.snapshot, how.thread_id, how.run_id)
+        where = _place(so_far.snapshot, self._run, how.thread_id, how.run_id)
         if where is None or not is_lost(error):
             return rx.throw(error)
         _logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
         count_recovery()
-
-        def missing(stored: Stored) -> list[Event]:
-            return list(missing_events(so_far, stored, submitted=how.submitted))
-
         clock = self._clock or self.scheduler or TimeoutScheduler.singleton()
-        look = _Look(how, where, clock)
-        events = look.stored().pipe(choose_each(lambda: (missing, nothing)))
+        missing = _Look(how, where, so_far, clock).events()
+        events = missing.pipe(choose_each(lambda: (_as_they_are, nothing)))
         return events.pipe(ops.catch(lambda why, _: rx.throw(_told(why, error))))
 
     def _so_far(self) -> Heard:
@@ -197,61 +191,89 @@ class _Hearing(Rescue[Event]):
         told = told_of(event)
         if told is not None:
             self._told.append(told)
+            if self._run is None and isinstance(event, RunEvent):
+                self._run = event.data
+
+
+def _as_they_are(events: list[Event]) -> list[Event]:
+    return events
 
 
 class _Look:
     """One look at what is stored, which lasts until the run has settled."""
 
-    def __init__(self, how: Recovery, where: tuple[str, str], clock: abc.SchedulerBase) -> None:
+    def __init__(
+        self, how: Recovery, where: tuple[str, str], heard: Heard, clock: abc.SchedulerBase
+    ) -> None:
         self._how = how
         self._where = where
+        self._heard = heard
         self._clock = clock
 
-    def stored(self) -> Observable[Stored]:
-        """What is stored of the run, when it has settled."""
-        how = self._how
-        run = self._patiently(lambda: how.fetch_run(*self._where))
-        steps = self._patiently(lambda: _known(_listed(how.list_steps(*self._where))))
-        messages = self._patiently(lambda: _listed(how.list_messages(*self._where)))
-        settled = poll(lambda: run, until=has_settled, interval=how.interval, scheduler=self._clock)
+    def events(self) -> Observable[list[Event]]:
+        """What is missing, when the run has settled."""
+        run = self._patiently(self._run, is_passing)
+        settled = poll(
+            lambda: run, until=has_settled, interval=self._how.interval, scheduler=self._clock
+        )
+        return settled.pipe(ops.last(), ops.flat_map(self._missing))
 
-        def with_lists(run: Run) -> Observable[Stored]:
-            def with_steps(found: list[RunStep]) -> Observable[Stored]:
-                def with_messages(written: list[Message]) -> Stored:
-                    return Stored(run, found, written)
+    def _run(self) -> Observable[Run]:
+        def ours(run: Run) -> Run:
+            check_id("thread.run", run_id, run.id)
+            return run
 
-                return messages.pipe(ops.map(with_messages))
+        _, run_id = self._where
+        return self._how.fetch_run(*self._where).pipe(ops.map(ours))
 
+    def _missing(self, run: Run) -> Observable[list[Event]]:
+        def with_steps(steps: list[RunStep]) -> Observable[list[Event]]:
+            def with_messages(messages: list[Message]) -> list[Event]:
+                return self._compared(Stored(run, steps, messages))
+
+            listed = _listed(self._how.list_messages(*self._where))
+            return listed.pipe(ops.map(with_messages))
+
+        def compared() -> Observable[list[Event]]:
+            steps = _known(_listed(self._how.list_steps(*self._where)))
             return steps.pipe(ops.flat_map(with_steps))
 
-        return settled.pipe(ops.last(), ops.flat_map(with_lists))
+        return self._patiently(compared, _may_come).pipe(ops.catch(_as_it_stands))
 
-    def _patiently(self, ask: Callable[[], Observable[_T]]) -> Observable[_T]:
-        """Ask again while the service is out of reach, but not for longer than is bearable."""
+    def _compared(self, stored: Stored) -> list[Event]:
+        events = list(missing_events(self._heard, stored, submitted=self._how.submitted))
+        if is_open(self._heard, stored):
+            raise _StillOpenError(events)
+        return events
 
-        def no_answer(error: Exception, _: object) -> Observable[_T | Exception]:
-            return rx.of(error) if _passes(error) else rx.throw(error)
-
-        def answer() -> Observable[_T | Exception]:
-            asked: Observable[_T | Exception] = ask()
-            return asked.pipe(ops.catch(no_answer))
-
-        asked = poll(
-            answer,
-            until=_is_answer,
-            interval=self._how.interval,
-            deadline=self._how.patience,
-            scheduler=self._clock,
-        )
-        return asked.pipe(choose(_answer))
+    def _patiently(
+        self, ask: Callable[[], Observable[_T]], passes: Callable[[Exception], bool]
+    ) -> Observable[_T]:
+        how = self._how
+        return patiently(ask, passes, how.interval, how.patience, scheduler=self._clock)
 
 
-def _is_answer(answer: object) -> bool:
-    return not isinstance(answer, Exception)
+class _StillOpenError(RxAssistError):
+    """A message is stored as one that grows, though its run has ended."""
+
+    def __init__(self, events: list[Event]) -> None:
+        super().__init__("a message is stored as one that grows, though its run has ended")
+        self.events = events
 
 
-def _answer(answer: _T | Exception) -> _T | None:
-    return None if isinstance(answer, Exception) else answer
+def _may_come(error: Exception) -> bool:
+    """Whether lists may have more, or be there, when they are asked for again."""
+    if isinstance(error, StreamDiverged):
+        return is_behind(error)
+    return isinstance(error, _StillOpenError) or is_passing(error)
+
+
+def _as_it_stands(error: Exception, _: object) -> Observable[list[Event]]:
+    """What becomes of lists that did not come to be whole in time."""
+    last = error.last if isinstance(error, PollTimeout) else None
+    if isinstance(last, _StillOpenError):
+        return rx.of(last.events)
+    return rx.throw(last if isinstance(last, StreamDiverged) else error)
 
 
 def _listed(items: Observable[_T]) -> Observable[list[_T]]:
@@ -296,18 +318,13 @@ def leaves_waiting(error: Exception) -> bool:
     return not is_lost(error) and not isinstance(error, StreamClosed)
 
 
-def _passes(error: Exception) -> bool:
-    """Whether an error of the service may be over soon."""
-    if isinstance(error, APIStatusError):
-        return error.status_code >= _SERVER_ERROR or error.status_code in _FOR_NOW
-    return isinstance(error, APIConnectionError)
-
-
-def _place(snapshot: Snapshot, thread_id: str | None, run_id: str | None) -> tuple[str, str] | None:
+def _place(
+    snapshot: Snapshot, run: Run | None, thread_id: str | None, run_id: str | None
+) -> tuple[str, str] | None:
     """The ids of the thread and of the run, from wherever they were told."""
     told: list[tuple[str, str | None]] = [(thread_id or "", run_id)]
-    if snapshot.run is not None:
-        told.append((snapshot.run.thread_id, snapshot.run.id))
+    if run is not None:
+        told.append((run.thread_id, run.id))
     told.extend((step.thread_id, step.run_id) for step in snapshot.run_steps)
     told.extend((message.thread_id, message.run_id) for message in snapshot.messages)
     return next(((thread, run) for thread, run in told if thread and run), None)

@@ -33,6 +33,7 @@ from rxassist.models import (
     UnknownRequiredToolCall,
     UnknownToolCall,
 )
+from rxassist.operators._awaited import nothing_awaited, says_nothing
 from rxassist.operators._recovery import leaves_waiting
 from rxassist.tools import Tool, Toolbox, ToolResult
 from rxassist.typing import Operator
@@ -92,7 +93,7 @@ def run_tools(
     functions of ``toolbox`` are called, all at a time or ``max_concurrent_tools`` of them. Then
     ``submit(run, {"tool_outputs": […]})`` is subscribed once, whose events follow, and so on, for
     at most ``max_rounds`` rounds. ``done`` comes once, at the end. A run that waits for what
-    nobody here can give ends as without tools.
+    nobody here can give ends as without tools; one that does not say for what is an error.
 
     ``call`` calls a function that takes nothing and gives an Observable of what it returns: by
     default at once, on the thread that emits. Of an Observable that is returned the last item
@@ -102,10 +103,10 @@ def run_tools(
     ``approve`` is asked before each call: where it gives nothing or a text, the model is told of
     the refusal. ``on_result`` is told of each call that has ended.
 
-    Sends to ``on_error``: ``ToolError``, ``ToolRoundsExceeded``, and what the submission fails with
-    before its first event, all after ``cancel(run)``, but for a connection that was lost, as the
-    run may go on; other errors of the source and of ``submit``. To dispose frees what runs, and
-    submits nothing.
+    Sends to ``on_error``: ``ToolError``, ``ToolRoundsExceeded``, ``DecodeError``, and what the
+    submission fails with before its first event, all after ``cancel(run)``, but for a connection
+    that was lost, as the run may go on; other errors of the source and of ``submit``. To dispose
+    frees what runs, and submits nothing.
 
     Where ``a`` is ``thread.run.requires_action``, the function takes two ticks and the submission
     two more, ``p`` is ``thread.run.in_progress``, ``c`` ``thread.run.completed``, and ``d``
@@ -132,6 +133,10 @@ def run_of_event(event: Event) -> Run | None:
     return event.data if isinstance(event, RunEvent) else None
 
 
+def _unread(run: Run) -> Observable[Run]:
+    return rx.throw(nothing_awaited(run))
+
+
 def tool_rounds(
     calls: Calls,
     run_of: Callable[[_T], Run | None],
@@ -140,9 +145,13 @@ def tool_rounds(
     cancel: Callable[[Run], Observable[Run]] | None = None,
     max_rounds: int = MAX_ROUNDS,
     on_result: Callable[[ToolResult], object] | None = None,
+    read: Callable[[Run], Observable[Run]] = _unread,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[_T, _T]:
-    """As ``run_tools``, for items of any kind that tell of a run: events, or runs themselves."""
+    """As ``run_tools``, for items of any kind that tell of a run: events, or runs themselves.
+
+    ``read(run)`` gives a run again that does not say what it waits for, with what that is.
+    """
     check_positive("max_rounds", max_rounds, whole=True)
 
     def operator(source: Observable[_T]) -> Observable[_T]:
@@ -151,7 +160,7 @@ def tool_rounds(
         ) -> abc.DisposableBase:
             clock = scheduler or given or TimeoutScheduler.singleton()
             rounds = _Rounds(
-                calls, run_of, submit, cancel, max_rounds, on_result, observer, clock, given
+                calls, run_of, submit, cancel, max_rounds, on_result, read, observer, clock, given
             )
             rounds.follow(source)
             return rounds.held
@@ -172,6 +181,7 @@ class _Rounds(Generic[_T]):
         cancel: Callable[[Run], Observable[Run]] | None,
         max_rounds: int,
         on_result: Callable[[ToolResult], object] | None,
+        read: Callable[[Run], Observable[Run]],
         observer: abc.ObserverBase[_T],
         clock: abc.SchedulerBase,
         scheduler: abc.SchedulerBase | None,
@@ -183,6 +193,7 @@ class _Rounds(Generic[_T]):
         self._left = max_rounds
         self._max_rounds = max_rounds
         self._on_result = on_result
+        self._read = read
         self._answered: dict[FunctionToolCall, ToolResult] = {}
         self._observer = observer
         self._clock = clock
@@ -231,13 +242,33 @@ class _Rounds(Generic[_T]):
         self.held.disposable = held
         return held
 
-    def _round(self, run: Run) -> None:
+    def _look(self, run: Run) -> None:
+        """Read what a run waits for that does not say so."""
+
+        def found(now: Run) -> None:
+            if not self._round(now):
+                self._observer.on_completed()
+
+        def failed(error: Exception) -> None:
+            if leaves_waiting(error):
+                self._fail(error, run)
+            else:
+                self._observer.on_error(error)
+
+        held = self._hold()
+        held.disposable = self._read(run).subscribe(found, failed, scheduler=self._scheduler)
+
+    def _round(self, run: Run) -> bool:
+        """Answer what a run waits for. ``False`` where nobody here can."""
+        if says_nothing(run):
+            self._look(run)
+            return True
         submission = self._calls.submission(run, self._clock, self._answered, self._on_result)
         if submission is None:
-            return
+            return False
         if not self._left:
             self._fail(ToolRoundsExceeded(self._max_rounds), run)
-            return
+            return True
         self._left -= 1
         held = self._hold()
         held.disposable = submission.subscribe(
@@ -245,6 +276,7 @@ class _Rounds(Generic[_T]):
             lambda error: self._fail(error, run),
             scheduler=self._scheduler,
         )
+        return True
 
     def _go_on(self, run: Run, submission: Submission) -> None:
         try:

@@ -1,10 +1,12 @@
 """Polling helpers over real sockets: once created, each change, to the end."""
 
+import json
+
 import pytest
 from reactivex import operators as ops
 
-from rxassist import Client, PollTimeout
-from rxassist.local import call, fail, say, stall, wait
+from rxassist import Client, DecodeError, NotFoundError, PollTimeout
+from rxassist.local import answer, call, fail, hang_up, refuse, say, stall, wait
 
 
 @pytest.fixture
@@ -114,11 +116,12 @@ def test_leaving_a_poll_stops_the_requests(serve):
         ("poll_interval_ms", {"poll_interval_ms": -1}, ValueError),
         ("poll_interval_ms", {"poll_interval_ms": "1"}, TypeError),
         ("deadline", {"deadline": 0}, ValueError),
+        ("patience", {"patience": 0}, ValueError),
         ("timeout", {"timeout": 0}, ValueError),
         ("max_retries", {"max_retries": -1}, ValueError),
         ("extra_headers", {"extra_headers": "x"}, TypeError),
     ],
-    ids=["negative", "text", "zero", "timeout", "retries", "headers"],
+    ids=["negative", "text", "zero", "patience", "timeout", "retries", "headers"],
 )
 def test_bad_options_are_refused(poller, name, options, error):
     with pytest.raises(error, match=name):
@@ -144,3 +147,155 @@ def test_the_deadline_of_a_poll_covers_its_beginning(serve):
 
 def _stalled_creation(asked):
     return stall(0) if asked.path == "/v1/threads/runs" else None
+
+
+# --- what was just created -----------------------------------------------------------------
+
+
+def reads(fault, times, path="/runs/"):
+    """The first requests for what was created meet a fault."""
+
+    def faults(asked):
+        meets = asked.method == "GET" and path in asked.path and asked.attempt <= times
+        return fault if meets else None
+
+    return faults
+
+
+LATE = {
+    "not found": refuse(404),
+    "unavailable": refuse(503),
+    "hung up": hang_up(handled=False),
+    "another": answer('{"id": "run_other", "status": "completed"}', "application/json"),
+}
+
+
+@pytest.fixture(params=LATE)
+def late(request):
+    """What is answered while something is not stored yet."""
+    return LATE[request.param]
+
+
+def test_a_run_that_is_stored_late_is_polled_all_the_same(serve, late):
+    service = serve(lambda _: [say("A")], faults=reads(late, 2))
+    with Client(base_url=service.base_url, max_retries=0) as client:
+        assistant = client.assistants.create(model="m").run()
+        thread = client.threads.create().run()
+        given = {"assistant_id": assistant.id, "poll_interval_ms": 5}
+        for polling in (
+            client.threads.create_and_run_poll(**given),
+            client.threads.runs.create_and_poll(thread.id, **given),
+            client.threads.create_and_run_poll(**given, tools=[ping]),
+        ):
+            run = polling.run()
+            assert (run.status, run.id[:4]) == ("completed", "run_")
+        assert len(service.runs) == 3
+
+
+def ping() -> str:
+    """Answer."""
+    return "pong"
+
+
+def test_a_run_that_goes_on_with_outputs_is_polled_patiently(serve):
+    def script(_):
+        yield say(f"it was {(yield call('f', {}))}")
+
+    service = serve(script, faults=reads(refuse(404), 1))
+    with Client(base_url=service.base_url, max_retries=0) as client:
+        assistant = client.assistants.create(model="m").run()
+        run = client.threads.create_and_run_stream(assistant_id=assistant.id).get_final_run()
+        (asked,) = run.required_action.submit_tool_outputs.tool_calls
+        ended = client.threads.runs.submit_tool_outputs_and_poll(
+            run.id,
+            thread_id=run.thread_id,
+            tool_outputs=[{"tool_call_id": asked.id, "output": "1"}],
+            poll_interval_ms=5,
+        )
+        assert ended.run().status == "completed"
+
+
+def test_a_late_run_is_awaited_on_an_async_client(serve, run_async, late):
+    service = serve(lambda _: [say("A")], faults=reads(late, 2))
+
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        polling = client.threads.create_and_run_poll(
+            assistant_id=assistant.id, poll_interval_ms=5, max_retries=0
+        )
+        return (await polling).status
+
+    assert run_async(service, main) == "completed"
+
+
+def test_files_that_are_stored_late_are_polled_all_the_same(serve):
+    service = serve(faults=reads(refuse(404), 1, "/vector_stores/"))
+    with Client(base_url=service.base_url, max_retries=0) as client:
+        store = client.vector_stores.create().run()
+        given = {"vector_store_id": store.id, "poll_interval_ms": 5}
+        files, batches = client.vector_stores.files, client.vector_stores.file_batches
+        uploaded = files.upload_and_poll(file=("a.txt", b"A"), **given).run()
+        assert uploaded.status == "completed"
+        batch = batches.upload_and_poll(files=[("b.txt", b"B")], **given).run()
+        assert (batch.status, batch.file_counts.completed) == ("completed", 1)
+        made = client.files.create(file=("c.txt", b"C"), purpose="assistants").run()
+        assert files.create_and_poll(made.id, **given).run().status == "completed"
+        assert batches.create_and_poll(file_ids=[made.id], **given).run().status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "match"),
+    [
+        ("not found", NotFoundError, "HTTP 404"),
+        ("another", DecodeError, r"runs: at \$.id expected 'run_\w+', got 'run_other'"),
+    ],
+)
+def test_patience_ends(serve, name, error, match):
+    service = serve(lambda _: [say("A")], faults=reads(LATE[name], 10**9))
+    with Client(base_url=service.base_url, max_retries=0) as client:
+        assistant = client.assistants.create(model="m").run()
+        polling = client.threads.create_and_run_poll(
+            assistant_id=assistant.id, poll_interval_ms=5, patience=0.1
+        )
+        with pytest.raises(error, match=match):
+            polling.run()
+
+
+def test_what_this_call_has_not_created_is_polled_without_patience(serve):
+    service = serve(lambda _: [say("A")], faults=reads(refuse(404), 1))
+    with Client(base_url=service.base_url, max_retries=0) as client:
+        assistant = client.assistants.create(model="m").run()
+        run = client.threads.create_and_run(assistant_id=assistant.id).run()
+        runs, where = client.threads.runs, {"thread_id": run.thread_id, "poll_interval_ms": 5}
+        with pytest.raises(NotFoundError):
+            runs.poll(run.id, **where).run()
+        again = client.threads.create_and_run(assistant_id=assistant.id).run()
+        where["thread_id"] = again.thread_id
+        assert runs.poll(again.id, **where, patience=5).run().status == "completed"
+
+
+# --- ends that are no ends -----------------------------------------------------------------
+
+
+def batch_answer(status, in_progress):
+    counts = {"in_progress": in_progress, "completed": 1, "total": 1 + in_progress}
+    body = {"id": "vsfb_1", "status": status, "file_counts": counts}
+    return answer(json.dumps(body), "application/json")
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed"])
+def test_a_batch_that_was_given_up_is_polled_no_more(serve, status):
+    service = serve(faults=lambda _: batch_answer(status, 1))
+    with Client(base_url=service.base_url) as client:
+        batch = client.vector_stores.file_batches.poll("vsfb_1", vector_store_id="vs_1").run()
+    assert (batch.status, len(service.requests)) == (status, 1)
+
+
+def test_a_batch_that_is_completed_waits_for_its_counts(serve):
+    service = serve(faults=lambda asked: batch_answer("completed", int(asked.attempt < 3)))
+    with Client(base_url=service.base_url) as client:
+        polling = client.vector_stores.file_batches.poll(
+            "vsfb_1", vector_store_id="vs_1", poll_interval_ms=1
+        )
+        assert polling.run().file_counts.in_progress == 0
+    assert len(service.requests) == 3

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import reactivex as rx
+from attrs import evolve
 from reactivex import operators as ops
 
 from rxassist import (
@@ -215,6 +216,7 @@ def body(*events):
 
 RUN = Run("run_1", thread_id="thread_1", status="in_progress")
 BEGUN = (ThreadRunCreated(RUN), ThreadRunInProgress(RUN))
+ENDED = evolve(RUN, status="completed")
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 
 
@@ -252,7 +254,7 @@ def test_an_answer_that_is_no_stream_says_so(raw, said):
 
 
 def test_the_stream_ends_at_done_whatever_the_server_does_then(raw):
-    done = body(*BEGUN, ThreadRunCompleted(RUN), DoneEvent())
+    done = body(*BEGUN, ThreadRunCompleted(ENDED), DoneEvent())
     with Client(base_url=raw(OK + done + body(*BEGUN)).url) as client:
         stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
         assert list(stream)[-1] == DoneEvent()
@@ -579,7 +581,7 @@ def test_a_body_that_is_left_in_the_middle_lets_go_of_nothing(raw, run_async):
         stream = client.threads.runs.stream(thread_id="t", assistant_id="a")
         return [event async for event in stream]
 
-    server = raw(OK + body(*BEGUN, ThreadRunCompleted(RUN), DoneEvent(), *BEGUN))
+    server = raw(OK + body(*BEGUN, ThreadRunCompleted(ENDED), DoneEvent(), *BEGUN))
     server.base_url = server.url
     assert run_async(server, main)[-1] == DoneEvent()
 

@@ -2,6 +2,7 @@
 
 import pytest
 import reactivex as rx
+from reactivex import operators as rxops
 
 from rxassist.errors import (
     APIConnectionError,
@@ -39,8 +40,22 @@ def test_until_done_completes_with_the_event_that_ends_the_run(said, flows, stat
     )
 
 
-def test_until_done_completes_with_done(said, flows):
-    flows(until_done(), "-t-d---", "-t-(d|)", "^--!", t=said.delta("A"), d=said.done)
+def test_done_alone_is_no_end_for_until_done(said, flows):
+    error = flows(until_done(), "-t-d---", "-t-#", "^--!", t=said.delta("A"), d=said.done)
+    assert isinstance(error, StreamTruncated)
+
+
+def test_until_done_does_not_end_with_another_run(said, flows):
+    flows(
+        until_done(),
+        "-p-o-c-d-|",
+        "-p-o-(c|)",
+        "^----!",
+        p=said.run("in_progress"),
+        o=said.run("completed", id="run_2"),
+        c=said.run("completed"),
+        d=said.done,
+    )
 
 
 def test_until_done_believes_the_status_and_not_the_name(said, flows):
@@ -77,8 +92,7 @@ def test_until_done_of_a_recording(recorded, emitted, recording):
         return
     seen = emitted(until_done(), *events)
     assert seen == events[: len(seen)]
-    ends = isinstance(seen[-1], RunEvent | DoneEvent)
-    assert ends
+    assert isinstance(seen[-1], RunEvent)
     assert all(isinstance(event, DoneEvent) for event in events[len(seen) :])
 
 
@@ -90,9 +104,71 @@ def test_the_end_of_the_body_after_the_end_of_the_run(said, flows, status):
     flows(check_ending(), "-t-c-|", "-t-c-|", "^----!", t=said.delta("A"), c=said.run(status))
 
 
-@pytest.mark.parametrize("last", ["in_progress", "completed"])
-def test_done_is_an_end_whatever_was_said_before(said, flows, last):
-    flows(check_ending(), "-p-d-|", "-p-d-|", "^----!", p=said.run(last), d=said.done)
+@pytest.mark.parametrize("status", SETTLED)
+def test_done_after_the_end_of_the_run(said, flows, status):
+    flows(check_ending(), "-p-d-|", "-p-d-|", "^----!", p=said.run(status), d=said.done)
+
+
+@pytest.mark.parametrize("status", WORKING)
+def test_done_alone_is_no_end(said, flows, status):
+    error = flows(
+        check_ending(),
+        "-p-t-d-|",
+        "-p-t-#",
+        "^----!",
+        p=said.run(status, "in_progress"),
+        t=said.delta("A"),
+        d=said.done,
+    )
+    assert isinstance(error, StreamTruncated)
+    assert "done after 'thread.message.delta'" in str(error)
+
+
+def test_done_as_the_first_event_is_no_end(said, flows):
+    error = flows(check_ending(), "-d-|", "-#", "^!", d=said.done)
+    assert "done before its first event" in str(error)
+
+
+def test_nothing_is_emitted_after_a_done_that_was_no_end(said):
+    """Also by a source that goes on inside of its call, as a decoder of whole chunks does."""
+    events, errors = [], []
+    source = rx.of([said.run("queued"), said.done, said.delta("A"), said.run("completed")])
+    source.pipe(rxops.flat_map(rx.from_iterable), check_ending()).subscribe(
+        events.append, errors.append, lambda: events.append("completed")
+    )
+    assert events == [said.run("queued")]
+    assert [type(error) for error in errors] == [StreamTruncated]
+
+
+@pytest.mark.parametrize("other", [*SETTLED, "queued"])
+def test_another_run_says_nothing_of_ours(said, flows, other):
+    of_another = said.run(other, id="run_2")
+    letters = {"p": said.run("in_progress"), "c": said.run("completed"), "o": of_another}
+    flows(check_ending(), "-p-o-|", "-p-o-#", **letters)
+    flows(check_ending(), "-p-o-d-|", "-p-o-#", d=said.done, **letters)
+    flows(check_ending(), "-p-c-o-d-|", "-p-c-o-d-|", d=said.done, **letters)
+
+
+@pytest.mark.parametrize("name", SETTLED)
+def test_the_name_counts_where_a_run_has_no_status(said, flows, name):
+    flows(check_ending(), "-c-d-|", "-c-d-|", c=said.run("", name), d=said.done)
+    flows(until_done(), "-p-c-d-|", "-p-(c|)", p=said.run("", "queued"), c=said.run("", name))
+
+
+def test_a_run_without_an_id_is_ours(said, flows):
+    flows(check_ending(), "-p-c-|", "-p-c-|", p=said.run("queued"), c=said.run("failed", id=""))
+    flows(check_ending(), "-p-c-|", "-p-c-|", p=said.run("queued", id=""), c=said.run("failed"))
+
+
+def test_a_recording_that_is_done_anywhere_before_its_end_is_truncated(
+    recorded, emitted, recording, said
+):
+    """All prefixes of a run, with nothing but ``done`` behind them."""
+    events = recorded(recording)
+    ends = [n for n, event in enumerate(events) if isinstance(event, RunEvent | ErrorEvent)]
+    for length in range(ends[-1]):
+        with pytest.raises(StreamTruncated):
+            emitted(check_ending(), *events[:length], said.done)
 
 
 def test_what_comes_after_the_end_of_the_run_is_emitted(said, flows):

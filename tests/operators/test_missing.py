@@ -1,5 +1,6 @@
 """What is missing of a stream that was cut: what was heard and what is stored give the whole."""
 
+import itertools
 import json
 from functools import reduce
 
@@ -20,7 +21,14 @@ from rxassist.events import (
 from rxassist.handler import calls
 from rxassist.models import SETTLED, FunctionToolCall, ToolCallsStepDetails
 from rxassist.operators import messages, run_steps, runs, text_deltas, tool_calls
-from rxassist.operators._missing import Heard, Stored, missing_events, told_of
+from rxassist.operators._missing import (
+    Heard,
+    Stored,
+    is_behind,
+    is_open,
+    missing_events,
+    told_of,
+)
 from rxassist.snapshots import Snapshot, fold
 
 ABRIDGED = "doc-createRun-1.sse"  # some of its deltas were left out
@@ -114,9 +122,7 @@ def seen(emitted, events):
 
 
 def whole_object(event):
-    """Which object was told of. Some servers name the end of a run otherwise than its status."""
-    if is_end(event):
-        return event.data.status, event.data.id
+    """Which object was told of, and under which name."""
     return told_of(event) or event.event
 
 
@@ -276,9 +282,9 @@ class Service:
     def tell(self, name, data):
         self.events.append(self.said.event(name, data))
 
-    def be(self, status, **changes):
+    def be(self, status, name=None, **changes):
         self.run = {**self.run, "status": status, **changes}
-        self.tell(f"thread.run.{status}", self.run)
+        self.tell(f"thread.run.{name or status}", self.run)
 
     def begin(self, *, created=True):
         if created:
@@ -388,7 +394,8 @@ def performed(service, steps, ending, last):
         if ending == "cancelled":
             service.be("cancelling")
         service.end(*open_, *ENDINGS[ending])
-        service.be(ending, **{f"{ending}_at": 10}, usage={"total_tokens": 10})
+        name = "completed" if ending == "incomplete" else ending  # as the service names it
+        service.be(ending, name, **{f"{ending}_at": 10}, usage={"total_tokens": 10})
     service.tell("done", "[DONE]")
 
 
@@ -427,6 +434,71 @@ def test_a_run_that_went_on_with_outputs_and_is_cut_anywhere(
     whole = seen(emitted, service.events)
     heard = data.draw(st.sampled_from([[], *cuts(said, service.events)]))
     assert seen(emitted, recovered(heard, service.stored, submitted)) == whole
+
+
+# --- servers that leave out statuses -------------------------------------------------------
+
+SOMETIMES = [  # told by some servers only
+    "thread.run.created",
+    "thread.run.queued",
+    "thread.run.in_progress",
+    "thread.run.cancelling",
+    "thread.run.step.created",
+    "thread.run.step.in_progress",
+    "thread.message.created",
+    "thread.message.in_progress",
+]
+STATUSES = ["created", "queued", "in_progress", "delta", "cancelling"]  # and then the end
+
+
+def check_course(events):
+    """Each status once, in the order of a stream, none of them after a later one."""
+    reached, work_began = {}, False
+    for event in events:
+        name, id_ = event.event, getattr(event.data, "id", None)
+        last = name.rpartition(".")[2]
+        place = STATUSES.index(last) if last in STATUSES else len(STATUSES)
+        kind = name.rpartition(".")[0]
+        before = reached.get((kind, id_), -1)
+        assert place > before or last == "delta" == STATUSES[before], (name, names(events))
+        reached[kind, id_] = place
+        assert not (work_began and kind == "thread.run" and place < STATUSES.index("delta"))
+        work_began = work_began or kind in {"thread.run.step", "thread.message"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(plots, max_size=2), endings(), st.sets(st.sampled_from(SOMETIMES)), st.data())
+def test_a_recovered_stream_never_runs_backwards(said, emitted, steps, ending, left_out, data):
+    service = Service(said)
+    service.begin()
+    performed(service, steps, *ending)
+    heard = data.draw(st.sampled_from(list(cuts(said, service.events))))
+    heard = [event for event in heard if event.event not in left_out]
+    events = recovered(heard, service.stored)
+    check_course(events)
+    whole = reduce(fold, service.events, Snapshot())
+    again = reduce(fold, events, Snapshot())
+    assert "".join(emitted(text_deltas(), *events)) == "".join(
+        emitted(text_deltas(), *service.events)
+    )
+    assert again.run == whole.run
+    assert again.messages == whole.messages
+    for step, same in zip(again.run_steps, whole.run_steps, strict=True):
+        assert step.step_details == same.step_details
+        assert step == same or same.status == "in_progress"  # it may have begun with a delta
+
+
+def test_a_run_that_was_told_as_working_is_not_queued_again(said, run):
+    """The name of an event is not the status."""
+    heard = [said.run("in_progress", "created", thread_id="thread_1")]
+    missing = recovered(heard, Stored(run.data))[1:]
+    assert names(missing) == ["thread.run.in_progress", "thread.run.completed", "done"]
+
+
+def test_a_cancellation_is_not_announced_after_what_it_ended(said, run):
+    stored = evolve(run.data, status="cancelled")
+    heard = [said.step("cancelled", run_id="run_1")]
+    assert names(recovered(heard, Stored(stored)))[1:] == ["thread.run.cancelled", "done"]
 
 
 # --- single events -------------------------------------------------------------------------
@@ -533,12 +605,13 @@ def test_an_end_that_was_told_by_another_name_is_told_once(said, run, message):
 
 def test_a_delta_whose_beginning_was_never_heard_is_gone_on_with(said, run, message):
     missing = recovered([said.delta("A")], Stored(run.data, [], [message("AB")]))[1:]
-    assert names(missing)[3:6] == [
-        "thread.message.created",
-        "thread.message.in_progress",
+    assert names(missing) == [
         "thread.message.delta",
+        "thread.message.completed",
+        "thread.run.completed",
+        "done",
     ]
-    assert missing[5] == said.delta({"index": 0, "type": "text", "text": {"value": "B"}})
+    assert missing[0] == said.delta({"index": 0, "type": "text", "text": {"value": "B"}})
 
 
 def test_steps_that_the_service_does_not_list(said, run, message):
@@ -592,6 +665,104 @@ def test_what_is_no_whole_object_is_not_told_of(said):
     assert told_of(said.done) is None
     assert told_of(said.event("thread.created", {"id": "thread_1"})) is None
     assert told_of(said.run("queued")) == ("thread.run.queued", "run_1")
+
+
+def test_an_incomplete_run_is_told_as_the_service_does(said, run):
+    stored = evolve(run.data, status="incomplete")
+    end = list(missing_events(Heard(), Stored(stored)))[-2]
+    assert (end.event, end.data.status) == ("thread.run.completed", "incomplete")
+
+
+# --- characters of two halves --------------------------------------------------------------
+
+
+def halves(text):
+    """A text as a list of UTF-16 code units, as a server may cut it."""
+    units = text.encode("utf-16-le")
+    return [units[n : n + 2].decode("utf-16-le", "surrogatepass") for n in range(0, len(units), 2)]
+
+
+@given(st.text("a😀é🎉", max_size=6), st.data())
+def test_a_text_that_is_cut_within_a_character(said, text, data):
+    units = halves(text)
+    end = data.draw(st.integers(0, len(units)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, end), max_size=3)))
+    pieces = ["".join(units[a:b]) for a, b in itertools.pairwise([0, *cuts, end])]
+    stored = said.message("completed", text, run_id="run_1").data
+    ended = said.run("completed").data
+    events = recovered([said.delta(piece) for piece in pieces], Stored(ended, [], [stored]))
+    grown = grown_text(grown_in(events))
+    assert grown.encode("utf-16-le", "surrogatepass") == text.encode("utf-16-le")
+
+
+def grown_in(events):
+    return [
+        part.text
+        for event in events
+        if isinstance(event, ThreadMessageDelta)
+        for part in event.data.delta.content
+    ]
+
+
+def test_half_a_character_that_is_another_diverges(said, run, message):
+    with pytest.raises(StreamDiverged):
+        recovered([said.delta("\ud83d")], Stored(run.data, [], [message("é")]))
+
+
+# --- what is stored late -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("heard", "stored", "behind"),
+    [
+        (["AB"], ["A"], True),
+        (["AB"], [""], True),
+        (["A\ud83d"], ["A"], True),
+        (["AB"], ["X"], False),
+        (["AB"], ["AX"], False),
+        ([(0, "A"), (1, "B")], ["A"], True),
+        ([{"index": 0, "type": "refusal", "refusal": "A"}], ["A"], False),
+    ],
+    ids=["shorter", "empty", "half", "other", "other end", "fewer", "kind"],
+)
+def test_what_is_only_less_is_behind(said, run, message, heard, stored, behind):
+    with pytest.raises(StreamDiverged) as raised:
+        recovered([said.delta(*heard)], Stored(run.data, [], [message(*stored)]))
+    assert is_behind(raised.value) is behind
+
+
+def test_what_is_not_stored_yet_is_behind(said, run):
+    for heard in ([said.delta("A")], [said.calls({"index": 0, **code("x")})]):
+        with pytest.raises(StreamDiverged) as raised:
+            recovered(heard, Stored(run.data))
+        assert is_behind(raised.value)
+
+
+def test_a_run_that_wrote_something_of_which_nothing_is_stored(said, run):
+    wrote = said.run("completed", usage={"completion_tokens": 7}).data
+    with pytest.raises(StreamDiverged) as raised:
+        list(missing_events(Heard(), Stored(wrote)))
+    assert raised.value.id == "run_1"
+    assert is_behind(raised.value)
+    heard = heard_of([said.message("completed", "A", run_id="run_1")])
+    assert names(missing_events(heard, Stored(wrote)))[-1] == "done"
+
+
+def test_a_message_that_grows_of_a_run_that_has_ended(said, run, message):
+    growing, others = message("A", status="in_progress"), said.message("in_progress", "A").data
+    assert is_open(Heard(), Stored(run.data, [], [growing]))
+    assert not is_open(Heard(), Stored(run.data, [], [evolve(others, run_id="run_2")]))
+    assert not is_open(Heard(), Stored(run.data, [], [message("A")]))
+    waits = evolve(run.data, status="requires_action")
+    assert not is_open(Heard(), Stored(waits, [], [growing]))
+    ended = heard_of([said.message("completed", "A")])
+    assert not is_open(ended, Stored(run.data, [], [growing]))
+
+
+def test_what_was_heard_of_another_run_need_not_be_stored(said, run):
+    of_another = said.message("in_progress", name="created", id="msg_2", run_id="run_2")
+    missing = recovered([said.run("queued"), of_another], Stored(run.data))
+    assert names(missing)[2:] == ["thread.run.in_progress", "thread.run.completed", "done"]
 
 
 # --- what diverges -------------------------------------------------------------------------

@@ -33,7 +33,8 @@ IN_VAIN = [  # nothing that a recovery could help with
     LookupError("ours"),
 ]
 PASSING = [RESET, LOST[1], *(status_error("", status_code=code) for code in (408, 409, 429, 503))]
-FINAL = [status_error("", status_code=code) for code in (400, 401, 403, 404)]
+FINAL = [status_error("", status_code=code) for code in (400, 401, 403)]
+NOT_FOUND = status_error("", status_code=404)
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_a_connection_that_breaks(letters, recovering, error):
     marbles = Marbles(error, **letters)
     service = Service(marbles, steps="(Z|)", messages="(N|)")
     source = marbles.cold("-k-q-p-s-i-m-t-#")
-    assert marbles.run(source.pipe(recovering(service))) == "-k-q-p-s-i-m-t-(wunzcd|)"
+    assert marbles.run(source.pipe(recovering(service))) == "-k-q-p-s-i-m-t-(unzcd|)"
     assert source.subscriptions == ["^--------------!"]
     assert service.asked == [(15, "run"), (15, "steps"), (15, "messages")]
 
@@ -327,9 +328,137 @@ def test_what_does_not_pass_ends_it_at_once(letters, recovering, asked, error):
 
 def test_a_server_that_lists_no_steps(letters, recovering):
     marbles = Marbles(RESET, **letters)
-    service = Service(marbles, steps=FINAL[-1], messages="(N|)")
+    service = Service(marbles, steps=NOT_FOUND, messages="(N|)")
     piped = marbles.cold("-k-q-p-s-i-m-t-#").pipe(recovering(service))
-    assert marbles.run(piped) == "-k-q-p-s-i-m-t-(wuncd|)"
+    assert marbles.run(piped) == "-k-q-p-s-i-m-t-(uncd|)"
+
+
+# --- a store that lags ---------------------------------------------------------------------
+
+
+def test_a_run_that_is_not_found_yet(letters, recovering):
+    marbles = Marbles(RESET, **letters)
+    service = Service(marbles, [NOT_FOUND, NOT_FOUND, "(P|)", NOT_FOUND, "(C|)"])
+    piped = marbles.cold("-k-q-#").pipe(recovering(service, patience=3))
+    assert marbles.run(piped) == "-k-q-----(pcd|)"
+    assert service.when("run") == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("asked", ["run", "messages"])
+def test_what_is_never_found_is_lost(letters, recovering, asked):
+    marbles = Marbles(RESET, **letters)
+    service = Service(marbles, **{asked: NOT_FOUND})
+    assert marbles.run(marbles.cold("-k-#").pipe(recovering(service, patience=2))) == "-k---#"
+    (told,) = marbles.errors
+    assert isinstance(told, StreamTruncated)
+    assert "HTTP 404" in told.__notes__[0]
+
+
+@pytest.mark.parametrize("late", ["|", "(E|)", "(O|)", NOT_FOUND], ids=str)
+def test_messages_that_come_late(said, letters, recovering, late):
+    """None, one that is shorter than what was heard, one that grows, and no list at all."""
+    written = {"run_id": "run_1", "thread_id": "thread_1"}
+    shorter = said.message("in_progress", "", **written).data
+    growing = said.message("in_progress", "AB", **written).data
+    marbles = Marbles(RESET, E=shorter, O=growing, **letters)
+    service = Service(marbles, steps="(Z|)", messages=[late, late, "(N|)"])
+    piped = marbles.cold("-k-q-p-s-i-m-t-#").pipe(recovering(service))
+    assert marbles.run(piped) == "-k-q-p-s-i-m-t---(unzcd|)"
+    assert service.when("messages") == [15, 16, 17]
+
+
+def test_steps_that_come_late(said, letters, recovering):
+    grown = said.calls({"index": 0, **said.call("call_1", arguments="{}")})
+    step = said.step("completed", said.call("call_1", arguments="{}"), run_id="run_1")
+    marbles = Marbles(RESET, y=grown, e=step, E=step.data, **letters)
+    service = Service(marbles, steps=["|", NOT_FOUND, "(E|)"])
+    piped = marbles.cold("-k-q-p-y-#").pipe(recovering(service))
+    assert marbles.run(piped) == "-k-q-p-y---(ecd|)"
+
+
+def test_everything_that_a_run_wrote_comes_late(said, letters, recovering):
+    wrote = said.run("completed", thread_id="thread_1", usage={"completion_tokens": 1})
+    marbles = Marbles(RESET, e=wrote, E=wrote.data, **letters)
+    service = Service(marbles, "(E|)", ["|", "(Z|)"], ["|", "(N|)"])
+    piped = marbles.cold("-k-q-p-#").pipe(recovering(service))
+    assert marbles.run(piped) == "-k-q-p--(simwxnzed|)"
+
+
+def test_a_message_that_never_comes_diverges(letters, recovering):
+    marbles = Marbles(RESET, **letters)
+    service = Service(marbles, steps="(Z|)")
+    piped = marbles.cold("-k-t-#").pipe(recovering(service, patience=2))
+    assert marbles.run(piped) == "-k-t---#"
+    (error,) = marbles.errors
+    assert isinstance(error, StreamDiverged)
+    assert (error.id, error.stored) == ("msg_1", None)
+
+
+def test_a_message_that_never_ends_is_told_as_it_stands(said, letters, recovering):
+    """Some servers never say that a message is finished."""
+    growing = said.message("in_progress", "AB", run_id="run_1").data
+    marbles = Marbles(RESET, O=growing, **letters)
+    service = Service(marbles, steps="(Z|)", messages="(O|)")
+    piped = marbles.cold("-k-t-#").pipe(recovering(service, patience=2))
+    assert marbles.run(piped) == "-k-t---(uzcd|)"
+
+
+# --- which run it is -----------------------------------------------------------------------
+
+
+def test_done_alone_is_a_lost_connection(letters, recovering):
+    """At every place of a run; servers that never tell of its end are found out so."""
+    told = ["k", "q", "p", "s", "i", "m", "w", "t", "u", "n", "z"]
+    for count in range(1, len(told) + 1):
+        marbles = Marbles(**letters)
+        service = Service(marbles, steps="(Z|)", messages="(N|)")
+        heard, rest = told[:count], told[count:]
+        if "t" in rest:  # nothing of the text was heard
+            rest = [letter for letter in rest if letter != "u"]
+            rest[rest.index("t")] = "x"
+        source = marbles.cold(f"{'-'.join(heard)}-d")
+        result = marbles.run(source.pipe(recovering(service)))
+        assert result == f"{'-'.join(heard)}-({''.join(rest)}cd|)"
+        assert service.when("run") == [2 * count]
+
+
+def test_done_alone_of_a_run_that_nobody_told_of(letters, recovering):
+    marbles = Marbles(**letters)
+    service = Service(marbles)
+    assert marbles.run(marbles.cold("-d-|").pipe(recovering(service))) == "-#"
+    assert isinstance(marbles.errors[0], StreamTruncated)
+
+
+def test_another_run_in_the_stream_is_not_recovered(said, letters, recovering):
+    """Neither is its end the end of ours."""
+    of_another = said.run("completed", id="run_2", thread_id="thread_2")
+    marbles = Marbles(RESET, o=of_another, **letters)
+    service = Service(marbles, steps="(Z|)", messages="(N|)")
+    piped = marbles.cold("-k-q-p-o-d-#").pipe(recovering(service))
+    assert marbles.run(piped) == "-k-q-p-o-(simwxnzcd|)"
+
+
+def test_another_run_that_is_found_is_not_ours(said, letters, recovering):
+    other = said.run("completed", id="run_2", thread_id="thread_1").data
+    marbles = Marbles(RESET, O=other, **letters)
+    service = Service(marbles, ["(O|)", "(O|)", "(C|)"])
+    assert marbles.run(marbles.cold("-k-q-p-#").pipe(recovering(service))) == "-k-q-p---(cd|)"
+
+    marbles = Marbles(RESET, O=other, **letters)
+    service = Service(marbles, "(O|)")
+    piped = marbles.cold("-k-q-p-#").pipe(recovering(service, patience=2))
+    assert marbles.run(piped) == "-k-q-p---#"
+    (error,) = marbles.errors
+    assert isinstance(error, StreamTruncated)
+    assert "expected 'run_1', got 'run_2'" in error.__notes__[0]
+
+
+def test_steps_of_another_run_are_not_told(said, letters, recovering):
+    foreign = said.step("completed", id="step_2", run_id="run_2").data
+    marbles = Marbles(RESET, F=foreign, **letters)
+    service = Service(marbles, steps="(FZ|)", messages="(N|)")
+    piped = marbles.cold("-k-q-p-#").pipe(recovering(service))
+    assert marbles.run(piped) == "-k-q-p-(simwxnzcd|)"
 
 
 # --- what goes wrong -----------------------------------------------------------------------
