@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
-from weakref import finalize
+from weakref import WeakKeyDictionary, finalize, ref
 
 from attrs import define
 
@@ -322,6 +322,7 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
     session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=_response_class(aiohttp),
         max_line_size=_LONGEST_LINE,
         max_field_size=_LONGEST_LINE,
     )
@@ -334,6 +335,55 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
         return made
 
     return _OurClient(shared, transport, session)
+
+
+class _Ends:
+    """Fails the bodies of aiohttp whose connection ends before they do.
+
+    After a malformed chunk aiohttp only closes the connection, and lets the body wait for ever.
+    """
+
+    def __init__(self, error: Callable[[str], Exception]) -> None:
+        self._error = error
+        self._last: WeakKeyDictionary[asyncio.Future[None], ref[Any]] = WeakKeyDictionary()
+
+    def watch(self, response: Any, protocol: Any) -> None:  # noqa: ANN401 -- both of aiohttp
+        """Fail the body of a response when its connection is closed too early."""
+        closed: asyncio.Future[None] | None = getattr(
+            protocol, "closed", None
+        )  # newer ones have it
+        if closed is not None:
+            if closed not in self._last:  # once for all the responses of a connection
+                closed.add_done_callback(self._ended)
+            self._last[closed] = ref(response)
+        elif not protocol.connected:
+            self._fail(response)
+
+    def _ended(self, closed: asyncio.Future[None]) -> None:
+        if not closed.cancelled():
+            closed.exception()  # or asyncio logs that nobody has looked at it
+        response = self._last[closed]()
+        if response is not None:
+            self._fail(response)
+
+    def _fail(self, response: Any) -> None:  # noqa: ANN401 -- as above
+        body = response.content
+        if not body.is_eof() and body.exception() is None:
+            body.set_exception(self._error("the connection ended in the middle of the body"))
+
+
+def _response_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
+    """The response of aiohttp, whose body never waits for a connection that has ended."""
+    ends = _Ends(aiohttp.ClientPayloadError)
+    base = aiohttp.ClientResponse
+
+    async def start(self: Any, connection: Any) -> Any:  # noqa: ANN401 -- as above
+        protocol = connection.protocol
+        response = await base.start(self, connection)
+        ends.watch(response, protocol)
+        return response
+
+    return type("Response", (base,), {"start": start})
 
 
 def _let_go(
