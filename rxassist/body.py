@@ -6,6 +6,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from rxassist.errors import APIConnectionError, APIError
@@ -42,7 +43,6 @@ class Body:
         "_expired",
         "_loop",
         "_next",
-        "_now",
         "_response",
         "_silence",
         "_task",
@@ -56,7 +56,6 @@ class Body:
         self._unpacker, self._chunks = _opened(response, name)
         self._next = self._chunks.__anext__
         self._loop = asyncio.get_running_loop()
-        self._now = self._loop.time
         self._task = asyncio.current_task()
         self._cancelling = 0
         self._expired = False
@@ -72,14 +71,13 @@ class Body:
         if unpacker is not None and unpacker.is_full:
             await asyncio.sleep(0)
             return unpacker.step(b"")
-        self._waits_since = self._now()
+        self._waits_since = monotonic()
         try:
             chunk = await self._next()
         except BaseException:
             self._tell_if_expired()
             raise
-        finally:
-            self._waits_since = None
+        self._waits_since = None
         return chunk if unpacker is None else unpacker.step(chunk)
 
     def _look(self) -> None:
@@ -87,10 +85,10 @@ class Body:
 
         One timer that looks now and then costs a stream nothing; one for each read would.
         """
-        since, now = self._waits_since, self._now()
-        due = (now if since is None else since) + self._silence
-        if due > now or self._task is None:
-            self._timer = self._loop.call_at(due, self._look)
+        since = self._waits_since
+        left = self._silence if since is None else since + self._silence - monotonic()
+        if left > 0 or self._task is None:
+            self._timer = self._loop.call_later(left, self._look)
         else:
             self._expired, self._cancelling = True, self._task.cancelling()
             self._task.cancel()
