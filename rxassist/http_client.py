@@ -28,6 +28,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _MOST_IN_A_POOL = 4
 _KEPT_ALIVE = 5.0  # seconds, as httpx keeps a connection that is idle
 _METHODS = ("build_request", "send", "aclose")
+_NEVER_SENT = frozenset({"InvalidURL", "ProxyError", "UnsupportedProtocol"})
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _NOT_WRITTEN = "Cannot write"
 _LONGEST_LINE = 64 * 1024  # bytes of a header; aiohttp takes 8 KiB by itself, httpx 100
@@ -201,7 +202,13 @@ class _OurClient:
         transport = self._transports.get(proxy)
         if transport is None:
             transport = self._transports[proxy] = self._make(proxy)
-        response = await transport.handle_async_request(request)
+        try:
+            response = await transport.handle_async_request(request)
+        except UnicodeError as error:  # of Python's look-up, on a label that is too long
+            import httpx  # noqa: PLC0415 -- as above
+
+            msg = f"{excerpt(request.url.host)} is no host name: {error}"
+            raise httpx.InvalidURL(msg) from error
         response.request = request
         if "set-cookie" in response.headers or response.has_redirect_location:
             return await self._shared.digest(request, response)
@@ -428,8 +435,14 @@ def names_of(error: BaseException) -> frozenset[str]:
 
 
 def was_sent(error: BaseException) -> bool:
-    """Whether a request that failed may have reached the service."""
-    if not names_of(error) & _NOT_SENT:
+    """Whether a request that failed may have reached the service.
+
+    It did not where the address is none, or where a proxy refused to connect.
+    """
+    names = names_of(error)
+    if names & _NEVER_SENT:
+        return False
+    if not names & _NOT_SENT:
         return True
     cause = error.__cause__  # httpx-aiohttp calls every lost connection a ConnectTimeout
     below = _names_below(error)
