@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
-from weakref import finalize
+from weakref import WeakKeyDictionary, finalize, ref
 
 from attrs import define
 
@@ -28,6 +28,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _MOST_IN_A_POOL = 4
 _KEPT_ALIVE = 5.0  # seconds, as httpx keeps a connection that is idle
 _METHODS = ("build_request", "send", "aclose")
+_NEVER_SENT = frozenset({"InvalidURL", "ProxyError", "UnsupportedProtocol"})
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _NOT_WRITTEN = "Cannot write"
 _LONGEST_LINE = 64 * 1024  # bytes of a header; aiohttp takes 8 KiB by itself, httpx 100
@@ -201,7 +202,13 @@ class _OurClient:
         transport = self._transports.get(proxy)
         if transport is None:
             transport = self._transports[proxy] = self._make(proxy)
-        response = await transport.handle_async_request(request)
+        try:
+            response = await transport.handle_async_request(request)
+        except UnicodeError as error:  # of Python's look-up, on a label that is too long
+            import httpx  # noqa: PLC0415 -- as above
+
+            msg = f"{excerpt(request.url.host)} is no host name: {error}"
+            raise httpx.InvalidURL(msg) from error
         response.request = request
         if "set-cookie" in response.headers or response.has_redirect_location:
             return await self._shared.digest(request, response)
@@ -322,6 +329,7 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
     session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=_response_class(aiohttp),
         max_line_size=_LONGEST_LINE,
         max_field_size=_LONGEST_LINE,
     )
@@ -334,6 +342,55 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
         return made
 
     return _OurClient(shared, transport, session)
+
+
+class _Ends:
+    """Fails the bodies of aiohttp whose connection ends before they do.
+
+    After a malformed chunk aiohttp only closes the connection, and lets the body wait for ever.
+    """
+
+    def __init__(self, error: Callable[[str], Exception]) -> None:
+        self._error = error
+        self._last: WeakKeyDictionary[asyncio.Future[None], ref[Any]] = WeakKeyDictionary()
+
+    def watch(self, response: Any, protocol: Any) -> None:  # noqa: ANN401 -- both of aiohttp
+        """Fail the body of a response when its connection is closed too early."""
+        closed: asyncio.Future[None] | None = getattr(
+            protocol, "closed", None
+        )  # newer ones have it
+        if closed is not None:
+            if closed not in self._last:  # once for all the responses of a connection
+                closed.add_done_callback(self._ended)
+            self._last[closed] = ref(response)
+        elif not protocol.connected:
+            self._fail(response)
+
+    def _ended(self, closed: asyncio.Future[None]) -> None:
+        if not closed.cancelled():
+            closed.exception()  # or asyncio logs that nobody has looked at it
+        response = self._last[closed]()
+        if response is not None:
+            self._fail(response)
+
+    def _fail(self, response: Any) -> None:  # noqa: ANN401 -- as above
+        body = response.content
+        if not body.is_eof() and body.exception() is None:
+            body.set_exception(self._error("the connection ended in the middle of the body"))
+
+
+def _response_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
+    """The response of aiohttp, whose body never waits for a connection that has ended."""
+    ends = _Ends(aiohttp.ClientPayloadError)
+    base = aiohttp.ClientResponse
+
+    async def start(self: Any, connection: Any) -> Any:  # noqa: ANN401 -- as above
+        protocol = connection.protocol
+        response = await base.start(self, connection)
+        ends.watch(response, protocol)
+        return response
+
+    return type("Response", (base,), {"start": start})
 
 
 def _let_go(
@@ -378,8 +435,14 @@ def names_of(error: BaseException) -> frozenset[str]:
 
 
 def was_sent(error: BaseException) -> bool:
-    """Whether a request that failed may have reached the service."""
-    if not names_of(error) & _NOT_SENT:
+    """Whether a request that failed may have reached the service.
+
+    It did not where the address is none, or where a proxy refused to connect.
+    """
+    names = names_of(error)
+    if names & _NEVER_SENT:
+        return False
+    if not names & _NOT_SENT:
         return True
     cause = error.__cause__  # httpx-aiohttp calls every lost connection a ConnectTimeout
     below = _names_below(error)

@@ -20,6 +20,7 @@ from reactivex.run import run
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxassist.backpressure import Demand, current_demand
+from rxassist.daemon_threads import DaemonThreads
 from rxassist.errors import BlockingCallError, ClientClosed, WrongLoopError, closed_by
 from rxassist.links import link
 
@@ -227,6 +228,7 @@ class ThreadLoop(Home):
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                self._loop.set_default_executor(DaemonThreads())
                 self._thread = threading.Thread(target=self._live, name="rxassist", daemon=True)
                 self._thread.start()
                 self._thread_id = self._thread.ident
@@ -277,7 +279,6 @@ class ThreadLoop(Home):
                     task.cancel()
                 await asyncio.gather(*others, return_exceptions=True)
                 await loop.shutdown_asyncgens()
-                await loop.shutdown_default_executor()
 
             asyncio.run_coroutine_threadsafe(end(), loop).result()
             self._ending = True

@@ -80,6 +80,8 @@ class SSEDecoder:
                 if line[:6] == b"data: " and b"\n" not in line and len(block) <= self._limit:
                     yield name[7:], line[6:]  # nearly all events are these two lines
                     continue
+            if not block and not begun:  # blank lines that end nothing
+                continue
             yield from self._feed_lines(block + b"\n\n")
             begun = False
         if rest:
@@ -174,8 +176,10 @@ class SSEDecoder:
         elif name == b"id":
             if b"\0" not in value:
                 self._id = value.decode(errors="replace")
-        elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
-            self._retry = int(value)
+        elif name == b"retry" and value.isdigit():
+            digits = value.lstrip(b"0")
+            if len(digits) <= _RETRY_DIGITS:
+                self._retry = int(digits or b"0")
 
     def _pending(self) -> tuple[bytes, bytes]:
         """The name and the data of the event whose lines have come, which are forgotten."""

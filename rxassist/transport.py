@@ -7,14 +7,12 @@ import logging
 import random
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
     Callable,
     Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
@@ -22,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 
 from attrs import field, frozen
 
+from rxassist.body import COMPRESSIONS, Body
 from rxassist.budget import Budget
 from rxassist.codec import EventDecoder, from_json, to_json
 from rxassist.credentials import Tokens
@@ -44,10 +43,7 @@ from rxassist.tally import count_retry
 if TYPE_CHECKING:  # slow to load, and not needed before the first request
     import httpx
 
-_FAILED = 400
-_FAREWELL_TIMEOUT = 1.0  # seconds
-_MOST_LEFT = 1000  # chunks that were read already
-_OWN_CONNECTION = frozenset({b"HTTP/1.0", b"HTTP/1.1"})
+_REDIRECTS, _FAILED = 300, 400
 _MOST_BYTES = 256 * 1024 * 1024  # of an answer that is no file and no stream
 _BODY_EXCERPT = 300
 _SERVER_ERROR = 500
@@ -174,21 +170,19 @@ class Transport:
         decoder = EventDecoder(self._settings.max_event_bytes)
         async with _Place(self, request) as http:
             response = await self._respond(http, request, "text/event-stream", whole=False)
-            chunks = aiter(_body(response))
             begun = False
             try:
-                async for chunk in chunks:
-                    if not chunk:
-                        continue
-                    if not begun:
-                        self._check_beginning(request, response, chunk)
-                        begun = True
-                    yield decoder.feed(chunk)
-                yield decoder.flush()
+                async with aclosing(Body(response, str(request), request.idle_timeout)) as body:
+                    async for chunk in body:
+                        if not chunk:
+                            continue
+                        if not begun:
+                            self._check_beginning(request, response, chunk)
+                            begun = True
+                        yield decoder.feed(chunk)
+                    yield decoder.flush()
             except Exception as error:  # noqa: BLE001 -- it goes on, and is none of the reader's
                 self._fail(request, error)
-            finally:
-                await _leave(response, chunks)
 
     async def _wait_for_place(self, request: Request, places: asyncio.Semaphore) -> None:
         try:
@@ -277,15 +271,12 @@ class Transport:
         most = request.max_bytes
         read = 0
         whole: list[bytes] = []
-        chunks = aiter(_body(response))
-        try:
-            async for chunk in chunks:
+        async with aclosing(Body(response, str(request))) as body:
+            async for chunk in body:
                 whole.append(chunk)
                 read += len(chunk)
                 if most is not None and read > most:
                     break
-        finally:
-            await _leave(response, chunks)
         if most is not None and read > most:
             msg = f"{request}: the answer is larger than {most} bytes"
             raise APIError(msg)
@@ -299,9 +290,15 @@ class Transport:
         response: httpx.Response = await http.send(built, **how)
         for _ in range(_MOST_REDIRECTS):
             following = response.next_request
-            if following is None:
+            if following is None and not _REDIRECTS <= response.status_code < _FAILED:
                 return response
             await response.aclose()
+            if following is None:
+                msg = (
+                    f"{request}: HTTP {response.status_code} is no answer, and has no Location to "
+                    "go to; check base_url"
+                )
+                raise APIError(msg)
             where = self._said(str(following.url))
             if following.method != built.method:
                 msg = (
@@ -327,12 +324,13 @@ class Transport:
     ) -> httpx.Request:
         silence = request.timeout
         connect = _CONNECT_TIMEOUT if silence is None else min(_CONNECT_TIMEOUT, silence)
-        read = silence if accept == "application/json" else request.idle_timeout
+        whole = accept == "application/json"
+        read = silence if whole else request.idle_timeout
         how: dict[str, Any] = {
             "params": [*self._settings.query, *request.query] or None,
             "timeout": (connect, read, silence, silence),
         }
-        ours = {"Accept": accept}
+        ours = {"Accept": accept, "Accept-Encoding": COMPRESSIONS if whole else "identity"}
         if request.upload is not None:
             how["files"] = {"file": (request.upload.name, file, request.upload.content_type)}
             how["data"] = request.body
@@ -429,32 +427,6 @@ class _Place:
     def _release(self) -> None:
         if self._transport._places is not None:
             self._transport._places.release()
-
-
-def _body(response: httpx.Response) -> AsyncIterable[bytes]:
-    """The body as it comes; where nothing is compressed, without two generators in between."""
-    as_it_is = not response.is_stream_consumed and "content-encoding" not in response.headers
-    if as_it_is and isinstance(response.stream, AsyncIterable):
-        return response.stream
-    return response.aiter_bytes()
-
-
-async def _leave(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
-    """Close a response, and have its body say that it has ended.
-
-    Each of the generators that the HTTP library nests would else be closed by a task of its own,
-    one after the other, and an event loop that ends meanwhile complains. Only a connection that
-    belongs to one response is known to end when that is closed.
-    """
-    try:
-        await response.aclose()
-    finally:  # also where a client that closes cancels that
-        ended = getattr(chunks, "ag_frame", chunks) is None
-        if not ended and response.extensions.get("http_version") in _OWN_CONNECTION:
-            with suppress(Exception):
-                async with asyncio.timeout(_FAREWELL_TIMEOUT):
-                    for _ in range(_MOST_LEFT):
-                        await anext(chunks)
 
 
 def _may_try_again(request: Request, error: APIError) -> bool:

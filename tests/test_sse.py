@@ -167,6 +167,9 @@ def test_an_id_with_a_nul_is_ignored():
         ("1_000", None),
         ("\u0663", None),  # a digit, but not an ASCII one
         ("9" * 5000, None),
+        ("0" * 21 + "3000", 3000),
+        ("0" * 5000, 0),
+        ("0" * 5000 + "9" * 19, None),
     ],
 )
 def test_retry_takes_digits_only(value, retry):
@@ -357,6 +360,45 @@ def test_law_every_chunking_gives_the_same_events(body, places, limit):
     whole = outcome([body], limit)
     assert outcome(cut(body, places), limit) == whole
     assert outcome([body[i : i + 1] for i in range(len(body))], limit) == whole
+
+
+def data_by_the_book(body):
+    """The data of the events of a whole body, line by line as the standard says."""
+    body = body.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data, found = [], []
+    for line in body.split(b"\n")[:-1]:
+        name, _, value = line.partition(b":")
+        if name == b"data" and line:
+            data.append(value.removeprefix(b" "))
+        if not line and data:
+            found.append(b"\n".join(data).decode(errors="replace"))
+            data = []
+    return found
+
+
+_pieces = st.sampled_from(
+    [
+        b"\xef\xbb\xbf",
+        b"\xef",
+        b"\xbb",
+        b"\xbf",
+        b"",
+        b"\r",
+        b"\n",
+        b"\n\n",
+        b":",
+        b"data",
+        b"data: a",
+    ]
+)
+
+
+@given(st.lists(_pieces, max_size=16))
+@example([b"", b"\r", b"\xef\xbb\xbf", b"data: a", b"\n\n"])
+@example([b"data: a", b"\n\n", b"\xef\xbb\xbf", b"data: a", b"\n\n"])
+@example([b"data: ", b"\xef", b"\xbb", b"\xbf", b"\n\n"])
+def test_law_a_bom_is_dropped_at_the_very_start_and_is_text_elsewhere(pieces):
+    assert data_of(*pieces) == data_by_the_book(b"".join(pieces))
 
 
 _text = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=20)

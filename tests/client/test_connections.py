@@ -436,6 +436,32 @@ def test_nobody_who_listens_is_no_timeout(over):
     asyncio.run(main())
 
 
+def start_run(over, base_url):
+    """What a client says that is to create a run."""
+    with Client(base_url=base_url, http_client=over, max_retries=0) as client:
+        with pytest.raises(APIError) as caught:
+            client.threads.runs.create("thread_1", assistant_id="asst_1").run()
+        return caught.value
+
+
+@pytest.mark.parametrize("status", [b"407 Who are you", b"403 No", b"502 Bad", b"302 Go"])
+def test_what_a_proxy_refuses_to_connect_was_not_sent(raw, over, monkeypatch, status):
+    proxy = raw(b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status)
+    monkeypatch.setenv("https_proxy", proxy.url.removesuffix("/v1"))
+    error = start_run(over, "https://service.invalid/v1")
+    assert type(error) is APIConnectionError
+    assert not error.sent
+    assert status[:3].decode() in str(error)
+    assert [head.partition(b" ")[0] for head in proxy.heads] == [b"connect"]
+
+
+@pytest.mark.parametrize("host", ["127.1:9", "127.1.1:9", "a" * 70 + ".invalid", "a." + "b" * 64])
+def test_to_an_address_that_is_none_nothing_was_sent(over, host):
+    error = start_run(over, f"http://{host}/v1")
+    assert type(error) is APIConnectionError
+    assert not error.sent
+
+
 def test_headers_may_be_long(over):
     async def serve(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
