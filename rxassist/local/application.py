@@ -1,4 +1,4 @@
-"""The ASGI application: addresses, the key at the door, and errors in the service's shape."""
+"""The ASGI application: addresses, who may come in, and errors in the service's shape."""
 
 from __future__ import annotations
 
@@ -35,9 +35,16 @@ _logger = logging.getLogger("rxassist.local")
 
 
 def application(
-    routes: Sequence[Route], watch: Watch, api_key: str | None, faults: Faults | None = None
+    routes: Sequence[Route],
+    watch: Watch,
+    commit: Callable[[], object],
+    api_key: str | None,
+    faults: Faults | None = None,
 ) -> ASGIApp:
-    """The service as an ASGI application."""
+    """The service as an ASGI application.
+
+    ``commit`` is called before anything is sent: an answer promises that its effect is durable.
+    """
     app = Starlette(
         routes=routes,
         exception_handlers={
@@ -48,17 +55,23 @@ def application(
         },
     )
     app.router.redirect_slashes = False
-    return _Door(app, watch, api_key, faults)
+    return _Door(app, watch, commit, api_key, faults)
 
 
 class _Door:
     """Counts who comes, turns away whom it must, and puts the service's headers on each answer."""
 
     def __init__(
-        self, app: ASGIApp, watch: Watch, api_key: str | None, faults: Faults | None
+        self,
+        app: ASGIApp,
+        watch: Watch,
+        commit: Callable[[], object],
+        api_key: str | None,
+        faults: Faults | None,
     ) -> None:
         self._app = app
         self._watch = watch
+        self._commit = commit
         self._api_key = api_key
         self._faults = faults
         self._attempts: Counter[tuple[str, str]] = Counter()
@@ -75,7 +88,28 @@ class _Door:
             app = _answer(wrong_key(key))
         elif fault := self._fault(scope):
             app = fault.around(app)
-        await app(scope, receive, _with_headers(send))
+        await app(scope, receive, self._committing(scope, receive, _with_headers(send)))
+
+    def _committing(self, scope: Scope, receive: Receive, send: Send) -> Send:
+        """Send nothing whose effect could still be lost; where it was lost, say that instead."""
+        lost = False
+
+        async def send_committed(message: Message) -> None:
+            nonlocal lost
+            if lost:
+                return
+            try:
+                self._commit()
+            except Exception as error:
+                _logger.exception("the local service cannot write to its database")
+                if message["type"] != "http.response.start":
+                    raise  # the answer has begun: hang up in its midst
+                lost = True
+                await _answer(broken(error))(scope, receive, send)
+            else:
+                await send(message)
+
+        return send_committed
 
     def _fault(self, scope: Scope) -> Fault | None:
         """What is done to a request on purpose."""

@@ -23,6 +23,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rxassist.local.connection import Connection
+from rxassist.local.durations import check_duration
 from rxassist.local.problems import refused
 
 _NO_HEADERS: Mapping[str, str] = {}
@@ -160,9 +161,7 @@ def trickle(at: int, *, every: float, piece: bytes | None = None) -> Fault:
     With a ``piece``, such as a comment, that is sent instead, again and again, until the client
     leaves.
     """
-    if every < 0:
-        msg = f"every must not be negative, got {every}"
-        raise ValueError(msg)
+    check_duration("every", every)
     if piece is None:
         return _slow(at, every)
 

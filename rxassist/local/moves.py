@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from rxassist.codec import to_json
+from rxassist.local.durations import check_duration
 from rxassist.models import Assistant, FileSearchResult, Message, Run, TextContentBlock, Thread
 
 _TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")
@@ -149,9 +150,7 @@ def search(*results: FileSearchResult) -> Search:
 
 def wait(seconds: float) -> Wait:
     """Do nothing for a while; the service goes on with everything else."""
-    if seconds < 0:
-        msg = f"seconds must not be negative, got {seconds}"
-        raise ValueError(msg)
+    check_duration("seconds", seconds)
     return Wait(seconds)
 
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from rxassist.local.application import application
 from rxassist.local.connection import Protocol
+from rxassist.local.durations import check_duration
 from rxassist.local.endpoints import Endpoints
 from rxassist.local.faults import Faults
 from rxassist.local.ingestion import Ingest, default_ingest
@@ -42,7 +43,9 @@ class LocalService:
 
     A context manager: it runs in a background thread from ``with`` to its end. ``script`` says
     what happens in a run (see ``rxassist.local.moves``), by default an answer that says that it is
-    scripted. ``port`` 0 is any free one. State is kept in memory, or in the file ``database``.
+    scripted. ``port`` 0 is any free one. State is kept in memory, or in the file ``database``,
+    which one service uses at a time; what it has answered is durable, also if its process is
+    killed.
     ``token_delay`` is the pause before each piece of text, in seconds. With ``api_key``, requests
     need that key; without, any or none will do.
 
@@ -67,8 +70,12 @@ class LocalService:
         faults: Faults | None = None,
         poll_after_ms: int | None = _POLL_AFTER_MS,
     ) -> None:
-        if token_delay < 0:
-            msg = f"token_delay must not be negative, got {token_delay}"
+        check_duration("token_delay", token_delay)
+        if not host:
+            msg = "host must be an address to listen on ('0.0.0.0' is all of them), got ''"
+            raise ValueError(msg)
+        if database is not None and not fspath(database):
+            msg = f"database must be the path of a file, or None to keep nothing, got {database!r}"
             raise ValueError(msg)
         self.poll_after_ms = poll_after_ms
         self._script = script or default_script
@@ -125,7 +132,8 @@ class LocalService:
     def start(self) -> None:
         """Start, and return when requests can be made; does nothing if the service runs.
 
-        Raises ``OSError`` if the port is taken, ``sqlite3.Error`` if the database is none.
+        Raises ``OSError`` if the port is taken, ``sqlite3.Error`` if the database is none, or is
+        used by another service.
         """
         if self._thread is not None:
             return
@@ -199,7 +207,7 @@ class LocalService:
                 *Endpoints(store, self._poll_after, stage, self._watch).routes(),
                 *LibraryEndpoints(store, self._poll_after, library).routes(),
             ]
-            app = application(routes, self._watch, self._api_key, self._faults)
+            app = application(routes, self._watch, store.commit, self._api_key, self._faults)
             server = _Server(app, self._started.set)
             self._stop = partial(loop.call_soon_threadsafe, server.stop)
             try:
@@ -282,7 +290,7 @@ def _listener(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
-    except OSError:
+    except Exception:  # OSError, but also OverflowError or UnicodeError
         listener.close()
         raise
     return listener

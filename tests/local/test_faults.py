@@ -11,6 +11,7 @@ import pytest
 
 from rxassist.codec import EventDecoder
 from rxassist.local import (
+    LocalService,
     answer,
     call,
     cut,
@@ -492,3 +493,13 @@ def test_clients_that_poll_are_told_when_to_come_again(serve, connect):
     service.poll_after_ms = None
     assert told() == {None}
     assert "openai-poll-after-ms" not in caller.http.get(f"/files/{file}").headers
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+def test_a_pause_without_end_is_refused(seconds):
+    with pytest.raises(ValueError, match="every must be finite"):
+        trickle(0, every=seconds)
+    with pytest.raises(ValueError, match="seconds must be finite"):
+        wait(seconds)
+    with pytest.raises(ValueError, match="token_delay must be finite"):
+        LocalService(token_delay=seconds)
