@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rxassist.local import LocalService
@@ -114,6 +115,8 @@ def test_the_core_needs_no_extra():
         (["--host", ""], "host must be an address"),
         (["--host", "no address"], "service cannot start"),
         (["--database", ""], "database must be the path of a file"),
+        (["--allow-host", "box:80"], "allowed_hosts must be names without a port"),
+        (["--allow-origin", "box"], "allowed_origins must be origins without a path"),
         (["--database", "."], "cannot use '.' as the database: unable to open"),
     ],
 )
@@ -124,3 +127,16 @@ def test_a_service_that_cannot_start_says_why_in_one_line(arguments, told):
     (line,) = done.stderr.splitlines()
     assert line.startswith("rxassist: ")
     assert told in line
+
+
+def test_hosts_and_origins_are_allowed_on_the_command_line():
+    names = ["--allow-host", "box.lan", "--allow-origin", "http://a.b", "--allow-origin", "x://c"]
+    command = [sys.executable, "-W", "error", "-m", "rxassist", "serve", "--port", "0", *names]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            url = f"{process.stdout.readline().split()[-1]}/assistants"
+            for origin, status in (("http://a.b", 200), ("x://c", 200), ("http://c", 403)):
+                answer = httpx.get(url, headers={"host": "box.lan:80", "origin": origin})
+                assert answer.status_code == status
+        finally:
+            process.kill()

@@ -89,6 +89,21 @@ def wrong_key(key: str) -> Problem:
     return Problem(message, status=401)
 
 
+def unwelcome(header: str, got: str, parameter: str) -> Problem:
+    """A page in a browser, which nobody has named, wants to speak to the service."""
+    message = (
+        f"Requests with {header} {excerpt(got)} are not allowed by the local service."
+        f" If they are yours, name that in {parameter}."
+    )
+    return Problem(message, status=403, code=f"{header.lower().replace('-', '_')}_not_allowed")
+
+
+def too_large(most: int) -> Problem:
+    """The body of a request has more bytes than the service takes."""
+    message = f"Maximum content size limit ({most}) exceeded."
+    return Problem(message, status=413, code="content_too_large")
+
+
 def unknown_url(method: str, path: str) -> Problem:
     """Nothing is at this address."""
     return Problem(f"Invalid URL ({method} {path})", status=404)
@@ -131,6 +146,8 @@ __all__ = [
     "not_found",
     "out_of_range",
     "refused",
+    "too_large",
     "unknown_url",
+    "unwelcome",
     "wrong_key",
 ]

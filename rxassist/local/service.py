@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from os import PathLike, fspath
@@ -29,6 +29,7 @@ from rxassist.local.moves import Script
 from rxassist.local.script import default_script
 from rxassist.local.stage import Stage, fail_unfinished
 from rxassist.local.store import Store
+from rxassist.local.visitors import Visitors
 from rxassist.local.watch import Watch
 
 _BACKLOG = 2048
@@ -49,6 +50,10 @@ class LocalService:
     ``token_delay`` is the pause before each piece of text, in seconds. With ``api_key``, requests
     need that key; without, any or none will do.
 
+    A page in a browser cannot speak to the service, unless its origin
+    (``http://localhost:3000``) is one of ``allowed_origins``; and requests must be made to an
+    address, to a name without a dot, to ``host``, or to one of the names in ``allowed_hosts``.
+
     ``ingest`` says what happens to a file that is added to a vector store (see
     ``rxassist.local.ingestion``): by default what is text is ``completed`` at once, and anything
     else ``failed``. ``faults`` is asked at each request what goes wrong with it: it is refused,
@@ -66,6 +71,8 @@ class LocalService:
         database: str | PathLike[str] | None = None,
         token_delay: float = 0.0,
         api_key: str | None = None,
+        allowed_hosts: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
         ingest: Ingest | None = None,
         faults: Faults | None = None,
         poll_after_ms: int | None = _POLL_AFTER_MS,
@@ -84,6 +91,7 @@ class LocalService:
         self._address = (host, port)
         self._database = None if database is None else fspath(database)
         self._token_delay = token_delay
+        self._visitors = Visitors.named(host, allowed_hosts, allowed_origins)
         self._api_key = api_key
         self._watch = Watch()
         self._base_url: str | None = None
@@ -207,7 +215,9 @@ class LocalService:
                 *Endpoints(store, self._poll_after, stage, self._watch).routes(),
                 *LibraryEndpoints(store, self._poll_after, library).routes(),
             ]
-            app = application(routes, self._watch, store.commit, self._api_key, self._faults)
+            app = application(
+                routes, self._watch, store.commit, self._visitors, self._api_key, self._faults
+            )
             server = _Server(app, self._started.set)
             self._stop = partial(loop.call_soon_threadsafe, server.stop)
             try:
