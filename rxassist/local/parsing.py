@@ -10,13 +10,13 @@ from starlette.types import Message
 
 from rxassist.codec import from_json
 from rxassist.errors import DecodeError
+from rxassist.local.limits import within
 from rxassist.local.plain import as_list, as_object
 from rxassist.local.problems import (
     invalid_type,
     invalid_value,
     missing,
     no_json,
-    out_of_range,
     too_large,
 )
 from rxassist.local.store import PageRequest
@@ -101,10 +101,7 @@ def flag(body: Body, name: str) -> bool:
 
 def bounded(value: int, param: str, least: int, most: int) -> int:
     """The number, if it is neither too small nor too large."""
-    if value < least:
-        raise out_of_range(value, param, "below minimum", f">= {least}")
-    if value > most:
-        raise out_of_range(value, param, "above maximum", f"<= {most}")
+    within(value, param, least, most)
     return value
 
 

@@ -7,6 +7,8 @@ import re
 from rxassist.codec import to_json
 from rxassist.errors import excerpt
 
+_AN = {"string": "a string", "array": "an array", "object": "an object"}
+
 _TOO_MANY, _SERVER_ERROR = 429, 500
 
 
@@ -61,12 +63,34 @@ def invalid_value(got: object, param: str, *supported: str) -> Problem:
     return Problem(message, param=param, code="invalid_value")
 
 
-def out_of_range(got: int, param: str, where: str, bound: str) -> Problem:
+def out_of_range(got: float, param: str, where: str, bound: str, kind: str = "integer") -> Problem:
     """A number is too small or too large."""
     expected = f"Expected a value {bound}, but got {got} instead."
-    message = f"Invalid '{param}': integer {where} value. {expected}"
-    code = "integer_below_min_value" if where.startswith("below") else "integer_above_max_value"
-    return Problem(message, param=param, code=code)
+    message = f"Invalid '{param}': {kind} {where} value. {expected}"
+    code = "below_min_value" if where.startswith("below") else "above_max_value"
+    return Problem(message, param=param, code=f"{kind}_{code}")
+
+
+def too_long(param: str, kind: str, most: int, got: int) -> Problem:
+    """A string or an array is too long, or an object has too many properties."""
+    if kind == "object":
+        wrong, measure, code = "too many properties", "at most {} properties", "max_properties"
+    else:
+        wrong, measure, code = f"{kind} too long", "maximum length {}", "max_length"
+    message = (
+        f"Invalid '{param}': {wrong}. Expected {_AN[kind]} with {measure.format(most)},"
+        f" but got {got} instead."
+    )
+    return Problem(message, param=param, code=f"{kind}_above_{code}")
+
+
+def no_match(got: str, param: str, pattern: str) -> Problem:
+    """A text has characters that it cannot have."""
+    message = (
+        f"Invalid '{param}': string does not match pattern. Expected a string that matches the"
+        f" pattern '{pattern}', but got {excerpt(got)} instead."
+    )
+    return Problem(message, param=param, code="invalid_value")
 
 
 def no_json() -> Problem:
@@ -142,11 +166,13 @@ __all__ = [
     "invalid_value",
     "missing",
     "no_json",
+    "no_match",
     "not_allowed",
     "not_found",
     "out_of_range",
     "refused",
     "too_large",
+    "too_long",
     "unknown_url",
     "unwelcome",
     "wrong_key",
