@@ -5,11 +5,13 @@ Needs the extra ``local``: ``pip install "rxassist[local]"``. What the "model" s
 
 from rxassist.local.ingestion import Ingest, Upload, default_ingest
 from rxassist.local.moves import (
+    Approval,
     Call,
     Code,
     Expire,
     Fail,
     Incomplete,
+    Mcp,
     Move,
     Moves,
     Say,
@@ -22,10 +24,12 @@ from rxassist.local.moves import (
     expire,
     fail,
     incomplete,
+    mcp,
     say,
     search,
     wait,
 )
+from rxassist.local.pieces import Cite, Image, Link, Piece, cite, image, link
 from rxassist.local.script import default_script
 
 try:
@@ -61,18 +65,24 @@ except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(_message, name=_missing) from _error
 
 __all__ = [
+    "Approval",
     "Asked",
     "Call",
+    "Cite",
     "Code",
     "Expire",
     "Fail",
     "Fault",
     "Faults",
+    "Image",
     "Incomplete",
     "Ingest",
+    "Link",
     "LocalService",
+    "Mcp",
     "Move",
     "Moves",
+    "Piece",
     "Rewrite",
     "Say",
     "Script",
@@ -82,6 +92,7 @@ __all__ = [
     "Wait",
     "answer",
     "call",
+    "cite",
     "code",
     "cut",
     "default_ingest",
@@ -93,8 +104,11 @@ __all__ = [
     "framing",
     "garble",
     "hang_up",
+    "image",
     "incomplete",
     "insert",
+    "link",
+    "mcp",
     "refuse",
     "replay",
     "rewrite",
