@@ -37,6 +37,7 @@ try:
         Rewrite,
         drop,
         duplicate,
+        finish,
         framing,
         insert,
         rewrite,
@@ -47,6 +48,7 @@ try:
         Fault,
         Faults,
         answer,
+        break_chunk,
         cut,
         garble,
         hang_up,
@@ -55,6 +57,7 @@ try:
         trickle,
         truncate,
     )
+    from rxassist.local.lag import empty, lagging, shorten
     from rxassist.local.replay import replay
     from rxassist.local.service import LocalService
 except ModuleNotFoundError as _error:
@@ -91,6 +94,7 @@ __all__ = [
     "Upload",
     "Wait",
     "answer",
+    "break_chunk",
     "call",
     "cite",
     "code",
@@ -99,14 +103,17 @@ __all__ = [
     "default_script",
     "drop",
     "duplicate",
+    "empty",
     "expire",
     "fail",
+    "finish",
     "framing",
     "garble",
     "hang_up",
     "image",
     "incomplete",
     "insert",
+    "lagging",
     "link",
     "mcp",
     "refuse",
@@ -114,6 +121,7 @@ __all__ = [
     "rewrite",
     "say",
     "search",
+    "shorten",
     "stall",
     "swap",
     "trickle",
