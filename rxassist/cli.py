@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     if given.command == "demo":
         return demo()
-    return _serve(given.host, given.port, given.database, given.token_delay)
+    return _serve(given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,12 +39,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="time between two tokens (%(default)s)",
     )
+    for option, metavar, allowed in (
+        ("--allow-host", "NAME", "a name of this machine that requests may be made to"),
+        ("--allow-origin", "ORIGIN", "an origin whose pages may speak to the service"),
+    ):
+        serve.add_argument(
+            option, action="append", default=[], metavar=metavar, help=f"{allowed} (repeatable)"
+        )
     return parser
 
 
-def _serve(host: str, port: int, database: str | None, token_delay: float) -> int:
+def _serve(given: argparse.Namespace) -> int:
     try:
-        service = LocalService(host=host, port=port, database=database, token_delay=token_delay)
+        service = LocalService(
+            host=given.host,
+            port=given.port,
+            database=given.database,
+            token_delay=given.token_delay,
+            allowed_hosts=given.allow_host,
+            allowed_origins=given.allow_origin,
+        )
         service.start()
     except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
         sys.stderr.write(f"rxassist: the service cannot start: {error}\n")

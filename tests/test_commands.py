@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rxassist.local import LocalService
@@ -101,3 +102,41 @@ def test_the_core_needs_no_extra():
         "import rxassist, rxassist.testing; print(rxassist.__version__)"
     )
     assert run("-c", code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--token-delay", "nan"], "token_delay must be finite, got nan"),
+        (["--token-delay", "inf"], "token_delay must be finite, got inf"),
+        (["--token-delay=-1"], "token_delay must not be negative, got -1.0"),
+        (["--port", "65536"], "port must be 0-65535"),
+        (["--port=-1"], "port must be 0-65535"),
+        (["--host", ""], "host must be an address"),
+        (["--host", "no address"], "service cannot start"),
+        (["--database", ""], "database must be the path of a file"),
+        (["--allow-host", "box:80"], "allowed_hosts must be names without a port"),
+        (["--allow-origin", "box"], "allowed_origins must be origins without a path"),
+        (["--database", "."], "cannot use '.' as the database: unable to open"),
+    ],
+)
+def test_a_service_that_cannot_start_says_why_in_one_line(arguments, told):
+    command = [sys.executable, "-W", "error", "-m", "rxassist", "serve", "--port", "0", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("rxassist: ")
+    assert told in line
+
+
+def test_hosts_and_origins_are_allowed_on_the_command_line():
+    names = ["--allow-host", "box.lan", "--allow-origin", "http://a.b", "--allow-origin", "x://c"]
+    command = [sys.executable, "-W", "error", "-m", "rxassist", "serve", "--port", "0", *names]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            url = f"{process.stdout.readline().split()[-1]}/assistants"
+            for origin, status in (("http://a.b", 200), ("x://c", 200), ("http://c", 403)):
+                answer = httpx.get(url, headers={"host": "box.lan:80", "origin": origin})
+                assert answer.status_code == status
+        finally:
+            process.kill()

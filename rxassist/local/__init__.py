@@ -5,11 +5,13 @@ Needs the extra ``local``: ``pip install "rxassist[local]"``. What the "model" s
 
 from rxassist.local.ingestion import Ingest, Upload, default_ingest
 from rxassist.local.moves import (
+    Approval,
     Call,
     Code,
     Expire,
     Fail,
     Incomplete,
+    Mcp,
     Move,
     Moves,
     Say,
@@ -22,10 +24,12 @@ from rxassist.local.moves import (
     expire,
     fail,
     incomplete,
+    mcp,
     say,
     search,
     wait,
 )
+from rxassist.local.pieces import Cite, Image, Link, Piece, cite, image, link
 from rxassist.local.script import default_script
 
 try:
@@ -33,6 +37,7 @@ try:
         Rewrite,
         drop,
         duplicate,
+        finish,
         framing,
         insert,
         rewrite,
@@ -43,6 +48,7 @@ try:
         Fault,
         Faults,
         answer,
+        break_chunk,
         cut,
         garble,
         hang_up,
@@ -51,6 +57,7 @@ try:
         trickle,
         truncate,
     )
+    from rxassist.local.lag import empty, lagging, shorten
     from rxassist.local.replay import replay
     from rxassist.local.service import LocalService
 except ModuleNotFoundError as _error:
@@ -61,18 +68,24 @@ except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(_message, name=_missing) from _error
 
 __all__ = [
+    "Approval",
     "Asked",
     "Call",
+    "Cite",
     "Code",
     "Expire",
     "Fail",
     "Fault",
     "Faults",
+    "Image",
     "Incomplete",
     "Ingest",
+    "Link",
     "LocalService",
+    "Mcp",
     "Move",
     "Moves",
+    "Piece",
     "Rewrite",
     "Say",
     "Script",
@@ -81,25 +94,34 @@ __all__ = [
     "Upload",
     "Wait",
     "answer",
+    "break_chunk",
     "call",
+    "cite",
     "code",
     "cut",
     "default_ingest",
     "default_script",
     "drop",
     "duplicate",
+    "empty",
     "expire",
     "fail",
+    "finish",
     "framing",
     "garble",
     "hang_up",
+    "image",
     "incomplete",
     "insert",
+    "lagging",
+    "link",
+    "mcp",
     "refuse",
     "replay",
     "rewrite",
     "say",
     "search",
+    "shorten",
     "stall",
     "swap",
     "trickle",

@@ -1,4 +1,4 @@
-"""The ASGI application: addresses, the key at the door, and errors in the service's shape."""
+"""The ASGI application: addresses, who may come in, and errors in the service's shape."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -24,10 +25,13 @@ from rxassist.local.problems import (
     unknown_url,
     wrong_key,
 )
+from rxassist.local.visitors import Visitors
 from rxassist.local.watch import Watch
 
 SERVER_NAME = "rxassist-local (scripted)"
 """What the service calls itself: its answers come from a script, not from a model."""
+
+_TOLD_TO_PAGES = ("x-request-id", "openai-poll-after-ms", "retry-after")
 
 _NOT_FOUND, _NOT_ALLOWED = 404, 405
 
@@ -35,10 +39,18 @@ _logger = logging.getLogger("rxassist.local")
 
 
 def application(
-    routes: Sequence[Route], watch: Watch, api_key: str | None, faults: Faults | None = None
+    routes: Sequence[Route],
+    watch: Watch,
+    commit: Callable[[], object],
+    visitors: Visitors,
+    api_key: str | None,
+    faults: Faults | None = None,
 ) -> ASGIApp:
-    """The service as an ASGI application."""
-    app = Starlette(
+    """The service as an ASGI application.
+
+    ``commit`` is called before anything is sent: an answer promises that its effect is durable.
+    """
+    starlette = Starlette(
         routes=routes,
         exception_handlers={
             ClientDisconnect: _tell_nobody,
@@ -47,35 +59,75 @@ def application(
             Exception: _tell_bug,
         },
     )
-    app.router.redirect_slashes = False
-    return _Door(app, watch, api_key, faults)
+    starlette.router.redirect_slashes = False
+    app: ASGIApp = _Lock(starlette, api_key, faults)
+    if visitors.origins:
+        app = CORSMiddleware(
+            app, sorted(visitors.origins), ("*",), ("*",), expose_headers=_TOLD_TO_PAGES
+        )
+    return _Door(app, watch, commit, visitors)
 
 
 class _Door:
-    """Counts who comes, turns away whom it must, and puts the service's headers on each answer."""
+    """Counts who comes, turns strangers away, and sends what is durable, with its headers."""
 
     def __init__(
-        self, app: ASGIApp, watch: Watch, api_key: str | None, faults: Faults | None
+        self, app: ASGIApp, watch: Watch, commit: Callable[[], object], visitors: Visitors
     ) -> None:
         self._app = app
         self._watch = watch
-        self._api_key = api_key
-        self._faults = faults
-        self._attempts: Counter[tuple[str, str]] = Counter()
+        self._commit = commit
+        self._visitors = visitors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         self._watch.request(scope["method"], scope["path"])
+        problem = self._visitors.problem(Headers(scope=scope))
+        app = self._app if problem is None else _turning_away(problem)
+        await app(scope, receive, self._committing(scope, receive, _with_headers(send)))
+
+    def _committing(self, scope: Scope, receive: Receive, send: Send) -> Send:
+        """Send nothing whose effect could still be lost; where it was lost, say that instead."""
+        lost = False
+
+        async def send_committed(message: Message) -> None:
+            nonlocal lost
+            if lost:
+                return
+            try:
+                self._commit()
+            except Exception as error:
+                _logger.exception("the local service cannot write to its database")
+                if message["type"] != "http.response.start":
+                    raise  # the answer has begun: hang up in its midst
+                lost = True
+                await _answer(broken(error))(scope, receive, send)
+            else:
+                await send(message)
+
+        return send_committed
+
+
+class _Lock:
+    """Lets in whoever has the key, and asks what goes wrong then."""
+
+    def __init__(self, app: ASGIApp, api_key: str | None, faults: Faults | None) -> None:
+        self._app = app
+        self._api_key = api_key
+        self._faults = faults
+        self._attempts: Counter[tuple[str, str]] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ").strip()
         app = self._app
         if self._api_key is not None and not hmac.compare_digest(
             key.encode(), self._api_key.encode()
         ):
-            app = _answer(wrong_key(key))
+            app = _turning_away(wrong_key(key))
         elif fault := self._fault(scope):
             app = fault.around(app)
-        await app(scope, receive, _with_headers(send))
+        await app(scope, receive, send)
 
     def _fault(self, scope: Scope) -> Fault | None:
         """What is done to a request on purpose."""
@@ -108,6 +160,16 @@ def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
         await send(message)
 
     return send_with_headers
+
+
+def _turning_away(problem: Problem) -> ASGIApp:
+    """Answers so, whatever is asked; what is sent is read, and dropped."""
+    fault = answer(problem.body, "application/json", status=problem.status)
+    return fault.around(_nothing)
+
+
+async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
+    """Stands where no application is asked."""
 
 
 def _answer(problem: Problem) -> Response:

@@ -66,6 +66,10 @@ class Connection:
             return False
         return True
 
+    def write(self, raw: bytes) -> None:
+        """Write bytes that HTTP knows nothing of, after what was sent."""
+        self._transport.write(raw)
+
     async def close(self) -> None:
         """Hang up behind what was sent (FIN), and return when the client has left."""
         self._transport.close()

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from rxassist.codec import structure, unstructure
 from rxassist.errors import DecodeError
 from rxassist.local.identity import new_id, now
+from rxassist.local.limits import (
+    Check,
+    anything,
+    at_least,
+    attachments,
+    content,
+    decimal,
+    metadata,
+    one_of,
+    text_within,
+    tool_resources,
+    tools,
+)
 from rxassist.local.parsing import Body, objects, required, text
 from rxassist.local.plain import as_list, as_object
 from rxassist.local.problems import Problem, invalid_type, invalid_value
@@ -17,41 +30,45 @@ _T = TypeVar("_T")
 
 _RUN_LIFETIME = 600  # seconds until ``expires_at``
 
-_ASSISTANT_FIELDS = frozenset(
-    {
-        "model",
-        "name",
-        "description",
-        "instructions",
-        "tools",
-        "tool_resources",
-        "metadata",
-        "temperature",
-        "top_p",
-        "reasoning_effort",
-        "response_format",
-    }
-)
-_THREAD_FIELDS = frozenset({"metadata", "tool_resources"})
-_MESSAGE_FIELDS = frozenset({"role", "content", "attachments", "metadata"})
-_RUN_FIELDS = frozenset(
-    {
-        "model",
-        "instructions",
-        "tools",
-        "tool_resources",
-        "metadata",
-        "temperature",
-        "top_p",
-        "reasoning_effort",
-        "max_prompt_tokens",
-        "max_completion_tokens",
-        "truncation_strategy",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-    }
-)
+_SAMPLED: Mapping[str, Check] = {
+    "temperature": decimal(0, 2),
+    "top_p": decimal(0, 1),
+    "reasoning_effort": one_of("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+    "response_format": one_of("auto", types=("text", "json_object", "json_schema")),
+}
+_ASSISTANT_FIELDS: Mapping[str, Check] = {
+    **_SAMPLED,
+    "model": anything,
+    "name": text_within(256),
+    "description": text_within(512),
+    "instructions": text_within(256_000),
+    "tools": tools(128),
+    "tool_resources": tool_resources,
+    "metadata": metadata,
+}
+_THREAD_FIELDS: Mapping[str, Check] = {"metadata": metadata, "tool_resources": tool_resources}
+_MESSAGE_FIELDS: Mapping[str, Check] = {
+    "role": anything,
+    "content": content,
+    "attachments": attachments,
+    "metadata": metadata,
+}
+_METADATA: Mapping[str, Check] = {"metadata": metadata}
+_RUN_FIELDS: Mapping[str, Check] = {
+    **_SAMPLED,
+    "model": anything,
+    "instructions": text_within(256_000),
+    "tools": tools(20),
+    "tool_resources": tool_resources,
+    "metadata": metadata,
+    "max_prompt_tokens": at_least(256),
+    "max_completion_tokens": at_least(256),
+    "truncation_strategy": one_of(types=("auto", "last_messages")),
+    "tool_choice": one_of(
+        "none", "auto", "required", types=("function", "code_interpreter", "file_search", "mcp")
+    ),
+    "parallel_tool_calls": anything,
+}
 _RUN_INSTRUCTIONS = frozenset(
     {"assistant_id", "stream", "thread", "additional_instructions", "additional_messages"}
 )
@@ -68,7 +85,7 @@ def new_assistant(body: Body) -> Assistant:
 
 def new_thread(body: Body) -> Thread:
     """The thread that a request describes, without its messages."""
-    given = stated(body, _THREAD_FIELDS, also=frozenset({"messages"}))
+    given = stated(body, _THREAD_FIELDS, also=("messages",))
     given.pop("messages", None)
     return made(
         Thread, {"tool_resources": {}, **given, "id": new_id("thread"), "created_at": now()}
@@ -140,18 +157,20 @@ def changed_thread(thread: Thread, body: Body) -> Thread:
 
 def changed_metadata(item: _T, body: Body) -> _T:
     """An object of which only the metadata can change."""
-    return made(type(item), {**unstructure(item), **stated(body, frozenset({"metadata"}))})
+    return made(type(item), {**unstructure(item), **stated(body, _METADATA)})
 
 
-def stated(
-    body: Body, fields: frozenset[str], also: frozenset[str] = frozenset()
-) -> dict[str, Any]:
+def stated(body: Body, fields: Mapping[str, Check], also: Iterable[str] = ()) -> dict[str, Any]:
     """What a request says, without nulls; what it cannot say is an error."""
+    known = {*fields, *also}
     for name in body:
-        if name not in fields and name not in also:
+        if name not in known:
             message = f"Unknown parameter: '{name}'."
             raise Problem(message, param=name, code="unknown_parameter")
-    return {name: value for name, value in body.items() if value is not None}
+    given = {name: value for name, value in body.items() if value is not None}
+    for name, value in given.items():
+        fields.get(name, anything)(value, name)
+    return given
 
 
 def made(kind: type[_T], plain: Mapping[str, Any]) -> _T:
@@ -180,16 +199,13 @@ def _content(given: object) -> list[object]:
     parts = [{"type": "text", "text": given}] if isinstance(given, str) else as_list(given)
     if not parts:
         raise invalid_type(given, "content", "a string or an array of objects")
-    return [_part(part, index) for index, part in enumerate(parts)]
+    return [_part(part) for part in parts]
 
 
-def _part(part: object, index: int) -> object:
-    block = as_object(part)
-    if block is None:
-        raise invalid_type(part, f"content[{index}]", "an object")
-    if block.get("type") == "text" and isinstance(block.get("text"), str):
-        return {"type": "text", "text": {"value": block["text"], "annotations": []}}
-    return block
+def _part(part: Mapping[str, Any]) -> object:
+    if part["type"] == "text":
+        return {"type": "text", "text": {"value": part["text"], "annotations": []}}
+    return part
 
 
 __all__ = [

@@ -20,7 +20,7 @@ from rxassist.local.creation import (
     new_thread,
 )
 from rxassist.local.event_stream import EventStream
-from rxassist.local.moves import Turn
+from rxassist.local.moves import Approval, Turn
 from rxassist.local.parsing import Body, body_of, flag, objects, required, text
 from rxassist.local.plain import as_object
 from rxassist.local.problems import Problem, invalid_type, missing
@@ -149,16 +149,38 @@ class Endpoints(Resources):
 
     async def _submit(self, request: Request) -> Response:
         body = await body_of(request)
-        required(body, "tool_outputs")
-        outputs: dict[str, str] = {}
-        for index, output in enumerate(objects(body, "tool_outputs")):
-            for name in ("tool_call_id", "output"):
-                if output.get(name) is None:
-                    raise missing(param=f"tool_outputs[{index}].{name}")
-            outputs[text(output, "tool_call_id")] = text(output, "output")
-        streamed = flag(body, "stream")
-        run, events = self._stage.submit(self._item(Run, request), outputs)
+        streamed, item = flag(body, "stream"), self._item(Run, request)
+        if body.get("tool_approvals") is None:
+            required(body, "tool_outputs")
+            outputs = {
+                text(each, "tool_call_id"): text(each, "output")
+                for each in _answers(body, "tool_outputs", "output")
+            }
+            run, events = self._stage.submit(item, "tool_outputs", outputs)
+        else:
+            approvals = {
+                text(each, "tool_call_id"): _approval(each)
+                for each in _answers(body, "tool_approvals", "approve")
+            }
+            run, events = self._stage.submit(item, "tool_approvals", approvals)
         return EventStream(events, self._watch) if streamed else answer(run)
+
+
+def _answers(body: Body, name: str, said: str) -> list[Body]:
+    """The answers to the calls of a run, each of which says something about one of them."""
+    answers = objects(body, name)
+    for index, each in enumerate(answers):
+        for needed in ("tool_call_id", said):
+            if each.get(needed) is None:
+                raise missing(param=f"{name}[{index}].{needed}")
+    return answers
+
+
+def _approval(given: Body) -> Approval:
+    headers = as_object(given.get("headers") or {})
+    if headers is None:
+        raise invalid_type(given["headers"], "headers", "an object")
+    return Approval(flag(given, "approve"), {name: text(headers, name) for name in headers})
 
 
 __all__ = ["Endpoints"]

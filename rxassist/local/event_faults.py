@@ -101,6 +101,14 @@ def swap(at: int) -> Fault:
     return rewrite(swapped)
 
 
+def finish(at: int) -> Fault:
+    """The stream says ``done`` in the place of the event of an index, and nothing more."""
+    done = ServerSentEvent("done", "[DONE]")
+    return rewrite(
+        lambda seen: (done,) if len(seen) - 1 == at else seen[-1:] if len(seen) - 1 < at else ()
+    )
+
+
 def insert(event: ServerSentEvent, at: int) -> Fault:
     """An event of your own comes before the one of an index."""
     return rewrite(lambda seen: (event, seen[-1]) if len(seen) - 1 == at else seen[-1:])
@@ -110,4 +118,4 @@ def _is_one(seen: Sequence[ServerSentEvent], which: Sequence[str | int]) -> bool
     return seen[-1].event in which or len(seen) - 1 in which
 
 
-__all__ = ["Rewrite", "drop", "duplicate", "framing", "insert", "rewrite", "swap"]
+__all__ = ["Rewrite", "drop", "duplicate", "finish", "framing", "insert", "rewrite", "swap"]

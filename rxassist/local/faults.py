@@ -23,9 +23,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rxassist.local.connection import Connection
+from rxassist.local.durations import check_duration
 from rxassist.local.problems import refused
 
 _NO_HEADERS: Mapping[str, str] = {}
+_PAGE = b"<html>502 Bad Gateway</html>"
 _LEAST_STATUS, _LARGEST_STATUS = 200, 599
 
 
@@ -70,12 +72,15 @@ Edit: TypeAlias = Callable[[bytes | None], Iterable[bytes]]
 # --- other answers -------------------------------------------------------------------------
 
 
-def refuse(status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Fault:
+def refuse(
+    status: int, headers: Mapping[str, str] = _NO_HEADERS, *, handled: bool = False
+) -> Fault:
     """Turn the request away before the service looks at it, with an error body that fits.
 
-    ``refuse(429, {"retry-after": "1"})``. It has no effect.
+    ``refuse(429, {"retry-after": "1"})``. It has no effect, unless it was ``handled`` before.
     """
-    return answer(refused(status).body, "application/json", status=status, headers=headers)
+    body = refused(status).body
+    return answer(body, "application/json", status=status, headers=headers, handled=handled)
 
 
 def answer(
@@ -84,22 +89,45 @@ def answer(
     *,
     status: int = 200,
     headers: Mapping[str, str] = _NO_HEADERS,
+    handled: bool = False,
 ) -> Fault:
     """Answer anything at all, before the service looks at the request, which has no effect.
 
     An HTML page, garbage, a redirect (``status=307, headers={"location": url}``), a recorded
-    stream (``"text/event-stream"``).
+    stream (``"text/event-stream"``). With ``handled`` the request has its effect, and the answer
+    comes instead of the service's own, as from a gateway that has lost the service::
+
+        answer("upstream connect error", "text/plain", status=503, handled=True)
     """
     if not _LEAST_STATUS <= status <= _LARGEST_STATUS:
         msg = f"status must be from {_LEAST_STATUS} to {_LARGEST_STATUS}, got {status}"
         raise ValueError(msg)
     response = Response(body, status, {"content-type": content_type, **headers})
 
-    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
-        await Connection(scope, receive, send).read()
-        await response(scope, receive, send)
+    def around(app: ASGIApp) -> ASGIApp:
+        async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+            if handled:
+                await app(scope, receive, _instead(partial(response, scope, receive, send)))
+            else:
+                await Connection(scope, receive, send).read()
+                await response(scope, receive, send)
 
-    return Fault(lambda _: answering)
+        return answering
+
+    return Fault(around)
+
+
+def _instead(act: Callable[[], Awaitable[None]]) -> Send:
+    """Act once when an answer begins, and send nothing of it."""
+    acted = False
+
+    async def send(_: Message) -> None:
+        nonlocal acted
+        if not acted:
+            acted = True
+            await act()
+
+    return send
 
 
 def hang_up(*, handled: bool, reset: bool = False) -> Fault:
@@ -114,11 +142,8 @@ def hang_up(*, handled: bool, reset: bool = False) -> Fault:
             connection = Connection(scope, receive, send)
             end = connection.reset if reset else connection.close
 
-            async def send_nothing(_: Message) -> None:
-                await end()
-
             if handled:
-                await app(scope, receive, send_nothing)
+                await app(scope, receive, _instead(end))
             else:
                 await connection.read()
                 await end()
@@ -160,9 +185,7 @@ def trickle(at: int, *, every: float, piece: bytes | None = None) -> Fault:
     With a ``piece``, such as a comment, that is sent instead, again and again, until the client
     leaves.
     """
-    if every < 0:
-        msg = f"every must not be negative, got {every}"
-        raise ValueError(msg)
+    check_duration("every", every)
     if piece is None:
         return _slow(at, every)
 
@@ -171,6 +194,22 @@ def trickle(at: int, *, every: float, piece: bytes | None = None) -> Fault:
             await connection.send_body(piece)
 
     return _until(at, drip, resized=True)
+
+
+def break_chunk(
+    at: int, raw: bytes = b"<html>502 Bad Gateway</html>", *, close: bool = True
+) -> Fault:
+    """Write bytes where HTTP expects the size of the next chunk, after so many bytes of the body.
+
+    Then the connection is closed, or, without ``close``, kept open without another word. Unlike
+    all other faults this breaks HTTP itself: a page, or a size such as ``-5``, ``0x5``, or none.
+    """
+
+    async def then(connection: Connection) -> None:
+        connection.write(raw)
+        await (connection.close() if close else connection.left())
+
+    return _until(at, then, resized=True)
 
 
 # --- other bodies --------------------------------------------------------------------------
@@ -321,6 +360,7 @@ __all__ = [
     "Fault",
     "Faults",
     "answer",
+    "break_chunk",
     "cut",
     "edited",
     "garble",

@@ -10,6 +10,7 @@ from starlette.datastructures import FormData, UploadFile
 from rxassist.codec import unstructure
 from rxassist.local.creation import made, stated
 from rxassist.local.identity import new_id, now
+from rxassist.local.limits import Check, anything, metadata, properties, short_list
 from rxassist.local.parsing import Body, bounded, objects, required, text, texts
 from rxassist.local.plain import as_object
 from rxassist.local.problems import (
@@ -25,9 +26,21 @@ _EXPIRY = "expires_after[{}]"  # as forms write what is in an object
 _SHORTEST_LIFE, _LONGEST_LIFE = 3600, 2_592_000  # of a file, in seconds
 _SECONDS_IN_A_DAY, _MOST_DAYS = 86_400, 365
 
-_STORE_FIELDS = frozenset({"name", "description", "expires_after", "metadata"})
-_FILE_FIELDS = frozenset({"attributes", "chunking_strategy"})
-_MOST_ATTRIBUTES = 16
+_SETTINGS: Mapping[str, Check] = {
+    "name": anything,
+    "expires_after": anything,
+    "metadata": metadata,
+}
+_STORE_FIELDS: Mapping[str, Check] = {**_SETTINGS, "description": anything}
+_ATTRIBUTES: Mapping[str, Check] = {"attributes": properties}
+_FILE_FIELDS: Mapping[str, Check] = {**_ATTRIBUTES, "chunking_strategy": anything}
+_ONE_FILE: Mapping[str, Check] = {**_FILE_FIELDS, "file_id": anything}
+_MOST_FILES = 500  # in a batch
+_FILES: Mapping[str, Check] = {
+    **_FILE_FIELDS,
+    "file_ids": short_list(_MOST_FILES),
+    "files": short_list(_MOST_FILES),
+}
 
 _CHUNKING: Mapping[str, Any] = {
     "type": "static",
@@ -69,7 +82,7 @@ def new_file(form: FormData, size: int) -> File:
 
 def new_vector_store(body: Body) -> VectorStore:
     """The vector store that a request describes, without its files."""
-    also = _FILE_FIELDS - {"attributes"} | {"file_ids"}
+    also = ("chunking_strategy", "file_ids")
     said = {
         name: value for name, value in stated(body, _STORE_FIELDS, also).items() if name not in also
     }
@@ -80,7 +93,7 @@ def new_vector_store(body: Body) -> VectorStore:
 
 def changed_vector_store(store: VectorStore, body: Body) -> VectorStore:
     """The vector store as a request changes it; a null takes away the name or the expiry."""
-    said = stated(body, _STORE_FIELDS - {"description"})
+    said = stated(body, _SETTINGS)
     nulls = dict.fromkeys({"name", "expires_after"} & (body.keys() - said.keys()))
     return _with_expiry({**unstructure(store), **said, **nulls})
 
@@ -92,12 +105,11 @@ def used_now(store: VectorStore) -> VectorStore:
 
 def new_store_files(body: Body, store_id: str) -> list[VectorStoreFile]:
     """The files that a request adds to a vector store, by their ids or each with its settings."""
-    also = frozenset({"file_ids", "files", *_STORE_FIELDS})
-    given = stated(body, _FILE_FIELDS, also)
+    given = stated(body, _FILES, also=_STORE_FIELDS)
     if body.get("files") is None:
         each = [{**given, "file_id": file_id} for file_id in texts(body, "file_ids")]
     elif body.get("file_ids") is None:
-        each = [stated(item, _FILE_FIELDS | {"file_id"}) for item in objects(body, "files")]
+        each = [stated(item, _ONE_FILE) for item in objects(body, "files")]
     else:
         message = "Exactly one of 'file_ids' and 'files' must be given."
         raise Problem(message, param="files", code="invalid_value")
@@ -107,13 +119,13 @@ def new_store_files(body: Body, store_id: str) -> list[VectorStoreFile]:
 
 def new_store_file(body: Body, store_id: str) -> VectorStoreFile:
     """The file that a request adds to a vector store."""
-    return _store_file(stated(body, _FILE_FIELDS | {"file_id"}), store_id)
+    return _store_file(stated(body, _ONE_FILE), store_id)
 
 
 def changed_attributes(item: VectorStoreFile, body: Body) -> VectorStoreFile:
     """A file of a vector store with other attributes, all of them."""
     required(body, "attributes")
-    said = stated(body, frozenset({"attributes"}))
+    said = stated(body, _ATTRIBUTES)
     return made(VectorStoreFile, {**unstructure(item), "attributes": _attributes(said)})
 
 
@@ -161,9 +173,6 @@ def _attributes(said: Mapping[str, Any]) -> Mapping[str, Any]:
     attributes = as_object(said.get("attributes", {}))
     if attributes is None:
         raise invalid_type(said["attributes"], "attributes", "an object")
-    if len(attributes) > _MOST_ATTRIBUTES:
-        message = f"Too many 'attributes': at most {_MOST_ATTRIBUTES}, but got {len(attributes)}."
-        raise Problem(message, param="attributes", code="object_above_max_properties")
     for name, value in attributes.items():
         if not isinstance(value, str | int | float):  # true and false are integers
             raise invalid_type(value, f"attributes.{name}", "a string, a number or a boolean")

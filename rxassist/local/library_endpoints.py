@@ -22,8 +22,8 @@ from rxassist.local.filing import (
     used_now,
 )
 from rxassist.local.library import Library, counted
-from rxassist.local.parsing import body_of
-from rxassist.local.problems import missing
+from rxassist.local.parsing import body_of, limited
+from rxassist.local.problems import missing, too_large
 from rxassist.local.resources import Resources, answer, route, told_deleted
 from rxassist.local.searching import search_of, search_results
 from rxassist.local.store import Store
@@ -40,6 +40,8 @@ from rxassist.models import (
 import_module("python_multipart")
 
 _PIECE = 256 * 1024  # bytes of a file in one go
+_LARGEST_FILE = 512 * 1024 * 1024  # bytes
+_LARGEST_FIELDS = 64 * 1024  # bytes of an upload that are not its file
 
 
 class LibraryEndpoints(Resources):
@@ -77,9 +79,13 @@ class LibraryEndpoints(Resources):
     # --- files -------------------------------------------------------------------------
 
     async def _upload(self, request: Request) -> Response:
-        async with request.form(max_files=1) as form:  # what is large, it keeps on the disk
+        within = limited(request, _LARGEST_FILE + _LARGEST_FIELDS)
+        async with within.form(max_files=1) as form:  # what is large, it keeps on the disk
             upload = upload_of(form)
-            file = new_file(form, upload.size or 0)
+            size = upload.size or 0
+            if size > _LARGEST_FILE:
+                raise too_large(_LARGEST_FILE)
+            file = new_file(form, size)
             position = 0
             while piece := await upload.read(_PIECE):
                 self._store.append(file.id, position, piece)

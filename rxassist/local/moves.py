@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rxassist.codec import to_json
+from rxassist.local.durations import check_duration
+from rxassist.local.pieces import Piece
 from rxassist.models import Assistant, FileSearchResult, Message, Run, TextContentBlock, Thread
 
 _TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")
@@ -23,7 +25,7 @@ def tokens(text: str) -> tuple[str, ...]:
 class Say:
     """Write a message, piece by piece."""
 
-    pieces: tuple[str, ...]
+    pieces: tuple[Piece, ...]
     refusal: bool = False
 
 
@@ -33,6 +35,25 @@ class Call:
 
     name: str
     arguments: str = "{}"
+
+
+@frozen
+class Mcp:
+    """Call a tool of an MCP server, after it was approved; ``arguments`` is JSON text."""
+
+    name: str
+    arguments: str
+    server_label: str
+    output: str
+    approval: bool
+
+
+@frozen
+class Approval:
+    """What a client decided on a call, and the headers that it gave for it."""
+
+    approve: bool
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)  # they may hold a key
 
 
 @frozen
@@ -78,10 +99,10 @@ class Expire:
     """End the run as ``expired``."""
 
 
-Move: TypeAlias = Say | Call | Code | Search | Wait | Fail | Incomplete | Expire
+Move: TypeAlias = Say | Call | Mcp | Code | Search | Wait | Fail | Incomplete | Expire
 """One thing that a script does."""
 
-Moves: TypeAlias = Generator[Move | Sequence[Call], Any, None]
+Moves: TypeAlias = Generator[Move | Sequence[Call] | Sequence[Mcp], Any, None]
 """What a script written as a generator function returns."""
 
 
@@ -106,7 +127,7 @@ class Turn:
         return ""
 
 
-Script: TypeAlias = Callable[[Turn], Iterable[Move | Sequence[Call]]]
+Script: TypeAlias = Callable[[Turn], Iterable[Move | Sequence[Call] | Sequence[Mcp]]]
 """Says what happens in a run, move by move.
 
 Mostly a generator function. It runs on the service's only thread: to pause it yields
@@ -114,12 +135,19 @@ Mostly a generator function. It runs on the service's only thread: to pause it y
 """
 
 
-def say(*pieces: str, refusal: bool = False) -> Say:
+def say(*pieces: Piece, refusal: bool = False) -> Say:
     """Write a message of its own: one text in tokens, several as exactly these pieces.
 
-    With ``refusal`` the message says that the model will not answer.
+    Among the pieces can be citations, links to files and images (see ``rxassist.local.pieces``):
+    ``say("Cake is good", cite("file-1"), ".", image("file-2"))``. With ``refusal`` the message
+    says that the model will not answer; then all pieces are texts. A script that says something
+    twice writes two messages.
     """
-    return Say(tokens(pieces[0]) if len(pieces) == 1 else pieces, refusal)
+    if refusal and not all(isinstance(piece, str) for piece in pieces):
+        msg = f"a refusal is written of texts only, got {pieces!r}"
+        raise ValueError(msg)
+    first = pieces[0] if len(pieces) == 1 else None
+    return Say(tokens(first) if isinstance(first, str) else pieces, refusal)
 
 
 def call(name: str, arguments: Mapping[str, Any] | str | None = None) -> Call:
@@ -129,9 +157,30 @@ def call(name: str, arguments: Mapping[str, Any] | str | None = None) -> Call:
     of calls is asked for at once and gives a list of outputs. ``arguments`` that are text are sent
     as they are, JSON or not.
     """
-    if isinstance(arguments, str):
-        return Call(name, arguments)
-    return Call(name, to_json(dict(arguments or {})).decode())
+    return Call(name, _json(arguments))
+
+
+def mcp(
+    name: str,
+    arguments: Mapping[str, Any] | str | None = None,
+    *,
+    server_label: str = "server",
+    output: str = "",
+    approval: bool = True,
+) -> Mcp:
+    """Call a tool of an MCP server, as agents of Azure AI Foundry do, and show its ``output``.
+
+    The run waits for the client's approval, and the script goes on with it:
+    ``decided = yield mcp("search", {"query": "tea"})``, then ``decided.approve`` is true or false,
+    and ``decided.headers`` are those that the client gave. A call that is not approved has no
+    output. A list of calls is asked for at once and gives a list. Without ``approval`` the call is
+    made at once, and the script goes on with ``None``. Nothing is called in fact.
+    """
+    return Mcp(name, _json(arguments), server_label, output, approval)
+
+
+def _json(arguments: Mapping[str, Any] | str | None) -> str:
+    return arguments if isinstance(arguments, str) else to_json(dict(arguments or {})).decode()
 
 
 def code(source: str, *, logs: str | None = None, image_file_id: str | None = None) -> Code:
@@ -149,9 +198,7 @@ def search(*results: FileSearchResult) -> Search:
 
 def wait(seconds: float) -> Wait:
     """Do nothing for a while; the service goes on with everything else."""
-    if seconds < 0:
-        msg = f"seconds must not be negative, got {seconds}"
-        raise ValueError(msg)
+    check_duration("seconds", seconds)
     return Wait(seconds)
 
 
@@ -171,11 +218,13 @@ def expire() -> Expire:
 
 
 __all__ = [
+    "Approval",
     "Call",
     "Code",
     "Expire",
     "Fail",
     "Incomplete",
+    "Mcp",
     "Move",
     "Moves",
     "Say",
@@ -188,6 +237,7 @@ __all__ = [
     "expire",
     "fail",
     "incomplete",
+    "mcp",
     "say",
     "search",
     "tokens",

@@ -6,22 +6,31 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from starlette.requests import Request
+from starlette.types import Message
 
 from rxassist.codec import from_json
 from rxassist.errors import DecodeError
+from rxassist.local.limits import within
 from rxassist.local.plain import as_list, as_object
-from rxassist.local.problems import invalid_type, invalid_value, missing, no_json, out_of_range
+from rxassist.local.problems import (
+    invalid_type,
+    invalid_value,
+    missing,
+    no_json,
+    too_large,
+)
 from rxassist.local.store import PageRequest
 
 Body: TypeAlias = Mapping[str, Any]
 """A request's JSON object."""
 
 _LIMIT, _MAX_LIMIT = 20, 100
+_LARGEST_JSON = 25 * 1024 * 1024  # bytes
 
 
 async def body_of(request: Request) -> Body:
     """The JSON object of a request, empty where it has no body."""
-    content = await request.body()
+    content = await limited(request, _LARGEST_JSON).body()
     if not content.strip():
         return {}
     try:
@@ -32,6 +41,26 @@ async def body_of(request: Request) -> Body:
     if body is None:
         raise no_json()
     return body
+
+
+def limited(request: Request, most: int) -> Request:
+    """The request, whose body is an error if it has more than so many bytes.
+
+    The rest is read and dropped: a client that is still sending would not hear the answer.
+    """
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received <= most and _length(request) <= most:
+            return message
+        while message.get("more_body"):
+            message = await request.receive()
+        raise too_large(most)
+
+    return Request(request.scope, receive)
 
 
 def required(body: Body, name: str) -> Any:  # noqa: ANN401 -- whatever it is
@@ -72,10 +101,7 @@ def flag(body: Body, name: str) -> bool:
 
 def bounded(value: int, param: str, least: int, most: int) -> int:
     """The number, if it is neither too small nor too large."""
-    if value < least:
-        raise out_of_range(value, param, "below minimum", f">= {least}")
-    if value > most:
-        raise out_of_range(value, param, "above maximum", f"<= {most}")
+    within(value, param, least, most)
     return value
 
 
@@ -105,6 +131,10 @@ def page_of(
     return PageRequest(limit, order == "desc", after, before, where or {})
 
 
+def _length(request: Request) -> int:
+    return int(request.headers.get("content-length", 0))
+
+
 def _limit(given: str, most: int) -> int:
     try:
         limit = int(given)
@@ -120,6 +150,7 @@ __all__ = [
     "body_of",
     "bounded",
     "flag",
+    "limited",
     "objects",
     "page_of",
     "required",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import attrs
 from reactivex import Observable
@@ -27,11 +27,13 @@ from rxassist.events import (
 from rxassist.local.identity import now
 from rxassist.local.legs import Beats, Leg
 from rxassist.local.moves import (
+    Approval,
     Call,
     Code,
     Expire,
     Fail,
     Incomplete,
+    Mcp,
     Say,
     Script,
     Search,
@@ -45,15 +47,22 @@ from rxassist.models import (
     FunctionCall,
     IncompleteDetails,
     LastError,
+    RequiredAction,
     RequiredActionFunctionToolCall,
+    RequiredActionMCPToolCall,
+    RequiredActionSubmitToolApproval,
     RequiredActionSubmitToolOutputs,
+    RequiredToolCall,
     Run,
     RunStep,
+    SubmitToolApproval,
     SubmitToolOutputs,
     TextContentBlock,
 )
 
 _E = TypeVar("_E", bound=Event)
+
+Awaited: TypeAlias = Literal["tool_outputs", "tool_approvals"]
 
 
 class Performance:
@@ -80,10 +89,15 @@ class Performance:
 
     @property
     def awaited_calls(self) -> tuple[str, ...]:
-        """The ids of the calls whose outputs the run waits for."""
+        """The ids of the calls whose outputs or approvals the run waits for."""
         if self.run.status != "requires_action":
             return ()
-        return tuple(call.id for call in self._steps.calls)
+        return tuple(self._steps.mcp_calls) or tuple(call.id for call in self._steps.calls)
+
+    @property
+    def awaits(self) -> Awaited:
+        """The parameter that answers the calls that the run waits for."""
+        return "tool_approvals" if self._steps.mcp_calls else "tool_outputs"
 
     @property
     def waiting_step(self) -> RunStep:
@@ -94,9 +108,9 @@ class Performance:
         """The first leg; with ``new_thread`` it says first that the thread was created."""
         return self._new_leg(self._begin(new_thread=new_thread))
 
-    def submit(self, outputs: Mapping[str, str]) -> Observable[Event]:
-        """The next leg, from the outputs of all ``awaited_calls`` by their ids."""
-        in_order = [outputs[call_id] for call_id in self.awaited_calls]
+    def submit(self, answers: Mapping[str, str | Approval]) -> Observable[Event]:
+        """The next leg, from the outputs or approvals of all ``awaited_calls`` by their ids."""
+        in_order = [answers[call_id] for call_id in self.awaited_calls]
         self.run = attrs.evolve(self.run, status="queued", required_action=None)
         return self._new_leg(self._resume(in_order))
 
@@ -130,11 +144,14 @@ class Performance:
         yield self._change(ThreadRunInProgress, status="in_progress", started_at=now())
         yield from self._play(None)
 
-    def _resume(self, outputs: list[str]) -> Beats[Event]:
-        yield self._steps.answer(outputs)
+    def _resume(self, answers: list[str | Approval]) -> Beats[Event]:
+        if self._steps.mcp_calls:
+            yield self._steps.decide([each for each in answers if isinstance(each, Approval)])
+        else:
+            yield self._steps.answer([each for each in answers if isinstance(each, str)])
         yield ThreadRunQueued(self.run)
         yield self._change(ThreadRunInProgress, status="in_progress")
-        yield from self._play(outputs[0] if self._single_call else outputs)
+        yield from self._play(answers[0] if self._single_call else answers)
 
     def _play(self, answer: object) -> Beats[Event]:
         """Perform the script's moves until the run waits or ends."""
@@ -155,6 +172,9 @@ class Performance:
                     yield from self._steps.code(move)
                 case Search():
                     yield from self._steps.search(move)
+                case Mcp(approval=False):
+                    yield from self._steps.mcp([move])
+                    yield self._steps.decide([Approval(approve=True)])
                 case Wait():
                     yield float(move.seconds)
                 case _:
@@ -180,24 +200,41 @@ class Performance:
                 yield from self._ask(move)
 
     def _ask(self, move: object) -> Beats[Event]:
-        self._single_call = isinstance(move, Call)
+        self._single_call = isinstance(move, Call | Mcp)
         given = [move] if self._single_call else as_list(move) or ()
         calls = [each for each in given if isinstance(each, Call)]
-        if not calls or len(calls) < len(given):
+        mcp_calls = [each for each in given if isinstance(each, Mcp) and each.approval]
+        if calls and len(calls) == len(given):
+            yield from self._steps.call(calls)
+            yield self._wait_for(RequiredActionSubmitToolOutputs(SubmitToolOutputs(self._calls())))
+            yield DoneEvent()
+        elif mcp_calls and len(mcp_calls) == len(given):
+            yield from self._steps.mcp(mcp_calls)
+            required = SubmitToolApproval(self._calls())
+            yield self._wait_for(RequiredActionSubmitToolApproval(required))
+            yield DoneEvent()
+        else:
             yield from self._fail(f"The script yielded {move!r}, which is no move")
-            return
-        yield from self._steps.call(calls)
-        required = tuple(
-            RequiredActionFunctionToolCall(
-                call.id, FunctionCall(call.function.name, call.function.arguments)
-            )
-            for call in self._steps.calls
+
+    def _calls(self) -> tuple[RequiredToolCall, ...]:
+        """The calls of the step that is open, as the run asks for them."""
+        return (
+            *(
+                RequiredActionFunctionToolCall(
+                    call.id, FunctionCall(call.function.name, call.function.arguments)
+                )
+                for call in self._steps.calls
+            ),
+            *(
+                RequiredActionMCPToolCall(call_id, each.name, each.arguments, each.server_label)
+                for call_id, each in self._steps.mcp_calls.items()
+            ),
         )
-        action = RequiredActionSubmitToolOutputs(SubmitToolOutputs(required))
-        yield self._change(
+
+    def _wait_for(self, action: RequiredAction) -> Event:
+        return self._change(
             ThreadRunRequiresAction, status="requires_action", required_action=action
         )
-        yield DoneEvent()
 
     def _fail(self, message: str, code: str = "server_error") -> Beats[Event]:
         error = LastError(code, message)
@@ -241,4 +278,4 @@ def _prompt_tokens(turn: Turn) -> int:
     return sum(len(tokens(text)) for text in texts)
 
 
-__all__ = ["Performance"]
+__all__ = ["Awaited", "Performance"]

@@ -7,6 +7,8 @@ import re
 from rxassist.codec import to_json
 from rxassist.errors import excerpt
 
+_AN = {"string": "a string", "array": "an array", "object": "an object"}
+
 _TOO_MANY, _SERVER_ERROR = 429, 500
 
 
@@ -61,12 +63,34 @@ def invalid_value(got: object, param: str, *supported: str) -> Problem:
     return Problem(message, param=param, code="invalid_value")
 
 
-def out_of_range(got: int, param: str, where: str, bound: str) -> Problem:
+def out_of_range(got: float, param: str, where: str, bound: str, kind: str = "integer") -> Problem:
     """A number is too small or too large."""
     expected = f"Expected a value {bound}, but got {got} instead."
-    message = f"Invalid '{param}': integer {where} value. {expected}"
-    code = "integer_below_min_value" if where.startswith("below") else "integer_above_max_value"
-    return Problem(message, param=param, code=code)
+    message = f"Invalid '{param}': {kind} {where} value. {expected}"
+    code = "below_min_value" if where.startswith("below") else "above_max_value"
+    return Problem(message, param=param, code=f"{kind}_{code}")
+
+
+def too_long(param: str, kind: str, most: int, got: int) -> Problem:
+    """A string or an array is too long, or an object has too many properties."""
+    if kind == "object":
+        wrong, measure, code = "too many properties", "at most {} properties", "max_properties"
+    else:
+        wrong, measure, code = f"{kind} too long", "maximum length {}", "max_length"
+    message = (
+        f"Invalid '{param}': {wrong}. Expected {_AN[kind]} with {measure.format(most)},"
+        f" but got {got} instead."
+    )
+    return Problem(message, param=param, code=f"{kind}_above_{code}")
+
+
+def no_match(got: str, param: str, pattern: str) -> Problem:
+    """A text has characters that it cannot have."""
+    message = (
+        f"Invalid '{param}': string does not match pattern. Expected a string that matches the"
+        f" pattern '{pattern}', but got {excerpt(got)} instead."
+    )
+    return Problem(message, param=param, code="invalid_value")
 
 
 def no_json() -> Problem:
@@ -87,6 +111,21 @@ def wrong_key(key: str) -> Problem:
         " header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
     )
     return Problem(message, status=401)
+
+
+def unwelcome(header: str, got: str, parameter: str) -> Problem:
+    """A page in a browser, which nobody has named, wants to speak to the service."""
+    message = (
+        f"Requests with {header} {excerpt(got)} are not allowed by the local service."
+        f" If they are yours, name that in {parameter}."
+    )
+    return Problem(message, status=403, code=f"{header.lower().replace('-', '_')}_not_allowed")
+
+
+def too_large(most: int) -> Problem:
+    """The body of a request has more bytes than the service takes."""
+    message = f"Maximum content size limit ({most}) exceeded."
+    return Problem(message, status=413, code="content_too_large")
 
 
 def unknown_url(method: str, path: str) -> Problem:
@@ -127,10 +166,14 @@ __all__ = [
     "invalid_value",
     "missing",
     "no_json",
+    "no_match",
     "not_allowed",
     "not_found",
     "out_of_range",
     "refused",
+    "too_large",
+    "too_long",
     "unknown_url",
+    "unwelcome",
     "wrong_key",
 ]

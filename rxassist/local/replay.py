@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import reduce
 
 from rxassist.codec import EventDecoder, to_json, unstructure
+from rxassist.local.addresses import MESSAGES, RUN, STEPS, STREAMED
 from rxassist.local.faults import Asked, Fault, Faults, answer
 from rxassist.models import Message, RunStep
 from rxassist.snapshots import Snapshot, fold
-
-_THREAD = "/v1/threads/[^/]+"
-_STREAMED = re.compile(rf"/v1/threads/runs|{_THREAD}/runs(/[^/]+/submit_tool_outputs)?")
-_RUN = re.compile(rf"{_THREAD}/runs/[^/]+")
-_STEPS = re.compile(rf"{_THREAD}/runs/[^/]+/steps")
-_MESSAGES = re.compile(rf"{_THREAD}/messages")
 
 
 def replay(stream: bytes) -> Faults:
@@ -34,12 +28,12 @@ def replay(stream: bytes) -> Faults:
 
     def faults(asked: Asked) -> Fault | None:
         if asked.method == "POST":
-            return streamed if _STREAMED.fullmatch(asked.path) else None
-        if _RUN.fullmatch(asked.path):
+            return streamed if STREAMED.fullmatch(asked.path) else None
+        if RUN.fullmatch(asked.path):
             return run
-        if _STEPS.fullmatch(asked.path):
+        if STEPS.fullmatch(asked.path):
             return steps.of(asked)
-        return messages.of(asked) if _MESSAGES.fullmatch(asked.path) else None
+        return messages.of(asked) if MESSAGES.fullmatch(asked.path) else None
 
     return faults
 
@@ -49,13 +43,14 @@ class _Pages:
 
     def __init__(self, items: Sequence[RunStep] | Sequence[Message]) -> None:
         plain = [unstructure(item) for item in items]
-        self._ascending, self._descending = _page(plain), _page(plain[::-1])
+        self._ascending, self._descending = whole_page(plain), whole_page(plain[::-1])
 
     def of(self, asked: Asked) -> Fault:
         return self._ascending if "order=asc" in asked.query.split("&") else self._descending
 
 
-def _page(items: list[dict[str, object]]) -> Fault:
+def whole_page(items: Sequence[dict[str, object]]) -> Fault:
+    """A whole list as one page."""
     ids = [item["id"] for item in items] or [None]
     page = {"object": "list", "data": items, "first_id": ids[0], "last_id": ids[-1]}
     return _told({**page, "has_more": False})
@@ -65,4 +60,4 @@ def _told(plain: object) -> Fault:
     return answer(to_json(plain), "application/json")
 
 
-__all__ = ["replay"]
+__all__ = ["replay", "whole_page"]

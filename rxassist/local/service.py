@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from os import PathLike, fspath
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from rxassist.local.application import application
 from rxassist.local.connection import Protocol
+from rxassist.local.durations import check_duration
 from rxassist.local.endpoints import Endpoints
 from rxassist.local.faults import Faults
 from rxassist.local.ingestion import Ingest, default_ingest
@@ -28,6 +29,7 @@ from rxassist.local.moves import Script
 from rxassist.local.script import default_script
 from rxassist.local.stage import Stage, fail_unfinished
 from rxassist.local.store import Store
+from rxassist.local.visitors import Visitors
 from rxassist.local.watch import Watch
 
 _BACKLOG = 2048
@@ -42,9 +44,15 @@ class LocalService:
 
     A context manager: it runs in a background thread from ``with`` to its end. ``script`` says
     what happens in a run (see ``rxassist.local.moves``), by default an answer that says that it is
-    scripted. ``port`` 0 is any free one. State is kept in memory, or in the file ``database``.
+    scripted. ``port`` 0 is any free one. State is kept in memory, or in the file ``database``,
+    which one service uses at a time; what it has answered is durable, also if its process is
+    killed.
     ``token_delay`` is the pause before each piece of text, in seconds. With ``api_key``, requests
     need that key; without, any or none will do.
+
+    A page in a browser cannot speak to the service, unless its origin
+    (``http://localhost:3000``) is one of ``allowed_origins``; and requests must be made to an
+    address, to a name without a dot, to ``host``, or to one of the names in ``allowed_hosts``.
 
     ``ingest`` says what happens to a file that is added to a vector store (see
     ``rxassist.local.ingestion``): by default what is text is ``completed`` at once, and anything
@@ -63,12 +71,18 @@ class LocalService:
         database: str | PathLike[str] | None = None,
         token_delay: float = 0.0,
         api_key: str | None = None,
+        allowed_hosts: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
         ingest: Ingest | None = None,
         faults: Faults | None = None,
         poll_after_ms: int | None = _POLL_AFTER_MS,
     ) -> None:
-        if token_delay < 0:
-            msg = f"token_delay must not be negative, got {token_delay}"
+        check_duration("token_delay", token_delay)
+        if not host:
+            msg = "host must be an address to listen on ('0.0.0.0' is all of them), got ''"
+            raise ValueError(msg)
+        if database is not None and not fspath(database):
+            msg = f"database must be the path of a file, or None to keep nothing, got {database!r}"
             raise ValueError(msg)
         self.poll_after_ms = poll_after_ms
         self._script = script or default_script
@@ -77,6 +91,7 @@ class LocalService:
         self._address = (host, port)
         self._database = None if database is None else fspath(database)
         self._token_delay = token_delay
+        self._visitors = Visitors.named(host, allowed_hosts, allowed_origins)
         self._api_key = api_key
         self._watch = Watch()
         self._base_url: str | None = None
@@ -125,7 +140,8 @@ class LocalService:
     def start(self) -> None:
         """Start, and return when requests can be made; does nothing if the service runs.
 
-        Raises ``OSError`` if the port is taken, ``sqlite3.Error`` if the database is none.
+        Raises ``OSError`` if the port is taken, ``sqlite3.Error`` if the database is none, or is
+        used by another service.
         """
         if self._thread is not None:
             return
@@ -199,7 +215,9 @@ class LocalService:
                 *Endpoints(store, self._poll_after, stage, self._watch).routes(),
                 *LibraryEndpoints(store, self._poll_after, library).routes(),
             ]
-            app = application(routes, self._watch, self._api_key, self._faults)
+            app = application(
+                routes, self._watch, store.commit, self._visitors, self._api_key, self._faults
+            )
             server = _Server(app, self._started.set)
             self._stop = partial(loop.call_soon_threadsafe, server.stop)
             try:
@@ -282,7 +300,7 @@ def _listener(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
-    except OSError:
+    except Exception:  # OSError, but also OverflowError or UnicodeError
         listener.close()
         raise
     return listener

@@ -13,8 +13,8 @@ from reactivex import Observable
 from rxassist.errors import StreamClosed
 from rxassist.events import Event, MessageEvent, RunEvent, RunStepEvent, ThreadRunRequiresAction
 from rxassist.local.identity import now
-from rxassist.local.moves import Script, Turn
-from rxassist.local.performance import Performance
+from rxassist.local.moves import Approval, Script, Turn
+from rxassist.local.performance import Awaited, Performance
 from rxassist.local.problems import Problem
 from rxassist.local.store import Store
 from rxassist.local.watch import Watch
@@ -59,17 +59,21 @@ class Stage:
         self._watch.run_began(turn.run.id)
         return self._listen(act, performance.begin(new_thread=new_thread))
 
-    def submit(self, run: Run, outputs: Mapping[str, str]) -> tuple[Run, Observable[Event]]:
-        """Go on with a run that waits for these outputs."""
+    def submit(
+        self, run: Run, given: Awaited, answers: Mapping[str, str | Approval]
+    ) -> tuple[Run, Observable[Event]]:
+        """Go on with a run that waits for these outputs or approvals."""
         act = self._act(run)
         if act is None or act.performance.run.status != "requires_action":
             msg = f'Runs in status "{run.status}" do not accept tool outputs.'
             raise Problem(msg)
-        awaited = act.performance.awaited_calls
-        if set(outputs) != set(awaited):
-            msg = f"Expected tool outputs for call_ids {list(awaited)}, got {list(outputs)}"
+        expected, awaited = act.performance.awaits, act.performance.awaited_calls
+        if given != expected or set(answers) != set(awaited):
+            what = expected.replace("_", " ")
+            got = list(answers) if given == expected else given.replace("_", " ")
+            msg = f"Expected {what} for call_ids {list(awaited)}, got {got}"
             raise Problem(msg)
-        log = self._listen(act, act.performance.submit(outputs))
+        log = self._listen(act, act.performance.submit(answers))
         self._store.save(act.performance.run)
         return act.performance.run, log
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import attrs
 
+from rxassist.codec import structure
 from rxassist.events import (
     Event,
     ThreadMessageCompleted,
@@ -23,19 +24,29 @@ from rxassist.events import (
 )
 from rxassist.local.identity import new_id, now
 from rxassist.local.legs import Beats
-from rxassist.local.moves import Call, Code, Say, Search, tokens
+from rxassist.local.moves import Approval, Call, Code, Mcp, Say, Search, tokens
+from rxassist.local.pieces import Cite, Image, Link
 from rxassist.models import (
+    AnnotationDelta,
     CodeInterpreterDelta,
     CodeInterpreterImage,
     CodeInterpreterImageDelta,
     CodeInterpreterLogsDelta,
     CodeInterpreterToolCallDelta,
+    FileCitation,
+    FileCitationDeltaAnnotation,
+    FilePath,
+    FilePathDeltaAnnotation,
     FileSearch,
     FileSearchToolCall,
     FileSearchToolCallDelta,
     FunctionDelta,
     FunctionToolCall,
     FunctionToolCallDelta,
+    ImageFile,
+    ImageFileDeltaBlock,
+    ImageURL,
+    ImageURLDeltaBlock,
     IncompleteDetails,
     Message,
     MessageContentDelta,
@@ -90,6 +101,7 @@ class Steps:
         self._snapshot = Snapshot()
         self._step_id = ""  # of the step that is open
         self._message_id = ""  # of the message that is open
+        self._mcp_calls: dict[str, Mcp] = {}  # of the step that is open, by their ids
         self._completion_tokens = 0  # of the step that is open
         self._used = [0, 0]
 
@@ -106,6 +118,11 @@ class Steps:
         if not isinstance(details, ToolCallsStepDetails):
             return ()
         return tuple(each for each in details.tool_calls if isinstance(each, FunctionToolCall))
+
+    @property
+    def mcp_calls(self) -> Mapping[str, Mcp]:
+        """The calls of tools of MCP servers of the step that is open, by their ids."""
+        return self._mcp_calls
 
     # --- moves -------------------------------------------------------------------------
 
@@ -124,9 +141,9 @@ class Steps:
         self._message_id = message.id
         yield self._told(ThreadMessageCreated(message))
         yield self._told(ThreadMessageInProgress(message))
-        for piece in move.pieces:
+        for content in _contents(move):
             yield from self._pause()
-            delta = MessageDelta(content=(_content(piece, refusal=move.refusal),))
+            delta = MessageDelta(content=(content,))
             yield self._told(ThreadMessageDelta(MessageDeltaEvent(message.id, delta)))
         written = attrs.evolve(self._written(), status="completed", completed_at=now())
         yield self._told(ThreadMessageCompleted(written))
@@ -180,6 +197,34 @@ class Steps:
             for each, output in zip(self.calls, outputs, strict=True)
         )
         return self._complete(ToolCallsStepDetails(made))
+
+    def mcp(self, calls: Sequence[Mcp]) -> Beats[Event]:
+        """Call tools of an MCP server; the step stays open until it is told what was decided."""
+        yield from self._begin("tool_calls", ToolCallsStepDetails())
+        self._mcp_calls = {new_id("call"): each for each in calls}
+        for index, (call_id, each) in enumerate(self._mcp_calls.items()):
+            yield from self._pause()
+            plain = {"index": index, **_mcp_call(call_id, each, None)}
+            delta = structure({"tool_calls": [plain]}, ToolCallDeltaObject)
+            grown = RunStepDeltaEvent(self._step_id, RunStepDelta(delta))
+            yield self._told(ThreadRunStepDelta(grown))
+
+    def decide(self, approvals: Sequence[Approval]) -> Event:
+        """What was approved has been called: the step is complete."""
+        outputs = [
+            each.output if approval.approve else None
+            for each, approval in zip(self._mcp_calls.values(), approvals, strict=True)
+        ]
+        details = self._mcp_details(outputs)
+        self._mcp_calls = {}
+        return self._complete(details)
+
+    def _mcp_details(self, outputs: Sequence[str | None]) -> ToolCallsStepDetails:
+        plain = [
+            _mcp_call(call_id, each, output)
+            for (call_id, each), output in zip(self._mcp_calls.items(), outputs, strict=True)
+        ]
+        return structure({"tool_calls": plain}, ToolCallsStepDetails)
 
     def cancel(self) -> Iterator[Event]:
         """What is open ends as it is."""
@@ -252,8 +297,12 @@ class Steps:
 
     @property
     def waiting(self) -> RunStep:
-        """The step that waits for outputs, with its calls."""
-        return self._open_step()
+        """The step that waits for outputs or approvals, with its calls."""
+        step = self._open_step()
+        if not self._mcp_calls:
+            return step
+        details = self._mcp_details([None] * len(self._mcp_calls))
+        return attrs.evolve(step, step_details=details)
 
     def _open_step(self) -> RunStep:
         step = self._snapshot.find_run_step(self._step_id)
@@ -270,8 +319,51 @@ class Steps:
         return message
 
 
-def _content(piece: str, *, refusal: bool) -> MessageContentDelta:
-    return RefusalDeltaBlock(0, piece) if refusal else TextDeltaBlock(0, TextDelta(piece))
+def _contents(move: Say) -> Iterator[MessageContentDelta]:
+    """What each piece adds to the message: to the text that is open, or as a part of its own."""
+    index, in_text, length, noted = -1, False, 0, 0
+    for piece in move.pieces:
+        if isinstance(piece, Image):
+            index, in_text = index + 1, False
+            yield _image(index, piece)
+            continue
+        if not in_text:
+            index, in_text, length, noted = index + 1, True, 0, 0
+        if isinstance(piece, str):
+            length += len(piece)
+            added = TextDelta(piece)
+            yield RefusalDeltaBlock(index, piece) if move.refusal else TextDeltaBlock(index, added)
+            continue
+        annotation = _annotation(piece, noted, length)
+        noted, length = noted + 1, length + len(piece.text)
+        yield TextDeltaBlock(index, TextDelta(piece.text, (annotation,)))
+
+
+def _image(index: int, piece: Image) -> MessageContentDelta:
+    if piece.file_id is not None:
+        return ImageFileDeltaBlock(index, ImageFile(piece.file_id, piece.detail))
+    return ImageURLDeltaBlock(index, ImageURL(piece.url or "", piece.detail))
+
+
+def _annotation(piece: Cite | Link, index: int, start: int) -> AnnotationDelta:
+    """The mark on a text that begins at ``start``."""
+    end = start + len(piece.text)
+    if isinstance(piece, Link):
+        made = FilePath(piece.file_id)
+        return FilePathDeltaAnnotation(index, piece.text, made, start, end)
+    cited = FileCitation(piece.file_id, piece.quote)
+    return FileCitationDeltaAnnotation(index, piece.text, cited, start, end)
+
+
+def _mcp_call(call_id: str, move: Mcp, output: str | None) -> dict[str, Any]:
+    return {
+        "id": call_id,
+        "type": "mcp",
+        "name": move.name,
+        "arguments": move.arguments,
+        "server_label": move.server_label,
+        "output": output,
+    }
 
 
 __all__ = ["Steps", "usage_of"]

@@ -60,6 +60,8 @@ WHEN OLD.kind = 'File' BEGIN DELETE FROM contents WHERE file_id = OLD.id; END;
 DELETE FROM contents WHERE file_id NOT IN (SELECT id FROM objects WHERE kind = 'File');
 """
 
+_PRIMARY_CODE = 0xFF  # of an error code of SQLite; the bits above say more about it
+
 _DELETE = """
 WITH RECURSIVE doomed (sequence, id) AS (
     SELECT sequence, id FROM objects WHERE id = ?
@@ -90,22 +92,16 @@ class PageRequest:
 class Store:
     """Objects by id, in the order in which they were created, some below a parent.
 
-    Belongs to the thread that made it. Writes are committed together, when the loop turns:
-    ``later`` is its ``call_soon``.
+    Belongs to the thread that made it. Writes are committed together: before an answer is sent,
+    at the latest when the loop turns (``later`` is its ``call_soon``). A file belongs to one store
+    at a time: it is locked until the store is closed or its process has ended, however it ended.
     """
 
     def __init__(self, database: str | None, later: Callable[[Callable[[], None]], object]) -> None:
         self._later = later
         self._writing = False
-        # No isolation level: transactions are begun and committed here, not by the module.
-        self._connection = sqlite3.connect(database or ":memory:", isolation_level=None)
-        try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.executescript(_SCHEMA)
-        except sqlite3.Error:
-            self._connection.close()
-            raise
+        self._failure = ""
+        self._connection = _opened(database)
 
     def save(self, item: Stored, parent: str | None = None) -> None:
         """Write an object, a new one behind all others of its kind.
@@ -201,15 +197,27 @@ class Store:
         return (found[::-1] if backwards else found), len(rows) > wanted.limit
 
     def commit(self) -> None:
-        """Make what was written last."""
+        """Make everything durable that was written.
+
+        Raises ``sqlite3.Error`` if that is impossible, now or at an earlier call: what was lost
+        then is part of what would be answered later.
+        """
+        if self._failure:
+            raise sqlite3.OperationalError(self._failure)
         if self._writing:
             self._writing = False
-            self._connection.execute("COMMIT")
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._failure = f"an earlier write was lost: {error}"
+                raise
 
     def close(self) -> None:
         """Commit, and let go of the database; nothing can be done afterwards."""
-        self.commit()
-        self._connection.close()
+        try:
+            self.commit()
+        finally:
+            self._connection.close()
 
     def _select(self, condition: str, values: tuple[Any, ...]) -> list[str]:
         # The conditions are texts of this module; whatever comes from outside is a bound value.
@@ -222,6 +230,31 @@ class Store:
             self._writing = True
             self._later(self.commit)
         self._connection.execute(statement, values)
+
+
+def _opened(database: str | None) -> sqlite3.Connection:
+    """A database with the tables that the store needs; its file is locked."""
+    # No isolation level: transactions are begun and committed by the store, not by the module.
+    # No timeout: the service that holds the lock keeps it as long as it runs.
+    name = ":memory:" if database is None else database
+    try:
+        connection = sqlite3.connect(name, isolation_level=None, timeout=0)
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A commit survives the end of the process, but not always that of the machine.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        reason = str(error)
+        if getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE == sqlite3.SQLITE_BUSY:
+            reason = "another service or program uses it; end that, or choose another file"
+        msg = f"cannot use {name!r} as the database: {reason}"
+        raise type(error)(msg) from error
+    return connection
 
 
 def _parent(item: Stored) -> str:

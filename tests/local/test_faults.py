@@ -11,18 +11,25 @@ import pytest
 
 from rxassist.codec import EventDecoder
 from rxassist.local import (
+    LocalService,
     answer,
+    break_chunk,
     call,
+    cite,
     cut,
     drop,
     duplicate,
+    empty,
+    finish,
     framing,
     garble,
     hang_up,
     insert,
+    lagging,
     refuse,
     rewrite,
     say,
+    shorten,
     stall,
     swap,
     trickle,
@@ -492,3 +499,151 @@ def test_clients_that_poll_are_told_when_to_come_again(serve, connect):
     service.poll_after_ms = None
     assert told() == {None}
     assert "openai-poll-after-ms" not in caller.http.get(f"/files/{file}").headers
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+def test_a_pause_without_end_is_refused(seconds):
+    with pytest.raises(ValueError, match="every must be finite"):
+        trickle(0, every=seconds)
+    with pytest.raises(ValueError, match="seconds must be finite"):
+        wait(seconds)
+    with pytest.raises(ValueError, match="token_delay must be finite"):
+        LocalService(token_delay=seconds)
+
+
+# --- answers that come after the request was acted on --------------------------------------
+
+GONE = "upstream connect error or disconnect/reset before headers"
+GATEWAY = answer(GONE, "text/plain", status=503, headers={"retry-after": "1"}, handled=True)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("alone", [False, True], ids=["on a thread", "with its thread"])
+def test_a_run_exists_although_a_gateway_says_that_nothing_was_reached(
+    serve, connect, streamed, alone
+):
+    service = serve(
+        lambda _: [say("text")],
+        faults=lambda asked: GATEWAY if asked.path.endswith("/runs") else None,
+    )
+    caller = connect(service)
+    path = f"/threads/{caller.thread('hi')}/runs" if alone else "/threads/runs"
+    body = {"assistant_id": caller.assistant(), "stream": streamed}
+    told = caller.http.post(path, json=body)
+    assert (told.status_code, told.text) == (503, GONE)
+    assert told.headers["content-type"].startswith("text/plain")
+    assert told.headers["retry-after"] == "1"
+    service.wait_for(lambda: len(service.runs) == 1 and not service.active_runs)
+    assert service.open_streams == 0
+
+
+@pytest.mark.parametrize(
+    "fault", [GATEWAY, answer("<html>", handled=True), refuse(409, handled=True)]
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_outputs_are_taken_although_the_answer_says_nothing_of_it(serve, connect, fault, streamed):
+    def script(_):
+        yield say((yield call("f")))
+
+    service = serve(script, faults=lambda asked: fault if asked.path.endswith("_outputs") else None)
+    caller = connect(service)
+    run = caller.perform("hi")[-2].data
+    (asked,) = run.required_action.submit_tool_outputs.tool_calls
+    path = f"/threads/{run.thread_id}/runs/{run.id}"
+    body = {"tool_outputs": [{"tool_call_id": asked.id, "output": "taken"}], "stream": streamed}
+    told = caller.http.post(f"{path}/submit_tool_outputs", json=body)
+    assert told.content == caller.http.post(f"{path}/submit_tool_outputs", json=body).content
+    service.wait_for(lambda: not service.active_runs)
+    assert caller.get(path)["status"] == "completed"
+    newest = caller.get(f"/threads/{run.thread_id}/messages")["data"][0]
+    assert newest["content"][0]["text"]["value"] == "taken"
+
+
+def test_an_answer_before_a_request_is_handled_has_no_effect(serve, connect):
+    service = serve(faults=lambda asked: answer("x") if asked.path.endswith("/runs") else None)
+    caller = connect(service)
+    caller.http.post("/threads/runs", json={"assistant_id": caller.assistant()})
+    assert service.runs == []
+
+
+# --- HTTP itself is broken -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "raw", [b"<html>502 Bad Gateway</html>", b"-5\r\n", b"5\nabcde\n", b"\r\n"]
+)
+@pytest.mark.parametrize("at", [0, 1, 700])
+def test_a_chunk_is_broken_at_a_place_of_the_body(spoil, raw, at):
+    for plain in (PLAIN, PLAIN | framing(chunk=7)):
+        found, end = received(spoil(plain | break_chunk(at, raw)))
+        assert end == "closed"
+        assert found.endswith(raw)
+        head, body, _ = parted(found.removesuffix(raw) + b"0\r\n\r\n")
+        assert b"transfer-encoding: chunked" in head.lower()
+        assert body == BODY[:at]
+
+
+def test_a_broken_chunk_is_an_error_for_clients(spoil):
+    with (
+        pytest.raises(httpx.RemoteProtocolError),
+        httpx.stream("GET", f"{spoil(PLAIN | break_chunk(10)).base_url}/x") as answered,
+    ):
+        answered.read()
+
+
+def test_after_a_broken_chunk_the_connection_can_stay_open(spoil):
+    with asking(spoil(PLAIN | break_chunk(10, b"17", close=False))) as connected:
+        found = b""
+        while not found.endswith(b"17"):
+            found += connected.recv(65536)
+        connected.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connected.recv(1)
+
+
+# --- streams and stores that are not what they seem ----------------------------------------
+
+
+@pytest.mark.parametrize(("at", "names"), [(0, "done"), (2, "e0 e1 done"), (9, "e0 e1 e2 e3")])
+def test_a_stream_says_that_it_is_done_before_it_is(get, at, names):
+    events = SSEDecoder().feed(get(EVENTS | finish(at)).content)
+    assert [event.event for event in events] == names.split()
+
+
+def test_a_store_lags_for_the_first_reads(serve, connect):
+    service = serve(
+        lambda _: [say("some text", cite("file-1", "[1]"), ", and more")],
+        faults=lagging(2, run=refuse(404), messages=shorten(9), steps=empty()),
+    )
+    caller = connect(service)
+    runs = [caller.perform("hi")[-2].data for _ in range(2)]
+    for run in runs:  # each run lags by itself
+        thread = f"/threads/{run.thread_id}"
+        path = f"{thread}/runs/{run.id}"
+        for _ in range(2):
+            caller.refused("GET", path, status=404)
+            assert caller.get(f"{path}/steps")["data"] == []
+            (text, asked) = (
+                each["content"][0]["text"] for each in caller.get(f"{thread}/messages")["data"]
+            )
+            assert text == {"value": "some text", "annotations": []}
+            assert asked["value"] == "hi"
+        assert caller.get(path)["status"] == "completed"
+        assert len(caller.get(f"{path}/steps")["data"]) == 1
+        text = caller.get(f"{thread}/messages")["data"][0]["content"][0]["text"]
+        assert text["value"] == "some text[1], and more"
+        assert len(text["annotations"]) == 1
+
+
+def test_a_text_is_cut_where_it_is_said(serve, connect):
+    caller = connect(serve(faults=lagging(3, messages=shorten(2))))
+    thread = caller.thread("abc", "d", "")
+    page = caller.get(f"/threads/{thread}/messages", order="asc")
+    assert [each["content"][0]["text"]["value"] for each in page["data"]] == ["ab", "d", ""]
+    assert page["has_more"] is False
+
+
+@pytest.mark.parametrize("make", [lagging, shorten])
+def test_less_than_nothing_is_refused(make):
+    with pytest.raises(ValueError, match="must not be negative, got -1"):
+        make(-1)

@@ -12,14 +12,14 @@ def test_an_assistant_is_created_read_changed_and_deleted(caller):
     tools = [
         {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},
         {"type": "code_interpreter"},
-        {"type": "future_tool", "x": 1},
+        {"type": "mcp", "server_label": "docs"},
     ]
     created = caller.post("/assistants", model="gpt-4o", name="Ada", tools=tools)
     assert created["id"].startswith("asst_")
     assert len(created["id"]) == len("asst_") + 24
     assert isinstance(created["created_at"], int)
     assert created["tools"][0]["function"]["strict"] is False
-    assert created["tools"][2] == {"type": "future_tool", "x": 1}
+    assert created["tools"][2] == {"type": "mcp", "server_label": "docs"}
     assert (created["temperature"], created["response_format"]) == (1.0, "auto")
     path = f"/assistants/{created['id']}"
     assert caller.get(path) == created

@@ -1,0 +1,79 @@
+"""A store that lags: what was written is not there yet, for the first so many reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rxassist.codec import from_json, to_json
+from rxassist.local.addresses import MESSAGES, RUN, STEPS
+from rxassist.local.faults import Asked, Edit, Fault, Faults, edited
+from rxassist.local.plain import as_list, as_object
+from rxassist.local.replay import whole_page
+
+
+def lagging(
+    reads: int,
+    *,
+    run: Fault | None = None,
+    steps: Fault | None = None,
+    messages: Fault | None = None,
+) -> Faults:
+    """The first so many reads of each run, each list of steps and of messages meet a fault.
+
+    ``lagging(2, run=refuse(404), messages=empty())``: a run that nobody knows yet, and messages
+    that nobody sees yet. Reads are counted for each of them by itself.
+    """
+    if reads < 0:
+        msg = f"reads must not be negative, got {reads}"
+        raise ValueError(msg)
+    lags = ((RUN, run), (STEPS, steps), (MESSAGES, messages))
+
+    def faults(asked: Asked) -> Fault | None:
+        if asked.method != "GET" or asked.attempt > reads:
+            return None
+        return next((fault for pattern, fault in lags if pattern.fullmatch(asked.path)), None)
+
+    return faults
+
+
+def empty() -> Fault:
+    """A list that has nothing in it."""
+    return whole_page([])
+
+
+def shorten(length: int) -> Fault:
+    """Each text of the messages of a list has only its first so many characters."""
+    if length < 0:
+        msg = f"length must not be negative, got {length}"
+        raise ValueError(msg)
+
+    def begin() -> Edit:
+        body = bytearray()
+
+        def edit(piece: bytes | None) -> Iterable[bytes]:
+            if piece is None:
+                return (to_json(_shortened(from_json(bytes(body)), length)),)
+            body.extend(piece)
+            return ()
+
+        return edit
+
+    return edited(begin)
+
+
+def _shortened(value: Any, length: int) -> Any:  # noqa: ANN401 -- JSON is anything
+    """The same with shorter texts; marks on what is cut off go with it."""
+    items, described = as_list(value), as_object(value)
+    if items is not None:
+        return [_shortened(item, length) for item in items]
+    if described is None:
+        return value
+    text = as_object(described.get("text"))
+    if text is None or not isinstance(text.get("value"), str):
+        return {name: _shortened(each, length) for name, each in described.items()}
+    kept = [each for each in text.get("annotations", ()) if (each.get("end_index") or 0) <= length]
+    return {**described, "text": {**text, "value": text["value"][:length], "annotations": kept}}
+
+
+__all__ = ["empty", "lagging", "shorten"]
