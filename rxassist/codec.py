@@ -1,8 +1,9 @@
 """JSON ⇄ models and events: the only module that knows cattrs and the JSON library.
 
-Tolerant where servers differ, strict where they are wrong: unknown fields are ignored, a missing
-or null list is empty, a null stays ``None``, an unknown ``type`` keeps the raw object; but a list
-where an object belongs is a ``DecodeError`` that names the place.
+Tolerant where servers differ, strict where they are wrong: unknown fields are kept as ``extra``, a
+missing or null list is empty and a null in a list is left out, a null stays ``None``, an unknown
+``type`` keeps the raw object; but a list where an object belongs is a ``DecodeError`` that names
+the place.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ from rxassist.events import (
 )
 from rxassist.models import ErrorObject, deltas
 from rxassist.models._maker import maker
-from rxassist.models._values import Unknown
+from rxassist.models._values import Model, Unknown
 from rxassist.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 
 _T = TypeVar("_T")
@@ -163,6 +164,13 @@ def _text(value: object, before: object) -> str | None:
     raise _MisfitError(value, "text")
 
 
+def _json_text(value: object, before: object) -> str | None:
+    """The text of some JSON; a server that sends the JSON itself can only mean its text."""
+    if isinstance(value, dict | list):
+        value = to_json(cast("object", value)).decode()
+    return _text(value, before)
+
+
 def _number(value: object, before: object) -> float | None:
     if type(value) is type(before) and value == before != 0:  # 0.0 may be -0.0
         return cast("float", before)
@@ -234,25 +242,53 @@ def _unknown_hook(cls: type[Unknown], _: Converter) -> _Hook:
     return structure
 
 
+_EXTRA = "_extra"
+
+_BY_NAME: dict[str, _Hook] = {"arguments": _json_text, "output": _json_text}
+
+
+def _said_fields(cls: Any) -> list[attrs.Attribute[Any]]:  # noqa: ANN401 -- a class
+    """The fields of a class that stand for fields on the wire."""
+    return [field for field in attrs.fields(cls) if field.name != _EXTRA]
+
+
+def _hook_by_name(name: str) -> _Hook | None:
+    return _seconds if name.endswith("_at") else _BY_NAME.get(name)
+
+
+def _extra_of(value: Mapping[str, Any], named: frozenset[str], before: object) -> Any:  # noqa: ANN401 -- a mapping
+    """What is said besides the fields."""
+    extra = {key: item for key, item in value.items() if key not in named}
+    return before if before is not None and _alike(extra, before) else extra
+
+
 def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
-    times = [field.name for field in attrs.fields(cls) if field.name.endswith("_at")]
-    overrides: dict[str, Any] = {name: override(struct_hook=_seconds) for name in times}
+    origin: Any = get_origin(cls) or cls
+    fields = _said_fields(origin)
+    named = frozenset(field.name for field in fields)
+    overrides: dict[str, Any] = {
+        name: override(struct_hook=hook) for name in named if (hook := _hook_by_name(name))
+    }
+    if issubclass(origin, Model):
+        overrides[_EXTRA] = override(omit=True)
     inner = cast(
         "_Hook",
         make_dict_structure_fn(cls, converter, _cattrs_use_linecache=False, **overrides),
     )
-    required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
+    required = [field.name for field in fields if field.default is attrs.NOTHING]
 
     def structure(value: object, _: object) -> Any:  # noqa: ANN401 -- the class decides
         if value is None:  # where it may be null, the union's hook saw to it
-            value = {}
+            value = dict.fromkeys(required)
         if not isinstance(value, dict):
             raise _MisfitError(value, f"an object ({cls.__name__})")
         said = cast("dict[str, Any]", value)
         for name in required:
-            if said.get(name) is None:
+            if name not in said:
                 raise _MisfitError(said, f"a field {name!r}")
-        return inner(said, cls)
+        made = inner(said, cls)
+        extra = {key: item for key, item in said.items() if key not in named}
+        return attrs.evolve(made, extra=extra) if extra and isinstance(made, Model) else made
 
     return structure
 
@@ -265,22 +301,27 @@ def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a t
     origin: Any = get_origin(cls) or cls
     given = dict(zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False))
     hints = get_type_hints(origin)
-    fields = attrs.fields(origin)
+    fields = _said_fields(origin)
     make: Callable[..., object] = maker(origin)
     scope: dict[str, Any] = {
         "cls": origin,
         "make": make,
         "blank": make(*[_nothing if _is_made(field) else field.default for field in fields]),
         "misfit": partial(_MisfitError, expected=f"an object ({origin.__name__})"),
+        "missing": _nothing,
+        "named": frozenset(field.name for field in fields),
+        "extra_of": _extra_of,
     }
     lines = [_CLASS_LINES]
     for field in fields:
         name, kind = field.name, _filled(hints[field.name], given)
-        hook = _seconds if name.endswith("_at") else converter.get_structure_hook(kind)
+        hook = _hook_by_name(name) or converter.get_structure_hook(kind)
         plain = isinstance(field.default, str | int | float)
         scope |= {f"hook_{name}": hook, f"default_{name}": field.default if plain else None}
         lines.append(_field_lines(field, _plain_type(kind)))
-    values = ", ".join(f"v_{field.name}" for field in fields)
+    values = "".join(f"v_{field.name}, " for field in fields)
+    if issubclass(origin, Model):
+        lines.append(_EXTRA_LINES.format(values=values))
     lines.append(f"    return before if same else make({values})")
     exec("\n".join(lines), scope)  # noqa: S102 -- as cattrs does
     structure: _Hook = scope["structure"]
@@ -296,24 +337,36 @@ def _is_made(field: attrs.Attribute[Any]) -> bool:
 
 _CLASS_LINES = """\
 def structure(value, before):
+    absent = missing
     if value is None:
-        value = {}
+        value, absent = {}, None
     elif not isinstance(value, dict):
         raise misfit(value)
     if type(before) is not cls:
         before = blank
     same, get = True, value.get"""
 
+_EXTRA_LINES = """\
+    old = before._extra
+    if not named.issuperset(value):
+        extra = extra_of(value, named, old)
+        return before if same and extra is old else make({values}extra=extra)
+    same = same and old is None"""
+
 
 def _field_lines(field: attrs.Attribute[Any], plain: str | None) -> str:
-    """The source that makes one field. What is missing is as null, unless its default is plain."""
+    """The source that makes one field. What is missing is as null, unless its default is plain.
+
+    What has no default may not be missing, but may be null: that says nothing, and ends nothing.
+    """
     name, value = field.name, f"v_{field.name}"
     made = f"hook_{name}({value}, old)"
     if plain is not None:
         made = f"old if type({value}) is type(old) is {plain} and {value} == old else {made}"
     lines = [f"{value} = get({name!r}, default_{name})"]
     if field.default is attrs.NOTHING:
-        lines += [f"if {value} is None:", "    raise misfit(value)"]
+        lines = [f"{value} = get({name!r}, absent)", f"if {value} is missing:"]
+        lines += ["    raise misfit(value)"]
     lines += [
         f"old = before.{name}",
         f"if {value} is not old:",
@@ -344,23 +397,23 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
     def structure(value: object, before: object) -> tuple[Any, ...]:
         if value is None:
             return ()
+        if item_type is str and isinstance(value, str):  # some lists of one come as their text
+            value = [value]
         if not isinstance(value, list):
             raise _MisfitError(value, "a list")
         items = cast("list[object]", value)
         if converter.detailed_validation:
-            return tuple(explained(item, index) for index, item in enumerate(items))
+            told = enumerate(items)
+            return tuple(explained(item, index) for index, item in told if item is not None)
+        if None in items:  # says nothing
+            items = [item for item in items if item is not None]
         old = cast("tuple[object, ...]", before) if type(before) is tuple else ()
-        made = tuple(map(one, items, chain(old, repeat(None))))
+        made = tuple(map(item_hook, items, chain(old, repeat(None))))
         return old if len(old) == len(made) and all(map(is_, old, made)) else made
-
-    def one(item: object, before: object) -> object:
-        if item is None:
-            raise _MisfitError(item, "an item of a list")
-        return item_hook(item, before)
 
     def explained(item: object, index: int) -> object:
         try:
-            return one(item, None)
+            return item_hook(item, None)
         except Exception as error:  # noqa: BLE001 -- it goes on, with its place
             error.__notes__ = [IterableValidationNote("", index, item_type)]
             message = f"item {index}"
@@ -419,7 +472,24 @@ def _is_literal(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 
 def _is_delta(kind: Any) -> bool:  # noqa: ANN401 -- a type form
-    return getattr(kind, "__module__", "") == deltas.__name__ and attrs.has(kind)
+    return getattr(kind, "__module__", "") == deltas.__name__ and _is_model(kind)
+
+
+def _is_model(kind: Any) -> bool:  # noqa: ANN401 -- a type form
+    origin = get_origin(kind) or kind
+    return isinstance(origin, type) and issubclass(origin, Model)
+
+
+def _unstructure_hook(cls: Any, converter: Converter) -> Callable[[Any], dict[str, Any]]:  # noqa: ANN401 -- a class
+    inner: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(
+        cls, converter, _extra=override(omit=True)
+    )
+
+    def unstructure(value: Model) -> dict[str, Any]:
+        said = inner(value)
+        return {**value.extra, **said} if value.extra else said
+
+    return unstructure
 
 
 def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
@@ -427,12 +497,12 @@ def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], 
 
     But not where it would be read as something else, such as an index of null as 0.
     """
-    inner: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(cls, converter)
-    told = {field.name for field in attrs.fields(cls) if field.default not in {None, ()}}
+    inner = _unstructure_hook(cls, converter)
+    added = {field.name for field in _said_fields(cls) if field.default in {None, ()}}
 
     def unstructure(value: object) -> dict[str, Any]:
         said = inner(value).items()
-        return {key: item for key, item in said if key in told or item not in (None, [])}
+        return {key: item for key, item in said if key not in added or item not in (None, [])}
 
     return unstructure
 
@@ -452,6 +522,7 @@ def _configured(*, detailed_validation: bool) -> Converter:
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(bool, _boolean)
+    converter.register_unstructure_hook_factory(_is_model)(_unstructure_hook)
     converter.register_unstructure_hook_factory(_is_delta)(_delta_unstructure_hook)
     converter.register_unstructure_hook_func(_is_unknown, lambda unknown: unknown.raw)
     return converter
@@ -475,12 +546,13 @@ def structure(
     nothing differs. Raises ``DecodeError``, with the path to what does not fit; ``name`` is what
     the error calls the whole, by default the class.
     """
+    called = name or str(getattr(target, "__name__", "body"))
+    if value is None:
+        raise DecodeError(called, "$", value, f"an object ({called})")
     try:
         return cast("_T", _hook_of(cast("Any", target))(value, before))
     except Exception:  # noqa: BLE001 -- whatever it was, the slow converter tells it precisely
-        return _structure_or_explain(
-            value, target, name or str(getattr(target, "__name__", "body"))
-        )
+        return _structure_or_explain(value, target, called)
 
 
 def _structure_or_explain(value: object, target: type[_T], name: str) -> _T:
@@ -524,7 +596,9 @@ def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
     if isinstance(value, Unknown):
         return value.raw
     if attrs.has(type(value)):
-        said = attrs.asdict(cast("Any", value), recurse=False)
+        said = {field.name: getattr(value, field.name) for field in _said_fields(type(value))}
+        if isinstance(value, Model):
+            said = {**value.extra, **said}
         return {key: to_request(item) for key, item in said.items() if item is not None}
     if isinstance(value, Mapping):
         given = cast("Mapping[str, object]", value)
