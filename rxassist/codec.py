@@ -486,8 +486,8 @@ def _unstructure_hook(cls: Any, converter: Converter) -> Callable[[Any], dict[st
     )
 
     def unstructure(value: Model) -> dict[str, Any]:
-        said = inner(value)
-        return {**value.extra, **said} if value.extra else said
+        extra = value._extra
+        return inner(value) if extra is None else {**extra, **inner(value)}
 
     return unstructure
 

@@ -209,6 +209,11 @@ class FileSearchToolCallDelta(Model):
 class UnknownToolCallDelta(UnknownDelta):
     """A call of a tool that this version does not know grows."""
 
+    @property
+    def id(self) -> str:
+        """The call's id, empty where it is not said."""
+        return str(self.raw.get("id") or "")
+
 
 ToolCallDelta = (
     FunctionToolCallDelta
