@@ -670,9 +670,10 @@ class _Calls:
         return self.held.get(self.key(index, call_id))
 
     def plus(self, delta: ToolCallDelta) -> _Calls:
-        index = delta.index or 0
+        index, named = delta.index or 0, self.named
+        if named is None and not delta.id:  # as nearly always
+            return _Calls(self.held.put(index, _grown_call(self.held.get(index), delta)))
         key = self.key(index, delta.id)
-        named = self.named
         if key != index or named is not None:
             named = {**(named or {}), index: key}
         return _Calls(self.held.put(key, _grown_call(self.held.get(key), delta)), named)
