@@ -18,6 +18,7 @@ from collections.abc import (
     Iterator,
     Mapping,
     Sequence,
+    ValuesView,
 )
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
@@ -633,9 +634,16 @@ class Field:
 
 
 def fields_of(kind: Any) -> tuple[Field, ...] | None:  # noqa: ANN401 -- a type form
-    """What a dataclass or an attrs class is made of, ``None`` for everything else."""
+    """What a class is made of that says it, ``None`` for everything else.
+
+    That is a dataclass, an attrs class, a ``TypedDict`` or a ``NamedTuple``.
+    """
     if not isinstance(kind, type):
         return None
+    if hasattr(kind, "__required_keys__"):
+        return _fields_of_typed_dict(kind)
+    if _is_named_tuple(kind):
+        return _fields_of_named_tuple(kind)
     if attrs.has(kind):
         hints = get_type_hints(kind, include_extras=True)
         made = [field for field in attrs.fields(kind) if field.init]
@@ -661,6 +669,45 @@ def fields_of(kind: Any) -> tuple[Field, ...] | None:  # noqa: ANN401 -- a type 
             if field.init
         )
     return None
+
+
+def _fields_of_typed_dict(kind: Any) -> tuple[Field, ...]:  # noqa: ANN401 -- a class
+    def field(name: str, hint: Any) -> Field:  # noqa: ANN401 -- a type form
+        required: bool = name in kind.__required_keys__
+        while (origin := str(get_origin(hint)).rpartition(".")[2]) in _QUALIFIERS:
+            required = required if origin == "ReadOnly" else origin == "Required"
+            (hint,) = get_args(hint)
+        return Field(name, hint, required)
+
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple([field(name, hint) for name, hint in hints.items()])
+
+
+_QUALIFIERS = frozenset({"Required", "NotRequired", "ReadOnly"})
+
+
+def _is_named_tuple(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(cast("object", kind), "_fields")
+
+
+def _fields_of_named_tuple(kind: Any) -> tuple[Field, ...]:  # noqa: ANN401 -- a class
+    hints, defaults = get_type_hints(kind, include_extras=True), kind._field_defaults
+    return tuple(
+        [
+            Field(
+                name,
+                hints.get(name, Any),
+                name not in defaults,
+                (defaults[name],) if name in defaults else (),
+            )
+            for name in kind._fields
+        ]
+    )
+
+
+def explains_itself(kind: Any) -> bool:  # noqa: ANN401 -- a type form
+    """Whether a class has a JSON Schema and validates JSON itself, as models of pydantic do."""
+    return isinstance(kind, type) and hasattr(kind, "model_json_schema")
 
 
 def _shown(default: object) -> tuple[()] | tuple[object]:
@@ -735,7 +782,10 @@ def plain_schema(kind: Any) -> dict[str, Any]:  # noqa: ANN401 -- a type form
     if kind in {datetime, time}:  # whether there is a zone is not said
         return {"type": "string", "format": "time" if kind is time else "date-time"}
     if kind not in _EXPECTED and kind is not Any:
-        msg = f"{kind!r} has no JSON Schema here; dataclasses and attrs classes have"
+        msg = (
+            f"{kind!r} has no JSON Schema here; dataclasses, attrs classes, TypedDicts, "
+            "NamedTuples and models of pydantic have"
+        )
         raise TypeError(msg)
     return msgspec.json.schema(kind)
 
@@ -809,6 +859,27 @@ def _fit_class(kind: type, _: Converter) -> _Hook:
             return kind(**fitted)
         except (TypeError, ValueError) as error:  # a validator's
             raise _MisplacedError(value, f"another {kind.__name__} ({error})") from error
+
+    return structure
+
+
+def _fit_validated(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a class
+    """Have a class of pydantic's validate what is its own."""
+
+    def structure(value: object, _: object) -> object:
+        try:
+            return kind.model_validate_json(to_json(value))
+        except ValueError as error:  # errors of pydantic are such
+            misfit = _MisplacedError(value, f"another {kind.__name__} ({error})")
+            if hasattr(error, "errors"):
+                first = cast("Any", error).errors()[0]
+                expected = str(first["msg"]).removeprefix("Input should be ")
+                misfit = _MisplacedError(first["input"], expected)
+                misfit.path = "".join(
+                    f"[{place}]" if isinstance(place, int) else f".{place}"
+                    for place in first["loc"]
+                )
+            raise misfit from None
 
     return structure
 
@@ -917,7 +988,7 @@ def _is_choice(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 
 def _is_class(kind: Any) -> bool:  # noqa: ANN401 -- a type form
-    return isinstance(kind, type) and (attrs.has(kind) or dataclasses.is_dataclass(kind))
+    return fields_of(kind) is not None
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401 -- a type form
@@ -933,6 +1004,7 @@ def _configured_strictly() -> Converter:
     for kind in _EXPECTED:
         converter.register_structure_hook(kind, _fit_plain)
     converter.register_structure_hook_factory(_is_class)(_fit_class)
+    converter.register_structure_hook_factory(explains_itself)(_fit_validated)
     converter.register_structure_hook_factory(_is_list)(_fit_list)
     converter.register_structure_hook_factory(_is_any_mapping)(_fit_mapping)
     converter.register_structure_hook_factory(_is_union)(_fit_union)
@@ -946,41 +1018,62 @@ _strict = _configured_strictly()
 def to_text(value: object) -> str:
     """What a model is told of a value: text as it is, everything else as JSON.
 
-    Dataclasses, attrs classes, enums, dates, sets and all that iterates can be told. Raises
-    ``TypeError`` for what cannot.
+    Plain values, dates, enums, lists, sets and mappings can be told; dataclasses, attrs classes,
+    named tuples, models of pydantic and rows of databases are objects. Raises ``TypeError`` for
+    everything else.
     """
     if isinstance(value, str) and not isinstance(value, Enum):
         return value
-    _look_at(value)
-    return msgspec.json.encode(value, enc_hook=_tellable).decode()
+    return msgspec.json.encode(_tellable(value), enc_hook=_tellable).decode()
 
 
 def to_plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
     """What JSON says of a value, as ``to_text`` tells it. Raises ``TypeError`` for what cannot."""
-    _look_at(value)
-    return msgspec.to_builtins(value, enc_hook=_tellable)
+    return msgspec.to_builtins(_tellable(value), enc_hook=_tellable)
 
 
-def _look_at(value: object) -> None:
-    """Have made what an event makes when somebody looks at it: msgspec reads past that."""
-    if attrs.has(type(value)):
-        for field in attrs.fields(cast("Any", type(value))):
-            _look_at(getattr(value, field.name))
-    elif isinstance(value, Mapping):
-        for item in cast("Mapping[object, object]", value).values():
-            _look_at(item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in cast("Iterable[object]", value):
-            _look_at(item)
+_LEAVES = (
+    type(None), str, int, float, Decimal, bytes, bytearray, memoryview,
+    datetime, date, time, timedelta, UUID, Enum, msgspec.Struct,
+)  # fmt: skip
 
 
 def _tellable(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[object, object]", value))
-    if isinstance(value, Iterable):
-        return list(cast("Iterable[object]", value))
-    msg = f"{excerpt(value)} cannot be said as JSON"
+    """A value as plain data, but for what the JSON library knows by itself."""
+    if isinstance(value, str | int | float) and not isinstance(value, bool | Enum):
+        return next(kind(value) for kind in (str, int, float) if isinstance(value, kind))
+    if isinstance(value, _LEAVES):
+        return cast("object", value)
+    if isinstance(value, Model | Unknown):
+        return unstructure(value)
+    if hasattr(type(value), "model_dump"):
+        return cast("Any", value).model_dump(mode="json")
+    items = _items_by_name(value)
+    if items is not None:
+        return {name: _tellable(item) for name, item in items}
+    if isinstance(value, Sequence | AbstractSet | ValuesView):
+        return [_tellable(item) for item in cast("Iterable[object]", value)]
+    msg = (
+        f"{excerpt(value)} cannot be said as JSON; a tool may return text, numbers, dates, lists, "
+        "mappings, dataclasses, attrs classes, models of pydantic and rows, so make one of it"
+    )
     raise TypeError(msg)
+
+
+def _items_by_name(value: object) -> Iterable[tuple[object, object]] | None:
+    """What is an object of JSON: a mapping, what has fields, a row; ``None`` for all else."""
+    kind: Any = type(value)
+    if attrs.has(kind):
+        return [(field.name, getattr(value, field.name)) for field in attrs.fields(kind)]
+    if dataclasses.is_dataclass(kind):
+        return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(kind)]
+    if isinstance(value, Mapping):
+        return cast("Mapping[object, object]", value).items()
+    if _is_named_tuple(kind):
+        return zip(kind._fields, cast("tuple[object, ...]", value), strict=True)
+    if isinstance(value, Sequence) and hasattr(kind, "keys"):  # a row, as of sqlite3
+        return zip(kind.keys(value), cast("Sequence[object]", value), strict=True)
+    return None
 
 
 # --- events --------------------------------------------------------------------------------
@@ -1257,6 +1350,7 @@ __all__ = [
     "choices_of",
     "decode_event",
     "encode_event",
+    "explains_itself",
     "fields_of",
     "fit",
     "fit_value",

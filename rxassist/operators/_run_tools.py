@@ -344,9 +344,11 @@ class Calls:
         """Whether the service may make a call itself."""
         asked = required_call(call) if isinstance(call, RequiredActionFunctionToolCall) else call
 
-        def said(decision: Any) -> Mapping[str, Any]:  # noqa: ANN401 -- what a user gives
-            more: Any = decision if isinstance(decision, Mapping) else {}
-            return {**more, "tool_call_id": call_id, "approve": _is_approved(decision)}
+        def said(decision: object) -> Mapping[str, Any]:
+            answer = {"tool_call_id": call_id, "approve": _is_approved(decision)}
+            if not isinstance(decision, Mapping):
+                return answer
+            return {**cast("Mapping[str, Any]", decision), **answer}
 
         def failed(error: Exception, _: object) -> Observable[Mapping[str, Any]]:
             return rx.throw(ToolError(_name_of(asked), asked, error))
