@@ -1100,11 +1100,16 @@ def decode_event(sent: ServerSentEvent) -> Event:
     """
     if sent.data == _DONE or sent.event == "done":
         return DoneEvent(sent.data or _DONE)
-    name, data = _named(sent)
+    return event_of(*_named(sent))
+
+
+def event_of(name: str, data: Any) -> Event:  # noqa: ANN401 -- JSON is anything
+    """Make a typed event of its name and its JSON. Raises ``DecodeError``."""
     if name == "done":
         return DoneEvent(data if isinstance(data, str) else _DONE)
     if name == "error":
-        return ErrorEvent(structure(api_error_fields(data), ErrorObject, name))
+        said = {**_besides(data), **api_error_fields(data)}
+        return ErrorEvent(structure(said, ErrorObject, name))
     known = _EVENT_TYPES.get(name)
     if known is None:
         return UnknownEvent(name, data)
@@ -1112,6 +1117,14 @@ def decode_event(sent: ServerSentEvent) -> Event:
     if data is None:
         raise DecodeError(name, "$", data, f"an object ({data_type.__name__})")
     return event(structure(data, data_type, name))
+
+
+def _besides(error: object) -> dict[str, Any]:
+    """What an error says in both of its shapes, bare and wrapped in ``error``."""
+    said = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    wrapped = said.get("error")
+    inner = cast("dict[str, Any]", wrapped) if isinstance(wrapped, dict) else {}
+    return {key: value for key, value in {**said, **inner}.items() if key != "error"}
 
 
 def _named(sent: ServerSentEvent) -> tuple[str, Any]:
@@ -1350,6 +1363,7 @@ __all__ = [
     "choices_of",
     "decode_event",
     "encode_event",
+    "event_of",
     "explains_itself",
     "fields_of",
     "fit",

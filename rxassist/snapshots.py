@@ -678,6 +678,15 @@ class _Calls:
             named = {**(named or {}), index: key}
         return _Calls(self.held.put(key, _grown_call(self.held.get(key), delta)), named)
 
+    def begun(self, call: _Call) -> _Calls:
+        """These and another one."""
+        index = call.index or 0
+        key = self.key(index, call.id)
+        named = self.named
+        if key != index:
+            named = {**(named or {}), index: key}
+        return _Calls(self.held.put(key, call), named)
+
     def in_order(self) -> list[_Call]:
         return self.held.in_order(lambda call: call.index)
 
@@ -1101,6 +1110,91 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     return _snapshot(event, state, count)
 
 
+@frozen
+class SnapshotRecord:
+    """All that a snapshot says, and what it needs to grow further, in values that can be kept.
+
+    ``finished`` has the ids of messages and steps that have ended, ``indexes`` those of the parts
+    and calls of each other one.
+    """
+
+    event: Event | None
+    run: Run | None
+    messages: tuple[Message, ...]
+    run_steps: tuple[RunStep, ...]
+    current_message_id: str | None
+    current_run_step_id: str | None
+    finished: frozenset[str]
+    indexes: Mapping[str, tuple[int, ...]]
+    settled: int
+    required: frozenset[str]
+
+
+def recorded(snapshot: Snapshot) -> SnapshotRecord:
+    """What can be kept of a snapshot: ``restored`` makes it again."""
+    state, messages, steps = snapshot._state, list(snapshot._messages), list(snapshot._steps)
+    growing = {
+        message.said.id: tuple(part.index for part in message.parts.in_order(_index_of))
+        for message in messages
+        if not message.finished
+    }
+    growing |= {
+        step.said.id: tuple(call.index for call in step.calls.in_order())
+        for step in steps
+        if not step.finished
+    }
+    return SnapshotRecord(
+        snapshot.event,
+        state.run,
+        snapshot.messages,
+        snapshot.run_steps,
+        state.message_id,
+        state.step_id,
+        frozenset(
+            [message.said.id for message in messages if message.finished]
+            + [step.said.id for step in steps if step.finished]
+        ),
+        {key: indexes for key, indexes in growing.items() if indexes},
+        state.settled,
+        state.required,
+    )
+
+
+def restored(record: SnapshotRecord) -> Snapshot:
+    """The snapshot that was recorded: it says the same, and grows further as that one would."""
+    messages: _Keyed[_MessageState] = _NOTHING_YET
+    for message in record.messages:
+        parts: _Keyed[_Part] = _NOTHING_YET
+        for index, content in zip(
+            record.indexes.get(message.id, ()), message.content, strict=False
+        ):
+            parts = parts.put(index, _part_of(index, content))
+        finished = message.id in record.finished
+        messages = messages.put(message.id, _MessageState(message, parts, finished))
+    steps: _Keyed[_StepState] = _NOTHING_YET
+    for step in record.run_steps:
+        details = step.step_details
+        whole = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
+        calls = _NO_CALLS
+        for index, call in zip(record.indexes.get(step.id, ()), whole, strict=False):
+            calls = calls.begun(_call_of(index, call))
+        steps = steps.put(step.id, _StepState(step, calls, step.id in record.finished))
+    state = _state(
+        record.run,
+        messages,
+        steps,
+        record.current_message_id,
+        record.current_run_step_id,
+        record.settled,
+        record.required,
+    )
+    return _snapshot(record.event, state, 0)
+
+
+def _index_of(part: _Part) -> int:
+    return part.index
+
+
 Fold = Callable[[Snapshot, Event], Snapshot]
 """``fold``, or what gives the same."""
 
@@ -1132,7 +1226,10 @@ __all__ = [
     "Fold",
     "OnceFolded",
     "Snapshot",
+    "SnapshotRecord",
     "fold",
+    "recorded",
     "required_call",
     "required_calls",
+    "restored",
 ]
