@@ -321,6 +321,11 @@ def _filled(whole: _T, late: object) -> _T:
     return cast("_T", filled)
 
 
+def _with_extra(built: _T, begun: object) -> _T:
+    """What has grown, with what no field is there for of the whole object that it began with."""
+    return built if begun is None else _filled(built, begun)
+
+
 def _fills(whole: object, late: object) -> bool:
     return bool(_filled(whole, late) != whole)
 
@@ -343,9 +348,10 @@ class _Part:
         if self.raw is not None:
             return UnknownContentBlock(self.kind, self.raw.value())
         if self.kind == "text":
-            return TextContentBlock(Text(_told_text(self.text), tuple(self.annotations)))
+            text = Text(_told_text(self.text), tuple(self.annotations))
+            return _with_extra(TextContentBlock(text), self.whole)
         if self.kind == "refusal":
-            return RefusalContentBlock(_told_text(self.text))
+            return _with_extra(RefusalContentBlock(_told_text(self.text)), self.whole)
         return cast("MessageContent", self.whole)
 
 
@@ -375,9 +381,11 @@ def _grown_part(part: _Part | None, delta: MessageContentDelta) -> _Part:
             return part
         for added in delta.text.annotations:
             annotations = annotations.put(added.index, _annotation(added))
-        return _Part(part.index, "text", _grown_text(text, delta.text.value), annotations)
+        grown = _grown_text(text, delta.text.value)
+        return _Part(part.index, "text", grown, annotations, part.whole)
     if delta.type == "refusal":
-        return _Part(part.index, "refusal", _grown_text(text, delta.refusal), annotations)
+        grown = _grown_text(text, delta.refusal)
+        return _Part(part.index, "refusal", grown, annotations, part.whole)
     if delta.type == "image_file":
         file = ImageFileContentBlock(delta.image_file or ImageFile())
         return _Part(part.index, delta.type, text, annotations, file)
@@ -525,10 +533,12 @@ class _FunctionCall:
     name: str
     arguments: _GrowingText
     output: str | None
+    begun: ToolCall | None = None  # the whole call that it began with
 
     def build(self) -> ToolCall:
         arguments = _told_text(self.arguments)
-        return FunctionToolCall(self.id, Function(self.name, arguments, self.output))
+        built = FunctionToolCall(self.id, Function(self.name, arguments, self.output))
+        return _with_extra(built, self.begun)
 
     def plus(self, delta: FunctionToolCallDelta) -> _FunctionCall:
         added = delta.function or FunctionDelta()
@@ -538,6 +548,7 @@ class _FunctionCall:
             added.name or self.name,
             _grown_text(self.arguments, added.arguments),
             self.output if added.output is None else added.output,
+            self.begun,
         )
 
 
@@ -547,11 +558,13 @@ class _CodeInterpreterCall:
     id: str
     input: _GrowingText
     outputs: _Keyed[_Output | OutputDelta]
+    begun: ToolCall | None = None
 
     def build(self) -> ToolCall:
         outputs = self.outputs.in_order(lambda output: output.index)
         built = tuple(_begun_output(output).build() for output in outputs)
-        return CodeInterpreterToolCall(self.id, CodeInterpreter(_told_text(self.input), built))
+        ran = CodeInterpreter(_told_text(self.input), built)
+        return _with_extra(CodeInterpreterToolCall(self.id, ran), self.begun)
 
     def plus(self, delta: CodeInterpreterToolCallDelta) -> _CodeInterpreterCall:
         added = delta.code_interpreter or CodeInterpreterDelta()
@@ -561,7 +574,7 @@ class _CodeInterpreterCall:
             told = output if known is None else _grown_output(_begun_output(known), output)
             outputs = outputs.put(output.index, told)
         grown = _grown_text(self.input, added.input)
-        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs)
+        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs, self.begun)
 
 
 @define(eq=False)
@@ -569,15 +582,16 @@ class _FileSearchCall:
     index: int
     id: str
     file_search: FileSearch
+    begun: ToolCall | None = None
 
     def build(self) -> ToolCall:
-        return FileSearchToolCall(self.id, self.file_search)
+        return _with_extra(FileSearchToolCall(self.id, self.file_search), self.begun)
 
     def plus(self, delta: FileSearchToolCallDelta) -> _FileSearchCall:
         found = delta.file_search
         if found is None or found == FileSearch():  # says nothing, and takes nothing back
             found = self.file_search
-        return _FileSearchCall(self.index, delta.id or self.id, found)
+        return _FileSearchCall(self.index, delta.id or self.id, found, self.begun)
 
 
 @define(eq=False)
@@ -598,15 +612,15 @@ def _call_of(index: int, call: ToolCall) -> _Call:
     if isinstance(call, FunctionToolCall):
         function = call.function
         arguments = function.arguments or ""
-        return _FunctionCall(index, call.id, function.name, arguments, function.output)
+        return _FunctionCall(index, call.id, function.name, arguments, function.output, call)
     if isinstance(call, CodeInterpreterToolCall):
         outputs: _Keyed[_Output | OutputDelta] = _NOTHING_YET
         for place, output in enumerate(call.code_interpreter.outputs):
             outputs = outputs.put(place, _output_of(place, output))
         code = call.code_interpreter.input or ""
-        return _CodeInterpreterCall(index, call.id, code, outputs)
+        return _CodeInterpreterCall(index, call.id, code, outputs, call)
     if isinstance(call, FileSearchToolCall):
-        return _FileSearchCall(index, call.id, call.file_search)
+        return _FileSearchCall(index, call.id, call.file_search, call)
     return _UnknownCall(index, _growing_raw(call.raw), call.id)
 
 
@@ -898,7 +912,7 @@ class _Tail:
         if state is None or count == self.grown.count:
             return messages
         text = _Growing(self.grown.buffer, count)
-        grown = _Part(part.index, part.kind, text, part.annotations)
+        grown = _Part(part.index, part.kind, text, part.annotations, part.whole)
         return messages.put(
             self.message_id, _MessageState(state.said, state.parts.put(part.index, grown))
         )

@@ -631,6 +631,23 @@ def test_a_message_is_filled_after_its_end():
     assert (empty.text, texts(empty), empty.message.status) == ("a", ["a"], "completed")
 
 
+def test_what_no_field_is_there_for_stays_while_an_object_grows():
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "mood": 1}, "hue": 2}
+    ran = {"id": "call_2", "type": "code_interpreter", "code_interpreter": {"hue": 3}}
+    begun = step("created", "step_1", call, ran, mood=4)
+    grew = called("step_1", function("{}"), code(1, input="1"))
+    text = {"type": "text", "text": {"value": "a", "mood": 5}, "hue": 6}
+    told = said("created", "msg_1", content=[text], mood=7)
+    snapshot = folded(begun, grew, told, grown("msg_1", "b"), grown("msg_1", "c"))
+    one, other = snapshot.run_step.step_details.tool_calls
+    assert (one.extra, one.function.extra) == ({"hue": 2}, {"mood": 1})
+    assert (one.function.arguments, other.code_interpreter.input) == ("{}", "1")
+    assert (other.code_interpreter.extra, snapshot.run_step.extra) == ({"hue": 3}, {"mood": 4})
+    (block,) = snapshot.message.content
+    assert (block.text.value, block.text.extra, block.extra) == ("abc", {"mood": 5}, {"hue": 6})
+    assert snapshot.message.extra == {"mood": 7}
+
+
 # --- one index, two calls ------------------------------------------------------------------
 
 

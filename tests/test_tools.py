@@ -27,6 +27,7 @@ from uuid import UUID
 import attrs
 import pydantic
 import pytest
+import reactivex
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ from rxassist import Tool, Toolbox, tool
 from rxassist.codec import fit_value, to_plain, to_text
 from rxassist.errors import DecodeError
 from rxassist.models import FunctionDefinition, FunctionTool
+from rxassist.operators import json_snapshots
 
 
 class Unit(Enum):
@@ -657,6 +659,13 @@ def test_models_of_pydantic_say_their_schema_and_validate_themselves():
     ):
         made.bind('{"order": {"lines": [{"sku": "a", "count": 0}]}, "tree": {}}')
     assert fit_value([{"sku": "a", "count": 2}], list[Line], "x") == [Line(sku="a", count=2)]
+
+
+def test_json_that_grows_may_end_as_a_model_of_pydantic():
+    values = []
+    pieces = reactivex.of('{"sku": ', '"a"', ', "count": 2}')
+    pieces.pipe(json_snapshots(Line)).subscribe(values.append)
+    assert values[-1] == Line(sku="a", count=2)
 
 
 def test_models_of_pydantic_can_be_enforced():
