@@ -662,6 +662,7 @@ def test_models_of_pydantic_say_their_schema_and_validate_themselves():
 
 
 def test_json_that_grows_may_end_as_a_model_of_pydantic():
+    pytest.importorskip("jiter")
     values = []
     pieces = reactivex.of('{"sku": ', '"a"', ', "count": 2}')
     pieces.pipe(json_snapshots(Line)).subscribe(values.append)
