@@ -43,6 +43,7 @@ from rxassist.operators._citations import Citation
 from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent, poll_many
 from rxassist.run_stream import AsyncRunStream, RunStream
+from rxassist.serialization import from_dict, from_json, to_dict, to_json
 from rxassist.snapshots import Snapshot
 from rxassist.tools import Tool, Toolbox, ToolResult, tool
 from rxassist.typing import Operator
@@ -101,12 +102,16 @@ __all__ = [
     "demanding",
     "errors",
     "events",
+    "from_dict",
+    "from_json",
     "iterate",
     "map_async",
     "merge_runs",
     "models",
     "operators",
     "poll_many",
+    "to_dict",
+    "to_json",
     "to_sse",
     "tool",
 ]

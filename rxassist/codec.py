@@ -1,8 +1,9 @@
 """JSON ⇄ models and events: the only module that knows cattrs and the JSON library.
 
-Tolerant where servers differ, strict where they are wrong: unknown fields are ignored, a missing
-or null list is empty, a null stays ``None``, an unknown ``type`` keeps the raw object; but a list
-where an object belongs is a ``DecodeError`` that names the place.
+Tolerant where servers differ, strict where they are wrong: unknown fields are kept as ``extra``, a
+missing or null list is empty and a null in a list is left out, a null stays ``None``, an unknown
+``type`` keeps the raw object; but a list where an object belongs is a ``DecodeError`` that names
+the place.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import (
     Iterator,
     Mapping,
     Sequence,
+    ValuesView,
 )
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
@@ -66,7 +68,7 @@ from rxassist.events import (
 )
 from rxassist.models import ErrorObject, deltas
 from rxassist.models._maker import maker
-from rxassist.models._values import Unknown
+from rxassist.models._values import Model, Unknown
 from rxassist.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 
 _T = TypeVar("_T")
@@ -163,6 +165,13 @@ def _text(value: object, before: object) -> str | None:
     raise _MisfitError(value, "text")
 
 
+def _json_text(value: object, before: object) -> str | None:
+    """The text of some JSON; a server that sends the JSON itself can only mean its text."""
+    if isinstance(value, dict | list):
+        value = to_json(cast("object", value)).decode()
+    return _text(value, before)
+
+
 def _number(value: object, before: object) -> float | None:
     if type(value) is type(before) and value == before != 0:  # 0.0 may be -0.0
         return cast("float", before)
@@ -236,25 +245,53 @@ def _unknown_hook(cls: type[Unknown], _: Converter) -> _Hook:
     return structure
 
 
+_EXTRA = "_extra"
+
+_BY_NAME: dict[str, _Hook] = {"arguments": _json_text, "output": _json_text}
+
+
+def _said_fields(cls: Any) -> list[attrs.Attribute[Any]]:  # noqa: ANN401 -- a class
+    """The fields of a class that stand for fields on the wire."""
+    return [field for field in attrs.fields(cls) if field.name != _EXTRA]
+
+
+def _hook_by_name(name: str) -> _Hook | None:
+    return _seconds if name.endswith("_at") else _BY_NAME.get(name)
+
+
+def _extra_of(value: Mapping[str, Any], named: frozenset[str], before: object) -> Any:  # noqa: ANN401 -- a mapping
+    """What is said besides the fields."""
+    extra = {key: item for key, item in value.items() if key not in named}
+    return before if before is not None and _alike(extra, before) else extra
+
+
 def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
-    times = [field.name for field in attrs.fields(cls) if field.name.endswith("_at")]
-    overrides: dict[str, Any] = {name: override(struct_hook=_seconds) for name in times}
+    origin: Any = get_origin(cls) or cls
+    fields = _said_fields(origin)
+    named = frozenset(field.name for field in fields)
+    overrides: dict[str, Any] = {
+        name: override(struct_hook=hook) for name in named if (hook := _hook_by_name(name))
+    }
+    if issubclass(origin, Model):
+        overrides[_EXTRA] = override(omit=True)
     inner = cast(
         "_Hook",
         make_dict_structure_fn(cls, converter, _cattrs_use_linecache=False, **overrides),
     )
-    required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
+    required = [field.name for field in fields if field.default is attrs.NOTHING]
 
     def structure(value: object, _: object) -> Any:  # noqa: ANN401 -- the class decides
         if value is None:  # where it may be null, the union's hook saw to it
-            value = {}
+            value = dict.fromkeys(required)
         if not isinstance(value, dict):
             raise _MisfitError(value, f"an object ({cls.__name__})")
         said = cast("dict[str, Any]", value)
         for name in required:
-            if said.get(name) is None:
+            if name not in said:
                 raise _MisfitError(said, f"a field {name!r}")
-        return inner(said, cls)
+        made = inner(said, cls)
+        extra = {key: item for key, item in said.items() if key not in named}
+        return attrs.evolve(made, extra=extra) if extra and isinstance(made, Model) else made
 
     return structure
 
@@ -267,22 +304,27 @@ def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a t
     origin: Any = get_origin(cls) or cls
     given = dict(zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False))
     hints = get_type_hints(origin)
-    fields = attrs.fields(origin)
+    fields = _said_fields(origin)
     make: Callable[..., object] = maker(origin)
     scope: dict[str, Any] = {
         "cls": origin,
         "make": make,
         "blank": make(*[_nothing if _is_made(field) else field.default for field in fields]),
         "misfit": partial(_MisfitError, expected=f"an object ({origin.__name__})"),
+        "missing": _nothing,
+        "named": frozenset(field.name for field in fields),
+        "extra_of": _extra_of,
     }
     lines = [_CLASS_LINES]
     for field in fields:
         name, kind = field.name, _filled(hints[field.name], given)
-        hook = _seconds if name.endswith("_at") else converter.get_structure_hook(kind)
+        hook = _hook_by_name(name) or converter.get_structure_hook(kind)
         plain = isinstance(field.default, str | int | float)
         scope |= {f"hook_{name}": hook, f"default_{name}": field.default if plain else None}
         lines.append(_field_lines(field, _plain_type(kind)))
-    values = ", ".join(f"v_{field.name}" for field in fields)
+    values = "".join(f"v_{field.name}, " for field in fields)
+    if issubclass(origin, Model):
+        lines.append(_EXTRA_LINES.format(values=values))
     lines.append(f"    return before if same else make({values})")
     exec("\n".join(lines), scope)  # noqa: S102 -- as cattrs does
     structure: _Hook = scope["structure"]
@@ -298,24 +340,36 @@ def _is_made(field: attrs.Attribute[Any]) -> bool:
 
 _CLASS_LINES = """\
 def structure(value, before):
+    absent = missing
     if value is None:
-        value = {}
+        value, absent = {}, None
     elif not isinstance(value, dict):
         raise misfit(value)
     if type(before) is not cls:
         before = blank
     same, get = True, value.get"""
 
+_EXTRA_LINES = """\
+    old = before._extra
+    if not named.issuperset(value):
+        extra = extra_of(value, named, old)
+        return before if same and extra is old else make({values}extra=extra)
+    same = same and old is None"""
+
 
 def _field_lines(field: attrs.Attribute[Any], plain: str | None) -> str:
-    """The source that makes one field. What is missing is as null, unless its default is plain."""
+    """The source that makes one field. What is missing is as null, unless its default is plain.
+
+    What has no default may not be missing, but may be null: that says nothing, and ends nothing.
+    """
     name, value = field.name, f"v_{field.name}"
     made = f"hook_{name}({value}, old)"
     if plain is not None:
         made = f"old if type({value}) is type(old) is {plain} and {value} == old else {made}"
     lines = [f"{value} = get({name!r}, default_{name})"]
     if field.default is attrs.NOTHING:
-        lines += [f"if {value} is None:", "    raise misfit(value)"]
+        lines = [f"{value} = get({name!r}, absent)", f"if {value} is missing:"]
+        lines += ["    raise misfit(value)"]
     lines += [
         f"old = before.{name}",
         f"if {value} is not old:",
@@ -346,23 +400,23 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
     def structure(value: object, before: object) -> tuple[Any, ...]:
         if value is None:
             return ()
+        if item_type is str and isinstance(value, str):  # some lists of one come as their text
+            value = [value]
         if not isinstance(value, list):
             raise _MisfitError(value, "a list")
         items = cast("list[object]", value)
         if converter.detailed_validation:
-            return tuple(explained(item, index) for index, item in enumerate(items))
+            told = enumerate(items)
+            return tuple(explained(item, index) for index, item in told if item is not None)
+        if None in items:  # says nothing
+            items = [item for item in items if item is not None]
         old = cast("tuple[object, ...]", before) if type(before) is tuple else ()
-        made = tuple(map(one, items, chain(old, repeat(None))))
+        made = tuple(map(item_hook, items, chain(old, repeat(None))))
         return old if len(old) == len(made) and all(map(is_, old, made)) else made
-
-    def one(item: object, before: object) -> object:
-        if item is None:
-            raise _MisfitError(item, "an item of a list")
-        return item_hook(item, before)
 
     def explained(item: object, index: int) -> object:
         try:
-            return one(item, None)
+            return item_hook(item, None)
         except Exception as error:  # noqa: BLE001 -- it goes on, with its place
             error.__notes__ = [IterableValidationNote("", index, item_type)]
             message = f"item {index}"
@@ -421,7 +475,24 @@ def _is_literal(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 
 def _is_delta(kind: Any) -> bool:  # noqa: ANN401 -- a type form
-    return getattr(kind, "__module__", "") == deltas.__name__ and attrs.has(kind)
+    return getattr(kind, "__module__", "") == deltas.__name__ and _is_model(kind)
+
+
+def _is_model(kind: Any) -> bool:  # noqa: ANN401 -- a type form
+    origin = get_origin(kind) or kind
+    return isinstance(origin, type) and issubclass(origin, Model)
+
+
+def _unstructure_hook(cls: Any, converter: Converter) -> Callable[[Any], dict[str, Any]]:  # noqa: ANN401 -- a class
+    inner: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(
+        cls, converter, _extra=override(omit=True)
+    )
+
+    def unstructure(value: Model) -> dict[str, Any]:
+        extra = value._extra
+        return inner(value) if extra is None else {**extra, **inner(value)}
+
+    return unstructure
 
 
 def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
@@ -429,12 +500,12 @@ def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], 
 
     But not where it would be read as something else, such as an index of null as 0.
     """
-    inner: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(cls, converter)
-    told = {field.name for field in attrs.fields(cls) if field.default not in {None, ()}}
+    inner = _unstructure_hook(cls, converter)
+    added = {field.name for field in _said_fields(cls) if field.default in {None, ()}}
 
     def unstructure(value: object) -> dict[str, Any]:
         said = inner(value).items()
-        return {key: item for key, item in said if key in told or item not in (None, [])}
+        return {key: item for key, item in said if key not in added or item not in (None, [])}
 
     return unstructure
 
@@ -454,6 +525,7 @@ def _configured(*, detailed_validation: bool) -> Converter:
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(bool, _boolean)
+    converter.register_unstructure_hook_factory(_is_model)(_unstructure_hook)
     converter.register_unstructure_hook_factory(_is_delta)(_delta_unstructure_hook)
     converter.register_unstructure_hook_func(_is_unknown, lambda unknown: unknown.raw)
     return converter
@@ -477,12 +549,13 @@ def structure(
     nothing differs. Raises ``DecodeError``, with the path to what does not fit; ``name`` is what
     the error calls the whole, by default the class.
     """
+    called = name or str(getattr(target, "__name__", "body"))
+    if value is None:
+        raise DecodeError(called, "$", value, f"an object ({called})")
     try:
         return cast("_T", _hook_of(cast("Any", target))(value, before))
     except Exception:  # noqa: BLE001 -- whatever it was, the slow converter tells it precisely
-        return _structure_or_explain(
-            value, target, name or str(getattr(target, "__name__", "body"))
-        )
+        return _structure_or_explain(value, target, called)
 
 
 def _structure_or_explain(value: object, target: type[_T], name: str) -> _T:
@@ -526,7 +599,9 @@ def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
     if isinstance(value, Unknown):
         return value.raw
     if attrs.has(type(value)):
-        said = attrs.asdict(cast("Any", value), recurse=False)
+        said = {field.name: getattr(value, field.name) for field in _said_fields(type(value))}
+        if isinstance(value, Model):
+            said = {**value.extra, **said}
         return {key: to_request(item) for key, item in said.items() if item is not None}
     if isinstance(value, Mapping):
         given = cast("Mapping[str, object]", value)
@@ -561,9 +636,16 @@ class Field:
 
 
 def fields_of(kind: Any) -> tuple[Field, ...] | None:  # noqa: ANN401 -- a type form
-    """What a dataclass or an attrs class is made of, ``None`` for everything else."""
+    """What a class is made of that says it, ``None`` for everything else.
+
+    That is a dataclass, an attrs class, a ``TypedDict`` or a ``NamedTuple``.
+    """
     if not isinstance(kind, type):
         return None
+    if hasattr(kind, "__required_keys__"):
+        return _fields_of_typed_dict(kind)
+    if _is_named_tuple(kind):
+        return _fields_of_named_tuple(kind)
     if attrs.has(kind):
         hints = get_type_hints(kind, include_extras=True)
         made = [field for field in attrs.fields(kind) if field.init]
@@ -589,6 +671,45 @@ def fields_of(kind: Any) -> tuple[Field, ...] | None:  # noqa: ANN401 -- a type 
             if field.init
         )
     return None
+
+
+def _fields_of_typed_dict(kind: Any) -> tuple[Field, ...]:  # noqa: ANN401 -- a class
+    def field(name: str, hint: Any) -> Field:  # noqa: ANN401 -- a type form
+        required: bool = name in kind.__required_keys__
+        while (origin := str(get_origin(hint)).rpartition(".")[2]) in _QUALIFIERS:
+            required = required if origin == "ReadOnly" else origin == "Required"
+            (hint,) = get_args(hint)
+        return Field(name, hint, required)
+
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple([field(name, hint) for name, hint in hints.items()])
+
+
+_QUALIFIERS = frozenset({"Required", "NotRequired", "ReadOnly"})
+
+
+def _is_named_tuple(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(cast("object", kind), "_fields")
+
+
+def _fields_of_named_tuple(kind: Any) -> tuple[Field, ...]:  # noqa: ANN401 -- a class
+    hints, defaults = get_type_hints(kind, include_extras=True), kind._field_defaults
+    return tuple(
+        [
+            Field(
+                name,
+                hints.get(name, Any),
+                name not in defaults,
+                (defaults[name],) if name in defaults else (),
+            )
+            for name in kind._fields
+        ]
+    )
+
+
+def explains_itself(kind: Any) -> bool:  # noqa: ANN401 -- a type form
+    """Whether a class has a JSON Schema and validates JSON itself, as models of pydantic do."""
+    return isinstance(kind, type) and hasattr(kind, "model_json_schema")
 
 
 def _shown(default: object) -> tuple[()] | tuple[object]:
@@ -663,7 +784,10 @@ def plain_schema(kind: Any) -> dict[str, Any]:  # noqa: ANN401 -- a type form
     if kind in {datetime, time}:  # whether there is a zone is not said
         return {"type": "string", "format": "time" if kind is time else "date-time"}
     if kind not in _EXPECTED and kind is not Any:
-        msg = f"{kind!r} has no JSON Schema here; dataclasses and attrs classes have"
+        msg = (
+            f"{kind!r} has no JSON Schema here; dataclasses, attrs classes, TypedDicts, "
+            "NamedTuples and models of pydantic have"
+        )
         raise TypeError(msg)
     return msgspec.json.schema(kind)
 
@@ -737,6 +861,27 @@ def _fit_class(kind: type, _: Converter) -> _Hook:
             return kind(**fitted)
         except (TypeError, ValueError) as error:  # a validator's
             raise _MisplacedError(value, f"another {kind.__name__} ({error})") from error
+
+    return structure
+
+
+def _fit_validated(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a class
+    """Have a class of pydantic's validate what is its own."""
+
+    def structure(value: object, _: object) -> object:
+        try:
+            return kind.model_validate_json(to_json(value))
+        except ValueError as error:  # errors of pydantic are such
+            misfit = _MisplacedError(value, f"another {kind.__name__} ({error})")
+            if hasattr(error, "errors"):
+                first = cast("Any", error).errors()[0]
+                expected = str(first["msg"]).removeprefix("Input should be ")
+                misfit = _MisplacedError(first["input"], expected)
+                misfit.path = "".join(
+                    f"[{place}]" if isinstance(place, int) else f".{place}"
+                    for place in first["loc"]
+                )
+            raise misfit from None
 
     return structure
 
@@ -845,7 +990,7 @@ def _is_choice(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 
 def _is_class(kind: Any) -> bool:  # noqa: ANN401 -- a type form
-    return isinstance(kind, type) and (attrs.has(kind) or dataclasses.is_dataclass(kind))
+    return fields_of(kind) is not None
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401 -- a type form
@@ -861,6 +1006,7 @@ def _configured_strictly() -> Converter:
     for kind in _EXPECTED:
         converter.register_structure_hook(kind, _fit_plain)
     converter.register_structure_hook_factory(_is_class)(_fit_class)
+    converter.register_structure_hook_factory(explains_itself)(_fit_validated)
     converter.register_structure_hook_factory(_is_list)(_fit_list)
     converter.register_structure_hook_factory(_is_any_mapping)(_fit_mapping)
     converter.register_structure_hook_factory(_is_union)(_fit_union)
@@ -874,41 +1020,62 @@ _strict = _configured_strictly()
 def to_text(value: object) -> str:
     """What a model is told of a value: text as it is, everything else as JSON.
 
-    Dataclasses, attrs classes, enums, dates, sets and all that iterates can be told. Raises
-    ``TypeError`` for what cannot.
+    Plain values, dates, enums, lists, sets and mappings can be told; dataclasses, attrs classes,
+    named tuples, models of pydantic and rows of databases are objects. Raises ``TypeError`` for
+    everything else.
     """
     if isinstance(value, str) and not isinstance(value, Enum):
         return value
-    _look_at(value)
-    return msgspec.json.encode(value, enc_hook=_tellable).decode()
+    return msgspec.json.encode(_tellable(value), enc_hook=_tellable).decode()
 
 
 def to_plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
     """What JSON says of a value, as ``to_text`` tells it. Raises ``TypeError`` for what cannot."""
-    _look_at(value)
-    return msgspec.to_builtins(value, enc_hook=_tellable)
+    return msgspec.to_builtins(_tellable(value), enc_hook=_tellable)
 
 
-def _look_at(value: object) -> None:
-    """Have made what an event makes when somebody looks at it: msgspec reads past that."""
-    if attrs.has(type(value)):
-        for field in attrs.fields(cast("Any", type(value))):
-            _look_at(getattr(value, field.name))
-    elif isinstance(value, Mapping):
-        for item in cast("Mapping[object, object]", value).values():
-            _look_at(item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in cast("Iterable[object]", value):
-            _look_at(item)
+_LEAVES = (
+    type(None), str, int, float, Decimal, bytes, bytearray, memoryview,
+    datetime, date, time, timedelta, UUID, Enum, msgspec.Struct,
+)  # fmt: skip
 
 
 def _tellable(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[object, object]", value))
-    if isinstance(value, Iterable):
-        return list(cast("Iterable[object]", value))
-    msg = f"{excerpt(value)} cannot be said as JSON"
+    """A value as plain data, but for what the JSON library knows by itself."""
+    if isinstance(value, str | int | float) and not isinstance(value, bool | Enum):
+        return next(kind(value) for kind in (str, int, float) if isinstance(value, kind))
+    if isinstance(value, _LEAVES):
+        return cast("object", value)
+    if isinstance(value, Model | Unknown):
+        return unstructure(value)
+    if hasattr(type(value), "model_dump"):
+        return cast("Any", value).model_dump(mode="json")
+    items = _items_by_name(value)
+    if items is not None:
+        return {name: _tellable(item) for name, item in items}
+    if isinstance(value, Sequence | AbstractSet | ValuesView):
+        return [_tellable(item) for item in cast("Iterable[object]", value)]
+    msg = (
+        f"{excerpt(value)} cannot be said as JSON; a tool may return text, numbers, dates, lists, "
+        "mappings, dataclasses, attrs classes, models of pydantic and rows, so make one of it"
+    )
     raise TypeError(msg)
+
+
+def _items_by_name(value: object) -> Iterable[tuple[object, object]] | None:
+    """What is an object of JSON: a mapping, what has fields, a row; ``None`` for all else."""
+    kind: Any = type(value)
+    if attrs.has(kind):
+        return [(field.name, getattr(value, field.name)) for field in attrs.fields(kind)]
+    if dataclasses.is_dataclass(kind):
+        return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(kind)]
+    if isinstance(value, Mapping):
+        return cast("Mapping[object, object]", value).items()
+    if _is_named_tuple(kind):
+        return zip(kind._fields, cast("tuple[object, ...]", value), strict=True)
+    if isinstance(value, Sequence) and hasattr(kind, "keys"):  # a row, as of sqlite3
+        return zip(kind.keys(value), cast("Sequence[object]", value), strict=True)
+    return None
 
 
 # --- events --------------------------------------------------------------------------------
@@ -935,11 +1102,16 @@ def decode_event(sent: ServerSentEvent) -> Event:
     """
     if sent.data == _DONE or sent.event == "done":
         return DoneEvent(sent.data or _DONE)
-    name, data = _named(sent)
+    return event_of(*_named(sent))
+
+
+def event_of(name: str, data: Any) -> Event:  # noqa: ANN401 -- JSON is anything
+    """Make a typed event of its name and its JSON. Raises ``DecodeError``."""
     if name == "done":
         return DoneEvent(data if isinstance(data, str) else _DONE)
     if name == "error":
-        return ErrorEvent(structure(api_error_fields(data), ErrorObject, name))
+        said = {**_besides(data), **api_error_fields(data)}
+        return ErrorEvent(structure(said, ErrorObject, name))
     known = _EVENT_TYPES.get(name)
     if known is None:
         return UnknownEvent(name, data)
@@ -947,6 +1119,14 @@ def decode_event(sent: ServerSentEvent) -> Event:
     if data is None:
         raise DecodeError(name, "$", data, f"an object ({data_type.__name__})")
     return event(structure(data, data_type, name))
+
+
+def _besides(error: object) -> dict[str, Any]:
+    """What an error says in both of its shapes, bare and wrapped in ``error``."""
+    said = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    wrapped = said.get("error")
+    inner = cast("dict[str, Any]", wrapped) if isinstance(wrapped, dict) else {}
+    return {key: value for key, value in {**said, **inner}.items() if key != "error"}
 
 
 def _named(sent: ServerSentEvent) -> tuple[str, Any]:
@@ -1185,6 +1365,8 @@ __all__ = [
     "choices_of",
     "decode_event",
     "encode_event",
+    "event_of",
+    "explains_itself",
     "fields_of",
     "fit",
     "fit_value",

@@ -6,10 +6,10 @@ handlers only call or await them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
 from reactivex import Notification, abc
 from reactivex.notification import OnCompleted, OnError, OnNext
@@ -47,11 +47,16 @@ from rxassist.models import (
     ToolCallDeltaObject,
     ToolCallsStepDetails,
 )
-from rxassist.operators._tools import required_calls
-from rxassist.snapshots import Snapshot, _Call, _Keyed, _MessageState, _Part, _StepState, fold
-
-_Piece = TypeVar("_Piece", _Part, _Call)
-
+from rxassist.snapshots import (
+    Snapshot,
+    _Call,
+    _Keyed,
+    _MessageState,
+    _Part,
+    _StepState,
+    fold,
+    required_calls,
+)
 
 # --- which callbacks an event causes -------------------------------------------------------
 
@@ -70,7 +75,8 @@ def calls(event: Event, before: Snapshot, after: Snapshot) -> tuple[Call, ...]:
     created once, when it is spoken of first, and done once, when it can no longer change: a part
     of a message when the next part begins or the message ends; a tool call when the next call of
     its step begins, its step ends, or the run waits or ends. A step that is spoken of first by its
-    end began in an earlier stream, which told of its calls: it is only done.
+    end began in an earlier stream, which told of its calls: it is only done. A delta that comes
+    after the end of its object causes the callbacks for deltas, if it fills something there.
     """
     caused: Iterator[Call] = iter(())
     if isinstance(event, ThreadMessageDelta | MessageEvent):
@@ -83,9 +89,9 @@ def calls(event: Event, before: Snapshot, after: Snapshot) -> tuple[Call, ...]:
 
 
 def _grown(
-    old: _Keyed[_Piece], new: _Keyed[_Piece], last: _Piece | None, index: int | None
-) -> tuple[_Piece | None, _Piece | None]:
-    """The piece at an index if it has just begun, and the one before it, which ended thereby."""
+    old: _Keyed[_Part], new: _Keyed[_Part], last: _Part | None, index: int | None
+) -> tuple[_Part | None, _Part | None]:
+    """The part at an index if it has just begun, and the one before it, which ended thereby."""
     begun = new.get(index)
     if begun is None or old.get(index) is not None:
         return None, None
@@ -99,9 +105,14 @@ def _of_message(
     event: ThreadMessageDelta | MessageEvent, before: Snapshot, after: Snapshot
 ) -> Iterator[Call]:
     old, new = before._messages.get(event.data.id), after._messages.get(event.data.id)
-    if new is None or (old is not None and old.finished):  # nothing changes behind the end
+    if new is None:
         return
     message = new.build()
+    if old is not None and old.finished:
+        if isinstance(event, ThreadMessageDelta) and new is not old:
+            yield from _of_late_parts(message, event.data.delta.content)
+            yield Call("on_message_delta", (event.data.delta, message))
+        return
     if old is None:
         yield Call("on_message_created", (message,))
         old = _MessageState(message)
@@ -147,6 +158,13 @@ def _of_last_parts(old: _MessageState, content: tuple[MessageContent, ...]) -> I
             yield from _part_done(part)
 
 
+def _of_late_parts(message: Message, deltas: tuple[MessageContentDelta, ...]) -> Iterator[Call]:
+    for delta in deltas:
+        place = delta.index or 0  # some servers say null for 0
+        if isinstance(delta, TextDeltaBlock) and delta.text and place < len(message.content):
+            yield from _text_grew(delta.text, message.content[place])
+
+
 def _part_created(part: MessageContent) -> Iterator[Call]:
     if isinstance(part, TextContentBlock):
         yield Call("on_text_created", (part.text,))
@@ -172,61 +190,87 @@ def _of_step(
 ) -> Iterator[Call]:
     step_id = event.data.id
     old, new = before._steps.get(step_id), after._steps.get(step_id)
-    if new is None or (old is not None and old.finished):  # nothing changes behind the end
+    if new is None:
         return
-    step = new.build()
-    told = before._steps.place(step_id) < before._settled  # its calls were done before
+    step, required = new.build(), before._required
+    is_over = old is not None and old.finished
+    settled = before._steps.place(step_id) < before._settled  # its calls were done before
     if isinstance(event, ThreadRunStepDelta):
+        if is_over and new is old:
+            return
         if old is None:
             yield Call("on_run_step_created", (step,))
             old = _StepState(step)
         details = event.data.delta.step_details
         deltas = details.tool_calls if isinstance(details, ToolCallDeltaObject) else ()
-        yield from _of_calls(old, new, deltas, None if told else old.calls.last)
+        if is_over:
+            yield from _of_late_calls(new, deltas)
+        else:
+            last = None if settled else old.calls.last
+            yield from _of_calls(old, new, deltas, last, required)
         yield Call("on_run_step_delta", (event.data.delta, step))
+    elif is_over:
+        return
     elif isinstance(event, ThreadRunStepCreated | ThreadRunStepInProgress):
         if old is None:
             yield Call("on_run_step_created", (step,))
             old = _StepState(step)
-        yield from _of_calls(old, new, [call.index for call in new.calls], old.calls.last)
+        yield from _of_calls(old, new, new.calls.in_order(), old.calls.last, required)
     else:
-        if old is not None and not told:
-            yield from _of_last_calls(old, event.data)
+        if old is not None and not settled:
+            yield from _of_last_calls(old, event.data, required)
         yield Call("on_run_step_done", (step,))
 
 
 def _of_calls(
     old: _StepState,
     new: _StepState,
-    deltas: tuple[ToolCallDelta, ...] | list[int | None],
+    deltas: Sequence[ToolCallDelta | _Call],
     last: _Call | None,
+    required: frozenset[str],
 ) -> Iterator[Call]:
-    """What deltas, or the mere indexes of calls, tell of the tool calls of a step."""
-    known = old.calls
+    """What deltas, or whole calls as they begin, tell of the tool calls of a step.
+
+    Those that the run waited for were created and done then.
+    """
+    begun = set[object]()
     for delta in deltas:
-        index = delta if isinstance(delta, int | None) else delta.index
-        begun, ended = _grown(known, new.calls, last, index)
-        if ended is not None:
-            yield Call("on_tool_call_done", (ended.build(),))
-        if begun is not None:
-            yield Call("on_tool_call_created", (begun.build(),))
-            known, last = known.put(index, begun), begun
-        call = new.calls.get(index)
-        if not isinstance(delta, int | None) and call is not None:
+        key = new.calls.key(delta.index, delta.id)
+        call = new.calls.held.get(key)
+        if call is None:
+            continue
+        if old.calls.held.get(key) is None and key not in begun:
+            ended = last and new.calls.get(last.index, last.id)
+            if ended and ended.id not in required:
+                yield Call("on_tool_call_done", (ended.build(),))
+            if call.id not in required:
+                yield Call("on_tool_call_created", (call.build(),))
+            begun.add(key)
+            last = call
+        if not isinstance(delta, _Call):
             yield Call("on_tool_call_delta", (delta, call.build()))
 
 
-def _of_last_calls(old: _StepState, step: RunStep) -> Iterator[Call]:
+def _of_late_calls(new: _StepState, deltas: Sequence[ToolCallDelta]) -> Iterator[Call]:
+    for delta in deltas:
+        call = new.call(delta.index, delta.id)
+        if call is not None:
+            yield Call("on_tool_call_delta", (delta, call))
+
+
+def _of_last_calls(old: _StepState, step: RunStep, required: frozenset[str]) -> Iterator[Call]:
     """The call that began last is done, and so is each that no delta spoke of."""
     details, last = step.step_details, old.calls.last
     whole = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
-    if last is not None:
+    if last is not None and last.id not in required:
         final = last.build()
         place = last.index or 0  # some servers say null for 0
         by_place = whole[place] if 0 <= place < len(whole) else final
         found = next((call for call in whole if call.id and call.id == final.id), by_place)
         yield Call("on_tool_call_done", (found,))
-    ids, places = {call.id for call in old.calls if call.id}, {c.index or 0 for c in old.calls}
+    began = old.calls.in_order()
+    ids = {call.id for call in began if call.id} | required
+    places = {call.index or 0 for call in began}
     for place, call in enumerate(whole):
         if call.id not in ids and place not in places:
             yield from _whole_call(call)
@@ -234,14 +278,13 @@ def _of_last_calls(old: _StepState, step: RunStep) -> Iterator[Call]:
 
 def _of_settled_run(run: Run, before: Snapshot) -> Iterator[Call]:
     """The run waits or has ended: no call changes, and those that it waits for are whole."""
-    required = required_calls(run)
-    known = set(required_calls(before.run)) if before.run is not None else set[str]()
+    required, known = required_calls(run), set(before._required)
     for place, step in enumerate(before._steps):
-        calls = () if step.finished else tuple(step.calls)
-        known.update(call.id for call in calls)
-        if calls and place >= before._settled:
-            last = calls[-1].build()
-            yield Call("on_tool_call_done", (required.get(last.id, last),))
+        calls = [] if step.finished else [call.id for call in step.calls.in_order()]
+        last = step.calls.last
+        if calls and last is not None and place >= before._settled and last.id not in known:
+            yield Call("on_tool_call_done", (required.get(last.id, last.build()),))
+        known.update(calls)
     for call_id, call in required.items():
         if call_id not in known:
             yield from _whole_call(call)

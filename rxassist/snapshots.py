@@ -59,11 +59,18 @@ from rxassist.models import (
     MessageContent,
     MessageContentDelta,
     MessageCreation,
+    MessageCreationDelta,
     MessageCreationStepDetails,
     OutputDelta,
     RefusalContentBlock,
+    RequiredActionFunctionToolCall,
+    RequiredActionSubmitToolApproval,
+    RequiredActionSubmitToolOutputs,
+    RequiredToolCall,
     Run,
     RunStep,
+    StepDetails,
+    StepDetailsDelta,
     Text,
     TextContentBlock,
     ToolCall,
@@ -73,6 +80,7 @@ from rxassist.models import (
     UnknownCodeInterpreterOutput,
     UnknownContentBlock,
     UnknownDelta,
+    UnknownRequiredToolCall,
     UnknownStepDetails,
     UnknownToolCall,
 )
@@ -147,6 +155,11 @@ def _growing_raw(raw: Mapping[str, Any] | None = None) -> _Growing[Any]:
     return _Growing(_Buffer[Any](_merged, [], (0, {}))).plus(raw)
 
 
+def _raw_of_delta(delta: UnknownDelta) -> Mapping[str, Any]:
+    """What a delta brings: its place is no part of what the service stores."""
+    return {key: value for key, value in delta.raw.items() if key != "index"}
+
+
 def _merged(values: list[Any]) -> Any:  # noqa: ANN401 -- raw JSON of a type nobody knows
     """Add up raw deltas: objects by key, lists by appending, text by joining, else the last."""
     alike = values[:1]  # the last values that add up
@@ -166,7 +179,11 @@ def _merged(values: list[Any]) -> Any:  # noqa: ANN401 -- raw JSON of a type nob
         for key, value in added.items():
             by_key.setdefault(key, []).append(value)
     fixed = {"index", "type", "id"}
-    return {key: said[-1] if key in fixed else _merged(said) for key, said in by_key.items()}
+    return {key: _last(said) if key in fixed else _merged(said) for key, said in by_key.items()}
+
+
+def _last(values: list[Any]) -> Any:  # noqa: ANN401 -- raw JSON of a type nobody knows
+    return next((value for value in reversed(values) if value is not None), None)
 
 
 class _Shelf(Generic[_T]):
@@ -281,6 +298,38 @@ class _Keyed(Generic[_T]):
 _NOTHING_YET: _Keyed[Any] = _Keyed()
 
 
+# --- what comes after the end --------------------------------------------------------------
+
+
+def _filled(whole: _T, late: object) -> _T:
+    """What is whole, with what it left null or empty as it came late."""
+    kinds: set[type] = {type(whole), type(late)}
+    filled: Any = whole
+    if whole is None or whole in ("", (), [], {}):
+        filled = whole if late is None else late
+    elif kinds == {tuple}:
+        items, more = cast("tuple[Any, ...]", whole), cast("tuple[Any, ...]", late)
+        pairs = zip(items, more, strict=False)
+        filled = (*(_filled(item, added) for item, added in pairs), *items[len(more) :])
+    elif kinds == {dict}:
+        said, added = cast("dict[str, Any]", whole), cast("dict[str, Any]", late)
+        filled = {**said, **{key: _filled(said.get(key), added[key]) for key in added}}
+    elif len(kinds) == 1 and attrs.has(type(whole)):
+        fields = attrs.fields(cast("Any", type(whole)))
+        told = {f.alias: _filled(getattr(whole, f.name), getattr(late, f.name)) for f in fields}
+        filled = attrs.evolve(cast("Any", whole), **told)
+    return cast("_T", filled)
+
+
+def _with_extra(built: _T, begun: object) -> _T:
+    """What has grown, with what no field is there for of the whole object that it began with."""
+    return built if begun is None else _filled(built, begun)
+
+
+def _fills(whole: object, late: object) -> bool:
+    return bool(_filled(whole, late) != whole)
+
+
 # --- parts of a message --------------------------------------------------------------------
 
 
@@ -299,9 +348,10 @@ class _Part:
         if self.raw is not None:
             return UnknownContentBlock(self.kind, self.raw.value())
         if self.kind == "text":
-            return TextContentBlock(Text(_told_text(self.text), tuple(self.annotations)))
+            text = Text(_told_text(self.text), tuple(self.annotations))
+            return _with_extra(TextContentBlock(text), self.whole)
         if self.kind == "refusal":
-            return RefusalContentBlock(_told_text(self.text))
+            return _with_extra(RefusalContentBlock(_told_text(self.text)), self.whole)
         return cast("MessageContent", self.whole)
 
 
@@ -324,16 +374,18 @@ def _grown_part(part: _Part | None, delta: MessageContentDelta) -> _Part:
         part = _Part(delta.index, delta.type, "", _NOTHING_YET)
     text, annotations = part.text, part.annotations
     if isinstance(delta, UnknownDelta):
-        raw = (part.raw or _growing_raw()).plus(delta.raw)
+        raw = (part.raw or _growing_raw()).plus(_raw_of_delta(delta))
         return _Part(part.index, delta.type, text, annotations, None, raw)
     if delta.type == "text":
         if delta.text is None:
             return part
         for added in delta.text.annotations:
             annotations = annotations.put(added.index, _annotation(added))
-        return _Part(part.index, "text", _grown_text(text, delta.text.value), annotations)
+        grown = _grown_text(text, delta.text.value)
+        return _Part(part.index, "text", grown, annotations, part.whole)
     if delta.type == "refusal":
-        return _Part(part.index, "refusal", _grown_text(text, delta.refusal), annotations)
+        grown = _grown_text(text, delta.refusal)
+        return _Part(part.index, "refusal", grown, annotations, part.whole)
     if delta.type == "image_file":
         file = ImageFileContentBlock(delta.image_file or ImageFile())
         return _Part(part.index, delta.type, text, annotations, file)
@@ -348,7 +400,7 @@ def _annotation(delta: AnnotationDelta) -> Annotation:
     if isinstance(delta, FilePathDeltaAnnotation):
         path = delta.file_path or FilePath()
         return FilePathAnnotation(delta.text, path, delta.start_index, delta.end_index)
-    return UnknownAnnotation(delta.type, delta.raw)
+    return UnknownAnnotation(delta.type, _raw_of_delta(delta))
 
 
 # --- messages ------------------------------------------------------------------------------
@@ -356,7 +408,10 @@ def _annotation(delta: AnnotationDelta) -> Annotation:
 
 @define(eq=False)
 class _MessageState:
-    """A message as far as it is known: what its events said, and the parts that grow."""
+    """A message as far as it is known: what its events said, and the parts that grow.
+
+    Parts of a finished one came after its end: they fill what it left null or empty.
+    """
 
     said: Message
     parts: _Keyed[_Part] = _NOTHING_YET
@@ -365,15 +420,21 @@ class _MessageState:
     def build(self) -> Message:
         if not self.parts.count:
             return self.said
-        content = tuple(part.build() for part in self.parts.in_order(lambda part: part.index))
-        return attrs.evolve(self.said, content=content)
+        parts = self.parts.in_order(lambda part: part.index)
+        content = list(self.said.content if self.finished else ())
+        if not content:
+            return attrs.evolve(self.said, content=tuple([part.build() for part in parts]))
+        for part in parts:
+            place = part.index or 0
+            content[place] = _filled(content[place], part.build())
+        return attrs.evolve(self.said, content=tuple(content))
 
     def text(self) -> str:
         """What the assistant said."""
         if self.said.role == "user":
             return ""
-        if not self.parts.count:
-            blocks = self.said.content
+        if self.finished or not self.parts.count:
+            blocks = self.build().content
             return "".join(b.text.value or "" for b in blocks if isinstance(b, TextContentBlock))
         parts = self.parts.in_order(lambda part: part.index)
         return "".join([_told_text(part.text) for part in parts if part.kind == "text"])
@@ -383,9 +444,12 @@ def _said_message(state: _MessageState | None, event: MessageEvent) -> _MessageS
     """A whole message arrived: a finished one wins, a beginning one seeds what grows."""
     message = event.data
     if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
-        if not message.content and state is not None:
-            return _MessageState(message, state.parts, finished=True)
-        return _MessageState(message, finished=True)
+        if state is None or (message.content and not state.finished):
+            return _MessageState(message, finished=True)
+        if not message.content:
+            message = attrs.evolve(message, content=state.build().content)
+        late = state.parts if state.finished else _NOTHING_YET
+        return _MessageState(message, late, finished=True)
     if state is not None and (state.finished or state.parts.count):
         return state if state.finished else _MessageState(message, state.parts)
     parts: _Keyed[_Part] = _NOTHING_YET
@@ -399,12 +463,17 @@ def _grown_message(state: _MessageState | None, event: ThreadMessageDelta) -> _M
     if state is None:  # its beginning was never seen
         role = delta.delta.role or "assistant"
         state = _MessageState(Message(delta.id, status="in_progress", role=role))
-    if state.finished:
-        return state
-    parts = state.parts
+    parts, whole = state.parts, state.said.content if state.finished else ()
     for added in delta.delta.content:
+        if whole and not _fills_part(whole, added):
+            continue
         parts = parts.put(added.index, _grown_part(parts.get(added.index), added))
-    return _MessageState(state.said, parts)
+    return state if parts is state.parts else _MessageState(state.said, parts, state.finished)
+
+
+def _fills_part(content: tuple[MessageContent, ...], delta: MessageContentDelta) -> bool:
+    place = delta.index or 0
+    return 0 <= place < len(content) and _fills(content[place], _grown_part(None, delta).build())
 
 
 # --- run steps -----------------------------------------------------------------------------
@@ -449,7 +518,7 @@ def _begun_output(output: _Output | OutputDelta) -> _Output:
 
 def _grown_output(output: _Output, delta: OutputDelta) -> _Output:
     if isinstance(delta, UnknownDelta):
-        raw = (output.raw or _growing_raw()).plus(delta.raw)
+        raw = (output.raw or _growing_raw()).plus(_raw_of_delta(delta))
         return _Output(output.index, output.logs, None, raw)
     if delta.type == "logs":
         return _Output(output.index, _grown_text(output.logs, delta.logs))
@@ -464,10 +533,12 @@ class _FunctionCall:
     name: str
     arguments: _GrowingText
     output: str | None
+    begun: ToolCall | None = None  # the whole call that it began with
 
     def build(self) -> ToolCall:
         arguments = _told_text(self.arguments)
-        return FunctionToolCall(self.id, Function(self.name, arguments, self.output))
+        built = FunctionToolCall(self.id, Function(self.name, arguments, self.output))
+        return _with_extra(built, self.begun)
 
     def plus(self, delta: FunctionToolCallDelta) -> _FunctionCall:
         added = delta.function or FunctionDelta()
@@ -477,6 +548,7 @@ class _FunctionCall:
             added.name or self.name,
             _grown_text(self.arguments, added.arguments),
             self.output if added.output is None else added.output,
+            self.begun,
         )
 
 
@@ -486,11 +558,13 @@ class _CodeInterpreterCall:
     id: str
     input: _GrowingText
     outputs: _Keyed[_Output | OutputDelta]
+    begun: ToolCall | None = None
 
     def build(self) -> ToolCall:
         outputs = self.outputs.in_order(lambda output: output.index)
         built = tuple(_begun_output(output).build() for output in outputs)
-        return CodeInterpreterToolCall(self.id, CodeInterpreter(_told_text(self.input), built))
+        ran = CodeInterpreter(_told_text(self.input), built)
+        return _with_extra(CodeInterpreterToolCall(self.id, ran), self.begun)
 
     def plus(self, delta: CodeInterpreterToolCallDelta) -> _CodeInterpreterCall:
         added = delta.code_interpreter or CodeInterpreterDelta()
@@ -500,7 +574,7 @@ class _CodeInterpreterCall:
             told = output if known is None else _grown_output(_begun_output(known), output)
             outputs = outputs.put(output.index, told)
         grown = _grown_text(self.input, added.input)
-        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs)
+        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs, self.begun)
 
 
 @define(eq=False)
@@ -508,25 +582,23 @@ class _FileSearchCall:
     index: int
     id: str
     file_search: FileSearch
+    begun: ToolCall | None = None
 
     def build(self) -> ToolCall:
-        return FileSearchToolCall(self.id, self.file_search)
+        return _with_extra(FileSearchToolCall(self.id, self.file_search), self.begun)
 
     def plus(self, delta: FileSearchToolCallDelta) -> _FileSearchCall:
         found = delta.file_search
         if found is None or found == FileSearch():  # says nothing, and takes nothing back
             found = self.file_search
-        return _FileSearchCall(self.index, delta.id or self.id, found)
+        return _FileSearchCall(self.index, delta.id or self.id, found, self.begun)
 
 
 @define(eq=False)
 class _UnknownCall:
     index: int
     raw: _Growing[Any]
-
-    @property
-    def id(self) -> str:
-        return self.build().id
+    id: str
 
     def build(self) -> ToolCall:
         return _unknown(UnknownToolCall, self.raw)
@@ -540,24 +612,25 @@ def _call_of(index: int, call: ToolCall) -> _Call:
     if isinstance(call, FunctionToolCall):
         function = call.function
         arguments = function.arguments or ""
-        return _FunctionCall(index, call.id, function.name, arguments, function.output)
+        return _FunctionCall(index, call.id, function.name, arguments, function.output, call)
     if isinstance(call, CodeInterpreterToolCall):
         outputs: _Keyed[_Output | OutputDelta] = _NOTHING_YET
         for place, output in enumerate(call.code_interpreter.outputs):
             outputs = outputs.put(place, _output_of(place, output))
         code = call.code_interpreter.input or ""
-        return _CodeInterpreterCall(index, call.id, code, outputs)
+        return _CodeInterpreterCall(index, call.id, code, outputs, call)
     if isinstance(call, FileSearchToolCall):
-        return _FileSearchCall(index, call.id, call.file_search)
-    return _UnknownCall(index, _growing_raw(call.raw))
+        return _FileSearchCall(index, call.id, call.file_search, call)
+    return _UnknownCall(index, _growing_raw(call.raw), call.id)
 
 
 def _grown_call(call: _Call | None, delta: ToolCallDelta) -> _Call:
     """The call with a delta added; one of another type than the delta's is begun anew."""
     index = delta.index if call is None else call.index
     if isinstance(delta, UnknownDelta):
-        raw = call.raw if isinstance(call, _UnknownCall) else _growing_raw()
-        return _UnknownCall(index, raw.plus(delta.raw))
+        if not isinstance(call, _UnknownCall):
+            call = _UnknownCall(index, _growing_raw(), "")
+        return _UnknownCall(index, call.raw.plus(_raw_of_delta(delta)), delta.id or call.id)
     if delta.type == "function":
         if not isinstance(call, _FunctionCall):
             call = _FunctionCall(index, "", "", "", None)
@@ -571,22 +644,113 @@ def _grown_call(call: _Call | None, delta: ToolCallDelta) -> _Call:
     return call.plus(delta)
 
 
+def _place_of(calls: tuple[ToolCall, ...], index: int | None, call_id: str | None) -> int | None:
+    """Where a call stands among whole ones: by its id if it has one, else by its index."""
+    place = index or 0  # some servers say null for 0
+    here = calls[place] if 0 <= place < len(calls) else None
+    if here is not None and (not call_id or not here.id or here.id == call_id):
+        return place
+    return next((at for at, call in enumerate(calls) if call_id and call.id == call_id), None)
+
+
+@define(eq=False)
+class _Calls:
+    """The calls of a step that grow, by index.
+
+    A server may give several calls one index. Each but the first is held by its id as well, and
+    ``named`` has, by index, the one that a delta named last: deltas without an id go on with that.
+    """
+
+    held: _Keyed[_Call] = _NOTHING_YET
+    named: Mapping[int, object] | None = None
+
+    @property
+    def last(self) -> _Call | None:
+        return self.held.last
+
+    def key(self, index: int, call_id: str | None) -> object:
+        """What a call is held by."""
+        index = index or 0  # some servers say null for 0
+        key = index if self.named is None else self.named.get(index, index)
+        if not call_id:
+            return key
+        for known in (key, index):
+            call = self.held.get(known)
+            if call is None or not call.id or call.id == call_id:
+                return known
+        return (index, call_id)
+
+    def get(self, index: int, call_id: str | None = None) -> _Call | None:
+        return self.held.get(self.key(index, call_id))
+
+    def plus(self, delta: ToolCallDelta) -> _Calls:
+        index, named = delta.index or 0, self.named
+        if named is None and not delta.id:  # as nearly always
+            return _Calls(self.held.put(index, _grown_call(self.held.get(index), delta)))
+        key = self.key(index, delta.id)
+        if key != index or named is not None:
+            named = {**(named or {}), index: key}
+        return _Calls(self.held.put(key, _grown_call(self.held.get(key), delta)), named)
+
+    def begun(self, call: _Call) -> _Calls:
+        """These and another one."""
+        index = call.index or 0
+        key = self.key(index, call.id)
+        named = self.named
+        if key != index:
+            named = {**(named or {}), index: key}
+        return _Calls(self.held.put(key, call), named)
+
+    def in_order(self) -> list[_Call]:
+        return self.held.in_order(lambda call: call.index)
+
+
+_NO_CALLS = _Calls()
+
+
 @define(eq=False)
 class _StepState:
-    """A step as far as it is known: what its events said, and the calls that grow."""
+    """A step as far as it is known: what its events said, and the calls that grow.
+
+    Calls of a finished one came after its end: they fill what it left null or empty.
+    """
 
     said: RunStep
-    calls: _Keyed[_Call] = _NOTHING_YET
+    calls: _Calls = _NO_CALLS
     finished: bool = False
     raw: _Growing[Any] | None = None
 
     def build(self) -> RunStep:
-        if self.calls.count:
-            calls = tuple(call.build() for call in self.calls.in_order(lambda call: call.index))
-            return attrs.evolve(self.said, step_details=ToolCallsStepDetails(calls))
+        if not self.calls.held.count and self.raw is None:
+            return self.said
+        return attrs.evolve(self.said, step_details=self._details())
+
+    def _details(self) -> StepDetails | None:
+        details = self.said.step_details if self.finished else None
         if self.raw is not None:
-            return attrs.evolve(self.said, step_details=_unknown(UnknownStepDetails, self.raw))
-        return self.said
+            return _filled(details, _unknown(UnknownStepDetails, self.raw))
+        calls = self.calls.in_order()
+        if not isinstance(details, ToolCallsStepDetails) or not details.tool_calls:
+            return ToolCallsStepDetails(tuple([call.build() for call in calls]))
+        whole = list(details.tool_calls)
+        for call in calls:
+            place = _place_of(details.tool_calls, call.index, call.id)
+            if place is not None:
+                whole[place] = _filled(whole[place], call.build())
+        return attrs.evolve(details, tool_calls=tuple(whole))
+
+    def call(self, index: int, call_id: str | None) -> ToolCall | None:
+        """A call, as far as it has come."""
+        growing = self.calls.get(index, call_id)
+        if growing is not None and not self.finished:
+            return growing.build()
+        details = self.said.step_details
+        calls = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
+        place = _place_of(calls, index, call_id)
+        whole = None if place is None else calls[place]
+        if growing is None or (calls and whole is None):
+            return whole
+        return _filled(whole, growing.build())
 
 
 def _said_step(state: _StepState | None, event: RunStepEvent) -> _StepState:
@@ -595,16 +759,20 @@ def _said_step(state: _StepState | None, event: RunStepEvent) -> _StepState:
     details = step.step_details
     if not isinstance(event, ThreadRunStepCreated | ThreadRunStepInProgress):
         told = not isinstance(details, ToolCallsStepDetails) or bool(details.tool_calls)
-        if state is None or (told and details is not None):
+        if state is None or (told and details is not None and not state.finished):
+            return _StepState(step, finished=True)
+        if details is None or not told:
+            step = attrs.evolve(step, step_details=state.build().step_details or details)
+        if not state.finished:
             return _StepState(step, finished=True)
         return _StepState(step, state.calls, finished=True, raw=state.raw)
-    if state is not None and (state.finished or state.calls.count):
+    if state is not None and (state.finished or state.calls.held.count):
         return state if state.finished else _StepState(step, state.calls)
     calls: _Keyed[_Call] = _NOTHING_YET
     if isinstance(details, ToolCallsStepDetails):
         for index, call in enumerate(details.tool_calls):
             calls = calls.put(index, _call_of(index, call))
-    return _StepState(step, calls)
+    return _StepState(step, _Calls(calls))
 
 
 def _grown_step(state: _StepState | None, event: ThreadRunStepDelta) -> _StepState:
@@ -613,17 +781,51 @@ def _grown_step(state: _StepState | None, event: ThreadRunStepDelta) -> _StepSta
     if state is None:  # its beginning was never seen
         kind = details.type if details else ""
         state = _StepState(RunStep(delta.id, type=kind, status="in_progress"))
-    if state.finished or details is None:
+    if details is None:
         return state
+    if state.finished:
+        return _filled_step(state, details)
     if isinstance(details, UnknownDelta):
-        return _StepState(state.said, state.calls, raw=_raw_of(state).plus(details.raw))
+        return _StepState(state.said, state.calls, raw=_raw_of(state).plus(_raw_of_delta(details)))
     if details.type == "tool_calls":
         calls = state.calls
         for added in details.tool_calls:
-            calls = calls.put(added.index, _grown_call(calls.get(added.index), added))
+            calls = calls.plus(added)
         return _StepState(state.said, calls)
-    created = MessageCreationStepDetails(details.message_creation or MessageCreation())
-    return _StepState(attrs.evolve(state.said, step_details=created), state.calls)
+    return _StepState(attrs.evolve(state.said, step_details=_created(details)), state.calls)
+
+
+def _created(details: MessageCreationDelta) -> MessageCreationStepDetails:
+    return MessageCreationStepDetails(details.message_creation or MessageCreation())
+
+
+def _filled_step(state: _StepState, late: StepDetailsDelta) -> _StepState:
+    """A finished step to which a delta comes; the same where that fills nothing."""
+    said = state.said.step_details
+    if isinstance(late, UnknownDelta):
+        raw = _raw_of_delta(late)
+        if not _fills(said, UnknownStepDetails(late.type, raw)):
+            return state
+        return attrs.evolve(state, raw=(state.raw or _growing_raw()).plus(raw))
+    if late.type == "tool_calls":
+        calls = _late_calls(state, late.tool_calls)
+        return state if calls is state.calls else attrs.evolve(state, calls=calls)
+    filled = attrs.evolve(state.said, step_details=_filled(said, _created(late)))
+    return state if filled == state.said else attrs.evolve(state, said=filled)
+
+
+def _late_calls(state: _StepState, deltas: tuple[ToolCallDelta, ...]) -> _Calls:
+    """The calls of a finished step that came late, with what deltas fill."""
+    calls, said = state.calls, state.said.step_details
+    if not isinstance(said, ToolCallsStepDetails | None):
+        return calls
+    whole = said.tool_calls if said else ()
+    for delta in deltas:
+        place = _place_of(whole, delta.index, delta.id)
+        late = _grown_call(None, delta).build()
+        if not whole or (place is not None and _fills(whole[place], late)):
+            calls = calls.plus(delta)
+    return calls
 
 
 def _raw_of(state: _StepState) -> _Growing[Any]:
@@ -632,6 +834,34 @@ def _raw_of(state: _StepState) -> _Growing[Any]:
         return state.raw
     details = state.said.step_details
     return _growing_raw(details.raw if isinstance(details, UnknownStepDetails) else None)
+
+
+# --- what a run waits for ------------------------------------------------------------------
+
+
+def required_calls(run: Run) -> dict[str, ToolCall]:
+    """The calls that a run waits for, whole, by their ids: those to approve as well."""
+    action = run.required_action
+    if isinstance(action, RequiredActionSubmitToolOutputs):
+        required = action.submit_tool_outputs.tool_calls
+    elif isinstance(action, RequiredActionSubmitToolApproval):
+        required = action.submit_tool_approval.tool_calls
+    else:
+        return {}
+    calls = [required_call(each) for each in required]
+    return {call.id: call for call in calls}
+
+
+def required_call(required: RequiredToolCall) -> ToolCall:
+    """A call that a run waits for, as the steps have it."""
+    if isinstance(required, RequiredActionFunctionToolCall):
+        function = Function(required.function.name, required.function.arguments)
+        return FunctionToolCall(required.id, function)
+    if isinstance(required, UnknownRequiredToolCall):
+        return UnknownToolCall(required.type, required.raw)
+    said = {name: getattr(required, name) for name in ("id", "type", "name", "arguments")}
+    raw = {**said, "server_label": required.server_label, **required.extra}
+    return UnknownToolCall(required.type, raw)
 
 
 # --- the snapshot --------------------------------------------------------------------------
@@ -682,7 +912,7 @@ class _Tail:
         if state is None or count == self.grown.count:
             return messages
         text = _Growing(self.grown.buffer, count)
-        grown = _Part(part.index, part.kind, text, part.annotations)
+        grown = _Part(part.index, part.kind, text, part.annotations, part.whole)
         return messages.put(
             self.message_id, _MessageState(state.said, state.parts.put(part.index, grown))
         )
@@ -718,22 +948,49 @@ class _State:
     message_id: str | None = None
     step_id: str | None = None
     settled: int = 0  # steps that began before the run waited or ended
+    required: frozenset[str] = frozenset()  # the ids of the calls that it has waited for
     tail: _Tail | None = None
 
     def with_run(self, run: Run) -> _State:
         settled = self.steps.count if run.status in SETTLED else self.settled
+        required = self.required
+        if run.required_action is not None:
+            required = required.union(required_calls(run))
         return _state(
-            run, self.messages, self.steps, self.message_id, self.step_id, settled, self.tail
+            run,
+            self.messages,
+            self.steps,
+            self.message_id,
+            self.step_id,
+            settled,
+            required,
+            self.tail,
         )
 
     def with_messages(
         self, messages: _Keyed[_MessageState], message_id: str, tail: _Tail | None
     ) -> _State:
-        return _state(self.run, messages, self.steps, message_id, self.step_id, self.settled, tail)
+        return _state(
+            self.run,
+            messages,
+            self.steps,
+            message_id,
+            self.step_id,
+            self.settled,
+            self.required,
+            tail,
+        )
 
     def with_steps(self, steps: _Keyed[_StepState], step_id: str) -> _State:
         return _state(
-            self.run, self.messages, steps, self.message_id, step_id, self.settled, self.tail
+            self.run,
+            self.messages,
+            steps,
+            self.message_id,
+            step_id,
+            self.settled,
+            self.required,
+            self.tail,
         )
 
 
@@ -776,6 +1033,10 @@ class Snapshot:
         return self._state.settled
 
     @property
+    def _required(self) -> frozenset[str]:
+        return self._state.required
+
+    @property
     def message(self) -> Message | None:
         """The message that an event spoke of last, as far as it had come."""
         state = self._messages.get(self._state.message_id)
@@ -815,18 +1076,16 @@ class Snapshot:
         state = self._steps.get(step_id)
         return None if state is None else state.build()
 
-    def find_tool_call(self, step_id: str, index: int) -> ToolCall | None:
-        """The call of a step at an index, as far as it had come, ``None`` if it has not begun."""
+    def find_tool_call(
+        self, step_id: str, index: int, call_id: str | None = None
+    ) -> ToolCall | None:
+        """The call of a step at an index, as far as it had come, ``None`` if it has not begun.
+
+        Some servers give several calls one index: ``call_id`` tells them apart, and without it
+        this is the one that a delta named last.
+        """
         state = self._steps.get(step_id)
-        if state is None:
-            return None
-        call = state.calls.get(index)
-        if call is not None:
-            return call.build()
-        details = state.said.step_details
-        calls = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
-        place = index or 0  # some servers say null for 0
-        return calls[place] if 0 <= place < len(calls) else None
+        return None if state is None else state.call(index, call_id)
 
 
 _snapshot = maker(Snapshot)
@@ -837,7 +1096,7 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
 
     Objects are told apart by id and their parts by index, so messages may interleave and deltas
     may come for objects whose beginning was never seen. A finished object replaces what had
-    accumulated, and later deltas do not change it.
+    accumulated; later deltas fill what it left null or empty, and change nothing else.
     """
     state, count = snapshot._state, snapshot._count
     if isinstance(event, ThreadMessageDelta):
@@ -863,6 +1122,91 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     elif isinstance(event, RunEvent):
         state = state.with_run(event.data)
     return _snapshot(event, state, count)
+
+
+@frozen
+class SnapshotRecord:
+    """All that a snapshot says, and what it needs to grow further, in values that can be kept.
+
+    ``finished`` has the ids of messages and steps that have ended, ``indexes`` those of the parts
+    and calls of each other one.
+    """
+
+    event: Event | None
+    run: Run | None
+    messages: tuple[Message, ...]
+    run_steps: tuple[RunStep, ...]
+    current_message_id: str | None
+    current_run_step_id: str | None
+    finished: frozenset[str]
+    indexes: Mapping[str, tuple[int, ...]]
+    settled: int
+    required: frozenset[str]
+
+
+def recorded(snapshot: Snapshot) -> SnapshotRecord:
+    """What can be kept of a snapshot: ``restored`` makes it again."""
+    state, messages, steps = snapshot._state, list(snapshot._messages), list(snapshot._steps)
+    growing = {
+        message.said.id: tuple(part.index for part in message.parts.in_order(_index_of))
+        for message in messages
+        if not message.finished
+    }
+    growing |= {
+        step.said.id: tuple(call.index for call in step.calls.in_order())
+        for step in steps
+        if not step.finished
+    }
+    return SnapshotRecord(
+        snapshot.event,
+        state.run,
+        snapshot.messages,
+        snapshot.run_steps,
+        state.message_id,
+        state.step_id,
+        frozenset(
+            [message.said.id for message in messages if message.finished]
+            + [step.said.id for step in steps if step.finished]
+        ),
+        {key: indexes for key, indexes in growing.items() if indexes},
+        state.settled,
+        state.required,
+    )
+
+
+def restored(record: SnapshotRecord) -> Snapshot:
+    """The snapshot that was recorded: it says the same, and grows further as that one would."""
+    messages: _Keyed[_MessageState] = _NOTHING_YET
+    for message in record.messages:
+        parts: _Keyed[_Part] = _NOTHING_YET
+        for index, content in zip(
+            record.indexes.get(message.id, ()), message.content, strict=False
+        ):
+            parts = parts.put(index, _part_of(index, content))
+        finished = message.id in record.finished
+        messages = messages.put(message.id, _MessageState(message, parts, finished))
+    steps: _Keyed[_StepState] = _NOTHING_YET
+    for step in record.run_steps:
+        details = step.step_details
+        whole = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
+        calls = _NO_CALLS
+        for index, call in zip(record.indexes.get(step.id, ()), whole, strict=False):
+            calls = calls.begun(_call_of(index, call))
+        steps = steps.put(step.id, _StepState(step, calls, step.id in record.finished))
+    state = _state(
+        record.run,
+        messages,
+        steps,
+        record.current_message_id,
+        record.current_run_step_id,
+        record.settled,
+        record.required,
+    )
+    return _snapshot(record.event, state, 0)
+
+
+def _index_of(part: _Part) -> int:
+    return part.index
 
 
 Fold = Callable[[Snapshot, Event], Snapshot]
@@ -891,4 +1235,15 @@ NOTHING = Snapshot()
 """Before the first event."""
 
 
-__all__ = ["NOTHING", "Fold", "OnceFolded", "Snapshot", "fold"]
+__all__ = [
+    "NOTHING",
+    "Fold",
+    "OnceFolded",
+    "Snapshot",
+    "SnapshotRecord",
+    "fold",
+    "recorded",
+    "required_call",
+    "required_calls",
+    "restored",
+]

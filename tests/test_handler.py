@@ -288,10 +288,93 @@ def test_nothing_is_told_twice_or_behind_the_end():
     end = message("completed", "a")
     once = heard(begin(), grow("a"), end)
     assert heard(begin(), begin(), grow("a"), end, end, grow("b"), begin()) == once
-    end = step("completed", call("c1"))
+    end = step("completed", call("c1", "{}"))
     once = heard(BEGIN_STEP, grow_calls(call("c1", index=0)), end)
     again = (end, end, grow_calls(more("x")), BEGIN_STEP)
     assert heard(BEGIN_STEP, BEGIN_STEP, grow_calls(call("c1", index=0)), *again) == once
+
+
+def test_a_delta_after_the_end_is_told_where_it_fills_something():
+    begun = [BEGIN_STEP, grow_calls(call("c1", "{}", index=0)), step("completed", call("c1", "{}"))]
+    late = {"index": 0, "type": "function", "function": {"output": "2"}}
+    once = heard(*begun)
+    told = ["tool_call_delta c1 {}", "run_step_delta step_1"]
+    assert heard(*begun, grow_calls(late)) == [*once, *told]
+    assert heard(*begun, grow_calls(late | {"id": "c1"}), grow_calls(more("x"))) == [*once, *told]
+    served = {"id": "c2", "type": "mcp", "output": None}
+    ended = step("completed", served)
+    late = {"index": 0, "type": "mcp", "output": "OUT"}
+    assert heard(ended, grow_calls(late)) == [
+        "run_step_done step_1",
+        "tool_call_delta c2",
+        "run_step_delta step_1",
+    ]
+
+
+def test_a_message_that_is_filled_after_its_end_says_so():
+    end = message("completed", "")
+    assert heard(begin(), end, grow("b"), grow((3, "c")), grow("d")) == [
+        *heard(begin(), end),
+        "text_delta b",
+        "message_delta msg_1",
+        "text_delta bd",
+        "message_delta msg_1",
+    ]
+
+
+def test_calls_that_share_an_index_are_each_created_and_done_once():
+    one, other = ({"type": "function", "function": {"name": "f", "arguments": a}} for a in "ab")
+    events = [
+        grow_calls({**one, "id": "c1"}),
+        grow_calls({**other, "id": "c2"}, other),
+        step("completed", call("c1", "a"), call("c2", "bb")),
+    ]
+    assert [each for each in heard(BEGIN_STEP, *events) if "tool_call" in each] == [
+        "tool_call_created c1 a",
+        "tool_call_delta c1 a",
+        "tool_call_done c1 a",
+        "tool_call_created c2 bb",
+        "tool_call_delta c2 bb",
+        "tool_call_delta c2 bb",
+        "tool_call_done c2 bb",
+    ]
+
+
+APPROVED = {"id": "c1", "type": "mcp", "name": "search", "arguments": "{}", "server_label": "s"}
+
+
+def approves(*service_calls):
+    approval = {"tool_calls": list(service_calls)}
+    action = {"type": "submit_tool_approval", "submit_tool_approval": approval}
+    return run("requires_action", required_action=action)
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["begun before", "told after"])
+def test_a_call_that_is_approved_is_created_and_done_once(begun):
+    before = [BEGIN_STEP, grow_calls({**APPROVED, "index": 0})] if begun else []
+    after = [
+        *([] if begun else [BEGIN_STEP, grow_calls({**APPROVED, "index": 0})]),
+        grow_calls({"index": 0, "type": "mcp", "output": "OUT"}),
+        step("completed", {**APPROVED, "output": "OUT"}),
+    ]
+    told = heard(*before, approves(APPROVED), run("queued"), *after, run("completed"))
+    assert told.count("tool_call_created c1") == told.count("tool_call_done c1") == 1
+    assert told[-1] == "run_step_done step_1"
+    alone = heard(approves(APPROVED), run("queued"), step("completed", {**APPROVED, "output": "x"}))
+    assert alone == ["tool_call_created c1", "tool_call_done c1", "run_step_done step_1"]
+
+
+def test_a_call_that_is_told_again_after_its_output_is_created_once():
+    whole = call("c1", "{}")
+    for again in (
+        [BEGIN_STEP, grow_calls({**whole, "index": 0})],
+        [step("in_progress", whole, name="created")],
+        [step("in_progress", whole, of="step_2")],
+        [],
+    ):
+        told = heard(waits(whole), run("queued"), *again, step("completed", whole), waits(whole))
+        once = [each for each in told if each.startswith(("tool_call_created", "tool_call_done"))]
+        assert once == ["tool_call_created c1 {}", "tool_call_done c1 {}"]
 
 
 def test_parts_of_other_kinds():

@@ -46,9 +46,6 @@ OBJECTS = {
     "vector_store.files_batch": VectorStoreFileBatch,
 }
 
-# Fields of the first version, and misplaced ones: the models do not know them.
-FOREIGN = {"file_ids", "strict"}
-
 
 def bodies():
     for path in sorted(REST.glob("*.json")):
@@ -73,8 +70,8 @@ def read(name, model):
 def lost(body, back, place="$"):
     """Where a body says something that its model does not give back."""
     if isinstance(body, dict) and isinstance(back, dict):
-        for key in body.keys() - FOREIGN:
-            if body[key] is not None:
+        for key in body:
+            if key not in back or body[key] is not None:
                 yield from lost(body[key], back.get(key), f"{place}.{key}")
     elif isinstance(body, list) and isinstance(back, list) and len(body) == len(back):
         for index, item in enumerate(body):

@@ -294,6 +294,7 @@ def test_annotations():
     assert (one.text, one.start_index, one.file_citation.file_id) == ("【1】", 1, "file_1")
     assert isinstance(two, FilePathAnnotation)
     assert two.file_path.file_id == "file_2"
+    del linked["index"]  # the place, which the service does not store
     assert three == UnknownAnnotation("url_citation", linked)
 
 
@@ -303,7 +304,7 @@ def test_parts_that_nobody_knows_are_merged():
     assert folded(grown("msg_1", hum), grown("msg_1", more)).message.content == (
         UnknownContentBlock(
             "hum",
-            {"index": 0, "type": "hum", "hum": {"tune": "lalala", "notes": [1, 2], "key": "C"}},
+            {"type": "hum", "hum": {"tune": "lalala", "notes": [1, 2], "key": "C"}},
         ),
     )
 
@@ -369,7 +370,7 @@ def test_the_code_interpreter_with_logs_and_images():
     assert (call.id, call.code_interpreter.input) == ("call_1", "print(1)\ndraw()")
     logs, hum, image = call.code_interpreter.outputs
     assert logs == CodeInterpreterOutputLogs("1\n")
-    assert hum == UnknownCodeInterpreterOutput("hum", {"index": 1, "type": "hum", "hum": "lala"})
+    assert hum == UnknownCodeInterpreterOutput("hum", {"type": "hum", "hum": "lala"})
     assert isinstance(image, CodeInterpreterOutputImage)
     assert image.image.file_id == "file_1"
 
@@ -392,7 +393,7 @@ def test_a_call_that_nobody_knows_is_merged():
     (call,) = snapshot.run_step.step_details.tool_calls
     assert call == UnknownToolCall(
         "browser",
-        {"index": 0, "id": "call_1", "type": "browser", "browser": {"url": "https://example.org"}},
+        {"id": "call_1", "type": "browser", "browser": {"url": "https://example.org"}},
     )
 
 
@@ -420,7 +421,8 @@ def test_a_step_delta_that_says_nothing():
 
 @pytest.mark.parametrize("name", ["completed", "failed", "cancelled", "expired"])
 def test_a_finished_step_wins_and_stays(name):
-    end = step(name, "step_1", {"id": "call_1", "type": "function"}, status=name)
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    end = step(name, "step_1", call, status=name)
     snapshot = folded(called("step_1", function("{")), end)
     assert snapshot.run_step == end.data
     for late in (called("step_1", function("}")), step("created", "step_1")):
@@ -555,6 +557,139 @@ def test_a_finished_message_without_content_does_not_grow_further():
     assert texts(late) == ["ab"]
 
 
+# --- what comes after the end --------------------------------------------------------------
+
+
+def mcp(output, **more):
+    return {"id": "call_1", "type": "mcp", "name": "f", "output": output, **more}
+
+
+def test_a_delta_after_the_end_fills_what_is_null_or_empty_and_nothing_else():
+    end = step("completed", "step_1", mcp(None, arguments="{}"), status="completed")
+    late = {"index": 0, "type": "mcp", "output": "OUT", "arguments": "x", "server_label": "s"}
+    snapshot = folded(called("step_1", mcp(None, index=0)), end, called("step_1", late))
+    whole = mcp("OUT", arguments="{}", server_label="s")
+    assert snapshot.run_step == snapshot.find_run_step("step_1")
+    assert snapshot.run_step.step_details.tool_calls == (UnknownToolCall("mcp", whole),)
+    assert snapshot.find_tool_call("step_1", 0).raw == whole
+    assert fold(snapshot, step("created", "step_1")).run_step == snapshot.run_step
+    assert fold(snapshot, end).run_step == snapshot.run_step
+
+
+def test_the_output_of_a_function_may_come_after_the_end_in_pieces():
+    def ended(output):
+        function = {"name": "f", "arguments": "{}", "output": output}
+        call = {"id": "call_1", "type": "function", "function": function}
+        return step("completed", "step_1", call, status="completed")
+
+    def late(output, **more):
+        function = {"output": output}
+        return called("step_1", {"index": 0, "type": "function", "function": function, **more})
+
+    (call,) = folded(
+        ended(None), late("2"), late("3", id="call_1")
+    ).run_step.step_details.tool_calls
+    assert (call.id, call.function.arguments, call.function.output) == ("call_1", "{}", "3")
+    before = folded(ended("1"))
+    assert fold(before, late("2")).run_steps == before.run_steps
+    other = fold(folded(ended(None)), late("2", id="call_9"))
+    assert other.run_step.step_details.tool_calls[0].function.output is None
+    (begun,) = folded(step("failed", "step_1"), late("2")).run_step.step_details.tool_calls
+    assert begun.function.output == "2"
+
+
+def test_the_details_of_a_step_may_come_after_its_end():
+    end = said_step("completed", "step_1", {"type": "message_creation", "message_creation": None})
+    written = {"type": "message_creation", "message_creation": {"message_id": "msg_1"}}
+    delta = event("thread.run.step.delta", id="step_1", delta={"step_details": written})
+    snapshot = folded(end, delta)
+    assert snapshot.run_step.step_details.message_creation.message_id == "msg_1"
+    hummed = {"type": "hum", "hum": "la", "tune": None}
+    delta = event("thread.run.step.delta", id="step_1", delta={"step_details": hummed})
+    assert fold(snapshot, delta).run_steps == snapshot.run_steps
+    snapshot = folded(said_step("completed", "step_1", hummed | {"hum": ""}), delta, delta)
+    assert snapshot.run_step.step_details.raw == hummed | {"hum": "lala"}
+
+
+def said_step(name, step_id, details):
+    return event(f"thread.run.step.{name}", id=step_id, status=name, step_details=details)
+
+
+def test_a_message_is_filled_after_its_end():
+    mark = {"index": 0, "type": "file_citation", "text": "[1]"}
+    image = {"index": 1, "type": "image_file", "image_file": {"file_id": "file_1"}}
+    content = [{"type": "text", "text": {"value": "ab", "annotations": []}},
+               {"type": "image_file", "image_file": None}]  # fmt: skip
+    end = said("completed", "msg_1", status="completed", content=content)
+    snapshot = folded(end, grown("msg_1", part("c", annotations=[mark])), grown("msg_1", image))
+    text, drawn = snapshot.message.content
+    assert (text.text.value, text.text.annotations[0].text) == ("ab", "[1]")
+    assert drawn.image_file.file_id == "file_1"
+    assert snapshot.text == "ab"
+    assert fold(snapshot, grown("msg_1", part("c", 7))).messages == snapshot.messages
+    empty = folded(said("completed", "msg_1", status="completed"), grown("msg_1", "a"))
+    assert (empty.text, texts(empty), empty.message.status) == ("a", ["a"], "completed")
+
+
+def test_what_no_field_is_there_for_stays_while_an_object_grows():
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "mood": 1}, "hue": 2}
+    ran = {"id": "call_2", "type": "code_interpreter", "code_interpreter": {"hue": 3}}
+    begun = step("created", "step_1", call, ran, mood=4)
+    grew = called("step_1", function("{}"), code(1, input="1"))
+    text = {"type": "text", "text": {"value": "a", "mood": 5}, "hue": 6}
+    told = said("created", "msg_1", content=[text], mood=7)
+    snapshot = folded(begun, grew, told, grown("msg_1", "b"), grown("msg_1", "c"))
+    one, other = snapshot.run_step.step_details.tool_calls
+    assert (one.extra, one.function.extra) == ({"hue": 2}, {"mood": 1})
+    assert (one.function.arguments, other.code_interpreter.input) == ("{}", "1")
+    assert (other.code_interpreter.extra, snapshot.run_step.extra) == ({"hue": 3}, {"mood": 4})
+    (block,) = snapshot.message.content
+    assert (block.text.value, block.text.extra, block.extra) == ("abc", {"mood": 5}, {"hue": 6})
+    assert snapshot.message.extra == {"mood": 7}
+
+
+# --- one index, two calls ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "place", [{"index": 0}, {}, {"index": None}], ids=["index", "none", "null"]
+)
+def test_another_id_at_one_index_is_another_call(place):
+    def grow(arguments, **more):
+        function = {"name": "f", "arguments": arguments}
+        return called("step_1", {"type": "function", "function": function, **place, **more})
+
+    first = [grow('{"a"', id="c1"), grow(":1}")]
+    second = [grow('{"b"', id="c2"), grow(":2"), grow("}", id="c2")]
+    deltas = [*first, *second, grow(" ", id="c1")]
+    snapshot = folded(*deltas)
+    calls = snapshot.run_step.step_details.tool_calls
+    assert [(call.id, call.function.arguments) for call in calls] == [
+        ("c1", '{"a":1} '),
+        ("c2", '{"b":2}'),
+    ]
+    assert snapshot.find_tool_call("step_1", 0, "c2") == calls[1]
+    assert snapshot.find_tool_call("step_1", 0) == calls[0]  # that was named last
+    assert folded(*deltas[:5]).find_tool_call("step_1", 0) == calls[1]
+    assert fold(snapshot, grow("")).run_step.step_details.tool_calls == calls
+
+
+def test_an_id_that_comes_late_or_never_begins_no_other_call():
+    said = [function("{"), function("}", id="c1"), function(" ", id=None), function("x", 1)]
+    snapshot = folded(*(called("step_1", one) for one in said))
+    calls = snapshot.run_step.step_details.tool_calls
+    assert [(call.id, call.function.arguments) for call in calls] == [("c1", "{} "), ("", "x")]
+
+
+def test_calls_that_nobody_knows_are_told_apart_too():
+    for ids in (["c1", "c1", None], ["c1", None, None]):
+        browse = [{"index": 0, "type": "browser", "id": id_, "url": "a"} for id_ in ids]
+        other = {"index": 0, "type": "browser", "id": "c2", "url": "b"}
+        snapshot = folded(*(called("step_1", one) for one in [*browse, other]))
+        calls = snapshot.run_step.step_details.tool_calls
+        assert [(call.id, call.raw["url"]) for call in calls] == [("c1", "aaa"), ("c2", "b")]
+
+
 # --- laws ----------------------------------------------------------------------------------
 
 
@@ -676,7 +811,6 @@ def test_unknown_deltas_add_up():
     ]
     (part,) = folded(*(grown("msg_1", one) for one in said)).message.content
     assert part.raw == {
-        "index": 0,
         "type": "hum",
         "tune": "z",
         "notes": [1, 2, 3],

@@ -1,23 +1,41 @@
 """Functions as tools: their schemas, and calls with what a model wrote."""
 
 import dataclasses
+import sqlite3
 import sys
 import warnings
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from functools import partial
-from typing import Annotated, Any, Literal, NewType, Optional, Union
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    Required,
+    TypedDict,
+    Union,
+)
 from uuid import UUID
 
 import attrs
+import pydantic
 import pytest
+import reactivex
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rxassist import Tool, Toolbox, tool
-from rxassist.codec import to_text
+from rxassist.codec import fit_value, to_plain, to_text
 from rxassist.errors import DecodeError
 from rxassist.models import FunctionDefinition, FunctionTool
+from rxassist.operators import json_snapshots
 
 
 class Unit(Enum):
@@ -556,6 +574,152 @@ def test_what_is_no_tool_says_why(function, error, said):
         Tool(function)
 
 
+# --- classes that say what they are made of ------------------------------------------------
+
+
+class Point(NamedTuple):
+    """A place on a map."""
+
+    x: Annotated[float, pydantic.Field(description="to the east")]
+    y: float = 0.0
+
+
+class Options(TypedDict, total=False):
+    unit: Required[Unit]
+    places: NotRequired[list[Point]]
+    verbose: "NotRequired[bool]"
+
+
+class Line(pydantic.BaseModel):
+    product: str = pydantic.Field(alias="sku")
+    count: int = pydantic.Field(default=1, gt=0)
+
+
+class Order(pydantic.BaseModel):
+    """What is bought."""
+
+    lines: list[Line]
+    due: date | None = None
+    default: str = "x"
+
+
+class Tree(pydantic.BaseModel):
+    below: "list[Tree]" = []
+
+
+def test_named_tuples_and_typed_dicts_are_objects():
+    def find(at: Point, options: Options) -> object:
+        return at, options
+
+    made = Tool(find)
+    point = {
+        "type": "object",
+        "description": "A place on a map.",
+        "properties": {
+            "x": {"type": "number", "description": "to the east"},
+            "y": {"type": "number", "default": 0.0},
+        },
+        "required": ["x"],
+        "additionalProperties": False,
+    }
+    at, options = (made.parameters["properties"][name] for name in ("at", "options"))
+    assert at == point
+    assert options["required"] == ["unit"]
+    assert options["properties"]["places"] == {"type": "array", "items": point}
+    assert options["properties"]["verbose"] == {"type": "boolean"}
+    called = made.bind('{"at": {"x": 1}, "options": {"unit": "celsius", "places": [{"x": 2}]}}')
+    assert called() == (Point(1.0), {"unit": Unit.C, "places": [Point(2.0)]})
+    for arguments, said in [
+        ('{"at": {"y": 1}, "options": {"unit": "celsius"}}', r"at \$\.at expected a field 'x'"),
+        ('{"at": {"x": 1}, "options": {}}', r"at \$\.options expected a field 'unit'"),
+        ('{"at": {"x": 1}, "options": {"unit": "celsius", "z": 1}}', "expected no 'z'"),
+        ('{"at": [1, 2], "options": {"unit": "celsius"}}', r"at \$\.at expected an object"),
+    ]:
+        with pytest.raises(DecodeError, match=said):
+            made.bind(arguments)
+
+
+def test_models_of_pydantic_say_their_schema_and_validate_themselves():
+    def buy(order: Order, tree: Tree) -> object:
+        return order, tree
+
+    made = Tool(buy)
+    order = made.parameters["properties"]["order"]
+    assert (order["description"], order["required"]) == ("What is bought.", ["lines"])
+    assert order["properties"]["lines"]["items"] == {"$ref": "#/$defs/Line"}
+    line = made.parameters["$defs"]["Line"]["properties"]
+    assert (line["sku"]["type"], line["count"]["exclusiveMinimum"]) == ("string", 0)
+    assert made.parameters["properties"]["tree"]["$ref"] == "#/$defs/Tree"
+    arguments = '{"order": {"lines": [{"sku": "a"}], "due": "2026-01-31"}, "tree": {"below": [{}]}}'
+    bought, tree = made.bind(arguments)()
+    assert bought == Order(lines=[Line(sku="a")], due=date(2026, 1, 31))
+    assert tree == Tree(below=[Tree()])
+    with pytest.raises(
+        DecodeError, match=r"at \$\.order\.lines\[0\]\.count expected greater than 0"
+    ):
+        made.bind('{"order": {"lines": [{"sku": "a", "count": 0}]}, "tree": {}}')
+    assert fit_value([{"sku": "a", "count": 2}], list[Line], "x") == [Line(sku="a", count=2)]
+
+
+def test_json_that_grows_may_end_as_a_model_of_pydantic():
+    pytest.importorskip("jiter")
+    values = []
+    pieces = reactivex.of('{"sku": ', '"a"', ', "count": 2}')
+    pieces.pipe(json_snapshots(Line)).subscribe(values.append)
+    assert values[-1] == Line(sku="a", count=2)
+
+
+def test_models_of_pydantic_can_be_enforced():
+    def buy(order: Order) -> None:
+        pass
+
+    schema = Tool(buy, strict=True).parameters
+    order, line = schema["properties"]["order"], schema["$defs"]["Line"]
+    assert order["required"] == ["lines", "due", "default"]
+    assert line["required"] == ["sku", "count"]
+    assert order["additionalProperties"] is line["additionalProperties"] is False
+    assert "default" not in line["properties"]["count"]
+    assert "default" not in order["properties"]["due"]
+
+
+def test_two_classes_of_one_name_are_told_apart():
+    def one():
+        class Line(pydantic.BaseModel):
+            text: str
+
+        class Page(pydantic.BaseModel):
+            lines: list[Line]
+
+        return Page
+
+    def read(order: Order, page: one(), again: Order) -> None:
+        pass
+
+    schema = Tool(read).parameters
+    assert schema["$defs"].keys() == {"Line", "Line1"}
+    order, page, again = schema["properties"].values()
+    assert order == again
+    assert page["properties"]["lines"]["items"] == {"$ref": "#/$defs/Line1"}
+    assert schema["$defs"]["Line1"]["properties"].keys() == {"text"}
+
+
+def test_the_description_of_a_field_in_annotated_is_told():
+    def find(city: Annotated[str, pydantic.Field(description="Where to look.")] = "") -> None:
+        pass
+
+    city = Tool(find).parameters["properties"]["city"]
+    assert city == {"type": "string", "default": "", "description": "Where to look."}
+
+
+@pytest.mark.parametrize("arguments", [None, "", " ", "null", " null "])
+def test_null_is_no_arguments(arguments):
+    def ping(times: int = 1) -> int:
+        return times
+
+    assert Tool(ping).bind(arguments)() == 1
+    assert Toolbox([ping]).bind("ping", arguments)() == 1
+
+
 # --- outputs -------------------------------------------------------------------------------
 
 
@@ -577,6 +741,16 @@ def test_what_is_no_tool_says_why(function, error, said):
         (range(3), "[0,1,2]"),
         ("é", "é"),
         (["é"], '["é"]'),
+        (Point(1, 2), '{"x":1,"y":2}'),
+        ({"a": [Line(sku="a")]}, '{"a":[{"product":"a","count":1}]}'),
+        (pydantic.RootModel[list[int]]([1]), "[1]"),
+        ([type("Subtext", (str,), {})("a"), type("Score", (float,), {})(1)], '["a",1.0]'),
+        (deque([1]), "[1]"),
+        ({"a": Place("a")}.values(), '[{"name":"a","height":0.0,"tags":[]}]'),
+        (
+            FunctionDefinition("f"),
+            '{"name":"f","description":null,"parameters":null,"strict":null}',
+        ),
     ],
     ids=str,
 )
@@ -587,3 +761,65 @@ def test_what_a_model_is_told(value, told):
 def test_what_cannot_be_told():
     with pytest.raises(TypeError, match=r"<object object at .* cannot be said as JSON"):
         to_text(object())
+
+
+def test_rows_are_objects():
+    with sqlite3.connect(":memory:") as connection:
+        connection.row_factory = sqlite3.Row
+        rows = connection.execute("select 1 as a, 'x' as b").fetchall()
+    connection.close()
+    assert to_text(rows) == '[{"a":1,"b":"x"}]'
+    assert to_plain(rows[0]) == {"a": 1, "b": "x"}
+
+
+class Frame:
+    """As of pandas: a table that gives the names of its columns when it is iterated."""
+
+    def __init__(self):
+        self.columns = {"a": [1]}
+
+    def keys(self):
+        return self.columns.keys()
+
+    def __len__(self):
+        return 1
+
+    def __iter__(self):
+        return iter(self.columns)
+
+    def __contains__(self, name):
+        return name in self.columns
+
+    def __getitem__(self, name):
+        return self.columns[name]
+
+
+def test_what_merely_iterates_is_refused_and_it_is_said_what_can_be_returned(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("a\n")
+    with path.open() as file:
+        for value in (Frame(), file, iter([1]), (n for n in [1]), Place, {"a": [Frame()]}):
+            with pytest.raises(
+                TypeError, match=r"cannot be said as JSON; a tool may return text, "
+            ):
+                to_text(value)
+            with pytest.raises(TypeError, match="cannot be said"):
+                to_plain(value)
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    | st.builds(Point, inner, inner) | st.tuples(inner),
+    max_leaves=8,
+))  # fmt: skip
+def test_law_what_holds_plain_values_can_be_told(value):
+    def plain(value):
+        if isinstance(value, Point):
+            return {"x": plain(value.x), "y": plain(value.y)}
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+    assert to_plain(value) == plain(value)

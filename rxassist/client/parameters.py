@@ -254,6 +254,7 @@ class RunParameters(CommonRunParameters, StartOptions, total=False):
 
     additional_instructions: str | None
     additional_messages: Objects | None
+    tool_resources: Object | None
     reasoning_effort: str | None
     include: Iterable[str]
 

@@ -22,12 +22,16 @@ def maker(cls: Callable[_P, _T]) -> Callable[_P, _T]:
     opened = type(cls.__name__, (cast("Any", cls),), {"__slots__": (), **freeing})
     scope: dict[str, Any] = {"cls": cls, "opened": opened, "new": object.__new__}
     parameters: list[str] = []
+    by_name: list[str] = []
     lines: list[str] = []
     for field in attrs.fields(cast("Any", cls)):
         name = field.alias
         scope[f"default_{name}"] = field.default
-        parameters.append(name if field.default is attrs.NOTHING else f"{name}=default_{name}")
+        parameter = name if field.default is attrs.NOTHING else f"{name}=default_{name}"
+        (by_name if field.kw_only else parameters).append(parameter)
         lines.append(f"    made.{field.name} = {name}")
+    if by_name:
+        parameters += ["*", *by_name]
     body = "\n".join(
         ["    made = new(opened)", *lines, "    made.__class__ = cls", "    return made"]
     )

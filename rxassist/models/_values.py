@@ -11,15 +11,34 @@ _T = TypeVar("_T")
 
 
 @frozen
+class Model:
+    """The base of all objects: ``extra`` has what the service said and no field is there for."""
+
+    _extra: Mapping[str, Any] | None = field(
+        default=None, alias="extra", kw_only=True, hash=False, repr=False
+    )
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What the service said besides the fields, as plain JSON; mostly nothing."""
+        return {} if self._extra is None else self._extra
+
+
+@frozen
 class Unknown:
     """A member of a tagged union whose ``type`` nobody has heard of, kept whole in ``raw``."""
 
     type: str
     raw: Mapping[str, Any]
 
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """All that the service said besides the type, as every object has it."""
+        return {key: value for key, value in self.raw.items() if key != "type"}
+
 
 @frozen
-class Usage:
+class Usage(Model):
     """Tokens that a run or a step used. ``None`` where the service said nothing, never 0."""
 
     prompt_tokens: int | None = None
@@ -30,7 +49,7 @@ class Usage:
 
 
 @frozen
-class LastError:
+class LastError(Model):
     """Why a run, a step or a file failed: a ``code`` for programs, a ``message`` for people."""
 
     code: str = ""
@@ -38,14 +57,14 @@ class LastError:
 
 
 @frozen
-class IncompleteDetails:
+class IncompleteDetails(Model):
     """Why a run or a message stopped early, such as ``max_completion_tokens``."""
 
     reason: str | None = None
 
 
 @frozen
-class ErrorObject:
+class ErrorObject(Model):
     """The service's description of what went wrong."""
 
     message: str = ""
@@ -55,7 +74,7 @@ class ErrorObject:
 
 
 @frozen
-class Deleted:
+class Deleted(Model):
     """The answer to a deletion."""
 
     id: str
@@ -64,7 +83,7 @@ class Deleted:
 
 
 @frozen
-class Page(Generic[_T]):
+class Page(Model, Generic[_T]):
     """One page of a list. The id of its last item is the ``after`` of the next page.
 
     ``has_more`` is ``None`` where a server does not say whether there is one.
@@ -78,21 +97,21 @@ class Page(Generic[_T]):
 
 
 @frozen
-class CodeInterpreterResources:
+class CodeInterpreterResources(Model):
     """The files that the code interpreter may read."""
 
     file_ids: tuple[str, ...] = ()
 
 
 @frozen
-class FileSearchResources:
+class FileSearchResources(Model):
     """The vector stores that file search looks into."""
 
     vector_store_ids: tuple[str, ...] = ()
 
 
 @frozen
-class ToolResources:
+class ToolResources(Model):
     """What the tools of an assistant or a thread may use."""
 
     code_interpreter: CodeInterpreterResources | None = None
@@ -100,21 +119,21 @@ class ToolResources:
 
 
 @frozen
-class ResponseFormatText:
+class ResponseFormatText(Model):
     """Plain text, the default."""
 
     type: Literal["text"] = "text"
 
 
 @frozen
-class ResponseFormatJSONObject:
+class ResponseFormatJSONObject(Model):
     """Any JSON object."""
 
     type: Literal["json_object"] = "json_object"
 
 
 @frozen
-class ResponseFormatJSONSchema:
+class ResponseFormatJSONSchema(Model):
     """JSON that fits a schema: ``json_schema`` has ``name``, ``schema``, ``strict``."""
 
     json_schema: Mapping[str, Any] = field(factory=dict[str, Any])

@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from rxassist.models._values import ResponseFormat, ToolResources, Unknown
+from rxassist.models._values import Model, ResponseFormat, ToolResources, Unknown
 
 
 @frozen
-class CodeInterpreterTool:
+class CodeInterpreterTool(Model):
     """The service runs the code that the model writes."""
 
     type: Literal["code_interpreter"] = "code_interpreter"
 
 
 @frozen
-class RankingOptions:
+class RankingOptions(Model):
     """How file search ranks what it finds: scores below ``score_threshold`` are left out."""
 
     ranker: str | None = None
@@ -26,7 +26,7 @@ class RankingOptions:
 
 
 @frozen
-class FileSearchOptions:
+class FileSearchOptions(Model):
     """Settings of the file search tool."""
 
     max_num_results: int | None = None
@@ -34,7 +34,7 @@ class FileSearchOptions:
 
 
 @frozen
-class FileSearchTool:
+class FileSearchTool(Model):
     """The service searches the vector stores of the assistant and the thread."""
 
     file_search: FileSearchOptions | None = None
@@ -42,7 +42,7 @@ class FileSearchTool:
 
 
 @frozen
-class FunctionDefinition:
+class FunctionDefinition(Model):
     """A function of yours, described for the model; ``parameters`` is a JSON Schema."""
 
     name: str
@@ -52,7 +52,7 @@ class FunctionDefinition:
 
 
 @frozen
-class FunctionTool:
+class FunctionTool(Model):
     """A function of yours that the model may ask you to call."""
 
     function: FunctionDefinition
@@ -68,7 +68,7 @@ Tool = CodeInterpreterTool | FileSearchTool | FunctionTool | UnknownTool
 
 
 @frozen
-class Assistant:
+class Assistant(Model):
     """A model with instructions and tools."""
 
     id: str

@@ -9,7 +9,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from rxassist.models._values import Unknown
+from rxassist.models._values import Model, Unknown
 from rxassist.models.messages import FileCitation, FilePath, ImageFile, ImageURL
 from rxassist.models.run_steps import CodeInterpreterImage, FileSearch, MessageCreation
 
@@ -26,7 +26,7 @@ class UnknownDelta(Unknown):
 
 
 @frozen
-class FileCitationDeltaAnnotation:
+class FileCitationDeltaAnnotation(Model):
     """A citation of a file that was added to a text."""
 
     index: int = 0
@@ -38,7 +38,7 @@ class FileCitationDeltaAnnotation:
 
 
 @frozen
-class FilePathDeltaAnnotation:
+class FilePathDeltaAnnotation(Model):
     """A path of a file that was added to a text."""
 
     index: int = 0
@@ -58,7 +58,7 @@ AnnotationDelta = FileCitationDeltaAnnotation | FilePathDeltaAnnotation | Unknow
 
 
 @frozen
-class TextDelta:
+class TextDelta(Model):
     """Text that is added to the end of a part."""
 
     value: str | None = None
@@ -66,7 +66,7 @@ class TextDelta:
 
 
 @frozen
-class TextDeltaBlock:
+class TextDeltaBlock(Model):
     """A text part grows."""
 
     index: int = 0
@@ -75,7 +75,7 @@ class TextDeltaBlock:
 
 
 @frozen
-class RefusalDeltaBlock:
+class RefusalDeltaBlock(Model):
     """A refusal grows."""
 
     index: int = 0
@@ -84,7 +84,7 @@ class RefusalDeltaBlock:
 
 
 @frozen
-class ImageFileDeltaBlock:
+class ImageFileDeltaBlock(Model):
     """An image was added."""
 
     index: int = 0
@@ -93,7 +93,7 @@ class ImageFileDeltaBlock:
 
 
 @frozen
-class ImageURLDeltaBlock:
+class ImageURLDeltaBlock(Model):
     """An image was added."""
 
     index: int = 0
@@ -116,7 +116,7 @@ MessageContentDelta = (
 
 
 @frozen
-class MessageDelta:
+class MessageDelta(Model):
     """What was added to a message."""
 
     role: str | None = None
@@ -124,7 +124,7 @@ class MessageDelta:
 
 
 @frozen
-class MessageDeltaEvent:
+class MessageDeltaEvent(Model):
     """The data of ``thread.message.delta``: ``id`` is the message's."""
 
     id: str
@@ -133,7 +133,7 @@ class MessageDeltaEvent:
 
 
 @frozen
-class FunctionDelta:
+class FunctionDelta(Model):
     """What was added to a call of a function."""
 
     name: str | None = None
@@ -142,7 +142,7 @@ class FunctionDelta:
 
 
 @frozen
-class FunctionToolCallDelta:
+class FunctionToolCallDelta(Model):
     """A call of a function grows."""
 
     index: int = 0
@@ -152,7 +152,7 @@ class FunctionToolCallDelta:
 
 
 @frozen
-class CodeInterpreterLogsDelta:
+class CodeInterpreterLogsDelta(Model):
     """Printed text that is added to the end of an output."""
 
     index: int = 0
@@ -161,7 +161,7 @@ class CodeInterpreterLogsDelta:
 
 
 @frozen
-class CodeInterpreterImageDelta:
+class CodeInterpreterImageDelta(Model):
     """An image that was added."""
 
     index: int = 0
@@ -178,7 +178,7 @@ OutputDelta = CodeInterpreterLogsDelta | CodeInterpreterImageDelta | UnknownOutp
 
 
 @frozen
-class CodeInterpreterDelta:
+class CodeInterpreterDelta(Model):
     """Code that is added to the end of the input, and outputs that grow."""
 
     input: str | None = None
@@ -186,7 +186,7 @@ class CodeInterpreterDelta:
 
 
 @frozen
-class CodeInterpreterToolCallDelta:
+class CodeInterpreterToolCallDelta(Model):
     """A run of code grows."""
 
     index: int = 0
@@ -196,7 +196,7 @@ class CodeInterpreterToolCallDelta:
 
 
 @frozen
-class FileSearchToolCallDelta:
+class FileSearchToolCallDelta(Model):
     """A search began, or its results came."""
 
     index: int = 0
@@ -209,6 +209,11 @@ class FileSearchToolCallDelta:
 class UnknownToolCallDelta(UnknownDelta):
     """A call of a tool that this version does not know grows."""
 
+    @property
+    def id(self) -> str:
+        """The call's id, empty where it is not said."""
+        return str(self.raw.get("id") or "")
+
 
 ToolCallDelta = (
     FunctionToolCallDelta
@@ -219,7 +224,7 @@ ToolCallDelta = (
 
 
 @frozen
-class ToolCallDeltaObject:
+class ToolCallDeltaObject(Model):
     """Tool calls of a step grow."""
 
     tool_calls: tuple[ToolCallDelta, ...] = ()
@@ -227,7 +232,7 @@ class ToolCallDeltaObject:
 
 
 @frozen
-class MessageCreationDelta:
+class MessageCreationDelta(Model):
     """The step writes a message."""
 
     message_creation: MessageCreation | None = None
@@ -243,14 +248,14 @@ StepDetailsDelta = ToolCallDeltaObject | MessageCreationDelta | UnknownStepDetai
 
 
 @frozen
-class RunStepDelta:
+class RunStepDelta(Model):
     """What was added to a step."""
 
     step_details: StepDetailsDelta | None = None
 
 
 @frozen
-class RunStepDeltaEvent:
+class RunStepDeltaEvent(Model):
     """The data of ``thread.run.step.delta``: ``id`` is the step's."""
 
     id: str

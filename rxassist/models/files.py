@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from rxassist.models._values import Model
+
 
 @frozen
-class File:
+class File(Model):
     """A file that was uploaded or made; ``bytes`` is its size."""
 
     id: str

@@ -7,12 +7,12 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from rxassist.models._values import IncompleteDetails, Unknown
+from rxassist.models._values import IncompleteDetails, Model, Unknown
 from rxassist.models.assistants import Tool
 
 
 @frozen
-class FileCitation:
+class FileCitation(Model):
     """The file that a piece of text is quoted from."""
 
     file_id: str = ""
@@ -20,7 +20,7 @@ class FileCitation:
 
 
 @frozen
-class FileCitationAnnotation:
+class FileCitationAnnotation(Model):
     """Marks ``text`` at ``start_index:end_index`` as a citation of a file."""
 
     text: str | None = None
@@ -31,14 +31,14 @@ class FileCitationAnnotation:
 
 
 @frozen
-class FilePath:
+class FilePath(Model):
     """A file that the code interpreter made."""
 
     file_id: str = ""
 
 
 @frozen
-class FilePathAnnotation:
+class FilePathAnnotation(Model):
     """Marks ``text`` at ``start_index:end_index`` as the path of a file that was made."""
 
     text: str | None = None
@@ -57,7 +57,7 @@ Annotation = FileCitationAnnotation | FilePathAnnotation | UnknownAnnotation
 
 
 @frozen
-class Text:
+class Text(Model):
     """Text and the marks on it."""
 
     value: str = ""
@@ -65,7 +65,7 @@ class Text:
 
 
 @frozen
-class TextContentBlock:
+class TextContentBlock(Model):
     """A part of a message that is text."""
 
     text: Text = Text()
@@ -73,7 +73,7 @@ class TextContentBlock:
 
 
 @frozen
-class RefusalContentBlock:
+class RefusalContentBlock(Model):
     """A part of a message in which the model says that it will not answer."""
 
     refusal: str = ""
@@ -81,7 +81,7 @@ class RefusalContentBlock:
 
 
 @frozen
-class ImageFile:
+class ImageFile(Model):
     """An image by the id of its file."""
 
     file_id: str = ""
@@ -89,7 +89,7 @@ class ImageFile:
 
 
 @frozen
-class ImageFileContentBlock:
+class ImageFileContentBlock(Model):
     """A part of a message that is an image, named by its file."""
 
     image_file: ImageFile = ImageFile()
@@ -97,7 +97,7 @@ class ImageFileContentBlock:
 
 
 @frozen
-class ImageURL:
+class ImageURL(Model):
     """An image by its address."""
 
     url: str = ""
@@ -105,7 +105,7 @@ class ImageURL:
 
 
 @frozen
-class ImageURLContentBlock:
+class ImageURLContentBlock(Model):
     """A part of a message that is an image, named by its address."""
 
     image_url: ImageURL = ImageURL()
@@ -127,7 +127,7 @@ MessageContent = (
 
 
 @frozen
-class Attachment:
+class Attachment(Model):
     """A file that came with a message, and the tools that may read it."""
 
     file_id: str | None = None
@@ -135,7 +135,7 @@ class Attachment:
 
 
 @frozen
-class Message:
+class Message(Model):
     """One message of a thread.
 
     ``status`` is ``in_progress``, ``incomplete`` or ``completed``, and ``None`` where a server

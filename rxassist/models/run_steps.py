@@ -7,19 +7,19 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from rxassist.models._values import LastError, Unknown, Usage
+from rxassist.models._values import LastError, Model, Unknown, Usage
 from rxassist.models.assistants import RankingOptions
 
 
 @frozen
-class MessageCreation:
+class MessageCreation(Model):
     """The message that a step wrote."""
 
     message_id: str = ""
 
 
 @frozen
-class MessageCreationStepDetails:
+class MessageCreationStepDetails(Model):
     """The step wrote a message."""
 
     message_creation: MessageCreation = MessageCreation()
@@ -27,7 +27,7 @@ class MessageCreationStepDetails:
 
 
 @frozen
-class Function:
+class Function(Model):
     """A function's name, its arguments as JSON text, and its output once it was submitted."""
 
     name: str = ""
@@ -36,7 +36,7 @@ class Function:
 
 
 @frozen
-class FunctionToolCall:
+class FunctionToolCall(Model):
     """A call of a function of yours."""
 
     id: str
@@ -45,7 +45,7 @@ class FunctionToolCall:
 
 
 @frozen
-class CodeInterpreterOutputLogs:
+class CodeInterpreterOutputLogs(Model):
     """What the code printed."""
 
     logs: str = ""
@@ -53,14 +53,14 @@ class CodeInterpreterOutputLogs:
 
 
 @frozen
-class CodeInterpreterImage:
+class CodeInterpreterImage(Model):
     """An image that the code drew, by the id of its file."""
 
     file_id: str = ""
 
 
 @frozen
-class CodeInterpreterOutputImage:
+class CodeInterpreterOutputImage(Model):
     """An image that the code drew."""
 
     image: CodeInterpreterImage = CodeInterpreterImage()
@@ -78,7 +78,7 @@ CodeInterpreterOutput = (
 
 
 @frozen
-class CodeInterpreter:
+class CodeInterpreter(Model):
     """The code that ran, and what came out."""
 
     input: str = ""
@@ -86,7 +86,7 @@ class CodeInterpreter:
 
 
 @frozen
-class CodeInterpreterToolCall:
+class CodeInterpreterToolCall(Model):
     """Code that the service ran."""
 
     id: str
@@ -95,7 +95,7 @@ class CodeInterpreterToolCall:
 
 
 @frozen
-class FileSearchResultContent:
+class FileSearchResultContent(Model):
     """A piece of a file that was found."""
 
     type: str | None = None
@@ -103,7 +103,7 @@ class FileSearchResultContent:
 
 
 @frozen
-class FileSearchResult:
+class FileSearchResult(Model):
     """A file that was found, and how well it fits (``score`` from 0 to 1)."""
 
     file_id: str = ""
@@ -114,7 +114,7 @@ class FileSearchResult:
 
 
 @frozen
-class FileSearch:
+class FileSearch(Model):
     """What was searched for and found."""
 
     ranking_options: RankingOptions | None = None
@@ -122,7 +122,7 @@ class FileSearch:
 
 
 @frozen
-class FileSearchToolCall:
+class FileSearchToolCall(Model):
     """A search in the vector stores."""
 
     id: str
@@ -144,7 +144,7 @@ ToolCall = FunctionToolCall | CodeInterpreterToolCall | FileSearchToolCall | Unk
 
 
 @frozen
-class ToolCallsStepDetails:
+class ToolCallsStepDetails(Model):
     """The step called tools."""
 
     tool_calls: tuple[ToolCall, ...] = ()
@@ -160,7 +160,7 @@ StepDetails = MessageCreationStepDetails | ToolCallsStepDetails | UnknownStepDet
 
 
 @frozen
-class RunStep:
+class RunStep(Model):
     """One step of a run: a message written, or tools called.
 
     ``status`` is one of ``in_progress``, ``cancelled``, ``failed``, ``completed``, ``expired``,

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from rxassist.models._values import (
     IncompleteDetails,
     LastError,
+    Model,
     ResponseFormat,
     ToolResources,
     Unknown,
@@ -19,7 +20,7 @@ from rxassist.models.assistants import Tool
 
 
 @frozen
-class FunctionCall:
+class FunctionCall(Model):
     """The function to call; ``arguments`` is JSON text as the model wrote it."""
 
     name: str = ""
@@ -27,7 +28,7 @@ class FunctionCall:
 
 
 @frozen
-class RequiredActionFunctionToolCall:
+class RequiredActionFunctionToolCall(Model):
     """A call that the run waits for: ``id`` goes back with its output."""
 
     id: str
@@ -36,7 +37,7 @@ class RequiredActionFunctionToolCall:
 
 
 @frozen
-class RequiredActionMCPToolCall:
+class RequiredActionMCPToolCall(Model):
     """A call of a tool of an MCP server that waits for approval (Azure AI Foundry)."""
 
     id: str
@@ -57,14 +58,14 @@ RequiredToolCall = (
 
 
 @frozen
-class SubmitToolOutputs:
+class SubmitToolOutputs(Model):
     """The calls whose outputs the run waits for."""
 
     tool_calls: tuple[RequiredToolCall, ...] = ()
 
 
 @frozen
-class RequiredActionSubmitToolOutputs:
+class RequiredActionSubmitToolOutputs(Model):
     """The run waits for the outputs of functions."""
 
     submit_tool_outputs: SubmitToolOutputs = SubmitToolOutputs()
@@ -72,14 +73,14 @@ class RequiredActionSubmitToolOutputs:
 
 
 @frozen
-class SubmitToolApproval:
+class SubmitToolApproval(Model):
     """The calls whose approval the run waits for."""
 
     tool_calls: tuple[RequiredToolCall, ...] = ()
 
 
 @frozen
-class RequiredActionSubmitToolApproval:
+class RequiredActionSubmitToolApproval(Model):
     """The run waits for calls to be approved or refused (Azure AI Foundry)."""
 
     submit_tool_approval: SubmitToolApproval = SubmitToolApproval()
@@ -97,14 +98,14 @@ RequiredAction = (
 
 
 @frozen
-class ToolChoiceFunctionName:
+class ToolChoiceFunctionName(Model):
     """The function that the model must call."""
 
     name: str = ""
 
 
 @frozen
-class ToolChoice:
+class ToolChoice(Model):
     """The tool that the model must call."""
 
     type: str
@@ -112,7 +113,7 @@ class ToolChoice:
 
 
 @frozen
-class TruncationStrategy:
+class TruncationStrategy(Model):
     """How much of a long thread the model sees."""
 
     type: str = "auto"
@@ -120,7 +121,7 @@ class TruncationStrategy:
 
 
 @frozen
-class Run:
+class Run(Model):
     """One answer of an assistant on a thread.
 
     ``status`` is one of ``queued``, ``in_progress``, ``requires_action``, ``cancelling``,

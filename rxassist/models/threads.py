@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from rxassist.models._values import ToolResources
+from rxassist.models._values import Model, ToolResources
 
 
 @frozen
-class Thread:
+class Thread(Model):
     """A conversation that messages and runs belong to."""
 
     id: str

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from rxassist.models._values import LastError, Unknown
+from rxassist.models._values import LastError, Model, Unknown
 
 
 @frozen
-class FileCounts:
+class FileCounts(Model):
     """How many files of a store or a batch are in which state."""
 
     in_progress: int = 0
@@ -22,7 +22,7 @@ class FileCounts:
 
 
 @frozen
-class ExpiresAfter:
+class ExpiresAfter(Model):
     """A store expires ``days`` days after its ``anchor``."""
 
     anchor: str = "last_active_at"
@@ -30,7 +30,7 @@ class ExpiresAfter:
 
 
 @frozen
-class VectorStore:
+class VectorStore(Model):
     """A searchable collection of files; ``status`` is ``in_progress`` until all are in."""
 
     id: str
@@ -48,7 +48,7 @@ class VectorStore:
 
 
 @frozen
-class StaticChunking:
+class StaticChunking(Model):
     """Sizes in tokens."""
 
     max_chunk_size_tokens: int = 0
@@ -56,7 +56,7 @@ class StaticChunking:
 
 
 @frozen
-class StaticChunkingStrategy:
+class StaticChunkingStrategy(Model):
     """Chunks of a fixed size."""
 
     static: StaticChunking = StaticChunking()
@@ -64,7 +64,7 @@ class StaticChunkingStrategy:
 
 
 @frozen
-class OtherChunkingStrategy:
+class OtherChunkingStrategy(Model):
     """The strategy of files from before there was a choice."""
 
     type: Literal["other"] = "other"
@@ -79,7 +79,7 @@ ChunkingStrategy = StaticChunkingStrategy | OtherChunkingStrategy | UnknownChunk
 
 
 @frozen
-class VectorStoreFile:
+class VectorStoreFile(Model):
     """A file of a vector store; ``id`` is the file's."""
 
     id: str
@@ -94,7 +94,7 @@ class VectorStoreFile:
 
 
 @frozen
-class VectorStoreFileBatch:
+class VectorStoreFileBatch(Model):
     """Files that were added to a vector store together."""
 
     id: str
@@ -106,7 +106,7 @@ class VectorStoreFileBatch:
 
 
 @frozen
-class VectorStoreContent:
+class VectorStoreContent(Model):
     """A piece of text of a file."""
 
     type: str | None = None
@@ -114,7 +114,7 @@ class VectorStoreContent:
 
 
 @frozen
-class VectorStoreFileContent:
+class VectorStoreFileContent(Model):
     """The text of a file as the store parsed it, one page of it."""
 
     data: tuple[VectorStoreContent, ...] = ()
@@ -124,7 +124,7 @@ class VectorStoreFileContent:
 
 
 @frozen
-class VectorStoreSearchResult:
+class VectorStoreSearchResult(Model):
     """A file that a search found, and how well it fits (``score`` from 0 to 1)."""
 
     file_id: str = ""
@@ -135,7 +135,7 @@ class VectorStoreSearchResult:
 
 
 @frozen
-class VectorStoreSearchPage:
+class VectorStoreSearchPage(Model):
     """What a search in a vector store found."""
 
     data: tuple[VectorStoreSearchResult, ...] = ()

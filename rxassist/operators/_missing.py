@@ -91,8 +91,7 @@ from rxassist.models import (
     UnknownToolCallDelta,
 )
 from rxassist.models._values import Unknown
-from rxassist.operators._tools import required_calls
-from rxassist.snapshots import Snapshot
+from rxassist.snapshots import Snapshot, required_calls
 
 Told = frozenset[tuple[str, str]]
 """Which whole objects were told of: names of events, and ids."""

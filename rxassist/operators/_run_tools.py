@@ -20,7 +20,6 @@ from rxassist.codec import to_text
 from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded
 from rxassist.events import Event, RunEvent
 from rxassist.models import (
-    Function,
     FunctionToolCall,
     RequiredAction,
     RequiredActionFunctionToolCall,
@@ -31,10 +30,10 @@ from rxassist.models import (
     Run,
     ToolCall,
     UnknownRequiredToolCall,
-    UnknownToolCall,
 )
 from rxassist.operators._awaited import nothing_awaited, says_nothing
 from rxassist.operators._recovery import leaves_waiting
+from rxassist.snapshots import required_call
 from rxassist.tools import Tool, Toolbox, ToolResult
 from rxassist.typing import Operator
 
@@ -47,7 +46,10 @@ Approvable: TypeAlias = FunctionToolCall | RequiredActionMCPToolCall | UnknownRe
 """A call that may be approved: of a function of yours, or one that the service makes itself."""
 
 Approve: TypeAlias = Callable[[Approvable], Any]
-"""Gives ``True``, or why not, or a coroutine or an Observable of that."""
+"""Gives ``True``, or why not, or a coroutine or an Observable of that.
+
+For a call that the service makes itself, ``{"approve": True, "headers": {…}}`` sends headers too.
+"""
 
 OnToolError: TypeAlias = Literal["tell", "raise"] | Callable[[ToolCall, Exception], Any]
 """What happens when a call fails; a function gives what the model is told instead."""
@@ -343,7 +345,7 @@ class Calls:
         action: RequiredAction | None = run.required_action
         if isinstance(action, RequiredActionSubmitToolOutputs) and len(self.toolbox):
             required = action.submit_tool_outputs.tool_calls
-            asked = map(_asked, required)
+            asked = map(required_call, required)
             answers = [self._output(each, clock, answered, on_result) for each in asked]
             return self._together("tool_outputs", answers) if answers else None
         if isinstance(action, RequiredActionSubmitToolApproval) and self.approve is not None:
@@ -372,10 +374,13 @@ class Calls:
 
     def _approval(self, approve: Approve, call: RequiredToolCall) -> Observable[Mapping[str, Any]]:
         """Whether the service may make a call itself."""
-        asked = _asked(call) if isinstance(call, RequiredActionFunctionToolCall) else call
+        asked = required_call(call) if isinstance(call, RequiredActionFunctionToolCall) else call
 
         def said(decision: object) -> Mapping[str, Any]:
-            return {"tool_call_id": call_id, "approve": _is_approved(decision)}
+            answer = {"tool_call_id": call_id, "approve": _is_approved(decision)}
+            if not isinstance(decision, Mapping):
+                return answer
+            return {**cast("Mapping[str, Any]", decision), **answer}
 
         def failed(error: Exception, _: object) -> Observable[Mapping[str, Any]]:
             return rx.throw(ToolError(_name_of(asked), asked, error))
@@ -500,16 +505,6 @@ def _settled(value: object) -> Observable[Any]:
     return _just(value)
 
 
-def _asked(call: RequiredToolCall) -> ToolCall:
-    """A call that a run waits for, as ``tool_calls`` emits it."""
-    if isinstance(call, RequiredActionFunctionToolCall):
-        return FunctionToolCall(call.id, Function(call.function.name, call.function.arguments))
-    if isinstance(call, UnknownRequiredToolCall):
-        return UnknownToolCall(call.type, call.raw)
-    raw = {"id": call.id, "name": call.name, "arguments": call.arguments}
-    return UnknownToolCall(call.type, raw)
-
-
 def _id_of(call: ToolCall | RequiredToolCall) -> str:
     if isinstance(call, UnknownRequiredToolCall):
         return str(call.raw.get("id") or "")
@@ -523,6 +518,8 @@ def _name_of(call: ToolCall | RequiredToolCall) -> str:
 
 
 def _is_approved(decision: object) -> bool:
+    if isinstance(decision, Mapping):
+        return bool(cast("Mapping[str, object]", decision).get("approve"))
     return bool(decision) and not isinstance(decision, str)
 
 

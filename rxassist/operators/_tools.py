@@ -15,10 +15,6 @@ from rxassist.events import (
 )
 from rxassist.models import (
     SETTLED,
-    Function,
-    FunctionToolCall,
-    RequiredActionFunctionToolCall,
-    RequiredActionSubmitToolOutputs,
     Run,
     RunStep,
     RunStepDeltaEvent,
@@ -29,7 +25,7 @@ from rxassist.models import (
 )
 from rxassist.operators._kernel import Finish, Step, choose_each, nothing
 from rxassist.operators._snapshots import by_fold
-from rxassist.snapshots import Snapshot
+from rxassist.snapshots import Snapshot, required_calls
 from rxassist.typing import Operator
 
 
@@ -60,23 +56,12 @@ def tool_call_deltas() -> Operator[Event, ToolCallDelta]:
     return choose_each(begin)
 
 
-def required_calls(run: Run) -> dict[str, ToolCall]:
-    """The calls that a run waits for, whole, by their ids."""
-    required: dict[str, ToolCall] = {}
-    if isinstance(run.required_action, RequiredActionSubmitToolOutputs):
-        for call in run.required_action.submit_tool_outputs.tool_calls:
-            if isinstance(call, RequiredActionFunctionToolCall):
-                function = Function(call.function.name, call.function.arguments)
-                required[call.id] = FunctionToolCall(call.id, function)
-    return required
-
-
 class _Calls:
     """The calls that have begun and can still change, and the ids of those that were emitted."""
 
     def __init__(self, after: Callable[[Event], Snapshot]) -> None:
         self._fold = after
-        self._open: dict[str, int] = {}  # by step: the index of the call that began last
+        self._open: dict[str, tuple[int, str]] = {}  # by step: index and id of the latest call
         self._ended: set[str] = set()  # steps
         self._emitted: set[str] = set()
 
@@ -90,7 +75,7 @@ class _Calls:
         if isinstance(event, ThreadRunStepDelta):
             said = event.glance()
             for delta in _deltas(said):
-                yield from self._began(snapshot, said.id, delta.index)
+                yield from self._began(snapshot, said.id, delta)
         elif isinstance(event, RunEvent):
             if event.data.status in SETTLED:
                 yield from self._settled(snapshot, event.data)
@@ -99,15 +84,19 @@ class _Calls:
         ):
             yield from self._end(snapshot, event.data)
 
-    def _began(self, snapshot: Snapshot, step_id: str, index: int) -> Iterator[ToolCall]:
+    def _began(self, snapshot: Snapshot, step_id: str, delta: ToolCallDelta) -> Iterator[ToolCall]:
         """A delta came: if it begins a later call, the one before can no longer change."""
-        if step_id not in self._open:
-            self._open[step_id] = index
-            return
-        before = self._open[step_id]
-        if (index or 0) > (before or 0):  # some servers say null for 0
-            self._open[step_id] = index
-            yield from self._at(snapshot, step_id, before)
+        index, call_id = delta.index or 0, delta.id or ""  # some servers say null for 0
+        before = self._open.get(step_id)
+        if before is None or (index == before[0] and not before[1]):
+            self._open[step_id] = (index, call_id)
+        elif index > before[0] or (index == before[0] and self._is_other(call_id, before[1])):
+            self._open[step_id] = (index, call_id)
+            yield from self._at(snapshot, step_id, *before)
+
+    def _is_other(self, call_id: str, before: str) -> bool:
+        """Whether an id begins another call: of an index with several, earlier ones may grow."""
+        return bool(call_id) and call_id != before and call_id not in self._emitted
 
     def _end(self, snapshot: Snapshot, step: RunStep) -> Iterator[ToolCall]:
         """A step ended; one that ends again tells no more than its event does."""
@@ -122,15 +111,15 @@ class _Calls:
     def _settled(self, snapshot: Snapshot, run: Run) -> Iterator[ToolCall]:
         """The run waits or has ended: nothing changes any more, what it waits for is whole."""
         required = required_calls(run)
-        for step_id, index in self._open.items():
-            for began in self._at(snapshot, step_id, index):
+        for step_id, (index, call_id) in self._open.items():
+            for began in self._at(snapshot, step_id, index, call_id):
                 yield required.pop(began.id, began)
         self._open.clear()
-        for call_id, required_call in required.items():
-            yield from self._once(required_call, call_id)
+        for required_id, required_call in required.items():
+            yield from self._once(required_call, required_id)
 
-    def _at(self, snapshot: Snapshot, step_id: str, index: int) -> Iterator[ToolCall]:
-        call = snapshot.find_tool_call(step_id, index)
+    def _at(self, snapshot: Snapshot, step_id: str, index: int, call_id: str) -> Iterator[ToolCall]:
+        call = snapshot.find_tool_call(step_id, index, call_id)
         if call is not None:
             yield from self._once(call, f"{step_id} {index}")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast, get_args, get_origin
 from rxassist.codec import (
     Field,
     choices_of,
+    explains_itself,
     fields_of,
     list_of,
     mapping_of,
@@ -83,7 +84,7 @@ class _Schemas:
                     return _with(schema, default=to_plain(default))
         return schema
 
-    def _of(self, kind: Any) -> Schema:  # noqa: ANN401, PLR0911 -- a type form, of nine kinds
+    def _of(self, kind: Any) -> Schema:  # noqa: ANN401, PLR0911 -- a type form, of ten kinds
         if get_origin(kind) is Annotated:
             said, schema = _annotated(kind), self._of(get_args(kind)[0])
             return _with(schema, description=said) if said else schema
@@ -97,6 +98,8 @@ class _Schemas:
             return self._of_list(kind, items)
         if (mapping := mapping_of(kind)) is not None:
             return self._of_mapping(mapping[1])
+        if explains_itself(kind):
+            return self._of_itself(kind)
         if (fields := fields_of(kind)) is not None:
             return self._of_class(cast("type", kind), fields)
         return self._of_plain(kind)
@@ -135,6 +138,21 @@ class _Schemas:
         self.definitions[self._recursive[kind]] = schema
         return {"$ref": f"#/$defs/{self._recursive[kind]}"}
 
+    def _of_itself(self, kind: Any) -> Schema:  # noqa: ANN401 -- a class of pydantic's
+        """The schema that a class says of itself; what it refers to goes to the others."""
+        number = 0
+        while True:
+            last = str(number) if number else ""
+            schema: Schema = kind.model_json_schema(ref_template="#/$defs/{model}" + last)
+            named = {name + last: each for name, each in schema.pop("$defs", {}).items()}
+            if self._strict:
+                schema = _enforced(schema)
+                named = {name: _enforced(each) for name, each in named.items()}
+            if all(self.definitions.get(name, each) == each for name, each in named.items()):
+                self.definitions |= named
+                return schema
+            number += 1
+
     def _of_plain(self, kind: Any) -> Schema:  # noqa: ANN401 -- a type form
         schema = plain_schema(kind)
         if not self._strict:
@@ -153,9 +171,25 @@ class _Schemas:
 
 
 def _annotated(kind: Any) -> str | None:  # noqa: ANN401 -- a type form
-    """The text of an ``Annotated``."""
+    """The text of an ``Annotated``, or of the ``description`` of a ``Field`` in it."""
     notes = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
-    return next((note for note in notes if isinstance(note, str)), None)
+    said = (note if isinstance(note, str) else getattr(note, "description", None) for note in notes)
+    return next((text for text in said if isinstance(text, str)), None)
+
+
+def _enforced(schema: Any) -> Any:  # noqa: ANN401 -- a JSON Schema or a part of one
+    """A schema that somebody else made, of the subset that the service can enforce."""
+    if isinstance(schema, list):
+        return [_enforced(each) for each in cast("list[object]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    given = cast("Schema", schema)
+    properties = given.get("properties")
+    if not isinstance(properties, dict):
+        return {key: _enforced(each) for key, each in given.items() if key != "default"}
+    named = cast("Schema", properties)
+    each = {name: _enforced(one) for name, one in named.items()}
+    return {**given, "properties": each, "required": list(each), "additionalProperties": False}
 
 
 def _of_values(values: list[Any]) -> Schema:

@@ -93,12 +93,14 @@ class Tool(Generic[_P, _R]):
         function = FunctionDefinition(self.name, self.description, self.parameters, strict)
         return FunctionTool(function)
 
-    def bind(self, arguments: str) -> Callable[[], _R]:
+    def bind(self, arguments: str | None) -> Callable[[], _R]:
         """The call of the function with the arguments that a model wrote as JSON.
 
-        Raises ``DecodeError`` where they are no JSON or do not fit.
+        ``None``, an empty text and ``null`` are no arguments. Raises ``DecodeError`` where they
+        are no JSON or do not fit.
         """
-        said: object = from_json(arguments if arguments.strip() else "{}", self.name)
+        said: object = from_json(arguments, self.name) if arguments and arguments.strip() else None
+        said = {} if said is None else said
         fitted: Any = fit(said, self._fields, self.name)
         bound = inspect.BoundArguments(self._signature, fitted)
         return partial(self.function, *bound.args, **bound.kwargs)
@@ -152,7 +154,7 @@ class Toolbox:
         """What the model is told: for ``assistants.create(tools=…)``."""
         return [each.definition for each in self]
 
-    def bind(self, name: str, arguments: str) -> Callable[[], Any]:
+    def bind(self, name: str, arguments: str | None) -> Callable[[], Any]:
         """The call that a model asked for.
 
         Raises ``LookupError`` for an unknown name, ``DecodeError`` where the arguments are no JSON

@@ -45,6 +45,9 @@ def test_runs_and_steps(client, place):
     assert runs.steps.retrieve(step.id, thread_id=thread, run_id=run.id).run() == step
     created = client.threads.create_and_run(assistant_id=place["assistant_id"])
     assert created.run().id == created.run().id
+    resources = {"code_interpreter": {"file_ids": ["file_1"]}}
+    run = runs.create(thread, assistant_id=place["assistant_id"], tool_resources=resources).run()
+    assert run.tool_resources.code_interpreter.file_ids == ("file_1",)
 
 
 def test_pages(client):

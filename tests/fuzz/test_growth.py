@@ -17,6 +17,7 @@ from rxassist.errors import DecodeError, EventTooLargeError
 from rxassist.sse import SSEDecoder
 
 DONE = 'event: thread.run.step.completed\ndata: {"id":"s"}\n\n'
+ENDED = 'event: thread.message.completed\ndata: {"id":"m"}\n\n'
 
 
 def event(name, data):
@@ -57,6 +58,12 @@ STREAMS = {
     "arguments": lambda n: [call() for _ in range(n)],
     "calls": lambda n: [call(i) for i in range(n)],
     "calls in turn": lambda n: [call(i % (n // 4)) for i in range(n)],
+    "calls of one index": lambda n: [call(id=f'"c{i}"') for i in range(n)],
+    "calls of one index in turn": lambda n: [call(id=f'"c{i % (n // 4)}"') for i in range(n)],
+    "calls after the end": lambda n: [DONE, *(call(i) for i in range(n))],
+    "a call after the end": lambda n: [DONE, *(call(0) for _ in range(n))],
+    "parts after the end": lambda n: [ENDED, *(part(index=i) for i in range(n))],
+    "a part after the end": lambda n: [ENDED, *(part() for _ in range(n))],
     "calls that end often": lambda n: [*(call(i) for i in range(n)), *([DONE] * n)],
     "steps in turn": lambda n: [call(to=f"s{i % (n // 4)}") for i in range(n)],
     "logs": lambda n: [call(kind="code_interpreter", code_interpreter=log(i)) for i in range(n)],

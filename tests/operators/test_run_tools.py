@@ -251,6 +251,24 @@ def test_a_refusal_of_it(letters, refusal):
     assert service.submitted == [{"tool_approvals": [{"tool_call_id": "call_9", "approve": False}]}]
 
 
+@pytest.mark.parametrize("approve", [True, False])
+def test_headers_for_the_call_go_with_the_approval(letters, approve):
+    service = Service(letters, "-c-d|")
+    decision = {"approve": approve, "headers": {"authorization": "Bearer x"}}
+    service.run("-m-d|", approve=lambda _: rx.of(decision))
+    assert service.submitted == [{"tool_approvals": [{"tool_call_id": "call_9", **decision}]}]
+
+
+def test_a_decision_with_more_in_it_is_a_decision_for_functions_too(letters):
+    service = Service(letters, "-c-d|")
+    service.run("-a-d|", approve=lambda _: {"approve": False})
+    (output,) = service.submitted[0]["tool_outputs"]
+    assert "refused" in output["output"]
+    service = Service(letters, "-c-d|")
+    service.run("-a-d|", approve=lambda _: {"approve": True, "headers": {}})
+    assert service.submitted[0]["tool_outputs"][0]["output"] == "A"
+
+
 def test_an_approval_that_raises_ends_the_stream(letters):
     service = Service(letters)
 

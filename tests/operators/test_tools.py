@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import reactivex as rx
 
 from rxassist.models import (
     CodeInterpreterToolCall,
@@ -211,3 +212,46 @@ def test_parallel_calls_of_a_recording(recorded, emitted):
     first, second = emitted(tool_calls(), *recorded("azure-agents-parallel-functions.sse"))
     assert first == called("call_01", "fetch_current_datetime", "{}")
     assert second == called("call_02", "fetch_weather", '{"location": "New York"}')
+
+
+APPROVED = {"id": "call_1", "type": "mcp", "name": "search", "arguments": "{}", "server_label": "s"}
+
+
+def test_a_call_that_is_approved_comes_once_as_it_is_waited_for(said, flows):
+    approval = {"type": "submit_tool_approval", "submit_tool_approval": {"tool_calls": [APPROVED]}}
+    flows(
+        tool_calls(),
+        "-a-s-x-e|",
+        "-A------|",
+        a=said.run("requires_action", required_action=approval),
+        s=said.step("in_progress", name="created"),
+        x=said.calls({**APPROVED, "index": 0}),
+        e=said.step("completed", {**APPROVED, "output": "OUT"}),
+        A=UnknownToolCall("mcp", APPROVED),
+    )
+
+
+def test_calls_that_share_an_index_come_each_when_the_next_begins(said, flows):
+    flows(
+        tool_calls(),
+        "-x-v-y-x-w-|",
+        "-----X-----|",
+        x=said.calls(said.call("call_1", index=0, arguments="a")),
+        v=said.calls(said.more("b")),
+        y=said.calls(said.call("call_2", index=0, arguments="c")),
+        w=said.calls(said.more("d")),
+        X=called("call_1", "f", "ab"),
+    )
+    both = emitted_of(said)
+    assert [(call.id, call.function.arguments) for call in both] == [("c1", "a"), ("c2", "b")]
+
+
+def emitted_of(said):
+    found = []
+    events = [
+        said.calls({"type": "function", "id": "c1", "function": {"arguments": "a"}}),
+        said.calls({"type": "function", "id": "c2", "function": {"arguments": "b"}}),
+        said.run("failed"),
+    ]
+    rx.of(*events).pipe(tool_calls()).subscribe(found.append)
+    return found

@@ -1,0 +1,117 @@
+"""Models, events and snapshots to plain data or JSON, and back: for databases and web routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast, get_args, overload
+
+from rxassist import codec
+from rxassist.errors import DecodeError, excerpt
+from rxassist.events import Event
+from rxassist.models import Message, Model, Page, Run, RunStep, Unknown
+from rxassist.snapshots import Snapshot, SnapshotRecord, recorded, restored
+
+_T = TypeVar("_T")
+
+_EVENTS = get_args(Event)
+
+
+def to_dict(value: Model | Unknown | Event | Snapshot) -> dict[str, Any]:
+    """The plain data of a model, an event or a snapshot: ``from_dict`` makes it again.
+
+    A model is as the service writes it, with what no field is there for (``extra``). An event has
+    ``event``, its name, and ``data``. A snapshot has ``run``, ``messages``, ``run_steps``, the
+    ``event`` it stood after, and what it needs to grow further. Raises ``TypeError`` for anything
+    else.
+    """
+    if isinstance(value, Model | Unknown):
+        return dict(codec.unstructure(value))
+    if isinstance(value, Snapshot):
+        return _snapshot_to_dict(recorded(value))
+    if isinstance(cast("object", value), _EVENTS):
+        return _event_to_dict(value)
+    msg = f"expected a model, an event or a Snapshot of rxassist, got {excerpt(value)}"
+    raise TypeError(msg)
+
+
+@overload
+def from_dict(kind: type[_T], data: Mapping[str, Any]) -> _T: ...
+@overload
+def from_dict(kind: Any, data: Mapping[str, Any]) -> Any: ...  # noqa: ANN401 -- a union
+def from_dict(kind: Any, data: Mapping[str, Any]) -> Any:
+    """Make a model, an event or a snapshot of what ``to_dict`` gave, or the service sent.
+
+    ``kind`` is its class, or a union such as ``Event`` or ``ToolCall``. Raises ``DecodeError``
+    with the place of what does not fit.
+    """
+    if kind is Snapshot:
+        return restored(_snapshot_record(data))
+    if kind == Event or kind in _EVENTS:
+        event = _event_of(data)
+        if kind in _EVENTS and not isinstance(event, kind):
+            raise DecodeError(kind.__name__, "$", data, f"an event ({kind.__name__})")
+        return event
+    return codec.structure(data, kind)
+
+
+def to_json(value: Model | Unknown | Event | Snapshot) -> str:
+    """The JSON text of what ``to_dict`` gives."""
+    return codec.to_json(to_dict(value)).decode()
+
+
+@overload
+def from_json(kind: type[_T], text: str | bytes) -> _T: ...
+@overload
+def from_json(kind: Any, text: str | bytes) -> Any: ...  # noqa: ANN401 -- a union
+def from_json(kind: Any, text: str | bytes) -> Any:
+    """Make of JSON text what ``from_dict`` makes of its data. Raises ``DecodeError``."""
+    return from_dict(kind, codec.from_json(text, getattr(kind, "__name__", "body")))
+
+
+def _event_to_dict(event: Event) -> dict[str, Any]:
+    return {"event": event.event, "data": codec.unstructure(event.data)}
+
+
+def _event_of(data: Mapping[str, Any]) -> Event:
+    name = data.get("event")
+    if not isinstance(name, str):
+        expected = "an object with the name of an event as 'event'"
+        raise DecodeError("event", "$", data, expected)  # noqa: EM101 -- what it is called
+    return codec.event_of(name, data.get("data"))
+
+
+def _snapshot_to_dict(record: SnapshotRecord) -> dict[str, Any]:
+    return {
+        "event": None if record.event is None else _event_to_dict(record.event),
+        "run": codec.unstructure(record.run),
+        "messages": [codec.unstructure(message) for message in record.messages],
+        "run_steps": [codec.unstructure(step) for step in record.run_steps],
+        "current_message_id": record.current_message_id,
+        "current_run_step_id": record.current_run_step_id,
+        "finished": sorted(record.finished),
+        "indexes": {key: list(places) for key, places in record.indexes.items()},
+        "settled": record.settled,
+        "required": sorted(record.required),
+    }
+
+
+def _snapshot_record(data: Mapping[str, Any]) -> SnapshotRecord:
+    event, run = data.get("event"), data.get("run")
+    indexes: Mapping[str, list[int]] = data.get("indexes") or {}
+    messages = codec.structure({"data": data.get("messages")}, Page[Message], "messages")
+    steps = codec.structure({"data": data.get("run_steps")}, Page[RunStep], "run_steps")
+    return SnapshotRecord(
+        event=None if event is None else _event_of(event),
+        run=None if run is None else codec.structure(run, Run),
+        messages=messages.data,
+        run_steps=steps.data,
+        current_message_id=data.get("current_message_id"),
+        current_run_step_id=data.get("current_run_step_id"),
+        finished=frozenset(data.get("finished") or ()),
+        indexes={key: tuple(places) for key, places in indexes.items()},
+        settled=data.get("settled") or 0,
+        required=frozenset(data.get("required") or ()),
+    )
+
+
+__all__ = ["from_dict", "from_json", "to_dict", "to_json"]
