@@ -259,8 +259,9 @@ def test_a_closed_client_says_so(client):
         client.threads.create().run()
 
 
-def test_a_client_made_before_a_fork_says_so(client, monkeypatch):
+def test_a_client_that_was_used_before_a_fork_says_so(client, monkeypatch):
     call = client.threads.create()
+    call.run()
     with monkeypatch.context() as child:
         child.setattr("os.getpid", lambda: -1)
         with pytest.raises(rxassist.WrongLoopError, match="fork"):
