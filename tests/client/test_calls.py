@@ -282,6 +282,17 @@ def test_an_async_client_needs_a_loop_and_keeps_to_it(service):
         asyncio.run(use())
 
 
+def test_an_async_client_names_asyncio_under_trio(service):
+    trio = pytest.importorskip("trio")
+
+    async def main():
+        async with AsyncClient(base_url=service.base_url) as client:
+            await client.threads.create()
+
+    with pytest.raises(rxassist.WrongLoopError, match="asyncio"):
+        trio.run(main)
+
+
 def test_what_a_sync_client_gives_is_not_awaited(client):
     async def main():
         await client.threads.create()
