@@ -287,9 +287,9 @@ class LoopObservable(IterableObservable[_T]):
     ) -> abc.DisposableBase:
         if self._home.closed:  # what a closed client still gives, its sources know
             return link(self._source, observer, scheduler)
+        self._home.enter()
         demand = current_demand()
         self._home.enlist(demand)
-        self._home.enter()
         self._home.refuse_blocking()
         if scheduler is not _RUN_SCHEDULER:
             return link(self._source, observer, scheduler or self._home.scheduler)

@@ -248,16 +248,22 @@ class Pools:
     """
 
     def __init__(self, choice: HTTPChoice) -> None:
-        self._make, self._places = _maker(choice)
+        self._choice = choice
+        self._make: Callable[[], HTTPClient] | None = None
+        self._places: int | None = None
         self._pools: list[Pool] = []
         self._free: list[Pool] = []  # once for each place, the one that was needed last behind
 
     def take(self) -> Pool:
         """One that has a place for a connection: it is to be given back."""
+        make = self._make
+        if make is None:  # at the first request: what it imports is slow to load
+            make, self._places = _maker(self._choice)
+            self._make = make
         if self._places is None:
-            return self._pools[0] if self._pools else self._new()
+            return self._pools[0] if self._pools else self._new(make)
         if not self._free:
-            self._free = [self._new()] * self._places
+            self._free = [self._new(make)] * self._places
         pool = self._free.pop()
         pool.taken += 1
         return pool
@@ -279,8 +285,8 @@ class Pools:
             self._pools.remove(oldest)
             await oldest.client.aclose()
 
-    def _new(self) -> Pool:
-        pool = Pool(self._make())
+    def _new(self, make: Callable[[], HTTPClient]) -> Pool:
+        pool = Pool(make())
         self._pools.append(pool)
         return pool
 

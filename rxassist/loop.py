@@ -8,11 +8,11 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from reactivex import Observable, abc, typing
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -48,17 +48,18 @@ class Home(ABC):
     """The event loop on which a client does all its I/O and calls its subscribers."""
 
     def __init__(self) -> None:
-        self._process = os.getpid()
+        self._process: int | None = None  # the one that first used it
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduler: LoopScheduler | None = None
         self._demands: WeakSet[Demand] = WeakSet()  # of the consumers that may wait for this loop
         self._thread_id: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
-        self._gate = threading.Lock()  # nothing is posted behind the last look at what was
+        self._gate = threading.RLock()  # nothing is posted after the last look at what was
         self._gone = False
+        self._closers: set[asyncio.Task[Any] | None] = set()  # tasks that wait for the closing
         self.closed: bool = False
-        self.closing: set[Callable[[], object]] = set()  # who is called when it closes
+        self.closing: set[Callable[[], object]] = set()  # who is called, on the loop, as it closes
 
     @abstractmethod
     def _bind(self) -> asyncio.AbstractEventLoop:
@@ -78,10 +79,17 @@ class Home(ABC):
         """The loop, made if need be. Raises where it cannot be used from here."""
         if self.closed and not _parting.get():
             raise ClientClosed
-        if os.getpid() != self._process:
-            msg = "this client was made before a fork; make a new one in the child process"
+        if self._process is None:  # before any lock is taken: a fork may copy one that is held
+            self._process = os.getpid()
+        if self.is_of_another_process:
+            msg = "this client was used before a fork; make a new one in the child process"
             raise WrongLoopError(msg)
         return self._bind()
+
+    @property
+    def is_of_another_process(self) -> bool:
+        """Whether it was used before a fork, by the parent: here it can only be left alone."""
+        return self._process is not None and self._process != os.getpid()
 
     def refuse_blocking(self) -> None:
         """Raise ``BlockingCallError`` if the loop's thread waits, or is about to, for itself.
@@ -119,6 +127,8 @@ class Home(ABC):
         if self.is_here and not loop.is_closed():
             loop.call_soon(action)
             return True
+        if self.is_of_another_process:
+            return False
         with self._gate:
             if self._gone or loop.is_closed():
                 return False
@@ -164,30 +174,30 @@ class Home(ABC):
         """Refuse everything new from now on."""
         self.closed = True
 
-    async def end_tasks(self) -> bool:
-        """Cancel every task, let farewells finish, and wait until all have ended.
-
-        The first half of closing; ``False`` if the loop is dead, and everything ended with it.
-        """
-        if self._loop is not None and asyncio.get_running_loop() is not self._loop:
-            if not self._loop.is_closed():
-                msg = "close this AsyncClient on the event loop that it belongs to"
-                raise WrongLoopError(msg)
-            self.closed = True
-            return False
-        self.closed = True
+    async def end_tasks(self) -> None:
+        """Cancel every task, tell who waits, and wait until all have ended, farewells too."""
         for action in tuple(self.closing):
             action()
-        while tasks := self._tasks - {asyncio.current_task()}:
+        while tasks := self._others() - self._farewells:
+            await _cancelled(tasks)
+        self._dismiss()
+        while tasks := self._others():
             for task in tasks - self._farewells:
                 task.cancel()
             _, late = await asyncio.wait(tasks, timeout=_FAREWELL_TIMEOUT)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await _cancelled(late)
             await asyncio.sleep(0)  # whoever was told may have said farewell
-        self._dismiss()
-        return True
+
+    def _others(self) -> set[asyncio.Task[Any]]:
+        """The tasks that still run, without those that close."""
+        return {task for task in self._tasks if task not in self._closers}
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 def _raise(error: BaseException) -> None:
@@ -197,6 +207,10 @@ def _raise(error: BaseException) -> None:
 class RunningLoop(Home):
     """The event loop in which it is first used."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._ending: asyncio.Task[None] | None = None
+
     def _bind(self) -> asyncio.AbstractEventLoop:
         try:
             running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -204,7 +218,10 @@ class RunningLoop(Home):
             running = None
         if self._loop is None:
             if running is None:
-                msg = "AsyncClient needs a running event loop; use Client in synchronous code"
+                msg = (
+                    "AsyncClient needs a running event loop of asyncio, and none runs here (that "
+                    "of trio is another); use Client in synchronous code"
+                )
                 raise WrongLoopError(msg)
             self._loop = running
             self._thread_id = threading.get_ident()
@@ -213,77 +230,184 @@ class RunningLoop(Home):
             raise WrongLoopError(msg)
         return self._loop
 
+    async def close(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """End all tasks, and await ``last_words``.
+
+        It goes on to the end where who waits for it is cancelled, and only then says so: else
+        connections stay open. Does nothing where the loop is dead, and everything ended with it,
+        or where it was used before a fork. Raises ``WrongLoopError`` on another loop.
+        """
+        loop = self._loop
+        if loop is None or loop.is_closed() or self.is_of_another_process:
+            self.shut()
+            self._dismiss()
+            return
+        if asyncio.get_running_loop() is not loop:
+            msg = "close this AsyncClient on the event loop that it belongs to"
+            raise WrongLoopError(msg)
+        self.shut()
+        self._closers.add(asyncio.current_task())
+        if self._ending is None:
+            self._ending = loop.create_task(self._end(last_words))
+        await _to_its_end(self._ending)
+
+    async def _end(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await self.end_tasks()
+        await last_words()
+
+
+async def _to_its_end(task: asyncio.Task[None]) -> None:
+    """Wait for a task, also where who waits is cancelled, again and again; say so at the end."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    await task
+
 
 class ThreadLoop(Home):
-    """An event loop of its own in a background thread, which never keeps a program from ending."""
+    """An event loop of its own in a background thread, which never keeps a program from ending.
+
+    The thread knows nothing of it: where nobody has it any more, and no task runs, the thread
+    awaits ``last_words`` and ends.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = threading.Lock()
-        self._closing = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._lock = threading.RLock()  # reentrant, as the gate
+        self._thread: _LoopThread | None = None
         self._ending = False
+        self._last_words: Callable[[], Coroutine[Any, Any, None]] | None = None
+
+    def leave_with(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """What is awaited last on the loop; it must not hold this home."""
+        self._last_words = last_words
 
     def _bind(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._loop.set_default_executor(DaemonThreads())
-                self._thread = threading.Thread(target=self._live, name="rxassist", daemon=True)
-                self._thread.start()
-                self._thread_id = self._thread.ident
-            return self._loop
+        if self._loop is None:
+            with self._lock:
+                if self._loop is None:
+                    self._begin()
+        return self._loop or self._begin()
 
-    def _live(self) -> None:
-        """Run the loop until it is closed on purpose: no ``SystemExit`` of a subscriber ends it."""
-        loop = self._loop
-        if loop is None:  # pragma: no cover -- the thread starts when there is one
+    def _begin(self) -> asyncio.AbstractEventLoop:
+        thread = _LoopThread(self._tasks)
+        self._loop, self._thread = thread.loop, thread
+        try:
+            thread.start()
+        except BaseException as error:
+            self._loop = self._thread = None
+            thread.loop.close()
+            if not isinstance(error, RuntimeError):
+                raise
+            msg = f"the thread of this client cannot start: {error}; use it before the program ends"
+            raise RuntimeError(msg) from error
+        self._thread_id = thread.ident
+        last_words = self._last_words or _nothing
+        finalize(self, _let_go_of, thread, last_words, os.getpid()).atexit = False
+        return thread.loop
+
+    def close(self) -> None:
+        """End all tasks, await the last words, and end the thread.
+
+        Returns when that is done; called on the loop's own thread, it returns at once and the
+        rest happens after it.
+        """
+        self.shut()
+        if self.is_of_another_process:  # the thread stayed behind in the parent
             return
+        with self._lock:
+            thread, begun, self._ending = self._thread, self._ending, True
+            if thread is None:
+                self._dismiss()
+                return
+        if not begun:
+            self.post(lambda: thread.end(self._end()))
+        if not self.is_here:
+            thread.join()
+            self._thread_id = None
+
+    async def _end(self) -> None:
+        await self.end_tasks()
+        await (self._last_words or _nothing)()
+        await _end_others()
+        with self._gate:
+            self._gone = True
+        for _ in range(2):  # what was posted until now is still told that the client is closed
+            await asyncio.sleep(0)
+
+
+class _LoopThread:
+    """A thread that runs an event loop until it is ended on purpose. It holds the loop's tasks."""
+
+    def __init__(self, tasks: set[asyncio.Task[None]]) -> None:
+        self._thread = threading.Thread(target=self._run, name="rxassist", daemon=True)
+        self.start: Callable[[], None] = self._thread.start
+        self.join: Callable[[], None] = self._thread.join
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(DaemonThreads())
+        self._tasks = tasks
+        self._over = False
+        self._end: asyncio.Task[None] | None = None
+
+    @property
+    def ident(self) -> int | None:
+        """The id of the thread, once it has started."""
+        return self._thread.ident
+
+    def _run(self) -> None:
+        """Run the loop: no ``SystemExit`` of a subscriber ends it."""
+        loop = self.loop
         asyncio.set_event_loop(loop)
-        while not self._ending:
+        while not self._over:
             try:
                 loop.run_forever()
             except BaseException as error:  # noqa: BLE001 -- it is told, and ends only a thread
                 message = "a subscriber wanted to end the program, on the thread of a client"
                 loop.call_exception_handler({"message": message, "exception": error})
-        with self._gate:
-            self._gone = True
-        for _ in range(2):  # what was posted until now is still told that the client is closed
-            loop.run_until_complete(asyncio.sleep(0))
-        self._thread_id = None
         loop.close()
 
-    def close(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """End all tasks, run ``last_words``, and end the thread.
+    def end(self, last: Coroutine[Any, Any, None]) -> None:
+        """Await what is to be done last, however it ends, and end the thread: on the loop."""
+        self._end = self.loop.create_task(last)
+        self._end.add_done_callback(self._stop)
 
-        Returns when that is done; called on the loop's own thread, it returns at once and the
-        rest happens behind it.
-        """
-        if self.is_here:
-            self.shut()
-            threading.Thread(target=self.close, args=(last_words,), daemon=True).start()
-            return
-        with self._closing:  # who closes second waits for the first
-            self.shut()
-            loop, thread = self._loop, self._thread
-            if loop is None or thread is None or loop.is_closed():
-                return
-            if os.getpid() != self._process:  # the thread stayed behind in the parent
-                return
+    def _stop(self, ended: asyncio.Task[None]) -> None:
+        error = None if ended.cancelled() else ended.exception()
+        if error is not None:
+            message = "a client could not close all that it had open"
+            self.loop.call_exception_handler({"message": message, "exception": error})
+        self._over = True
+        self.loop.stop()
 
-            async def end() -> None:
-                await self.end_tasks()
-                await last_words()
-                others = asyncio.all_tasks() - {asyncio.current_task()}
-                for task in others:  # coroutines of subscribers: nobody else lives here
-                    task.cancel()
-                await asyncio.gather(*others, return_exceptions=True)
-                await loop.shutdown_asyncgens()
 
-            asyncio.run_coroutine_threadsafe(end(), loop).result()
-            self._ending = True
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
+def _let_go_of(
+    thread: _LoopThread, last_words: Callable[[], Coroutine[Any, Any, None]], process: int
+) -> None:
+    """End the thread of a client that nobody has any more; the collector comes in any thread."""
+
+    async def end() -> None:
+        await last_words()
+        await _end_others()
+
+    if os.getpid() == process:
+        with suppress(RuntimeError):  # the client was closed
+            thread.loop.call_soon_threadsafe(lambda: thread.end(end()))
+
+
+async def _end_others() -> None:
+    """End all else that lives on a loop that ends: coroutines of subscribers, for the most part."""
+    loop = asyncio.get_running_loop()
+    await _cancelled(asyncio.all_tasks() - {asyncio.current_task()})
+    await loop.shutdown_asyncgens()
+
+
+async def _nothing() -> None:
+    """No last words."""
 
 
 def scheduled(home: Home, source: Observable[_T]) -> Observable[_T]:

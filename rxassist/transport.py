@@ -145,7 +145,7 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pools: Pools | None = None
+        self.pools = Pools(settings.http_client)
         settings.tokens.remember(settings.headers)
         most = settings.max_connections
         self._places = None if most is None else asyncio.Semaphore(most)
@@ -202,9 +202,7 @@ class Transport:
 
     async def close(self) -> None:
         """Close every connection."""
-        pools, self._pools = self._pools, None
-        if pools is not None:
-            await pools.close()
+        await self.pools.close()
 
     async def _respond(
         self, http: HTTPClient, request: Request, accept: str, *, whole: bool
@@ -406,9 +404,7 @@ class _Place:
 
     async def __aenter__(self) -> HTTPClient:
         transport = self._transport
-        if transport._pools is None:
-            transport._pools = Pools(transport._settings.http_client)
-        self._pools = transport._pools
+        self._pools = transport.pools
         if transport._places is not None:
             await transport._wait_for_place(self._request, transport._places)
         try:

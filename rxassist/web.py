@@ -17,7 +17,6 @@ from reactivex import operators as ops
 from reactivex.notification import OnNext
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from rxassist import sse
 from rxassist.codec import encode_event, to_json, unstructure
 from rxassist.errors import APIError, excerpt
 from rxassist.events import Event
@@ -28,6 +27,7 @@ from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent
 from rxassist.snapshots import Snapshot
 from rxassist.sse import ServerSentEvent
+from rxassist.sse import encode as to_bytes
 from rxassist.tools import ToolResult
 from rxassist.typing import Operator
 
@@ -141,9 +141,9 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
                 if not isinstance(event, ServerSentEvent):
                     msg = f"encode must give a ServerSentEvent, got {excerpt(event)}"
                     raise TypeError(msg)
-                yield sse.encode(event if event.id else evolve(event, id=str(number)))
+                yield to_bytes(event if event.id else evolve(event, id=str(number)))
 
-        return step, lambda: (sse.encode(_END),)
+        return step, lambda: (to_bytes(_END),)
 
     return choose_each(begin)
 
@@ -151,7 +151,7 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
 def _told(error: Exception, _: Observable[bytes]) -> Observable[bytes]:
     """What a browser is told of an error."""
     _logger.error("a stream for a browser failed", exc_info=error)
-    return reactivex.just(sse.encode(ServerSentEvent("error", to_json(_plain(error)).decode())))
+    return reactivex.just(to_bytes(ServerSentEvent("error", to_json(_plain(error)).decode())))
 
 
 def _kept_alive(seconds: float) -> Operator[bytes, bytes]:

@@ -336,7 +336,7 @@ def test_loops_on_several_threads_share_the_places(new_run):
     for _ in range(200):
         assert over.acquire(timeout=10)
     for home in homes:
-        home.close(lambda: asyncio.sleep(0))
+        home.close()
     assert 1 <= most <= 3
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from rxassist.links import Link
-from rxassist.loop import RunningLoop, from_batches
+from rxassist.loop import RunningLoop, ThreadLoop, from_batches
 
 
 class Heard(Link):
@@ -124,3 +124,38 @@ def test_what_a_subscriber_raises_is_reported_and_closes_in_peace():
         assert [type(each) for each in reported] == [ValueError]
 
     run(main)
+
+
+def test_a_close_that_is_cancelled_goes_on_to_its_end():
+    async def main():
+        home, said, begun = RunningLoop(), [], asyncio.Event()
+        home.enter()
+
+        async def last_words():
+            begun.set()
+            await settle()
+            said.append("closed")
+
+        closing = asyncio.create_task(home.close(last_words))
+        await begun.wait()
+        closing.cancel()
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert said == ["closed"]
+
+    asyncio.run(main())
+
+
+def test_a_thread_that_cannot_start_is_told_and_close_returns(monkeypatch):
+    def start(_):
+        msg = "no more threads"
+        raise RuntimeError(msg)
+
+    home = ThreadLoop()
+    with monkeypatch.context() as full:
+        full.setattr("threading.Thread.start", start)
+        with pytest.raises(RuntimeError, match="cannot start: no more threads"):
+            home.enter()
+    home.close()

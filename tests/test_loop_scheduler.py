@@ -14,16 +14,12 @@ from rxassist.loop import RunningLoop, ThreadLoop
 WAIT = 10
 
 
-async def nothing():
-    """Last words of a client without connections."""
-
-
 @pytest.fixture
 def home():
     home = ThreadLoop()
     home.enter()
     yield home
-    home.close(nothing)
+    home.close()
 
 
 def on_loop(home, function):
@@ -65,16 +61,14 @@ def test_actions_run_in_order(home):
 def test_what_is_disposed_does_not_run(home):
     ran, done = [], threading.Event()
 
-    def both():
-        here = [home.scheduler.schedule_relative(0.01, lambda *_: ran.append(1)), soon()]
-        for timer in here:
-            timer.dispose()
+    def later():
+        return home.scheduler.schedule_relative(0.01, lambda *_: ran.append(1))
 
     def soon():
         return home.scheduler.schedule(lambda *_: ran.append(2))
 
-    both()
-    on_loop(home, both)
+    later().dispose()
+    on_loop(home, lambda: [timer.dispose() for timer in (later(), soon())])
     home.scheduler.schedule_relative(0.02, lambda *_: done.set())
     assert done.wait(WAIT)
     assert ran == []
@@ -108,7 +102,7 @@ def test_a_loop_that_is_gone_says_so_and_disposing_never_waits():
     home.enter()
     scheduler = home.scheduler
     timer = scheduler.schedule_relative(60.0, lambda *_: None)
-    home.close(nothing)
+    home.close()
     timer.dispose()
     for seconds in (0, 1.0):
         with pytest.raises(ClientClosed):
@@ -157,5 +151,5 @@ def test_consumers_that_wait_are_told_when_a_home_closes(home):
     for demand in demands:
         home.enlist(demand)
     home.enlist(None)
-    home.close(nothing)
+    home.close()
     assert [type(error) for error in told] == [ClientClosed] * 3

@@ -210,6 +210,7 @@ class Client(_BaseClient[RunStream]):
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         self._home = ThreadLoop()
         super().__init__(self._home, RunStream, **options)
+        self._home.leave_with(self._transport.pools.close)
 
     @classmethod
     def foundry(
@@ -238,7 +239,7 @@ class Client(_BaseClient[RunStream]):
 
     def close(self) -> None:
         """End every stream and call with ``ClientClosed``, close the connections and the thread."""
-        self._home.close(self._transport.close)
+        self._home.close()
 
 
 class AsyncClient(_BaseClient[AsyncRunStream]):
@@ -283,5 +284,4 @@ class AsyncClient(_BaseClient[AsyncRunStream]):
 
     async def close(self) -> None:
         """End every stream and call with ``ClientClosed``, and close the connections."""
-        if await self._home.end_tasks():
-            await self._transport.close()
+        await self._home.close(self._transport.pools.close)

@@ -259,8 +259,9 @@ def test_a_closed_client_says_so(client):
         client.threads.create().run()
 
 
-def test_a_client_made_before_a_fork_says_so(client, monkeypatch):
+def test_a_client_that_was_used_before_a_fork_says_so(client, monkeypatch):
     call = client.threads.create()
+    call.run()
     with monkeypatch.context() as child:
         child.setattr("os.getpid", lambda: -1)
         with pytest.raises(rxassist.WrongLoopError, match="fork"):
@@ -279,6 +280,17 @@ def test_an_async_client_needs_a_loop_and_keeps_to_it(service):
     asyncio.run(use())
     with pytest.raises(rxassist.WrongLoopError, match="another event loop"):
         asyncio.run(use())
+
+
+def test_an_async_client_names_asyncio_under_trio(service):
+    trio = pytest.importorskip("trio")
+
+    async def main():
+        async with AsyncClient(base_url=service.base_url) as client:
+            await client.threads.create()
+
+    with pytest.raises(rxassist.WrongLoopError, match="asyncio"):
+        trio.run(main)
 
 
 def test_what_a_sync_client_gives_is_not_awaited(client):

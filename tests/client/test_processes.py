@@ -1,0 +1,186 @@
+"""What a client does to the process it lives in, and at its end: forks, exits, threads, files."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rxassist.http_client import _AIOHTTP, find_spec
+
+LIBRARIES = ["httpx"] + ["aiohttp"] * (find_spec(_AIOHTTP) is not None)
+BEGIN = """
+import atexit, gc, os, signal, sys, threading, time
+import rxassist
+from rxassist import Client
+def make(**options):
+    return Client(base_url=sys.argv[1], http_client=sys.argv[2], **options)
+"""
+
+
+@pytest.fixture(params=LIBRARIES)
+def process(request, service):
+    """Run code in a process of its own: ``process(code)`` gives what it wrote."""
+
+    def run(code):
+        done = subprocess.run(
+            [sys.executable, "-W", "always", "-c", BEGIN + code, service.base_url, request.param],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.split()
+
+    return run
+
+
+FORK = """
+def in_child(work):
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(15)
+        work()
+        sys.exit()
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+"""
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+
+
+@forks
+def test_a_client_that_was_never_used_belongs_to_the_process_that_uses_it(process):
+    code = """
+client = make()
+call = client.threads.create()
+def work():
+    print(call.run().id[:6])
+    client.close()
+in_child(work)
+in_child(work)
+work()
+"""
+    assert process(FORK + code) == ["thread"] * 3
+
+
+@forks
+def test_a_client_that_was_used_is_left_alone_in_a_child(process):
+    code = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside a thread
+client = make()
+stream = client.threads.create()
+stream.run()
+held = client._home._gate, client._home._lock
+holds, over = threading.Event(), threading.Event()
+def hold():
+    with held[0], held[1]:
+        holds.set()
+        over.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+holds.wait()
+def work():
+    global client, stream
+    try:
+        stream.run()
+    except rxassist.WrongLoopError as error:
+        print("fork" in str(error))
+    client.close()
+    del client, stream
+    gc.collect()
+in_child(work)
+over.set()
+thread.join()
+stream.run()
+client.close()
+"""
+    assert process(FORK + code) == ["True"]
+
+
+def test_a_client_that_nobody_has_leaves_no_thread_and_no_file(process):
+    code = """
+def count():
+    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+def use():
+    client = make()
+    assistant = client.assistants.create(model="m").run()
+    stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+    del client
+    stream.until_done()
+use()
+def settled(wanted):
+    until = time.monotonic() + 10
+    while count() != wanted and time.monotonic() < until:
+        gc.collect()
+        threading.Event().wait(0.01)
+    return count() == wanted
+with make() as client:
+    pass
+until = time.monotonic() + 10
+while threading.active_count() > 1 and time.monotonic() < until:
+    gc.collect()
+    threading.Event().wait(0.01)
+before = count()
+for _ in range(20):
+    use()
+print(settled(before) or (before, count()))
+"""
+    assert process(code) == ["True"]
+
+
+def test_a_client_that_nobody_has_goes_on_while_somebody_listens(process):
+    code = """
+said, over = [], threading.Event()
+def use():
+    client = make()
+    assistant = client.assistants.create(model="m").run()
+    stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+    stream.text_deltas.subscribe(said.append, print, over.set)
+use()
+gc.collect()
+assert over.wait(20)
+print(len(said))
+"""
+    assert process(code) == ["100"]
+
+
+def test_a_first_use_after_the_end_of_main_works_or_says_why(process):
+    code = """
+clients = [make(), make()]
+main = threading.main_thread()
+def use():
+    client = clients.pop()
+    if threading.current_thread() is not main:
+        main.join()
+    try:
+        client.threads.create().run()
+    except RuntimeError as error:
+        print("start" if "cannot start" in str(error) else error)
+    else:
+        print("start")
+    client.close()
+    print("closed")
+atexit.register(use)
+threading.Thread(target=use).start()
+"""
+    said = process(code)
+    assert sorted(said) == ["closed", "closed", "start", "start"]
+
+
+def test_close_in_a_signal_handler_and_from_several_threads(process):
+    code = """
+client = make()
+client.threads.create().run()
+signal.signal(signal.SIGALRM, lambda *_: (client.close(), print("closed")))
+threads = [threading.Thread(target=client.close) for _ in range(4)]
+for thread in threads:
+    thread.start()
+signal.raise_signal(signal.SIGALRM)
+for thread in threads:
+    thread.join()
+client.close()
+"""
+    assert process(code) == ["closed"]
