@@ -248,7 +248,7 @@ class Pools:
     """
 
     def __init__(self, choice: HTTPChoice) -> None:
-        self._choice = choice
+        self._choice: HTTPChoice = choice
         self._make: Callable[[], HTTPClient] | None = None
         self._places: int | None = None
         self._pools: list[Pool] = []
