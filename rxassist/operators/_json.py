@@ -13,6 +13,20 @@ from rxassist.typing import Operator
 
 _NAME = "json_snapshots"
 _HALF_NUMBER = re.compile(rb"(?<=\d)(?:\.|[eE][+-]?)\Z")
+_HEX = rb"[0-9a-fA-F]"
+_LOW = rb"\\u[dD][c-fC-F]" + _HEX + _HEX
+_ESCAPE = re.compile(
+    rb"(?P<pair>\\u[dD][89abAB]" + _HEX + _HEX + _LOW + rb")"
+    rb"|(?P<lone>" + _LOW + rb"|\\u[dD][89abAB]" + _HEX + _HEX +
+    rb"(?!(?:\\(?:u" + _HEX + rb"{0,3})?)?\Z))"  # at the end the other half may still come
+    rb"|\\.",
+    re.DOTALL,
+)  # fmt: skip
+
+
+def _without_lone_surrogates(text: bytes) -> bytes:
+    """Escaped halves of pairs, which the partial parser refuses, as U+FFFD."""
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if found["lone"] else found[0], text)
 
 
 def _partial_parser() -> Callable[[bytes], Any]:
@@ -21,20 +35,33 @@ def _partial_parser() -> Callable[[bytes], Any]:
     except ModuleNotFoundError:
         msg = 'json_snapshots needs an extra: pip install "rxassist[text]"'
         raise ModuleNotFoundError(msg, name="jiter") from None
-    return lambda text: jiter.from_json(text, partial_mode="trailing-strings")
+
+    def parse(text: bytes) -> Any:  # noqa: ANN401 -- JSON is anything
+        try:
+            return jiter.from_json(text, partial_mode="trailing-strings")
+        except ValueError:
+            known = _without_lone_surrogates(text)
+            if known == text:
+                raise
+            return jiter.from_json(known, partial_mode="trailing-strings")
+
+    return parse
 
 
 def json_snapshots(type: Any = None) -> Operator[str, Any]:  # noqa: A002, ANN401 -- a type form
-    """Emit the value of a growing JSON text, as far as it has come, each time it has changed.
+    r"""Emit the value of a growing JSON text, as far as it has come, each time it has changed.
 
     A text that is not finished is as long as it has come, and so is a number; what has only a name
     is left out, and of a number such as ``1.`` or ``2e`` the end that is no number yet. Takes the
-    pieces of a structured answer or of a function's arguments. When the source completes, the last
-    value is that of the whole text: with a ``type`` (an attrs class, a dataclass, ``list[int]``,
-    whatever a tool may take) it is made into one, strictly, and always emitted. A source without
-    text emits nothing. Needs the extra ``rxassist[text]``; each value costs what the text so far
-    costs to read. Sends ``DecodeError`` to ``on_error`` for what is no JSON or, at the end, does
-    not fit the type; else fails with its source.
+    pieces of a structured answer or of a function's arguments. Values differ if their JSON differs:
+    ``1.0`` is another value than ``1``, and ``-0.0`` than ``0``.
+
+    When the source completes, the last value is that of the whole text, as ``json.loads`` reads it:
+    with a ``type`` (an attrs class, a dataclass, ``list[int]``, whatever a tool may take) it is
+    made into one, strictly, and always emitted. Half of a surrogate pair (``"\ud83d"``) is U+FFFD
+    until then. A source without text emits nothing. Needs the extra ``rxassist[text]``; each value
+    costs what the text so far costs to read. Sends ``DecodeError`` to ``on_error`` for what is no
+    JSON or, at the end, does not fit the type; else fails with its source.
 
     Where ``a`` is ``'{"n": "x'``, ``b`` is ``'y'`` and ``c`` is ``'"}'``, ``A`` has ``"x"`` for
     ``n``, and ``B`` has ``"xy"``::
@@ -59,7 +86,7 @@ class _GrowingJSON:
         self._target = target
         self._text = bytearray()
         self._pieces: list[str] = []
-        self._last: tuple[Any] | None = None
+        self._last: str | None = None  # as ``repr``: ``==`` takes 1.0 for 1, and no NaN for another
 
     def step(self, piece: str) -> Iterator[Any]:
         self._pieces.append(piece)
@@ -94,6 +121,7 @@ class _GrowingJSON:
             yield fit_value(value, self._target, _NAME)
 
     def _changed(self, value: Any) -> Iterator[Any]:  # noqa: ANN401 -- JSON is anything
-        if self._last is None or self._last[0] != value:
-            self._last = (value,)
+        shown = repr(value)
+        if shown != self._last:
+            self._last = shown
             yield value

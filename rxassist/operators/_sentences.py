@@ -5,27 +5,58 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rxassist.operators._kernel import Finish, Step, choose_each
+from rxassist.events import Event
+from rxassist.operators._text import split_each
 from rxassist.typing import Operator
 
-_STOPS = ".!?…。！？｡"
+# All of Unicode's Sentence_Terminal (17.0), as a class of a regular expression; a test compares it
+# with the data, and tells what to write here when they differ.
+_TERMINALS = (
+    "!.?\u0589\u061d-\u061f\u06d4\u0700-\u0702\u07f9\u0837\u0839\u083d\u083e\u0964\u0965"
+    "\u104a\u104b\u1362\u1367\u1368\u166e\u1735\u1736\u17d4\u17d5\u1803\u1809\u1944\u1945"
+    "\u1aa8-\u1aab\u1b4e\u1b4f\u1b5a\u1b5b\u1b5e\u1b5f\u1b7d-\u1b7f\u1c3b\u1c3c\u1c7e\u1c7f"
+    "\u2024\u203c\u203d\u2047-\u2049\u2cf9-\u2cfb\u2e2e\u2e3c\u2e53\u2e54\u2e60\u2e61\u3002"
+    "\ua4ff\ua60e\ua60f\ua6f3\ua6f7\ua876\ua877\ua8ce\ua8cf\ua92f\ua9c8\ua9c9\uaa5d-\uaa5f"
+    "\uaaf0\uaaf1\uabeb\ufe12\ufe15\ufe16\ufe52\ufe56\ufe57\uff01\uff0e\uff1f\uff61"
+    "\U00010a56\U00010a57\U00010f55-\U00010f59\U00010f86-\U00010f89\U00011047\U00011048"
+    "\U000110be-\U000110c1\U00011141-\U00011143\U000111c5\U000111c6\U000111cd"
+    "\U000111de\U000111df\U00011238\U00011239\U0001123b\U0001123c\U000112a9\U000113d4\U000113d5"
+    "\U0001144b\U0001144c\U000115c2\U000115c3\U000115c9-\U000115d7\U00011641\U00011642"
+    "\U0001173c-\U0001173e\U00011944\U00011946\U00011a42\U00011a43\U00011a9b\U00011a9c"
+    "\U00011c41\U00011c42\U00011ef7\U00011ef8\U00011f43\U00011f44\U00016a6e\U00016a6f\U00016af5"
+    "\U00016b37\U00016b38\U00016b44\U00016d6e\U00016d6f\U00016e98\U0001bc9f\U0001da88"
+)
+_DOTS = ".\u2024\ufe52\uff0e"  # which also stand in numbers and abbreviations
+_DOT = frozenset(_DOTS)
+_WEAK = rf"{_DOTS}!?…\u203c\u203d\u2047-\u2049"  # which end a sentence only before a space
+_STOP = re.compile(rf"[{_TERMINALS}…]")
 _CLOSING = "\"'”’»«“)\\]）】」』》*_`"
+_INNER_SPACE = " \u00a0\u202f"  # of French: « Oui. »
 _NOTES = r"(?:\[\d{1,3}\])*"
 _MAYBE_NOTE = re.compile(r"\[\d{0,3}\Z")
 _MARK = re.compile(
-    rf"(?P<stop>[.!?…]+)[{_CLOSING}]*{_NOTES}"
-    rf"|(?P<full>[。！？｡]+)[{_CLOSING.replace('“', '')}]*{_NOTES}"  # there “ only opens
-    r'|(?P<quote>["“„«「『])'
+    rf"(?P<full>[{_WEAK}]*(?![{_WEAK}])[{_TERMINALS}][{_TERMINALS}…]*)"
+    rf"[{_CLOSING.replace('“', '')}]*{_NOTES}"  # there “ only opens
+    rf"|(?P<stop>[{_WEAK}]+)(?:[{_INNER_SPACE}]»(?!\w))?[{_CLOSING}]*{_NOTES}"
+    r'|(?P<quote>["“„«「『]|»(?=\w|\Z))'
     r"|(?P<line>\n)"
 )
 _CLOSES = {
     pair[0]: re.compile(rf"[{pair[1:]}][{_CLOSING}]*|\n[ \t\r]*\n")
-    for pair in ('""', "“”", "„“”", "«»", "「」", "『』")
+    for pair in ('""', "“”", "„“”", "«»", "»«", "「」", "『』")
 }
 _LONGEST_QUOTE = 300  # a mark that nobody closes must not hold up all that follows
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _ITEM = re.compile(r"\n[ \t]*(?:[-*+•]|\d{1,3}[.)]|#{1,6})[ \t]")
 _MAYBE_ITEM = re.compile(r"\n[ \t\r]*(?:[-*+•]|\d{1,3}[.)]?|#{1,6})?[ \t]*\Z")
+# A letter that is a word by itself, as in "J. Doe" or "J.-P. Doe": not the end of one, or of a
+# formula, and no sign of Chinese, Japanese or Korean.
+_INITIAL = re.compile(
+    r"(?:\A|(?<=\s))[(\[{<\"'“‘„«»‹*_]*(?:[^\W\d_]\.-)*"
+    r"[^\W\d_\u2e80-\ud7ff\uf900-\uffdc\U00020000-\U0003ffff]\Z"
+)
+_ADDRESS = re.compile(r"(?:://|\bwww\.)\S*\Z")
+_LONGEST_ADDRESS = 300
 _WORD_BEFORE = re.compile(r"[^\W_](?:[^\W_]|[.'’&](?=[^\W_]))*\Z")
 _WORD_BEHIND = re.compile(r"\s+([^\W_]*)(.?)", re.DOTALL)
 _LONGEST_WORD = 40
@@ -52,13 +83,17 @@ _BEGINNERS = _words(
 )
 
 
-def sentences() -> Operator[str, str]:
+def sentences() -> Operator[Event | str, str]:
     """Emit each sentence of a growing text when it is whole: for speech.
 
-    Without the space around it. A sentence ends with a stop and the space behind it, with a stop of
-    Chinese or Japanese, at a blank line, and where a heading or an item of a list ends. What cites
-    a source behind a stop (``[1]``) belongs to it. A sentence goes on behind abbreviations ("Dr.",
-    "e.g."), initials and numbers ("3.14"), where a small letter follows, and inside quotation
+    Takes text, or the events of a run; emits sentences without the space around them. A sentence
+    ends with a stop and the space after it, with a stop of a script that needs no space (``。``,
+    ``।``, ``؟``: the stops are Unicode's ``Sentence_Terminal``), at a blank line, where a
+    heading or an item of a list ends, and over events with its message, or where an image or
+    another part of the message begins. What cites a source after a stop (``[1]``) belongs to it.
+
+    A sentence goes on after abbreviations ("Dr.", "e.g."), initials and numbers ("3.14"), where a
+    small letter follows (in scripts whose sentences begin with capitals), and inside quotation
     marks. What follows a stop decides, so a sentence comes when the next one begins. When the
     source completes, the rest is the last one. Fails with its source.
 
@@ -68,12 +103,7 @@ def sentences() -> Operator[str, str]:
         source  -a-b-c-|
         result  ---A---(N|)
     """
-
-    def begin() -> tuple[Step[str, str], Finish[str]]:
-        splitter = _Splitter()
-        return splitter.feed, splitter.finish
-
-    return choose_each(begin)
+    return split_each(_Splitter)
 
 
 class _Splitter:
@@ -117,21 +147,25 @@ class _Splitter:
         if mark["line"]:
             return self._line_ends(mark.start())
         if mark["quote"]:
-            stop = self._text[mark.start() : behind].rstrip(_CLOSING)[-1:]
-            return stop != "" and stop in _STOPS and self._space_ends(mark, behind)
+            stop = self._text[mark.start() : behind].rstrip(_CLOSING + _INNER_SPACE)[-1:]
+            return _STOP.match(stop) is not None and self._space_ends(mark, behind)
         if behind == len(self._text):
             return True if self._final else None
         if not self._final and _MAYBE_NOTE.match(self._text, behind):
             return None
-        if mark["full"] or (mark["stop"][-1] in "!?" and self._text[behind] > "\u2e80"):
+        following = self._text[behind]
+        cjk = following > "\u2e80" and not following.isdecimal()
+        if mark["full"] or (cjk and mark["stop"][-1] not in ".…"):
             return True
         return self._space_ends(mark, behind)
 
     def _behind_quote(self, mark: re.Match[str]) -> int | None:
         """The place behind a quotation, or behind its mark alone if nobody closes it."""
         text, begin = self._text, mark.end()
+        if begin == len(text) and mark["quote"] == "»" and not self._final:
+            return None  # it opens only before a word
         before = text[mark.start() - 1 : mark.start()]
-        if mark["quote"] == '"' and before and (before.isalnum() or before in ".,!?…"):
+        if mark["quote"] in '"»' and before and (before.isalnum() or before in ".,!?…"):
             return begin  # it closes
         closed = _CLOSES[mark["quote"]].search(text, begin, begin + _LONGEST_QUOTE)
         if closed is not None:
@@ -162,9 +196,9 @@ class _Splitter:
             return True
         if not word and not other:
             return True if self._final else None
-        if (word[:1] or other).islower():
+        if _goes_on(word[:1] or other):
             return False
-        if mark["stop"] != ".":
+        if mark["stop"] not in _DOT:
             return True
         whole = bool(other) or self._final or len(word) > _LONGEST_WORD
         return self._ends_with(text[: mark.start()], word, whole=whole)
@@ -177,12 +211,21 @@ class _Splitter:
         if before is None:
             return True
         word = before[0]
+        if _ADDRESS.search(text[-_LONGEST_ADDRESS:]):
+            return True
         known = word.lower()
-        initial = len(word) == 1 and word.isalpha() and word != "I"
+        alone = len(word) == 1 and word != "I"
+        initial = alone and _INITIAL.search(text[-_LONGEST_WORD:]) is not None
         number = known in _BEFORE_NUMBERS and following[:1].isdecimal()
         if initial or number or known in _NEVER_LAST:
             return False
-        shortened = "." in word and not word[-1].isdecimal()  # "p.m", and no "3.14"
+        parts = word.split(".")
+        shortened = len(parts) > 1 and any(len(part) == 1 and part.isalpha() for part in parts)
         if shortened or known in _SELDOM_LAST:
             return following.lower() in _BEGINNERS if whole else None
         return True
+
+
+def _goes_on(letter: str) -> bool:
+    """Whether no sentence begins with a letter: a small one that has a capital to begin with."""
+    return letter.islower() and letter.title() != letter

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, get_args
 
+from rxassist.errors import excerpt
 from rxassist.events import (
     Event,
     MessageEvent,
@@ -12,7 +14,7 @@ from rxassist.events import (
     ThreadMessageIncomplete,
 )
 from rxassist.models import Message, MessageDeltaEvent, TextContentBlock, TextDeltaBlock
-from rxassist.operators._kernel import choose_each, nothing
+from rxassist.operators._kernel import Finish, Step, choose_each, nothing
 from rxassist.typing import Operator
 
 
@@ -20,6 +22,7 @@ class _Seen:
     """The text of unfinished messages that was emitted, by message and part."""
 
     def __init__(self) -> None:
+        self.part = 0  # of the message: where the text emitted last stands
         self._pieces: dict[str, dict[int, list[str]]] = {}
         self._finished: dict[str, None] = {}  # smaller than a set while it is empty
 
@@ -47,8 +50,9 @@ class _Seen:
     def _added(self, message_id: str, index: int, text: str | None) -> tuple[str, ...]:
         if not text or message_id in self._finished:
             return ()
+        self.part = index = index or 0  # some servers say null
         parts = self._pieces.setdefault(message_id, {})
-        parts.setdefault(index or 0, []).append(text)  # some servers say null
+        parts.setdefault(index, []).append(text)
         return (text,)
 
     def complete(self, message: Message, *, finished: bool) -> Iterator[str]:
@@ -63,10 +67,12 @@ class _Seen:
             for index, block in enumerate(message.content)
             if isinstance(block, TextContentBlock) and block.text.value
         }
+        told: dict[int, int] = {}  # by the place in the message, the index of its deltas
         if not parts.keys() <= texts.keys():  # the deltas counted with gaps: only the order is sure
-            parts = dict(zip(texts, (parts[index] for index in sorted(parts)), strict=False))
+            told = dict(zip(texts, sorted(parts), strict=False))
         for index, text in texts.items():
-            pieces = parts.setdefault(index, [])
+            self.part = told.get(index, index)
+            pieces = parts.setdefault(self.part, [])
             seen = "".join(pieces)
             if len(text) > len(seen) and text.startswith(seen):
                 pieces.append(text[len(seen) :])
@@ -76,12 +82,104 @@ class _Seen:
             del self._pieces[message.id]
 
 
-def text_deltas() -> Operator[Event, str]:
+Place = tuple[str, int]
+"""Where a text stands: the id of its message, and the index of its part."""
+
+_EVENTS = frozenset(get_args(Event))
+
+
+class TextReader:
+    """Tells apart the texts of a source: one for each part of a message, or one of plain strings.
+
+    A text ends with its message, or where another part of the message begins.
+    """
+
+    def __init__(self) -> None:
+        self._seen = _Seen()
+        self._growing: dict[str, int] = {}  # of each unfinished message, the part that grows
+
+    def read(self, item: Event | str) -> Iterator[tuple[Place | None, str | None]]:
+        """Each piece of text with its place (strings have none); ``None`` ends the text there."""
+        if isinstance(item, str):
+            if item:
+                yield None, item
+        elif isinstance(item, ThreadMessageDelta):
+            yield from self._placed(item.glance().id, self._seen.grow(item))
+        elif isinstance(item, MessageEvent):
+            message_id = item.data.id
+            yield from self._placed(message_id, self._seen.step(item))
+            if isinstance(item, ThreadMessageCompleted | ThreadMessageIncomplete):
+                part = self._growing.pop(message_id, None)
+                if part is not None:
+                    yield (message_id, part), None
+        elif type(item) not in _EVENTS:
+            msg = f"an operator of text takes events or strings, got {excerpt(item)}"
+            raise TypeError(msg)
+
+    def _placed(
+        self, message_id: str, pieces: Iterable[str]
+    ) -> Iterator[tuple[Place | None, str | None]]:
+        for piece in pieces:
+            part, before = self._seen.part, self._growing.get(message_id)
+            if before is not None and before != part:
+                yield (message_id, before), None
+            self._growing[message_id] = part
+            yield (message_id, part), piece
+
+
+class Splitter(Protocol):
+    """Cuts one growing text."""
+
+    def feed(self, piece: str) -> Iterable[str]:
+        """Emit what is whole now that more has come."""
+        ...
+
+    def finish(self) -> Iterable[str]:
+        """Emit the rest."""
+        ...
+
+
+def split_each(begin: Callable[[], Splitter]) -> Operator[Event | str, str]:
+    """Cut each text of a source by a splitter of its own, which ``begin`` gives."""
+
+    def begin_all() -> tuple[Step[Event | str, str], Finish[str]]:
+        splitting = _Splitting(begin)
+        return splitting.step, splitting.finish
+
+    return choose_each(begin_all)
+
+
+class _Splitting:
+    """The texts that have not ended, in the order in which they began."""
+
+    def __init__(self, begin: Callable[[], Splitter]) -> None:
+        self._begin = begin
+        self._reader = TextReader()
+        self._texts: dict[Place | None, Splitter] = {}
+
+    def step(self, item: Event | str) -> Iterator[str]:
+        for place, piece in self._reader.read(item):
+            if piece is None:
+                yield from self._texts.pop(place).finish()
+                continue
+            if place not in self._texts:
+                self._texts[place] = self._begin()
+            yield from self._texts[place].feed(piece)
+
+    def finish(self) -> Iterator[str]:
+        for text in self._texts.values():
+            yield from text.finish()
+
+
+def text_deltas(*, separator: str = "") -> Operator[Event, str]:
     """Emit the text of the assistant's messages as it grows: just the strings.
 
     When a finished message holds more than its deltas brought, the missing end is emitted too, so
     the strings together are the text. Text that contradicts what was emitted is not repeated: the
     finished message has it. Completes and fails with its source.
+
+    ``separator`` is emitted between two texts: of two messages, or of two parts of one message,
+    such as those around an image. Operators that take text after this one see no other border.
 
     Where ``t`` and ``u`` are deltas of ``"A"`` and ``"B"``, and ``n`` is the finished message,
     which says ``"ABC"``::
@@ -89,4 +187,25 @@ def text_deltas() -> Operator[Event, str]:
         source  -m-t-u-n-d|
         result  ---A-B-C--|
     """
-    return choose_each(lambda: (_Seen().step, nothing))
+    if not isinstance(separator, str):
+        msg = f"separator must be text, got {excerpt(separator)}"
+        raise TypeError(msg)
+    if not separator:
+        return choose_each(lambda: (_Seen().step, nothing))
+    return choose_each(lambda: (_Separating(separator).step, nothing))
+
+
+class _Separating:
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self._reader = TextReader()
+        self._last: Place | None = None
+
+    def step(self, event: Event) -> Iterator[str]:
+        for place, piece in self._reader.read(event):
+            if piece is None:
+                continue
+            if self._last not in {None, place}:
+                yield self._separator
+            self._last = place
+            yield piece

@@ -1,5 +1,6 @@
 """JSON as it grows."""
 
+import json
 import sys
 from dataclasses import dataclass
 from datetime import date
@@ -9,7 +10,6 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxassist.codec import to_json
 from rxassist.errors import DecodeError
 from rxassist.operators import json_snapshots
 
@@ -119,8 +119,50 @@ def test_a_missing_extra_is_named(monkeypatch):
         json_snapshots()
 
 
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("[1.0]", [[], [1], [1.0]]),
+        ('{"a": -0.0}', [{}, {"a": 0}, {"a": -0.0}]),
+        ("[NaN]", [[], [float("nan")]]),
+        ("NaN", [float("nan")]),
+        ("[-Infinity]", [[], [-float("inf")]]),
+        ('{"a": "\\ud83d"}', [{}, {"a": ""}, {"a": "\ufffd"}, {"a": "\ud83d"}]),
+        ('["\\ude00!"]', [[], [""], ["\ufffd"], ["\ufffd!"], ["\ude00!"]]),
+        ('{"\\ud83d":1}', [{}, {"\ufffd": 1}, {"\ud83d": 1}]),
+        ('["\\\\ud83d"]', None),
+        ("[12345678901234567890.0]", None),
+        ("[1e400]", None),
+        ('["\\ud83d1."]', None),
+    ],
+)
+def test_the_last_value_is_that_of_the_whole_text_to_the_types_of_its_numbers(
+    emitted, text, values
+):
+    for pieces in ([text], text):
+        assert repr(emitted(json_snapshots(), *pieces)[-1]) == repr(json.loads(text))
+    if values is not None:
+        assert repr(emitted(json_snapshots(), *text)) == repr(values)
+
+
+def test_half_a_pair_that_is_no_escape_is_taken_too(emitted):
+    assert emitted(json_snapshots(), '["a\ud83d', '"]')[-1] == ["a\ud83d"]
+
+
+def test_a_number_in_a_text_with_half_a_pair_is_whole(emitted):
+    assert emitted(json_snapshots(), '["\\ud83d 1.', '"]') == [
+        ["\ufffd 1."],
+        ["\ud83d 1."],
+    ]
+
+
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.text("\ud83d\ude00a\\", max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
     ),
@@ -130,6 +172,7 @@ VALUES = st.recursive(
 
 @given(VALUES, st.integers(1, 7))
 def test_the_last_one_is_the_whole_value_whatever_the_cuts(emitted, value, size):
-    text = to_json(value).decode()
-    pieces = [text[at : at + size] for at in range(0, len(text), size)]
-    assert emitted(json_snapshots(), *pieces)[-1] == value
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1)):
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        last = emitted(json_snapshots(), *pieces)[-1]
+        assert repr(last) == repr(json.loads(text))

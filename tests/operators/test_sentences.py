@@ -1,12 +1,15 @@
 """Sentences: where one ends, and where it only seems to."""
 
 import re
+import sys
 
 import pytest
+import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rxassist.operators import sentences
+from rxassist.operators._sentences import _STOP
 
 TEXTS = [
     # stops
@@ -47,6 +50,30 @@ TEXTS = [
     # sources
     "This is a test.[1] | Next one.[2][13] | The end.[note] Or not. | Yes.[4]",
     "是的。[1]|好。",
+    # a letter by itself
+    "See https://a.b/c?d=e. | Then go.",
+    "Take vitamin-C. | Then x=y. | A/B. | So on.",
+    "See https://a.b/st. | Go. | See www.a.b. | Go to example.com. | Bob did.",
+    "J.-P. Sartre and (J. Doe) came. | “A. Smith” too. | *B. Jones* as well.",
+    "Mr./Mrs. Smith came. | So did I. | I did.",
+    "राम. | सीता.",
+    # quotations with space inside
+    "« Oui. » | Il part. | « Non ! » cria-t-il. | « Quoi\u00a0?\u202f» | Rien.",
+    "Il a dit « oui » à Paul. | Puis il part.",
+    "»Halt. Wer da?« fragte sie. | »Niemand.« | Sie ging.",
+    "Il dit. » | Et voilà. | »Ja« sagte er.",
+    # scripts without capitals
+    "ეს არის ტესტი. | მეორე წინადადება! | მესამე? | დიახ.",
+    "هذا اختبار. | هل هذا سؤال؟ | نعم؛ هو كذلك. | انتهى.",
+    # the stops of other scripts
+    "यह एक परीक्षण है। | क्या यह सच है? | हाँ।|और॥",
+    "یہ ایک جملہ ہے۔ | کیا یہ سوال ہے؟ | جی۔",
+    "Սա նախադասություն է։ | Երկրորդը։ | Այո։",
+    "ይህ ዓረፍተ ነገር ነው። | ሌላ ነው፧ | አዎ።",
+    "ဒါက စာကြောင်းပါ။ | ဟုတ်တယ်။",
+    "នេះជាប្រយោគ។ | ពីរ៕ | បី។",
+    "円周率は３．１４です．|次です．|終わり． | Done",
+    "真的？！|好!？|Wow‼ | Yes⁉ | No؟!|ok.",
     # lines
     "A title\n\n | It begins\nhere. | It ends.",
     "# A title\n|Text.",
@@ -62,6 +89,23 @@ def test_sentences(emitted, text):
     whole = text.replace(" | ", " ").replace("|", "")
     assert emitted(sentences(), whole) == expected
     assert emitted(sentences(), *whole) == expected
+
+
+def test_the_stops_are_those_of_unicode():
+    known = {sign for sign in map(chr, range(sys.maxunicode + 1)) if _STOP.match(sign)}
+    unicode = set(regex.findall(r"\p{Sentence_Terminal}", "".join(map(chr, range(0x110000)))))
+    assert known - {"…"} == unicode, f"write {sorted(unicode)} in _TERMINALS"
+
+
+@pytest.mark.parametrize("stop", ["।", "۔", "؟", "։", "።", "။", "។", "᠃", "꓿"])
+def test_a_stop_that_needs_no_space(emitted, stop):
+    for pieces in ([f"A{stop}B"], ["A", stop, "B"]):
+        assert emitted(sentences(), *pieces) == [f"A{stop}", "B"]
+
+
+def test_nothing_else_is_needed(monkeypatch, emitted):
+    monkeypatch.setitem(sys.modules, "regex", None)
+    assert emitted(sentences(), "एक। दो।") == ["एक।", "दो।"]
 
 
 def test_a_sentence_comes_when_the_next_one_begins(flows):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxassist.operators import accumulate_snapshots, text_deltas
+from rxassist.operators import accumulate_snapshots, lines, sentences, text_deltas
 
 
 def test_the_end_that_the_deltas_did_not_bring_comes_with_the_finished_message(said, flows):
@@ -150,3 +150,97 @@ def test_the_strings_of_a_recording_together_are_its_text(recorded, emitted, rec
         assert text == "Hello today?"
     else:
         assert text == emitted(accumulate_snapshots(), *events)[-1].text
+
+
+# --- the border of two messages ------------------------------------------------------------
+
+
+def two_messages(said):
+    """Each says something and ends; the second one comes after a tool was called."""
+    return (
+        said.delta("Let me look that up."),
+        said.message("completed", "Let me look that up."),
+        said.step("completed", said.call("call_1")),
+        said.delta("It is foggy.", to="msg_2"),
+        said.message("completed", "It is foggy.", id="msg_2"),
+    )
+
+
+@pytest.mark.parametrize("operator", [sentences, lines])
+def test_the_end_of_a_message_ends_a_sentence_and_a_line(said, flows, operator):
+    letters = dict(zip("tnsum", two_messages(said), strict=True))
+    flows(
+        operator(),
+        "-t-n-s-u-m-|",
+        "---A-----B-|",
+        A="Let me look that up.",
+        B="It is foggy.",
+        **letters,
+    )
+
+
+def test_a_separator_comes_between_messages(said, emitted):
+    assert emitted(text_deltas(separator="\n\n"), *two_messages(said)) == [
+        "Let me look that up.",
+        "\n\n",
+        "It is foggy.",
+    ]
+    assert emitted(text_deltas(), *two_messages(said)) == ["Let me look that up.", "It is foggy."]
+
+
+def test_parts_of_a_message_are_texts_of_their_own(said, emitted):
+    image = {"index": 1, "type": "image_file", "image_file": {"file_id": "file_1"}}
+    events = said.delta((0, "See "), (0, "this.")), said.delta(image), said.delta((2, "It is red."))
+    assert emitted(sentences(), *events) == ["See this.", "It is red."]
+    assert "".join(emitted(text_deltas(separator="|"), *events)) == "See this.|It is red."
+
+
+def test_messages_that_interleave_are_not_mixed(said, emitted):
+    events = (
+        said.delta("One "),
+        said.delta("Other ", to="msg_2"),
+        said.delta("A."),
+        said.delta("B.", to="msg_2"),
+    )
+    assert emitted(sentences(), *events) == ["One A.", "Other B."]
+    assert emitted(lines(), *events) == ["One A.", "Other B."]
+    assert "".join(emitted(text_deltas(separator="|"), *events)) == "One |Other |A.|B."
+
+
+@pytest.mark.parametrize("index", [None, 7])
+def test_an_index_that_has_gaps_is_no_border(said, emitted, index):
+    events = said.delta((index, "A")), said.message("completed", "AB")
+    assert emitted(sentences(), *events) == ["AB"]
+
+
+def test_what_is_neither_an_event_nor_text_is_refused(emitted):
+    for wrong in (b"A", None, 1):
+        with pytest.raises(TypeError, match="takes events or strings, got"):
+            emitted(sentences(), wrong)
+
+
+def test_a_separator_that_is_no_text_is_refused():
+    with pytest.raises(TypeError, match="separator must be text, got 1"):
+        text_deltas(separator=1)
+
+
+TEXTS = st.lists(st.text("a .!\r\n", max_size=8).filter(bool), min_size=1, max_size=3)
+
+
+@given(TEXTS, st.data())
+def test_the_cuts_of_messages_make_no_difference(said, emitted, texts, data):
+    """Over events each message is cut as if it were the only one, whatever its deltas."""
+    events = []
+    for number, text in enumerate(texts):
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
+        told = data.draw(st.integers(0, len(text)))  # the rest comes with the finished message
+        events += [
+            said.delta(text[a : min(b, told)], to=f"msg_{number}")
+            for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)
+            if a < min(b, told)
+        ]
+        events.append(said.message("completed", text, id=f"msg_{number}"))
+    for operator in (sentences, lines):
+        alone = [piece for text in texts for piece in emitted(operator(), text)]
+        assert emitted(operator(), *events) == alone
+    assert "".join(emitted(text_deltas(separator="|"), *events)) == "|".join(texts)

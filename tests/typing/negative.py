@@ -31,7 +31,7 @@ def operators_in_the_wrong_place(chunks: Observable[bytes], events: Observable[E
 def operators_with_the_wrong_arguments() -> None:
     rxops.decode(1024)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     rxops.decode(max_event_bytes="1024")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    rxops.text_deltas(1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    rxops.text_deltas(1)  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
     rxops.of_type("thread.message.delta")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     rxops.choose(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 

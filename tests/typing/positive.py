@@ -59,11 +59,14 @@ def operators_have_the_types_of_what_they_take_and_give() -> None:
     assert_type(rxops.check_ending(), Operator[Event, Event])
     assert_type(rxops.decode(max_event_bytes=1024), Operator[bytes, Event])
     assert_type(rxops.final_run(), Operator[Event, Run])
+    assert_type(rxops.lines(), Operator[Event | str, str])
     assert_type(rxops.messages(), Operator[Event, Message])
     assert_type(rxops.of_type(ThreadMessageDelta), Operator[object, ThreadMessageDelta])
     assert_type(rxops.raise_for_status(), Operator[Event, Event])
     assert_type(rxops.run_steps(), Operator[Event, RunStep])
     assert_type(rxops.runs(), Operator[Event, Run])
+    assert_type(rxops.sentences(), Operator[Event | str, str])
+    assert_type(rxops.text_deltas(separator="\n\n"), Operator[Event, str])
     assert_type(rxops.text_deltas(), Operator[Event, str])
     assert_type(rxops.text_snapshots(), Operator[Event, str])
     assert_type(rxops.tool_call_deltas(), Operator[Event, ToolCallDelta])
@@ -78,6 +81,8 @@ def length_of_long_ones(text: str) -> int | None:
 def pipes(chunks: Observable[bytes]) -> None:
     assert_type(chunks.pipe(rxops.decode()), Observable[Event])
     assert_type(chunks.pipe(rxops.decode(), rxops.text_deltas()), Observable[str])
+    assert_type(chunks.pipe(rxops.decode(), rxops.sentences()), Observable[str])
+    assert_type(chunks.pipe(rxops.decode(), rxops.text_deltas(), rxops.lines()), Observable[str])
     assert_type(
         chunks.pipe(rxops.decode(), rxops.until_done(), rxops.raise_for_status(), rxops.runs()),
         Observable[Run],
