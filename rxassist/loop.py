@@ -109,8 +109,11 @@ class Home(ABC):
             frame = frame.f_back
 
     def enlist(self, demand: Demand | None) -> None:
-        """End the wait of a consumer with ``ClientClosed`` if it still waits when this closes."""
-        if demand is not None:
+        """End the wait of a consumer with ``ClientClosed`` if it still waits when this closes.
+
+        A farewell may go on.
+        """
+        if demand is not None and not _parting.get():
             with self._gate:
                 self._demands.add(demand)
 

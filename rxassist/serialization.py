@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast, get_args, overload
 
-from rxassist import codec
+from rxassist.codec import event_of, structure, unstructure
+from rxassist.codec import from_json as decoded
+from rxassist.codec import to_json as encoded
 from rxassist.errors import DecodeError, excerpt
 from rxassist.events import Event
 from rxassist.models import Message, Model, Page, Run, RunStep, Unknown
@@ -25,7 +27,7 @@ def to_dict(value: Model | Unknown | Event | Snapshot) -> dict[str, Any]:
     else.
     """
     if isinstance(value, Model | Unknown):
-        return dict(codec.unstructure(value))
+        return dict(unstructure(value))
     if isinstance(value, Snapshot):
         return _snapshot_to_dict(recorded(value))
     if isinstance(cast("object", value), _EVENTS):
@@ -51,12 +53,12 @@ def from_dict(kind: Any, data: Mapping[str, Any]) -> Any:
         if kind in _EVENTS and not isinstance(event, kind):
             raise DecodeError(kind.__name__, "$", data, f"an event ({kind.__name__})")
         return event
-    return codec.structure(data, kind)
+    return structure(data, kind)
 
 
 def to_json(value: Model | Unknown | Event | Snapshot) -> str:
     """The JSON text of what ``to_dict`` gives."""
-    return codec.to_json(to_dict(value)).decode()
+    return encoded(to_dict(value)).decode()
 
 
 @overload
@@ -65,11 +67,11 @@ def from_json(kind: type[_T], text: str | bytes) -> _T: ...
 def from_json(kind: Any, text: str | bytes) -> Any: ...  # noqa: ANN401 -- a union
 def from_json(kind: Any, text: str | bytes) -> Any:
     """Make of JSON text what ``from_dict`` makes of its data. Raises ``DecodeError``."""
-    return from_dict(kind, codec.from_json(text, getattr(kind, "__name__", "body")))
+    return from_dict(kind, decoded(text, getattr(kind, "__name__", "body")))
 
 
 def _event_to_dict(event: Event) -> dict[str, Any]:
-    return {"event": event.event, "data": codec.unstructure(event.data)}
+    return {"event": event.event, "data": unstructure(event.data)}
 
 
 def _event_of(data: Mapping[str, Any]) -> Event:
@@ -77,15 +79,15 @@ def _event_of(data: Mapping[str, Any]) -> Event:
     if not isinstance(name, str):
         expected = "an object with the name of an event as 'event'"
         raise DecodeError("event", "$", data, expected)  # noqa: EM101 -- what it is called
-    return codec.event_of(name, data.get("data"))
+    return event_of(name, data.get("data"))
 
 
 def _snapshot_to_dict(record: SnapshotRecord) -> dict[str, Any]:
     return {
         "event": None if record.event is None else _event_to_dict(record.event),
-        "run": codec.unstructure(record.run),
-        "messages": [codec.unstructure(message) for message in record.messages],
-        "run_steps": [codec.unstructure(step) for step in record.run_steps],
+        "run": unstructure(record.run),
+        "messages": [unstructure(message) for message in record.messages],
+        "run_steps": [unstructure(step) for step in record.run_steps],
         "current_message_id": record.current_message_id,
         "current_run_step_id": record.current_run_step_id,
         "finished": sorted(record.finished),
@@ -98,11 +100,11 @@ def _snapshot_to_dict(record: SnapshotRecord) -> dict[str, Any]:
 def _snapshot_record(data: Mapping[str, Any]) -> SnapshotRecord:
     event, run = data.get("event"), data.get("run")
     indexes: Mapping[str, list[int]] = data.get("indexes") or {}
-    messages = codec.structure({"data": data.get("messages")}, Page[Message], "messages")
-    steps = codec.structure({"data": data.get("run_steps")}, Page[RunStep], "run_steps")
+    messages = structure({"data": data.get("messages")}, Page[Message], "messages")
+    steps = structure({"data": data.get("run_steps")}, Page[RunStep], "run_steps")
     return SnapshotRecord(
         event=None if event is None else _event_of(event),
-        run=None if run is None else codec.structure(run, Run),
+        run=None if run is None else structure(run, Run),
         messages=messages.data,
         run_steps=steps.data,
         current_message_id=data.get("current_message_id"),

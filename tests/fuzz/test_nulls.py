@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rxassist import operators
 from rxassist.codec import EventDecoder, encode_event, from_json, structure, unstructure
+from rxassist.errors import DecodeError
 from rxassist.handler import calls
 from rxassist.models import Run
 from rxassist.snapshots import Snapshot, fold, required_calls
@@ -113,8 +114,14 @@ def outputs_of(run):
 
     names = {getattr(call.function, "name", None) for call in functions(run)}
     tools = Toolbox([Tool(ping, name=name) for name in names if name] or [ping])
-    rx.of(run).pipe(operators.run_tools(tools, submit)).subscribe(on_error=told.append)
+    rx.of(run).pipe(operators.run_tools(tools, submit)).subscribe(on_error=refused)
     return told
+
+
+def refused(error):
+    """A run that waits and does not say for what is an error that says so."""
+    assert isinstance(error, DecodeError)
+    assert "NoneType" not in str(error)
 
 
 def functions(run):
