@@ -28,15 +28,20 @@ from rxassist.local import (
     Say,
     Turn,
     answer,
+    break_chunk,
     cut,
     drop,
     duplicate,
+    empty,
+    finish,
     framing,
     garble,
     hang_up,
     insert,
+    lagging,
     refuse,
     say,
+    shorten,
     stall,
     swap,
     trickle,
@@ -84,6 +89,16 @@ def _reading(fault: Fault, then: Fault, *, times: int = 1_000) -> Faults:
     return faults
 
 
+def _late(**lags: Fault) -> Faults:
+    """Its stream is closed, and what is stored of it is there late, for the first two reads."""
+    lag = lagging(2, **lags)
+
+    def faults(asked: Asked) -> Fault | None:
+        return cut(_MIDDLE) if asked.method == "POST" else lag(asked)
+
+    return faults
+
+
 def _instead(data: str, name: str = "thread.message.delta") -> Fault:
     return insert(ServerSentEvent(name, data), at=_DELTA)
 
@@ -101,6 +116,7 @@ class Row:
 
 
 _IS_RECOVERED = "test_a_lost_stream_is_recovered"
+_IS_READ_AGAIN = "test_what_is_stored_late_is_read_again"
 _IS_HARMLESS = "test_what_is_harmless_changes_nothing"
 _IS_TOLD = "test_a_delta_that_comes_twice_or_late_is_told_so_and_the_end_is_right"
 _IS_AN_ERROR = "test_what_is_wrong_is_an_error_that_says_where_the_run_stood"
@@ -119,6 +135,12 @@ ROWS = (
         _starting(drop("thread.run.completed", "done")),
         _IS_RECOVERED,
     ),
+    Row("`done` in the text", _starting(finish(_DELTA)), "test_done_at_every_place_of_a_run"),
+    Row(
+        "a malformed chunk in the text",
+        _starting(break_chunk(_MIDDLE)),
+        "test_a_stream_whose_chunks_break_fails_at_once",
+    ),
     Row(
         "closed in the text",
         _starting(cut(_MIDDLE)),
@@ -130,6 +152,9 @@ ROWS = (
         _reading(cut(_MIDDLE), cut(10), times=1),
         "test_a_fault_during_recovery_is_survived",
     ),
+    Row("closed, and the run is not found twice", _late(run=refuse(404)), _IS_READ_AGAIN),
+    Row("closed, and the messages are there late", _late(messages=empty()), _IS_READ_AGAIN),
+    Row("closed, and the text is stored late", _late(messages=shorten(9)), _IS_READ_AGAIN),
     Row(
         "closed, and the service is away for good",
         _reading(cut(_MIDDLE), hang_up(handled=False)),
