@@ -7,7 +7,7 @@ service answered, never from what was sent to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -351,15 +351,26 @@ class UploadError(RxAssistError):
 
 
 class FilesFailed(RxAssistError):  # noqa: N818 -- as RunFailed
-    """Some files of a batch were not taken in; ``files`` are they, each with its ``last_error``."""
+    """Some files of a batch were not taken in.
 
-    def __init__(self, files: Sequence[VectorStoreFile]) -> None:
+    ``files`` are they, each with its ``last_error``; ``names`` are the names of files, by id, as
+    far as the service told them.
+    """
+
+    def __init__(
+        self, files: Sequence[VectorStoreFile], names: Mapping[str, str] | None = None
+    ) -> None:
+        self.files: tuple[VectorStoreFile, ...] = tuple(files)
+        self.names: dict[str, str] = dict(names or {})
         reasons = [
-            f"{file.id} {file.last_error.message if file.last_error else file.status}"
+            f"{self._called(file)} {file.last_error.message if file.last_error else file.status}"
             for file in files
         ]
         super().__init__(f"{len(files)} of the files failed: {'; '.join(reasons)}")
-        self.files: tuple[VectorStoreFile, ...] = tuple(files)
+
+    def _called(self, file: VectorStoreFile) -> str:
+        name = self.names.get(file.id)
+        return file.id if name is None else f"{name} ({file.id})"
 
 
 class BlockingCallError(RxAssistError, RuntimeError):

@@ -6,9 +6,10 @@ import mimetypes
 import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from inspect import iscoroutinefunction
 from io import BytesIO, TextIOBase
 from pathlib import Path
-from typing import IO, TypeAlias, TypeVar, Unpack, cast
+from typing import IO, Any, Protocol, TypeAlias, TypeVar, Unpack, cast
 
 from reactivex import Observable, Observer, abc
 from reactivex import operators as ops
@@ -22,21 +23,48 @@ from rxassist.client.parameters import (
     RequestOptions,
 )
 from rxassist.consumers import LoopObservable
-from rxassist.errors import excerpt
+from rxassist.errors import DecodeError, excerpt
 from rxassist.models import Deleted, File
-from rxassist.transport import Upload, watched
+from rxassist.transport import Upload
 
 _T = TypeVar("_T")
 
 _ONE = "/files/{file_id}"
 
+NAMELESS = "upload"
+"""The name of a file that has none."""
+
 FileContent: TypeAlias = "str | os.PathLike[str] | IO[bytes] | bytes"
 """A path, an open binary file, or bytes."""
 
+
+class Uploaded(Protocol):
+    """A file as Starlette and FastAPI give it to a route: an ``UploadFile`` of theirs."""
+
+    @property
+    def file(self) -> IO[bytes]:
+        """The content."""
+        ...
+
+    @property
+    def filename(self) -> str | None:
+        """The name that it has at the browser's side."""
+        ...
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type that the browser told."""
+        ...
+
+
 UploadFile: TypeAlias = (
-    "FileContent | tuple[str, FileContent] | tuple[str, FileContent, str | None]"
+    "FileContent | Uploaded | tuple[str, FileContent] | tuple[str, FileContent, str | None]"
 )
-"""A file to upload: its content, with a name and a content type before and behind it if need be."""
+"""A file to upload: its content, with a name before it and a content type after it if need be.
+
+It is sent from where it stands. A file that cannot tell its size (a pipe, a socket) is sent in
+chunks. The ``UploadFile`` of a web framework is taken as it is.
+"""
 
 UploadProgress: TypeAlias = (
     "Callable[[int, int | None], object] | abc.ObserverBase[tuple[int, int | None]]"
@@ -87,7 +115,7 @@ class Files(Resource[StreamT]):
         self, file_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[str]:
         """The file's text, if it is UTF-8: a cold Observable. ``GET /files/{file_id}/content``."""
-        return self._bound(self.content(file_id, **options).pipe(ops.map(bytes.decode)))
+        return self._bound(self.content(file_id, **options).pipe(ops.map(_text_of)))
 
     def list(self, **parameters: Unpack[FileListParameters]) -> Listing[File]:
         """The files, newest first: a cold Observable of items. ``GET /files``."""
@@ -96,6 +124,14 @@ class Files(Resource[StreamT]):
     def delete(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[Deleted]:
         """Delete a file: a cold Observable. ``DELETE /files/{file_id}``."""
         return self._delete(path(_ONE, file_id=file_id), options)
+
+
+def _text_of(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        what, expected = "the file", "text in UTF-8; files.content(file_id) gives bytes of any kind"
+        raise DecodeError(what, "$", content[:16], expected) from None
 
 
 def _processed(file: File) -> bool:
@@ -143,17 +179,57 @@ def shares(progress: UploadProgress, files: Sequence[UploadFile]) -> list[_Tell]
 
 def _size_of(upload: Upload) -> int | None:
     with upload.open() as file:
-        return _rest_of(file)
+        return cast("_Content", file).size
 
 
-def _rest_of(file: IO[bytes]) -> int | None:
-    """How many bytes follow, where the file can tell."""
-    if not file.seekable():
-        return None
-    start = file.tell()
-    rest = file.seek(0, os.SEEK_END) - start
-    file.seek(start)
-    return rest
+class _Content:
+    """The rest of an open file, as a body is made of it: it begins where the file stands.
+
+    ``size`` is the number of bytes that follow, ``None`` where that is not certain: then there is
+    no way to seek either, and the HTTP library sends chunks. No more than ``size`` bytes are read,
+    also of a file that grows meanwhile.
+    """
+
+    def __init__(self, file: IO[bytes], progress: _Tell | None) -> None:
+        self._file = file
+        self._progress = progress
+        self._start, self.size = _rest_of(file)
+        self._place = 0  # after the start
+        if self.size is not None:
+            self.tell: Callable[[], int] = lambda: self._place
+            self.seek: Callable[..., int] = self._seek
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, up to so many."""
+        if self.size is not None:
+            left = max(0, self.size - self._place)
+            size = left if size < 0 else min(size, left)
+        piece: object = self._file.read(size)
+        if not isinstance(piece, bytes | bytearray | memoryview):
+            msg = f"file must be opened in binary mode: its read() gave {excerpt(piece)}"
+            raise TypeError(msg)
+        piece = bytes(piece)
+        self._place += len(piece)
+        if piece and self._progress is not None:
+            self._progress(self._place, self.size)
+        return piece
+
+    def _seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size or 0}[whence]
+        self._place = base + offset
+        self._file.seek(self._start + self._place)
+        return self._place
+
+
+def _rest_of(file: IO[bytes]) -> tuple[int, int | None]:
+    """Where a file stands, and how many bytes follow: ``None`` where it cannot tell for certain."""
+    try:
+        start = file.tell()
+        rest = file.seek(0, os.SEEK_END) - start
+        file.seek(start)
+    except (AttributeError, OSError, ValueError):  # a pipe, a socket, or only a read()
+        return 0, None
+    return start, rest if rest > 0 or isinstance(file, BytesIO) else None
 
 
 def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
@@ -161,7 +237,10 @@ def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
     name: object = None
     content_type: str | None = None
     content: object = file
-    if isinstance(file, tuple):
+    if hasattr(file, "filename") and hasattr(file, "file"):  # as web frameworks give it
+        given = cast("Any", file)
+        name, content, content_type = given.filename, given.file, given.content_type
+    elif isinstance(file, tuple):
         if len(file) not in {2, 3}:
             msg = f"file must be (name, content) or (name, content, type), got {excerpt(file)}"
             raise TypeError(msg)
@@ -176,7 +255,7 @@ def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
     @contextmanager
     def open_it() -> Generator[IO[bytes]]:
         with opened() as bytes_of_it:
-            yield bytes_of_it if progress is None else _telling(bytes_of_it, progress)
+            yield cast("IO[bytes]", _Content(bytes_of_it, progress))
 
     kind = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return Upload(open_it, name, kind, repeatable=not hasattr(content, "read"))
@@ -185,7 +264,7 @@ def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
 def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[bytes]]], str]:
     """How to open the content, and the name that it has by itself."""
     if isinstance(content, bytes):
-        return (lambda: BytesIO(content)), "upload"
+        return (lambda: BytesIO(content)), NAMELESS
     if isinstance(content, str | os.PathLike):
         where = Path(cast("str | os.PathLike[str]", content))
         if not where.is_file():
@@ -196,21 +275,23 @@ def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[byt
         if isinstance(content, TextIOBase):
             msg = 'file must be opened in binary mode: open(…, "rb")'
             raise TypeError(msg)
+        if iscoroutinefunction(cast("Any", content).read):
+            msg = f"file must be read without await, and read() is an async def: {excerpt(content)}"
+            raise TypeError(msg)
         opened = cast("IO[bytes]", content)
         name = getattr(opened, "name", None)
-        own_name = Path(name).name if isinstance(name, str) else "upload"
+        own_name = Path(name).name if isinstance(name, str) else NAMELESS
         return (lambda: nullcontext(opened)), own_name  # who opened it closes it
     msg = f"file must be a path, an open binary file or bytes, got {excerpt(content)}"
     raise TypeError(msg)
 
 
-def _telling(file: IO[bytes], progress: _Tell) -> IO[bytes]:
-    """An open file that tells how far it was read."""
-    total, sent = _rest_of(file), 0
-
-    def told(size: int) -> None:
-        nonlocal sent
-        sent += size
-        progress(sent, total)
-
-    return watched(file, told)
+def check_searchable(files: Sequence[UploadFile]) -> None:
+    """Raise for a file that no vector store takes: the ending of its name says what it is."""
+    for file in files:
+        if upload_of(file).name == NAMELESS:
+            msg = (
+                f"file needs a name for a vector store, which goes by its ending: pass "
+                f'("notes.txt", content), got {excerpt(file)}'
+            )
+            raise ValueError(msg)

@@ -15,7 +15,14 @@ from rxassist.client._arguments import (
     path,
 )
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client.files import Files, UploadFile, UploadProgress, ends_with, shares
+from rxassist.client.files import (
+    Files,
+    UploadFile,
+    UploadProgress,
+    check_searchable,
+    ends_with,
+    shares,
+)
 from rxassist.client.parameters import (
     FileBatchParameters,
     FileBatchPollParameters,
@@ -56,6 +63,8 @@ _BATCH = _BATCHES + "/{batch_id}"
 _FAILED = frozenset({"failed", "cancelled"})
 _ENDED = _FAILED | {"completed"}
 
+_LARGEST_BATCH = 500  # files, as the service takes them
+_NAMED = 20  # failed files whose names are asked for
 _UPLOAD_OPTIONS = RequestOptions.__annotations__.keys() - {"extra_body"}
 
 
@@ -161,6 +170,7 @@ class VectorStoreFiles(Resource[StreamT]):
         file cannot be added, ``UploadError`` has its id.
         """
         self.create(vector_store_id, file_id="file", **parameters)  # refused before any request
+        check_searchable([file])
         uploaded = self._uploads.create(
             file=file,
             purpose="assistants",
@@ -213,7 +223,26 @@ class FileOutcomes(Listing[VectorStoreFile]):
 
             return step, finish
 
-        return LoopObservable(self._home, self.pipe(choose_each(begin)))
+        checked = self.pipe(choose_each(begin))
+        return LoopObservable(self._home, checked.pipe(ops.catch(self._named)))
+
+    def _named(
+        self, error: Exception, _: Observable[VectorStoreFile]
+    ) -> Observable[VectorStoreFile]:
+        """The error with the names that the user gave the files, where the service tells them."""
+        if not isinstance(error, FilesFailed):
+            return rx.throw(error)
+        files = Files(self._connection)
+        asked = [files.retrieve(file.id).pipe(ops.catch(_unnamed)) for file in error.files[:_NAMED]]
+
+        def named(found: list[File]) -> Observable[VectorStoreFile]:
+            return rx.throw(FilesFailed(error.files, {file.id: file.filename for file in found}))
+
+        return rx.merge(*asked).pipe(ops.to_list(), ops.flat_map(named))
+
+
+def _unnamed(_: Exception, __: Observable[File]) -> Observable[File]:
+    return rx.empty()
 
 
 class FileBatches(Resource[StreamT]):
@@ -314,9 +343,16 @@ class FileBatches(Resource[StreamT]):
         if not every:
             msg = "files must not be empty; for files that are there already use create_and_poll"
             raise ValueError(msg)
+        check_searchable(every)
         check_positive("max_concurrency", max_concurrency, whole=True)
         options, rest = poll_options(parameters)
         known = listed("file_ids", file_ids)
+        if len(every) + len(known) > _LARGEST_BATCH:
+            msg = (
+                f"a batch may have {_LARGEST_BATCH} files, got {len(every) + len(known)} files and "
+                "file_ids; upload them in several calls"
+            )
+            raise ValueError(msg)
         self.create(vector_store_id, file_ids=known, **rest)  # refused before any request
         tellers = [None] * len(every) if upload_progress is None else shares(upload_progress, every)
         calls = [

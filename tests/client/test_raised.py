@@ -402,10 +402,8 @@ def test_await_takes_what_another_thread_ends(words, run_async, how):
         assistant = await client.assistants.create(model="m")
         stream = started(client, assistant, PLACES[-1])
         async with asyncio.timeout(WAIT):
-            assert await stream.text_deltas.pipe(ELSEWHERE[how](), ops.to_list()) == [
-                "one ",
-                "two ",
-            ]
+            heard = await stream.text_deltas.pipe(ELSEWHERE[how](), ops.to_list())
+        assert sorted(heard) == ["one ", "two "]  # threads keep no order
         with pytest.raises(LookupError):
             async with asyncio.timeout(WAIT):
                 await stream.text_deltas.pipe(

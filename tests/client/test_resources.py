@@ -194,7 +194,7 @@ def test_a_batch_is_uploaded_and_polled_with_its_counts(serve):
         assert [file.last_error.message for file in listed] == ["it is bad"]
         outcomes = batches.file_outcomes(batch.id, vector_store_id=store.id)
         assert sorted(file.status for file in outcomes) == ["completed"] * 5 + ["failed"]
-        with pytest.raises(FilesFailed, match="it is bad") as caught:
+        with pytest.raises(FilesFailed, match=r"bad \(file-\w+\) it is bad") as caught:
             outcomes.raise_for_status().run()
         assert list(caught.value.files) == listed
         good = batches.file_outcomes(batch.id, vector_store_id=store.id, filter="completed")
@@ -267,7 +267,7 @@ def test_files_that_cannot_be_added_are_named(client, no_store):
 
 
 def test_a_file_that_cannot_be_added_is_named(client, no_store):
-    uploading = client.vector_stores.files.upload(vector_store_id=no_store, file=b"1")
+    uploading = client.vector_stores.files.upload(vector_store_id=no_store, file=("1.txt", b"1"))
     with pytest.raises(UploadError) as caught:
         uploading.run()
     assert caught.value.file_ids == [file.id for file in client.files.list()]
@@ -279,7 +279,7 @@ def test_the_progress_of_a_batch_is_that_of_all_files(client, path):
     told = []
     progress = Subject()
     progress.subscribe(told.append, told.append, lambda: told.append("end"))
-    files = [path, b"12345", ("more", io.BytesIO(b"678"))]
+    files = [path, ("some.txt", b"12345"), ("more", io.BytesIO(b"678"))]
     batches = client.vector_stores.file_batches
     batches.upload_and_poll(store.id, files=files, upload_progress=progress).run()
     whole = len(CONTENTS) + 8
@@ -289,7 +289,9 @@ def test_the_progress_of_a_batch_is_that_of_all_files(client, path):
 
     called = []
     batches.upload_and_poll(
-        store.id, files=[b"1", b"2"], upload_progress=lambda *now: called.append(now)
+        store.id,
+        files=[("1.txt", b"1"), ("2.txt", b"2")],
+        upload_progress=lambda *now: called.append(now),
     ).run()
     assert called == [(1, 2), (2, 2)]
 
@@ -306,11 +308,13 @@ def test_request_options_go_with_every_request_of_an_upload(serve):
         stores = client.vector_stores
         store = stores.create().run()
         options = {"extra_headers": {"x-me": "yes"}, "max_retries": 0}
-        one = stores.files.upload_and_poll(vector_store_id=store.id, file=b"1", **options)
+        one = stores.files.upload_and_poll(
+            vector_store_id=store.id, file=("1.txt", b"1"), **options
+        )
         with pytest.raises(APIError, match="503"):
             one.run()
         assert asked[1:] == [("POST", "files", "yes")]
-        many = stores.file_batches.upload_and_poll(store.id, files=[b"1"], **options)
+        many = stores.file_batches.upload_and_poll(store.id, files=[("1.txt", b"1")], **options)
         many.run()
         assert {mark for _, _, mark in asked[1:]} == {"yes"}
         assert ("POST", "file_batches", "yes") in asked
@@ -347,13 +351,15 @@ def named(value):
 @pytest.mark.parametrize(("bad", "error"), BAD_INGESTION, ids=named)
 def test_a_bad_argument_is_found_before_the_file_is_uploaded(service, client, bad, error):
     with pytest.raises(error, match=next(iter(bad))):
-        client.vector_stores.files.upload_and_poll(vector_store_id="vs_1", file=b"1", **bad)
+        client.vector_stores.files.upload_and_poll(
+            vector_store_id="vs_1", file=("1.txt", b"1"), **bad
+        )
     assert service.requests == []
 
 
 @pytest.mark.parametrize(("bad", "error"), BAD_BATCHES, ids=named)
 def test_a_bad_argument_is_found_before_any_file_is_uploaded(service, client, bad, error):
-    given = {"files": [b"1"], **bad}
+    given = {"files": [("1.txt", b"1")], **bad}
     with pytest.raises(error, match=next(iter(bad))):
         client.vector_stores.file_batches.upload_and_poll("vs_1", **given)
     assert service.requests == []
