@@ -386,17 +386,27 @@ def _ignore(_: Event) -> tuple[()]:
 
 
 def _final_messages(snapshot: Snapshot) -> list[Message]:
-    if not snapshot.messages:
-        msg = "the stream ended without a message"
-        raise RuntimeError(msg)
-    return list(snapshot.messages)
+    if snapshot.messages:
+        return list(snapshot.messages)
+    what = "message"
+    raise _without(what, snapshot)
 
 
 def _final_run_steps(snapshot: Snapshot) -> list[RunStep]:
-    if not snapshot.run_steps:
-        msg = "the stream ended without a run step"
-        raise RuntimeError(msg)
-    return list(snapshot.run_steps)
+    if snapshot.run_steps:
+        return list(snapshot.run_steps)
+    what = "run step"
+    raise _without(what, snapshot)
+
+
+def _without(what: str, snapshot: Snapshot) -> RuntimeError:
+    """The error of a stream that ended without something, which says how its run ended."""
+    run = snapshot.run
+    if run is None:
+        return RuntimeError(f"the stream ended without a {what}")
+    error = run.last_error
+    why = "" if error is None else f" ({error.code}: {error.message})"
+    return RuntimeError(f"run {run.id} ended as {run.status!r} without a {what}{why}")
 
 
 class RunStream(RunObservable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import count
@@ -42,6 +43,8 @@ _RESULTS: dict[type, tuple[str, ...]] = {
     Timings: ("between_deltas", "tokens_per_second"),
 }
 """What operators emit beside models, and the properties that are written besides the fields."""
+
+_ID = re.compile("[0-9]{1,18}")  # of an event, as this counts: no longer than anybody counts
 
 _logger = logging.getLogger("rxassist")
 
@@ -108,7 +111,7 @@ def to_sse(
     if keep_alive is not None and not 0 < keep_alive < inf:
         msg = f"keep_alive must be above 0 and finite, or None, got {keep_alive}"
         raise ValueError(msg)
-    seen = int(after) if after is not None and str(after).isdecimal() else 0
+    seen = int(str(after)) if _ID.fullmatch(str(after)) else 0
 
     def body(source: Observable[Any]) -> AsyncGenerator[bytes]:
         chunks = source.pipe(_encoded(encode, seen), ops.catch(_told))

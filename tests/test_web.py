@@ -129,7 +129,13 @@ def test_encode_says_what_is_written():
 
 
 @pytest.mark.parametrize(
-    ("after", "data"), [("2", ["3"]), (2, ["3"]), (None, ["1", "2", "3"]), ("x", ["1", "2", "3"])]
+    ("after", "data"),
+    [
+        ("2", ["3"]),
+        (2, ["3"]),
+        *((bad, ["1", "2", "3"]) for bad in (None, "x", "", "9" * 5_000, -2)),
+    ],
+    ids=["text", "number", "none", "a word", "nothing", "5,000 digits", "negative"],
 )
 def test_who_comes_back_gets_what_is_missing(after, data):
     *events, _ = written(rx.of(1, 2, 3), after=after)

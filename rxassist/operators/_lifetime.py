@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TypeVar, cast, get_args
 
 import reactivex as rx
 from reactivex import Observable, Observer, abc
@@ -17,6 +17,7 @@ from rxassist.errors import (
     RunFailed,
     RunOutcomeUnknown,
     StreamTruncated,
+    excerpt,
 )
 from rxassist.events import (
     DoneEvent,
@@ -36,6 +37,7 @@ from rxassist.typing import Operator
 _T = TypeVar("_T")
 
 _DELTAS = (ThreadMessageDelta, ThreadRunStepDelta)
+_EVENTS = (*_DELTAS, *get_args(Event))  # first what nearly all are
 _NOBODY: Observer[Event] = Observer(on_error=lambda _: None)
 
 
@@ -222,9 +224,10 @@ def deadline(
 def raise_for_status() -> Operator[Event, Event]:
     """Fail at the end if the run did: without it, a failed run is data.
 
-    Emits every event. When the source has completed and a run ended as ``failed``, ``incomplete``,
-    ``expired`` or ``cancelled``, sends ``RunFailed``, with the run and the last snapshot, to
-    ``on_error``.
+    Takes the events of a run, or a run at each of its changes, as polls emit it, and emits every
+    item. When the source has completed and a run ended as ``failed``, ``incomplete``, ``expired``
+    or ``cancelled``, sends ``RunFailed``, with the run and the last snapshot, to ``on_error``. An
+    item that is neither an event nor a run is a ``TypeError`` there.
 
     Where ``f`` is ``thread.run.failed``::
 
@@ -237,12 +240,16 @@ def raise_for_status() -> Operator[Event, Event]:
         failed: Run | None = None
         snapshot: Snapshot | None = None
 
-        def step(event: Event) -> tuple[Event]:
+        def step(item: Event) -> tuple[Event]:
             nonlocal failed, snapshot
-            snapshot = fold(event)
-            if isinstance(event, RunEvent) and event.data.status in FINISHED - {"completed"}:
-                failed = event.data
-            return (event,)
+            given: object = item
+            run = given if isinstance(given, Run) else None
+            if run is None:
+                snapshot = fold(_event(given))
+                run = item.data if isinstance(item, RunEvent) else None
+            if run is not None and run.status in FINISHED - {"completed"}:
+                failed = run
+            return (item,)
 
         def finish() -> Iterator[Event]:
             if failed is not None:
@@ -252,3 +259,10 @@ def raise_for_status() -> Operator[Event, Event]:
         return step, finish
 
     return choose_each(begin)
+
+
+def _event(item: object) -> Event:
+    if not isinstance(item, _EVENTS):
+        msg = f"raise_for_status takes the events of a run, or runs, got {excerpt(item)}"
+        raise TypeError(msg)
+    return cast("Event", item)

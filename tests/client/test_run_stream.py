@@ -210,6 +210,19 @@ def test_a_failed_run_is_data_and_raising_is_opt_in(serve, move, status):
         assert caught.value.snapshot.text == "so far"
 
 
+def test_a_run_that_failed_without_a_message_says_so(serve):
+    service = serve(lambda _: [fail("server_error", "it broke")])
+    with Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        for final in (stream.get_final_messages, stream.get_final_run_steps):
+            with pytest.raises(RuntimeError, match=r"run_\w+ ended as 'failed' .*it broke"):
+                final()
+        polling = client.threads.create_and_run_poll(assistant_id=assistant.id)
+        with pytest.raises(RunFailed, match="it broke"):
+            polling.pipe(operators.raise_for_status()).run()
+
+
 def body(*events):
     return b"".join(encode(encode_event(event)) for event in events)
 

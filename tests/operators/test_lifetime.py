@@ -14,6 +14,7 @@ from rxassist.errors import (
     StreamTruncated,
 )
 from rxassist.events import DoneEvent, ErrorEvent, RunEvent
+from rxassist.models import Run
 from rxassist.operators import check_ending, deadline, raise_for_status, until_done
 from rxassist.testing import Marbles
 
@@ -427,3 +428,33 @@ def test_the_rate_limit_of_a_recording(recorded, emitted):
     with pytest.raises(RunFailed, match="ended as 'failed'") as raised:
         emitted(raise_for_status(), *recorded("azure-openai-run-failed-rate-limit.sse"))
     assert raised.value.run.last_error.code == "rate_limit_exceeded"
+
+
+# --- runs that are polled ------------------------------------------------------------------
+
+
+def of_status(status):
+    return Run("run_1", status=status)
+
+
+@pytest.mark.parametrize("status", ["failed", "incomplete", "expired", "cancelled"])
+def test_raise_for_status_fails_behind_polls_of_a_run_that_failed(status):
+    told, got = [], []
+    polled = rx.of(of_status("queued"), of_status(status))
+    polled.pipe(raise_for_status()).subscribe(got.append, told.append)
+    assert [run.status for run in got] == ["queued", status]
+    assert isinstance(told[0], RunFailed)
+    assert told[0].run is got[-1]
+
+
+def test_raise_for_status_lets_polls_of_a_run_that_completed_pass():
+    polled = rx.of(of_status("queued"), of_status("completed"))
+    assert polled.pipe(raise_for_status()).run().status == "completed"
+
+
+@pytest.mark.parametrize("item", ["text", 5, None])
+def test_raise_for_status_refuses_what_is_no_run(item):
+    told = []
+    rx.of(item).pipe(raise_for_status()).subscribe(on_error=told.append)
+    assert isinstance(told[0], TypeError)
+    assert repr(item) in str(told[0])
