@@ -145,7 +145,7 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.pools = Pools(settings.http_client)
+        self.pools: Pools = Pools(settings.http_client)
         settings.tokens.remember(settings.headers)
         most = settings.max_connections
         self._places = None if most is None else asyncio.Semaphore(most)
