@@ -15,9 +15,9 @@ from reactivex import Observable, Subject
 from reactivex import operators as ops
 
 from rxassist.backpressure import demanding
-from rxassist.consumers import _give, _is_async, _raise
+from rxassist.consumers import _give, _is_async
 from rxassist.log import Log
-from rxassist.loop import Home, from_batches
+from rxassist.loop import Home, _raise, from_batches
 from rxassist.tools import ToolResult
 from rxassist.typing import Operator
 

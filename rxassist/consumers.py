@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from reactivex import Notification, Observable, abc
 from reactivex import operators as ops
@@ -28,7 +28,7 @@ from rxassist.handler import (
 )
 from rxassist.iteration import IterableObservable
 from rxassist.links import link
-from rxassist.loop import Home
+from rxassist.loop import Home, _raise
 from rxassist.operators import choose
 from rxassist.typing import Operator
 
@@ -146,10 +146,6 @@ async def _outcome(coroutine: Coroutine[Any, Any, _B]) -> Callable[[], _B]:
 
 def _give(returned: _B) -> _B:
     return returned
-
-
-def _raise(error: BaseException) -> NoReturn:
-    raise error
 
 
 def map_async(

@@ -20,7 +20,7 @@ class DaemonThreads(ThreadPoolExecutor):
 
     A ``ThreadPoolExecutor`` takes nothing after the main thread has ended, so no other thread and
     no ``atexit`` function could look up a host by its name. Here a thread ends when nothing waits
-    to be run. Python 3.12 and later start no thread at that time: the caller runs the function.
+    to be run. Some Pythons (3.12) start no thread at that time: the caller runs the function.
     """
 
     def __init__(self) -> None:

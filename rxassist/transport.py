@@ -455,23 +455,19 @@ def _bound(request: Request) -> float | None:
 
 def _putting_off(bound: asyncio.Timeout, request: Request, file: IO[bytes]) -> IO[bytes]:
     """The file, which puts off the bound whenever a piece of it is taken."""
-    return watched(file, lambda _: bound.reschedule(_from_now(_bound(request))))
+    put_off = _PutsOff(file, lambda: bound.reschedule(_from_now(_bound(request))))
+    return cast("IO[bytes]", put_off)
 
 
-def watched(file: IO[bytes], told: Callable[[int], object]) -> IO[bytes]:
-    """An open file that tells how many bytes were read of it, each time."""
-    return cast("IO[bytes]", _Watched(file, told))
-
-
-class _Watched:
-    def __init__(self, file: IO[bytes], told: Callable[[int], object]) -> None:
+class _PutsOff:
+    def __init__(self, file: IO[bytes], taken: Callable[[], object]) -> None:
         self._file = file
-        self._told = told
+        self._taken = taken
 
     def read(self, size: int = -1) -> bytes:
         piece = self._file.read(size)
         if piece:
-            self._told(len(piece))
+            self._taken()
         return piece
 
     def __getattr__(self, name: str) -> object:
@@ -551,4 +547,4 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-__all__ = ["Answer", "Request", "Settings", "Transport", "Upload", "watched"]
+__all__ = ["Answer", "Request", "Settings", "Transport", "Upload"]

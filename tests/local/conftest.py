@@ -129,3 +129,15 @@ def names():
 def path_of():
     """The path of a run."""
     return _path
+
+
+@pytest.fixture
+def serving():
+    """A program that serves until it is told to stop, and prints where it does."""
+    return (
+        "from rxassist.local import LocalService\n"
+        "service = LocalService()\n"
+        "service.start()\n"
+        "print(service.base_url, flush=True)\n"
+        "service.serve_forever()\n"
+    )

@@ -208,15 +208,8 @@ def test_a_missing_extra_is_told(name):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_stop(number):
-    program = (
-        "from rxassist.local import LocalService\n"
-        "service = LocalService()\n"
-        "service.start()\n"
-        "print(service.base_url, flush=True)\n"
-        "service.serve_forever()\n"
-        "print('ended', flush=True)\n"
-    )
+def test_it_serves_until_it_is_told_to_stop(serving, number):
+    program = f"{serving}print('ended', flush=True)\n"
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program],
         stdout=subprocess.PIPE,

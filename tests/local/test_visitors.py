@@ -175,16 +175,9 @@ def test_a_form_field_that_is_too_large_is_refused(caller):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the memory")
-def test_three_hundred_megabytes_are_not_read_into_memory():
-    program = (
-        "from rxassist.local import LocalService\n"
-        "service = LocalService()\n"
-        "service.start()\n"
-        "print(service.base_url, flush=True)\n"
-        "service.serve_forever()\n"
-    )
+def test_three_hundred_megabytes_are_not_read_into_memory(serving):
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", serving], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             url = process.stdout.readline().strip()
