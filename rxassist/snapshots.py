@@ -426,7 +426,8 @@ class _MessageState:
             return attrs.evolve(self.said, content=tuple([part.build() for part in parts]))
         for part in parts:
             place = part.index or 0
-            content[place] = _filled(content[place], part.build())
+            if 0 <= place < len(content):  # one that came late may have no place in what was said
+                content[place] = _filled(content[place], part.build())
         return attrs.evolve(self.said, content=tuple(content))
 
     def text(self) -> str:

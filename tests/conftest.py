@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def _leaves_nothing_behind():
         thread.join(timeout=5)
     left = {thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive()}
     assert not left, f"threads left behind: {left}"
-    if _open_sockets() - sockets:
-        gc.collect()  # takes a while: only where something may be left to collect
+    deadline = time.monotonic() + 5  # a server of this process closes its side when it can
+    while _open_sockets() - sockets and time.monotonic() < deadline:
+        gc.collect()
     assert not _open_sockets() - sockets, "sockets left behind"

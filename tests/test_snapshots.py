@@ -615,6 +615,14 @@ def said_step(name, step_id, details):
     return event(f"thread.run.step.{name}", id=step_id, status=name, step_details=details)
 
 
+@pytest.mark.parametrize(("texts", "text"), [((), "a"), (("b",), "b")])
+def test_an_end_that_is_told_again_has_no_place_for_a_part_that_came_late(texts, text):
+    late = {"index": 1, "type": "text", "text": {"value": "a"}}
+    filled = folded(said("completed", "msg_1"), grown("msg_1", late))
+    assert filled.text == "a"
+    assert fold(filled, said("completed", "msg_1", *texts)).text == text
+
+
 def test_a_message_is_filled_after_its_end():
     mark = {"index": 0, "type": "file_citation", "text": "[1]"}
     image = {"index": 1, "type": "image_file", "image_file": {"file_id": "file_1"}}
