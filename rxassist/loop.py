@@ -71,13 +71,18 @@ class Home(ABC):
         return self._thread_id == threading.get_ident()
 
     @property
+    def refuses(self) -> bool:
+        """Whether it is closed for the caller: a farewell may still use it."""
+        return self.closed and not _parting.get()
+
+    @property
     def bound(self) -> bool:
         """Whether the loop was used, and so found or made."""
         return self._loop is not None
 
     def enter(self) -> asyncio.AbstractEventLoop:
         """The loop, made if need be. Raises where it cannot be used from here."""
-        if self.closed and not _parting.get():
+        if self.refuses:
             raise ClientClosed
         if self._process is None:  # before any lock is taken: a fork may copy one that is held
             self._process = os.getpid()
@@ -109,8 +114,11 @@ class Home(ABC):
             frame = frame.f_back
 
     def enlist(self, demand: Demand | None) -> None:
-        """End the wait of a consumer with ``ClientClosed`` if it still waits when this closes."""
-        if demand is not None:
+        """End the wait of a consumer with ``ClientClosed`` if it still waits when this closes.
+
+        A farewell may go on.
+        """
+        if demand is not None and not _parting.get():
             with self._gate:
                 self._demands.add(demand)
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from rxassist import Client
 from rxassist.http_client import _AIOHTTP, find_spec
 
 LIBRARIES = ["httpx"] + ["aiohttp"] * (find_spec(_AIOHTTP) is not None)
@@ -22,9 +23,9 @@ def make(**options):
 def process(request, service):
     """Run code in a process of its own: ``process(code)`` gives what it wrote."""
 
-    def run(code):
+    def run(code, url=service.base_url):
         done = subprocess.run(
-            [sys.executable, "-W", "always", "-c", BEGIN + code, service.base_url, request.param],
+            [sys.executable, "-W", "always", "-c", BEGIN + code, url, request.param],
             check=False,
             capture_output=True,
             text=True,
@@ -145,6 +146,78 @@ assert over.wait(20)
 print(len(said))
 """
     assert process(code) == ["100"]
+
+
+def status(service, thread_id, run_id):
+    with Client(base_url=service.base_url) as client:
+        return client.threads.runs.retrieve(run_id, thread_id=thread_id).run().status
+
+
+@pytest.mark.parametrize("registered", ["before the first request", "at the end"])
+def test_a_client_closed_by_atexit_cancels_its_run(process, forever, registered):
+    code = """
+def close():
+    client.close()
+    print("closed")
+if "before" in REGISTERED:
+    atexit.register(close)
+client = make()
+assistant = client.assistants.create(model="m").run()
+stream = client.threads.create_and_run_stream(assistant_id=assistant.id, on_dispose="cancel")
+begun = threading.Event()
+stream.text_deltas.subscribe(lambda _: begun.set(), lambda error: print(type(error).__name__))
+assert begun.wait(10)
+run = stream.current_run
+print(run.thread_id, run.id)
+if "end" in REGISTERED:
+    atexit.register(close)
+"""
+    thread_id, run_id, *said = process(f"REGISTERED = {registered!r}" + code, forever.base_url)
+    assert said == ["ClientClosed", "closed"]
+    assert status(forever, thread_id, run_id) == "cancelled"
+
+
+def test_an_async_client_closed_by_atexit_cancels_its_run(process, forever):
+    code = """
+import asyncio
+loop = asyncio.new_event_loop()
+def close():
+    loop.run_until_complete(client.close())
+    loop.close()
+    print("closed")
+atexit.register(close)
+async def begin():
+    client = rxassist.AsyncClient(base_url=sys.argv[1], http_client=sys.argv[2])
+    assistant = await client.assistants.create(model="m")
+    stream = client.threads.create_and_run_stream(assistant_id=assistant.id, on_dispose="cancel")
+    begun = asyncio.Event()
+    stream.text_deltas.subscribe(lambda _: begun.set(), lambda error: print(type(error).__name__))
+    await begun.wait()
+    print(stream.current_run.thread_id, stream.current_run.id)
+    return client
+client = loop.run_until_complete(begin())
+"""
+    thread_id, run_id, *said = process(code, forever.base_url)
+    assert said == ["ClientClosed", "closed"]
+    assert status(forever, thread_id, run_id) == "cancelled"
+
+
+ENDS = {
+    "a thread": "client = make()\nclient.threads.create().run()",
+    "a loop": """
+import asyncio
+async def use():
+    global client
+    client = rxassist.AsyncClient(base_url=sys.argv[1], http_client=sys.argv[2])
+    await client.threads.create()
+asyncio.run(use())
+""",
+}
+
+
+@pytest.mark.parametrize("where", ENDS)
+def test_a_client_that_is_never_closed_ends_quietly(process, where):
+    assert process(ENDS[where]) == []
 
 
 def test_a_first_use_after_the_end_of_main_works_or_says_why(process):
