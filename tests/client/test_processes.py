@@ -260,3 +260,69 @@ for thread in threads:
 client.close()
 """
     assert process(code) == ["closed"]
+
+
+INTERRUPTED = {
+    "a post": """
+client.threads.create().run()
+loop = client._home._loop
+interrupted(loop, "call_soon_threadsafe")
+""",
+    "the start of the thread": "interrupted(threading.Thread, 'start')",
+    "the end of the start": "interrupted(threading.Thread, 'start', after=True)",
+    "the look at a stream": """
+assistant = client.assistants.create(model="m").run()
+stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+begun = threading.Event()
+stream.subscribe(lambda _: begun.set(), lambda _: None)
+begun.wait()
+interrupted(rxassist.run_stream, "fold")
+def use():
+    stream.snapshot
+""",
+    "another close": """
+client.threads.create().run()
+interrupted(client._home, "post")
+use = client.close
+""",
+}
+
+
+@pytest.mark.parametrize("where", INTERRUPTED)
+def test_close_in_a_signal_handler_that_interrupts_this_library_returns(process, where):
+    code = """
+import rxassist.loop, rxassist.run_stream
+rxassist.loop._INTERRUPTING_TIMEOUT = 0.5
+client = make()
+def handler(*_):
+    client.close()
+    print("closed")
+signal.signal(signal.SIGALRM, handler)
+def interrupted(owner, name, after=False):
+    inner, signals = getattr(owner, name), [signal.SIGALRM]
+    def call(*args, **kwargs):
+        here = threading.current_thread() is threading.main_thread()
+        once = here and signals and signals.pop()
+        if once and not after:
+            signal.raise_signal(once)
+        try:
+            return inner(*args, **kwargs)
+        finally:
+            if once and after:
+                signal.raise_signal(once)
+    setattr(owner, name, call)
+def use():
+    try:
+        client.threads.create().run()
+    except rxassist.ClientClosed:
+        pass
+"""
+    end = """
+use()
+client.close()
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join(10)
+print(threading.active_count())
+"""
+    assert process(code + INTERRUPTED[where] + end) == ["closed", "1"]
