@@ -281,7 +281,7 @@ class LoopObservable(IterableObservable[_T]):
         observer: abc.ObserverBase[_T],
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        if self._home.closed:  # what a closed client still gives, its sources know
+        if self._home.refuses:  # what a closed client still gives, its sources know
             return link(self._source, observer, scheduler)
         self._home.enter()
         demand = current_demand()

@@ -191,7 +191,7 @@ class _OurClient:
         with suppress(StopIteration):
             self._open.asend(None).send(None)  # from now on its loop knows it
         loop = asyncio.get_running_loop()
-        finalize(self, _let_go, self._open, session, loop, os.getpid())
+        finalize(self, _let_go, ref(self), self._open, session, loop, os.getpid())
 
     @property
     def build_request(self) -> Callable[..., httpx.Request]:
@@ -400,6 +400,7 @@ def _response_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
 
 
 def _let_go(
+    client: ref[_OurClient],
     opened: AsyncGenerator[None],
     session: object,
     loop: asyncio.AbstractEventLoop,
@@ -407,10 +408,12 @@ def _let_go(
 ) -> None:
     """Close what nobody has any more, without a task, which the loop may not live to see.
 
-    The collector, or the end of the program, may come in any thread. What a fork has copied is
-    left alone: its sockets are still its parent's.
+    The collector, or the end of the program, may come in any thread. A fork leaves its copy alone:
+    the sockets are still its parent's. The end of the program leaves a client alone whose loop
+    lives: a function that it registered with ``atexit`` may still make requests.
     """
-    if os.getpid() != process:
+    at_exit = client() is not None
+    if os.getpid() != process or (at_exit and not loop.is_closed()):
         return
     with suppress(StopAsyncIteration, RuntimeError):  # it has ended, or is just ending
         opened.asend(None).send(None)

@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 
 _RUN = run.__code__
 _FAREWELL_TIMEOUT = 5.0  # seconds
+_INTERRUPTING_TIMEOUT = 10.0  # seconds: of a close in a signal handler
+_PACKAGE = __name__.partition(".")[0]
 
 _parting: ContextVar[bool] = ContextVar("rxassist_parting", default=False)
 
@@ -71,13 +73,18 @@ class Home(ABC):
         return self._thread_id == threading.get_ident()
 
     @property
+    def refuses(self) -> bool:
+        """Whether it is closed for the caller: a farewell may still use it."""
+        return self.closed and not _parting.get()
+
+    @property
     def bound(self) -> bool:
         """Whether the loop was used, and so found or made."""
         return self._loop is not None
 
     def enter(self) -> asyncio.AbstractEventLoop:
         """The loop, made if need be. Raises where it cannot be used from here."""
-        if self.closed and not _parting.get():
+        if self.refuses:
             raise ClientClosed
         if self._process is None:  # before any lock is taken: a fork may copy one that is held
             self._process = os.getpid()
@@ -281,9 +288,8 @@ class ThreadLoop(Home):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = threading.RLock()  # reentrant, as the gate
+        self._lock = threading.RLock()  # a signal handler may interrupt its own thread
         self._thread: _LoopThread | None = None
-        self._ending = False
         self._last_words: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     def leave_with(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -318,21 +324,25 @@ class ThreadLoop(Home):
         """End all tasks, await the last words, and end the thread.
 
         Returns when that is done; called on the loop's own thread, it returns at once and the
-        rest happens after it.
+        rest happens after it. A signal handler that interrupts this library waits ten seconds at
+        most: the loop may need a lock of the interrupted call, and the rest happens after that.
         """
         self.shut()
         if self.is_of_another_process:  # the thread stayed behind in the parent
             return
         with self._lock:
-            thread, begun, self._ending = self._thread, self._ending, True
+            thread = self._thread
             if thread is None:
                 self._dismiss()
                 return
-        if not begun:
-            self.post(lambda: thread.end(self._end()))
-        if not self.is_here:
+        self.post(lambda: thread.end(self._end))
+        if self.is_here:
+            return
+        if not _interrupts():
             thread.join()
-            self._thread_id = None
+        elif not thread.over.wait(_INTERRUPTING_TIMEOUT):
+            return
+        self._thread_id = None
 
     async def _end(self) -> None:
         await self.end_tasks()
@@ -354,6 +364,7 @@ class _LoopThread:
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(DaemonThreads())
         self._tasks = tasks
+        self.over = threading.Event()
         self._over = False
         self._end: asyncio.Task[None] | None = None
 
@@ -373,11 +384,13 @@ class _LoopThread:
                 message = "a subscriber wanted to end the program, on the thread of a client"
                 loop.call_exception_handler({"message": message, "exception": error})
         loop.close()
+        self.over.set()
 
-    def end(self, last: Coroutine[Any, Any, None]) -> None:
-        """Await what is to be done last, however it ends, and end the thread: on the loop."""
-        self._end = self.loop.create_task(last)
-        self._end.add_done_callback(self._stop)
+    def end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Await what is to be done last, once, however it ends, and end the thread: on the loop."""
+        if self._end is None:
+            self._end = self.loop.create_task(last())
+            self._end.add_done_callback(self._stop)
 
     def _stop(self, ended: asyncio.Task[None]) -> None:
         error = None if ended.cancelled() else ended.exception()
@@ -386,6 +399,18 @@ class _LoopThread:
             self.loop.call_exception_handler({"message": message, "exception": error})
         self._over = True
         self.loop.stop()
+
+
+def _interrupts() -> bool:
+    """Whether a call from outside this library was made, as by a signal handler, inside another."""
+    frame, outside = sys._getframe().f_back, False
+    while frame is not None:
+        ours = str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE
+        if ours and outside:
+            return True
+        outside = outside or not ours
+        frame = frame.f_back
+    return False
 
 
 def _let_go_of(
@@ -399,7 +424,7 @@ def _let_go_of(
 
     if os.getpid() == process:
         with suppress(RuntimeError):  # the client was closed
-            thread.loop.call_soon_threadsafe(lambda: thread.end(end()))
+            thread.loop.call_soon_threadsafe(lambda: thread.end(end))
 
 
 async def _end_others() -> None:

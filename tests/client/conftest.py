@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from rxassist import AsyncClient, Client
-from rxassist.local import LocalService, say
+from rxassist.local import LocalService, say, wait
 
 
 @pytest.fixture
@@ -26,6 +26,17 @@ def service(serve):
 
     def script(_):
         yield say(*(f"{number} " for number in range(100)))
+
+    return serve(script)
+
+
+@pytest.fixture
+def forever(serve):
+    """A service whose runs say one word and then go on for ever."""
+
+    def script(_):
+        yield say("word")
+        yield wait(600)
 
     return serve(script)
 

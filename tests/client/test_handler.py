@@ -21,7 +21,7 @@ from rxassist import (
 )
 from rxassist.codec import encode_event
 from rxassist.events import DoneEvent, ErrorEvent, ThreadMessageDelta, ThreadRunCreated
-from rxassist.local import call, say, wait
+from rxassist.local import call, say
 from rxassist.models import ErrorObject, Run
 from rxassist.sse import encode
 
@@ -108,17 +108,6 @@ def raised(heard):
     assert heard.ends[-1] == "end"
     assert heard.ends.count("end") == 1
     return heard.ends[:-1]
-
-
-@pytest.fixture
-def forever(serve):
-    """A service whose runs say one word and then go on for ever."""
-
-    def script(_):
-        yield say("word")
-        yield wait(600)
-
-    return serve(script)
 
 
 # --- the three creators --------------------------------------------------------------------

@@ -30,7 +30,7 @@ from rxassist.events import (
     ThreadRunCreated,
     ThreadRunInProgress,
 )
-from rxassist.local import call, code, fail, incomplete, say, wait
+from rxassist.local import call, code, fail, incomplete, say
 from rxassist.local.faults import edited
 from rxassist.models import ErrorObject, Run, Thread
 from rxassist.sse import encode
@@ -40,17 +40,6 @@ CREATED = ("POST", "/runs")
 
 def created(service):
     return sum(path.endswith("/runs") for method, path in service.requests if method == "POST")
-
-
-@pytest.fixture
-def forever(serve):
-    """A service whose runs say one word and then go on for ever."""
-
-    def script(_):
-        yield say("word")
-        yield wait(600)
-
-    return serve(script)
 
 
 @pytest.fixture
