@@ -33,6 +33,7 @@ from rxassist.local.visitors import Visitors
 from rxassist.local.watch import Watch
 
 _BACKLOG = 2048
+_TURNS_TO_BEGIN = 3  # of the loop, until a connection that was accepted is among those it knows
 _TICKS_IN_A_SECOND = 10  # of uvicorn, which does some things only at every tenth
 _KEEP_ALIVE = 60  # seconds; clients that poll slowly keep their connection
 _POLL_AFTER_MS = 50  # nobody has to wait for a script as long as for a model
@@ -262,6 +263,8 @@ class _Server(uvicorn.Server):
         """Hang up on everybody: a service that only acts has nothing to finish."""
         for listener in self.servers:
             listener.close()
+        for _ in range(_TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
         for connection in tuple(self.server_state.connections):
             connection.transport.abort()
         if self.server_state.tasks:

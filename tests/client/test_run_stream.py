@@ -85,9 +85,16 @@ def test_views_are_views_of_one_run(service, client, place, numbers):
 def test_views_that_go_side_by_side_are_told_of_the_same_snapshots(client, place, numbers):
     stream = client.threads.runs.stream(**place)
     seen = {"first": [], "second": []}
-    stream.tool_calls.subscribe()
-    for kept in seen.values():
-        stream.snapshots.subscribe(kept.append)
+    begun = threading.Event()
+
+    def subscribe(_):  # on the loop: no event comes in between
+        stream.tool_calls.subscribe()
+        for kept in seen.values():
+            stream.snapshots.subscribe(kept.append)
+        begun.set()
+
+    client.threads.retrieve(place["thread_id"]).subscribe(subscribe)
+    assert begun.wait(5)
     stream.until_done()
     assert len(seen["first"]) == len(seen["second"]) > len(numbers.split())
     assert all(map(operator.is_, *seen.values()))
