@@ -42,7 +42,7 @@ class RxAssistError(Exception):
         """Take over where a stream stood when this ended it; tracebacks show it, too."""
         run, event = snapshot.run, snapshot.event
         self.snapshot = snapshot
-        self.last_event = event.event if event else None
+        self.last_event = event.name if event else None
         if run is not None:
             self.run_id, self.thread_id = self.run_id or run.id, self.thread_id or run.thread_id
         if self.last_event is not None:

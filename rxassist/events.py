@@ -1,7 +1,8 @@
 """What the service says: one class for each kind of event.
 
 ``event.event`` is the name on the wire and tells the classes apart, for people and for type
-checkers; ``event.data`` is the object. API reference: Assistants, streaming events.
+checkers (``"unknown"`` for an ``UnknownEvent``); ``event.data`` is the object. API reference:
+Assistants, streaming events.
 """
 
 from __future__ import annotations
@@ -19,12 +20,23 @@ from rxassist.models import (
     RunStep,
     RunStepDeltaEvent,
     Thread,
-    UnknownDelta,
 )
 
 
+class _Named:
+    """A base of events that are named on the wire as they are here."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The name on the wire, also of an ``UnknownEvent``."""
+        name: str = cast("Any", self).event
+        return name
+
+
 @frozen
-class ThreadCreated:
+class ThreadCreated(_Named):
     """A thread was created, by a call that also starts a run on it."""
 
     data: Thread
@@ -32,7 +44,7 @@ class ThreadCreated:
 
 
 @frozen
-class RunEvent:
+class RunEvent(_Named):
     """The base of the events that carry a run."""
 
     data: Run
@@ -109,7 +121,7 @@ class ThreadRunExpired(RunEvent):
 
 
 @frozen
-class RunStepEvent:
+class RunStepEvent(_Named):
     """The base of the events that carry a whole step."""
 
     data: RunStep
@@ -158,7 +170,7 @@ class ThreadRunStepExpired(RunStepEvent):
 
 
 @frozen
-class MessageEvent:
+class MessageEvent(_Named):
     """The base of the events that carry a whole message."""
 
     data: Message
@@ -204,7 +216,7 @@ _Data = TypeVar("_Data", MessageDeltaEvent, RunStepDeltaEvent)
 _Late = TypeVar("_Late", bound="_MadeLate[Any]")
 
 
-class _MadeLate(Generic[_Data]):
+class _MadeLate(_Named, Generic[_Data]):
     """A base of events whose ``data`` is made when somebody looks at it first.
 
     Of nearly all deltas nobody does: what follows text and tool calls asks for a ``glance``. An
@@ -280,7 +292,7 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
         if len(content) != 1:
             return None
         block = content[0]
-        if isinstance(block, UnknownDelta) or block.type != "text":
+        if block.type != "text":
             return None
         if block.text is None or block.text.annotations:
             return None
@@ -288,7 +300,7 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
 
 
 @frozen
-class ErrorEvent:
+class ErrorEvent(_Named):
     """Something went wrong on the service's side."""
 
     data: ErrorObject
@@ -296,7 +308,7 @@ class ErrorEvent:
 
 
 @frozen
-class DoneEvent:
+class DoneEvent(_Named):
     """The stream is over; says nothing about how the run ended."""
 
     data: str = "[DONE]"
@@ -305,10 +317,14 @@ class DoneEvent:
 
 @frozen
 class UnknownEvent:
-    """An event that this version does not know: its name, and its JSON whole."""
+    """An event that this version does not know: its name on the wire, and its JSON whole.
 
-    event: str
+    ``event`` is ``"unknown"``, which tells it from the other events.
+    """
+
+    name: str
     data: Any
+    event: Literal["unknown"] = "unknown"
 
 
 KnownEvent = (

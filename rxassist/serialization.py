@@ -71,7 +71,7 @@ def from_json(kind: Any, text: str | bytes) -> Any:
 
 
 def _event_to_dict(event: Event) -> dict[str, Any]:
-    return {"event": event.event, "data": unstructure(event.data)}
+    return {"event": event.name, "data": unstructure(event.data)}
 
 
 def _event_of(data: Mapping[str, Any]) -> Event:

@@ -72,7 +72,7 @@ class _Course:
 
 
 def _truncated(last: Event | None, cause: str = "the body ended") -> StreamTruncated:
-    after = "before its first event" if last is None else f"after {last.event!r}"
+    after = "before its first event" if last is None else f"after {last.name!r}"
     return StreamTruncated(f"{cause} {after}, and nothing said how the run ended")
 
 

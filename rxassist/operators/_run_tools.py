@@ -31,6 +31,7 @@ from rxassist.models import (
     ToolCall,
     UnknownRequiredToolCall,
 )
+from rxassist.models._values import type_on_wire
 from rxassist.operators._awaited import nothing_awaited, says_nothing
 from rxassist.operators._recovery import leaves_waiting
 from rxassist.snapshots import required_call
@@ -415,7 +416,7 @@ class Calls:
     def _answer(self, call: ToolCall, clock: abc.SchedulerBase) -> Observable[ToolResult]:
         began = _Began(clock)
         if not isinstance(call, FunctionToolCall):
-            kind = getattr(call, "type", None)
+            kind = type_on_wire(call)
             return self._failed(call, LookupError(f"no call of type {kind!r} can be made"), began)
         try:
             bound = self.toolbox.bind(call.function.name, call.function.arguments)

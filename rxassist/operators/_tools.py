@@ -21,7 +21,6 @@ from rxassist.models import (
     ToolCall,
     ToolCallDelta,
     ToolCallsStepDetails,
-    UnknownDelta,
 )
 from rxassist.operators._kernel import Finish, Step, choose_each, nothing
 from rxassist.operators._snapshots import by_fold
@@ -31,7 +30,7 @@ from rxassist.typing import Operator
 
 def _deltas(data: RunStepDeltaEvent) -> tuple[ToolCallDelta, ...]:
     details = data.delta.step_details
-    if details is None or isinstance(details, UnknownDelta) or details.type != "tool_calls":
+    if details is None or details.type != "tool_calls":
         return ()
     return details.tool_calls
 

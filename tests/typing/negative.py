@@ -4,6 +4,8 @@ Each ignore names what the checker says. One that is not needed any more fails t
 something wrong has become possible.
 """
 
+from typing import assert_never
+
 from reactivex import Observable
 
 from rxassist import (
@@ -17,7 +19,16 @@ from rxassist import (
 )
 from rxassist import operators as rxops
 from rxassist.events import Event, KnownEvent, RunEvent, ThreadMessageDelta
-from rxassist.models import MessageContent, Run, Text, ToolCall
+from rxassist.models import (
+    ImageFileContentBlock,
+    ImageURLContentBlock,
+    MessageContent,
+    RefusalContentBlock,
+    Run,
+    Text,
+    TextContentBlock,
+    ToolCall,
+)
 
 
 def operators_in_the_wrong_place(chunks: Observable[bytes], events: Observable[Event]) -> None:
@@ -56,8 +67,22 @@ def events_have_what_they_have(event: KnownEvent) -> None:
 def parts_must_be_told_apart(part: MessageContent, call: ToolCall) -> None:
     _ = part.text  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
     _ = call.function  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
-    if part.type == "text":  # an unknown part may call itself so too
-        _ = part.text  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    if part.type == "image_file":
+        _ = part.text  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    if call.type == "browser":  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+        pass  # which is a call's wire_type
+
+
+def what_is_unknown_must_be_met(part: MessageContent, event: Event) -> None:
+    match part:
+        case TextContentBlock() | RefusalContentBlock() | ImageFileContentBlock():
+            pass
+        case ImageURLContentBlock():
+            pass
+        case _:
+            assert_never(part)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    if event.event == "thread.hummed":  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+        pass  # which is an event's name
 
 
 def values_do_not_change(run: Run, text: Text, snapshot: Snapshot, event: RunEvent) -> None:

@@ -1,7 +1,7 @@
 """What the type checkers must know. Checked by mypy and pyright, never run."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, assert_type
+from typing import Any, Literal, assert_never, assert_type
 
 import reactivex
 from reactivex import Observable
@@ -26,23 +26,67 @@ from rxassist.events import (
     DoneEvent,
     ErrorEvent,
     Event,
-    KnownEvent,
+    MessageEvent,
     RunEvent,
+    RunStepEvent,
+    ThreadCreated,
     ThreadMessageDelta,
     ThreadRunCompleted,
+    ThreadRunFailed,
     ThreadRunRequiresAction,
+    ThreadRunStepDelta,
     UnknownEvent,
 )
 from rxassist.models import (
+    Annotation,
+    AnnotationDelta,
     Assistant,
+    ChunkingStrategy,
+    CodeInterpreterImageDelta,
+    CodeInterpreterLogsDelta,
+    CodeInterpreterOutputImage,
+    CodeInterpreterOutputLogs,
+    CodeInterpreterTool,
     CodeInterpreterToolCall,
+    CodeInterpreterToolCallDelta,
+    FileCitation,
+    FileCitationAnnotation,
+    FileCitationDeltaAnnotation,
+    FilePath,
+    FilePathAnnotation,
+    FilePathDeltaAnnotation,
+    FileSearchTool,
+    FileSearchToolCall,
+    FileSearchToolCallDelta,
+    FunctionTool,
     FunctionToolCall,
+    FunctionToolCallDelta,
     ImageFileContentBlock,
+    ImageFileDeltaBlock,
+    ImageURLContentBlock,
+    ImageURLDeltaBlock,
     Message,
     MessageContent,
     MessageContentDelta,
+    MessageCreationDelta,
+    MessageCreationStepDetails,
+    MessageDeltaEvent,
+    OtherChunkingStrategy,
+    RefusalContentBlock,
+    RefusalDeltaBlock,
+    RequiredActionFunctionToolCall,
+    RequiredActionMCPToolCall,
+    RequiredActionSubmitToolApproval,
+    RequiredActionSubmitToolOutputs,
+    ResponseFormat,
+    ResponseFormatJSONObject,
+    ResponseFormatJSONSchema,
+    ResponseFormatText,
     Run,
     RunStep,
+    StaticChunkingStrategy,
+    StepDetails,
+    StepDetailsDelta,
     Text,
     TextContentBlock,
     TextDelta,
@@ -50,8 +94,27 @@ from rxassist.models import (
     Thread,
     ToolCall,
     ToolCallDelta,
+    ToolCallDeltaObject,
+    ToolCallsStepDetails,
+    ToolChoice,
+    ToolChoiceFunctionName,
+    UnknownAnnotation,
+    UnknownAnnotationDelta,
+    UnknownChunkingStrategy,
+    UnknownCodeInterpreterOutput,
     UnknownContentBlock,
+    UnknownContentDelta,
+    UnknownOutputDelta,
+    UnknownRequiredAction,
+    UnknownRequiredToolCall,
+    UnknownResponseFormat,
+    UnknownStepDetails,
+    UnknownStepDetailsDelta,
+    UnknownTool,
+    UnknownToolCall,
+    UnknownToolCallDelta,
 )
+from rxassist.models import Tool as AssistantTool
 
 
 def operators_have_the_types_of_what_they_take_and_give() -> None:
@@ -112,7 +175,8 @@ def operators_compose(events: Observable[Event]) -> None:
     assert_type(events.pipe(an_operator_of_ones_own()), Observable[int])
 
 
-def names_tell_events_apart(event: KnownEvent) -> None:
+def names_tell_events_apart(event: Event) -> None:
+    assert_type(event.name, str)
     if event.event == "thread.message.delta":
         assert_type(event, ThreadMessageDelta)
         for part in event.data.delta.content:
@@ -125,42 +189,227 @@ def names_tell_events_apart(event: KnownEvent) -> None:
     elif event.event == "error":
         assert_type(event, ErrorEvent)
         assert_type(event.data.message, str)
-
-
-def names_tell_events_apart_when_some_are_unknown(event: Event) -> None:
-    """Its name may be any text, so mypy wants it told apart first; pyright does not."""
-    if isinstance(event, UnknownEvent):
-        assert_type(event.event, str)
-    elif event.event == "thread.run.completed":
+    elif event.event == "unknown":
+        assert_type(event, UnknownEvent)
+    elif event.event != "thread.run.completed":
+        assert_type(event.event == "thread.run.failed", bool)
+    else:
         assert_type(event, ThreadRunCompleted)
 
 
+def names_tell_events_apart_in_a_match(event: Event) -> None:
+    match event.event:
+        case "thread.message.delta":
+            assert_type(event, ThreadMessageDelta)
+        case "thread.run.completed" | "thread.run.failed":
+            assert_type(event, ThreadRunCompleted | ThreadRunFailed)
+            assert_type(event.data.status, str)
+        case "unknown":
+            assert_type(event, UnknownEvent)
+            assert_type(event.name, str)
+        case _:
+            pass
+
+
+def classes_tell_events_apart(event: Event) -> None:
+    match event:
+        case ThreadMessageDelta(data=data):
+            assert_type(data, MessageDeltaEvent)
+        case RunEvent():
+            assert_type(event.data, Run)
+        case RunStepEvent() | MessageEvent():
+            assert_type(event.data.id, str)
+        case ThreadCreated() | ThreadRunStepDelta() | ErrorEvent() | DoneEvent():
+            pass
+        case UnknownEvent(name=name):
+            assert_type(name, str)
+        case _:
+            assert_never(event)
+    if isinstance(event, RunEvent):
+        assert_type(event.data, Run)
+    elif isinstance(event, UnknownEvent):
+        assert_type(event, UnknownEvent)
+
+
 def delta_parts_are_told_apart(part: MessageContentDelta) -> None:
+    assert_type(part.text, TextDelta | None)
     if isinstance(part, TextDeltaBlock):
         assert_type(part.type, Literal["text"])
         if part.text is not None:
             assert_type(part.text.value, str | None)
+    if part.type == "text":
+        assert_type(part, TextDeltaBlock)
+    elif part.type == "refusal":
+        assert_type(part, RefusalDeltaBlock)
+    elif part.type == "image_file":
+        assert_type(part, ImageFileDeltaBlock)
+    elif part.type == "image_url":
+        assert_type(part, ImageURLDeltaBlock)
+    else:
+        assert_type(part, UnknownContentDelta)
 
 
 def parts_are_told_apart(part: MessageContent) -> None:
-    if isinstance(part, UnknownContentBlock):
-        assert_type(part.raw, Mapping[str, Any])
-    elif part.type == "text":
+    if part.type == "text":
         assert_type(part, TextContentBlock)
         assert_type(part.text.value, str)
+    elif part.type == "refusal":
+        assert_type(part, RefusalContentBlock)
     elif part.type == "image_file":
         assert_type(part, ImageFileContentBlock)
         assert_type(part.image_file.file_id, str)
+    elif part.type == "image_url":
+        assert_type(part, ImageURLContentBlock)
+    else:
+        assert_type(part, UnknownContentBlock)
+        assert_type(part.wire_type, str)
+        assert_type(part.raw, Mapping[str, Any])
+    match part:
+        case TextContentBlock(text=text):
+            assert_type(text, Text)
+        case RefusalContentBlock() | ImageFileContentBlock() | ImageURLContentBlock():
+            pass
+        case UnknownContentBlock(wire_type=wire_type):
+            assert_type(wire_type, str)
+        case _:
+            assert_never(part)
 
 
 def calls_are_told_apart(call: ToolCall) -> None:
+    assert_type(call.id, str)
     if isinstance(call, FunctionToolCall):
         assert_type(call.function.arguments, str)
         assert_type(call.function.output, str | None)
     elif isinstance(call, CodeInterpreterToolCall):
         assert_type(call.code_interpreter.input, str)
+    if call.type == "function":
+        assert_type(call, FunctionToolCall)
+    elif call.type == "code_interpreter":
+        assert_type(call, CodeInterpreterToolCall)
+        for output in call.code_interpreter.outputs:
+            if output.type == "logs":
+                assert_type(output, CodeInterpreterOutputLogs)
+            elif output.type == "image":
+                assert_type(output, CodeInterpreterOutputImage)
+            else:
+                assert_type(output, UnknownCodeInterpreterOutput)
+    elif call.type == "file_search":
+        assert_type(call, FileSearchToolCall)
     else:
-        assert_type(call.id, str)
+        assert_type(call, UnknownToolCall)
+        assert_type(call.wire_type == "browser", bool)
+
+
+def deltas_of_calls_are_told_apart(call: ToolCallDelta) -> None:
+    match call.type:
+        case "function":
+            assert_type(call, FunctionToolCallDelta)
+        case "code_interpreter":
+            assert_type(call, CodeInterpreterToolCallDelta)
+            for output in call.code_interpreter.outputs if call.code_interpreter else ():
+                if output.type == "logs":
+                    assert_type(output, CodeInterpreterLogsDelta)
+                elif output.type == "image":
+                    assert_type(output, CodeInterpreterImageDelta)
+                else:
+                    assert_type(output, UnknownOutputDelta)
+        case "file_search":
+            assert_type(call, FileSearchToolCallDelta)
+        case _:
+            assert_type(call, UnknownToolCallDelta)
+
+
+def details_are_told_apart(details: StepDetails, delta: StepDetailsDelta) -> None:
+    if details.type == "tool_calls":
+        assert_type(details, ToolCallsStepDetails)
+    elif details.type == "message_creation":
+        assert_type(details, MessageCreationStepDetails)
+    else:
+        assert_type(details, UnknownStepDetails)
+    if delta.type == "tool_calls":
+        assert_type(delta, ToolCallDeltaObject)
+    elif delta.type == "message_creation":
+        assert_type(delta, MessageCreationDelta)
+    else:
+        assert_type(delta, UnknownStepDetailsDelta)
+
+
+def annotations_are_told_apart(annotation: Annotation, delta: AnnotationDelta) -> None:
+    if annotation.type == "file_citation":
+        assert_type(annotation, FileCitationAnnotation)
+    elif annotation.type == "file_path":
+        assert_type(annotation, FilePathAnnotation)
+    else:
+        assert_type(annotation, UnknownAnnotation)
+    match delta:
+        case FileCitationDeltaAnnotation():
+            assert_type(delta.file_citation, FileCitation | None)
+        case FilePathDeltaAnnotation():
+            assert_type(delta.file_path, FilePath | None)
+        case UnknownAnnotationDelta():
+            assert_type(delta.raw, Mapping[str, Any])
+        case _:
+            assert_never(delta)
+    if delta.type == "file_citation":
+        assert_type(delta, FileCitationDeltaAnnotation)
+    elif delta.type == "unknown":
+        assert_type(delta, UnknownAnnotationDelta)
+
+
+def settings_are_told_apart(
+    tool: AssistantTool, chunking: ChunkingStrategy, response_format: ResponseFormat
+) -> None:
+    if tool.type == "function":
+        assert_type(tool, FunctionTool)
+    elif tool.type == "file_search":
+        assert_type(tool, FileSearchTool)
+    elif tool.type == "code_interpreter":
+        assert_type(tool, CodeInterpreterTool)
+    else:
+        assert_type(tool, UnknownTool)
+    if chunking.type == "static":
+        assert_type(chunking, StaticChunkingStrategy)
+    elif chunking.type == "other":
+        assert_type(chunking, OtherChunkingStrategy)
+    else:
+        assert_type(chunking, UnknownChunkingStrategy)
+    if isinstance(response_format, str):
+        pass
+    elif response_format.type == "text":
+        assert_type(response_format, ResponseFormatText)
+    elif response_format.type == "json_object":
+        assert_type(response_format, ResponseFormatJSONObject)
+    elif response_format.type == "json_schema":
+        assert_type(response_format, ResponseFormatJSONSchema)
+    else:
+        assert_type(response_format, UnknownResponseFormat)
+
+
+def actions_are_told_apart(run: Run) -> None:
+    action = run.required_action
+    if action is None:
+        return
+    if action.type == "submit_tool_outputs":
+        assert_type(action, RequiredActionSubmitToolOutputs)
+        for call in action.submit_tool_outputs.tool_calls:
+            if call.type == "function":
+                assert_type(call, RequiredActionFunctionToolCall)
+                assert_type(call.function.arguments, str)
+            elif call.type == "mcp":
+                assert_type(call, RequiredActionMCPToolCall)
+            else:
+                assert_type(call, UnknownRequiredToolCall)
+    elif action.type == "submit_tool_approval":
+        assert_type(action, RequiredActionSubmitToolApproval)
+    else:
+        assert_type(action, UnknownRequiredAction)
+    match run.tool_choice:
+        case ToolChoice(type="function", function=function):
+            assert_type(function, ToolChoiceFunctionName | None)
+        case str() | None:
+            pass
+        case ToolChoice() as choice:
+            assert_type(choice.type, str)
 
 
 def blocking(client: Client) -> None:
