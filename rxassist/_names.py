@@ -38,7 +38,7 @@ from rxassist.errors import (
 )
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.iteration import iterate
-from rxassist.many import RunEvent, RunSummary, merge_runs
+from rxassist.many import MergedEvent, RunSummary, merge_runs
 from rxassist.operators._citations import Citation
 from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent, poll_many
@@ -72,13 +72,13 @@ __all__ = [
     "FilesFailed",
     "InternalServerError",
     "LoopObservable",
+    "MergedEvent",
     "NotFoundError",
     "Operator",
     "PermissionDeniedError",
     "PollEvent",
     "PollTimeout",
     "RateLimitError",
-    "RunEvent",
     "RunFailed",
     "RunOutcomeUnknown",
     "RunStream",

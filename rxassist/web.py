@@ -23,7 +23,7 @@ from rxassist.errors import APIError, excerpt
 from rxassist.events import Event
 from rxassist.iteration import BUFFER, iterate
 from rxassist.operators._kernel import Finish, Step, choose_each
-from rxassist.operators._merge import RunEvent, RunSummary
+from rxassist.operators._merge import MergedEvent, RunSummary
 from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent
 from rxassist.snapshots import Snapshot
@@ -36,7 +36,7 @@ _COMMENT = OnNext(b": keep-alive\n\n")
 _END = ServerSentEvent("end", "null")
 _EVENTS = get_args(Event)
 _RESULTS: dict[type, tuple[str, ...]] = {
-    RunEvent: (),
+    MergedEvent: (),
     RunSummary: ("status",),
     PollEvent: (),
     ToolResult: (),

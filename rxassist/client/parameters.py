@@ -11,14 +11,14 @@ from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 from rxassist.creation import IfBusy
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
-from rxassist.models import Tool as ToolModel
+from rxassist.models import AssistantTool
 from rxassist.operators._run_tools import Approve, OnToolError
 from rxassist.run_stream import OnDispose
 from rxassist.tools import Tool, Toolbox
 
 Object: TypeAlias = Mapping[str, Any]
 Objects: TypeAlias = Iterable[Object]
-Tools: TypeAlias = Iterable[ToolModel | Object | Tool[..., Any] | Callable[..., Any]]
+Tools: TypeAlias = Iterable[AssistantTool | Object | Tool[..., Any] | Callable[..., Any]]
 """Functions are sent as their definitions."""
 Metadata: TypeAlias = Mapping[str, str]
 

@@ -16,7 +16,7 @@ from rxassist.models._values import (
     Unknown,
     Usage,
 )
-from rxassist.models.assistants import Tool
+from rxassist.models.assistants import AssistantTool
 
 
 @frozen
@@ -145,7 +145,7 @@ class Run(Model):
     incomplete_details: IncompleteDetails | None = None
     model: str = ""
     instructions: str | None = None
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[AssistantTool, ...] = ()
     tool_resources: ToolResources | None = None
     metadata: Mapping[str, str] = field(factory=dict[str, str])
     usage: Usage | None = None

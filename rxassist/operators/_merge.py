@@ -48,12 +48,11 @@ class RunSummary(Generic[_K]):
 
 
 @frozen
-class RunEvent(Generic[_K]):
+class MergedEvent(Generic[_K]):
     """What happened in one of many runs: an event of its stream, or the end of it.
 
     The last one of each run has no ``event`` but a ``summary``, and the ``error`` that its stream
-    failed with, if it did. (The base class of the events that carry a run has the same name, and
-    is ``rxassist.events.RunEvent``.)
+    failed with, if it did.
     """
 
     key: _K
@@ -65,7 +64,7 @@ class RunEvent(Generic[_K]):
 # --- one of them, or each ------------------------------------------------------------------
 
 
-def of_run(key: _K) -> Operator[RunEvent[_K], Event]:
+def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
     """Emit the events of one of many runs, and end as its stream did.
 
     Takes what ``merge_runs`` gives. Completes when the run has ended, or with its source; fails
@@ -78,20 +77,20 @@ def of_run(key: _K) -> Operator[RunEvent[_K], Event]:
         result  ---T-U-|
     """
 
-    def told(item: RunEvent[_K]) -> Notification[Event] | None:
+    def told(item: MergedEvent[_K]) -> Notification[Event] | None:
         if item.key != key:
             return None
         if item.event is not None:
             return OnNext(item.event)
         return OnCompleted() if item.error is None else OnError(item.error)
 
-    def operator(source: Observable[RunEvent[_K]]) -> Observable[Event]:
+    def operator(source: Observable[MergedEvent[_K]]) -> Observable[Event]:
         return source.pipe(choose(told), ops.dematerialize())
 
     return operator
 
 
-def group_by_run() -> Operator[RunEvent[_K], GroupedObservable[_K, Event]]:
+def group_by_run() -> Operator[MergedEvent[_K], GroupedObservable[_K, Event]]:
     """Emit an Observable of its events for each of many runs, when it begins.
 
     Each has the ``key`` of its run and ends as its stream did; subscribe it at once (with
@@ -105,7 +104,7 @@ def group_by_run() -> Operator[RunEvent[_K], GroupedObservable[_K, Event]]:
         result  -A---B-|
     """
 
-    def operator(source: Observable[RunEvent[_K]]) -> Observable[GroupedObservable[_K, Event]]:
+    def operator(source: Observable[MergedEvent[_K]]) -> Observable[GroupedObservable[_K, Event]]:
         def subscribe(
             observer: abc.ObserverBase[GroupedObservable[_K, Event]],
             scheduler: abc.SchedulerBase | None = None,
@@ -130,7 +129,7 @@ class _Groups(Generic[_K]):
         self.held = SingleAssignmentDisposable()
         self.shared = RefCountDisposable(self.held)
 
-    def on_next(self, item: RunEvent[_K]) -> None:
+    def on_next(self, item: MergedEvent[_K]) -> None:
         try:
             key, event = item.key, item.event
             group = self._groups.get(key)
@@ -160,7 +159,7 @@ class _Groups(Generic[_K]):
         self._observer.on_completed()
 
 
-def run_summaries() -> Operator[RunEvent[_K], RunSummary[_K]]:
+def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:
     """Emit a summary of each of many runs, when it has ended.
 
     Takes what ``merge_runs`` gives. Completes and fails with its source.
@@ -171,7 +170,7 @@ def run_summaries() -> Operator[RunEvent[_K], RunSummary[_K]]:
         result  ---E---|
     """
 
-    def summary(item: RunEvent[_K]) -> RunSummary[_K] | None:
+    def summary(item: MergedEvent[_K]) -> RunSummary[_K] | None:
         return item.summary
 
     return choose(summary)
@@ -250,7 +249,7 @@ def _put(node: tuple[Any, ...], shift: int, place: int, value: object) -> tuple[
     return tuple(changed)
 
 
-def latest_snapshots() -> Operator[RunEvent[_K], Mapping[_K, Snapshot]]:
+def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
     """Emit, for each event of any of many runs, how all of them stand: snapshots by their keys.
 
     The runs are in the order of their first events; those that have ended stay, and one that ended
@@ -267,10 +266,12 @@ def latest_snapshots() -> Operator[RunEvent[_K], Mapping[_K, Snapshot]]:
         result  -T-U-V-|
     """
 
-    def begin() -> tuple[Step[RunEvent[_K], Mapping[_K, Snapshot]], Finish[Mapping[_K, Snapshot]]]:
+    def begin() -> tuple[
+        Step[MergedEvent[_K], Mapping[_K, Snapshot]], Finish[Mapping[_K, Snapshot]]
+    ]:
         latest: _Latest[_K] = _Latest([], {})
 
-        def step(item: RunEvent[_K]) -> tuple[Mapping[_K, Snapshot], ...]:
+        def step(item: MergedEvent[_K]) -> tuple[Mapping[_K, Snapshot], ...]:
             nonlocal latest
             if item.event is None and item.key in latest:
                 return ()
@@ -282,4 +283,11 @@ def latest_snapshots() -> Operator[RunEvent[_K], Mapping[_K, Snapshot]]:
     return choose_each(begin)
 
 
-__all__ = ["RunEvent", "RunSummary", "group_by_run", "latest_snapshots", "of_run", "run_summaries"]
+__all__ = [
+    "MergedEvent",
+    "RunSummary",
+    "group_by_run",
+    "latest_snapshots",
+    "of_run",
+    "run_summaries",
+]

@@ -39,11 +39,11 @@ def as_sentence(event):
 
 
 def as_of_a_run(event):
-    return many.RunEvent(0, event)
+    return many.MergedEvent(0, event)
 
 
 def as_end_of_a_run(event):
-    return many.RunEvent(0, None, None, many.RunSummary(0, event))
+    return many.MergedEvent(0, None, None, many.RunSummary(0, event))
 
 
 def key_of(group):

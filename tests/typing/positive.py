@@ -41,6 +41,7 @@ from rxassist.models import (
     Annotation,
     AnnotationDelta,
     Assistant,
+    AssistantTool,
     ChunkingStrategy,
     CodeInterpreterImageDelta,
     CodeInterpreterLogsDelta,
@@ -114,7 +115,6 @@ from rxassist.models import (
     UnknownToolCall,
     UnknownToolCallDelta,
 )
-from rxassist.models import Tool as AssistantTool
 
 
 def operators_have_the_types_of_what_they_take_and_give() -> None:
