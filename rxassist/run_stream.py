@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -24,7 +24,7 @@ from rxassist.handler import (
 )
 from rxassist.iteration import iterate
 from rxassist.log import READ_AHEAD, Log
-from rxassist.loop import Home, parting, scheduled
+from rxassist.loop import Home, HomeT, RunningLoop, ThreadLoop, parting, scheduled
 from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
 from rxassist.operators._kernel import change_error, choose_each, take_through
 from rxassist.operators._lifetime import is_done
@@ -51,7 +51,7 @@ _LOOK_AGAIN = 0.1
 _logger = logging.getLogger("rxassist")
 
 
-class RunObservable(LoopObservable[Event]):
+class RunObservable(LoopObservable[Event, HomeT]):
     """An Observable of the events of one run: the base of both kinds of stream.
 
     Nothing happens before the first subscription; then the run is created, once, whatever the
@@ -69,7 +69,7 @@ class RunObservable(LoopObservable[Event]):
 
     def __init__(
         self,
-        home: Home,
+        home: HomeT,
         source: Observable[Event],
         *,
         replay: bool = True,
@@ -149,22 +149,22 @@ class RunObservable(LoopObservable[Event]):
     # --- views ---
 
     @property
-    def text_deltas(self) -> LoopObservable[str]:
+    def text_deltas(self) -> LoopObservable[str, HomeT]:
         """The assistant's text as it grows. See ``operators.text_deltas``."""
         return self._view(self.pipe(operators.text_deltas()))
 
     @property
-    def snapshots(self) -> LoopObservable[Snapshot]:
+    def snapshots(self) -> LoopObservable[Snapshot, HomeT]:
         """The run as it stands after each event. See ``operators.accumulate_snapshots``."""
         return self._view(self.pipe(by_fold(each_snapshot, self._begin_fold)))
 
     @property
-    def tool_calls(self) -> LoopObservable[ToolCall]:
+    def tool_calls(self) -> LoopObservable[ToolCall, HomeT]:
         """Each tool call, when it is whole. See ``operators.tool_calls``."""
         return self._view(self.pipe(by_fold(whole_calls, self._begin_fold)))
 
     @property
-    def tool_results(self) -> LoopObservable[ToolResult]:
+    def tool_results(self) -> LoopObservable[ToolResult, HomeT]:
         """What became of each call of a function among ``tools``, as it ends.
 
         Completes and fails with the stream.
@@ -174,12 +174,12 @@ class RunObservable(LoopObservable[Event]):
         return self._view(self._results.beside(self))
 
     @property
-    def messages(self) -> LoopObservable[Message]:
+    def messages(self) -> LoopObservable[Message, HomeT]:
         """Each message, when it is finished. See ``operators.messages``."""
         return self._view(self.pipe(by_fold(finished_messages, self._begin_fold)))
 
     @property
-    def run_steps(self) -> LoopObservable[RunStep]:
+    def run_steps(self) -> LoopObservable[RunStep, HomeT]:
         """Each step, when it is finished. See ``operators.run_steps``."""
         return self._view(self.pipe(by_fold(finished_run_steps, self._begin_fold)))
 
@@ -187,8 +187,10 @@ class RunObservable(LoopObservable[Event]):
         """What views fold with: on the loop one fold for all, elsewhere one for each."""
         return fold if self._home.closed else self._once_folded
 
-    def _view(self, view: Observable[_T]) -> LoopObservable[_T]:
-        return view if isinstance(view, LoopObservable) else LoopObservable(self._home, view)
+    def _view(self, view: Observable[_T]) -> LoopObservable[_T, HomeT]:
+        if isinstance(view, LoopObservable):
+            return cast("LoopObservable[_T, HomeT]", view)
+        return LoopObservable(self._home, view)
 
     # --- where the stream stands ---
 
@@ -263,7 +265,7 @@ class RunObservable(LoopObservable[Event]):
     # --- the end ---
 
     @property
-    def final_snapshot(self) -> LoopObservable[Snapshot]:
+    def final_snapshot(self) -> LoopObservable[Snapshot, HomeT]:
         """The run as it stands at the end: emitted once, when the stream has completed."""
         at_end = choose_each(lambda: (_ignore, lambda: (self._snapshot_at_end(),)))
         return self._view(self.pipe(at_end))
@@ -409,7 +411,7 @@ def _without(what: str, snapshot: Snapshot) -> RuntimeError:
     return RuntimeError(f"run {run.id} ended as {run.status!r} without a {what}{why}")
 
 
-class RunStream(RunObservable):
+class RunStream(RunObservable[ThreadLoop]):
     """The stream of a run of a ``Client``: its sugar blocks the caller.
 
     An Observable of the run's events (see ``RunObservable``), and iterable: ``for event in
@@ -461,7 +463,7 @@ class RunStream(RunObservable):
         return _final_run_steps(self.final_snapshot.run())
 
 
-class AsyncRunStream(RunObservable):
+class AsyncRunStream(RunObservable[RunningLoop]):
     """The stream of a run of an ``AsyncClient``: its sugar is awaited.
 
     An Observable of the run's events (see ``RunObservable``), and iterable: ``async for event in

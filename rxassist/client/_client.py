@@ -16,12 +16,14 @@ from rxassist.client._resource import Connection, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files
 from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_options
+from rxassist.client.parameters import HandlerT
 from rxassist.client.threads import Threads
 from rxassist.client.vector_stores import VectorStores
 from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
+from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.http_client import HTTPChoice, check_choice
-from rxassist.loop import Home, RunningLoop, ThreadLoop
+from rxassist.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.run_stream import AsyncRunStream, RunStream
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.transport import Settings, Transport
@@ -115,17 +117,17 @@ class ClientOptions(TypedDict, total=False):
     budget: Budget | None
 
 
-class _BaseClient(Generic[StreamT]):
+class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     """What both clients have: the settings, and the resources that go with their streams."""
 
-    assistants: Assistants[StreamT]
-    files: Files[StreamT]
-    threads: Threads[StreamT]
-    vector_stores: VectorStores[StreamT]
+    assistants: Assistants[HomeT]
+    files: Files[HomeT]
+    threads: Threads[StreamT, HandlerT, HomeT]
+    vector_stores: VectorStores[HomeT]
 
     def __init__(
         self,
-        home: Home,
+        home: HomeT,
         stream_class: type[StreamT],
         *,
         base_url: str | None = None,
@@ -196,7 +198,7 @@ class _BaseClient(Generic[StreamT]):
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
 
-class Client(_BaseClient[RunStream]):
+class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     """A client for synchronous code, notebooks and GUIs.
 
     It lives on an event loop of its own in one background thread, where subscribers are called;
@@ -242,7 +244,7 @@ class Client(_BaseClient[RunStream]):
         self._home.close()
 
 
-class AsyncClient(_BaseClient[AsyncRunStream]):
+class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, RunningLoop]):
     """A client for asyncio code.
 
     It lives on the event loop in which it is first used, where subscribers are called; in another

@@ -23,7 +23,7 @@ from rxassist.consumers import LoopObservable
 from rxassist.creation import Queues
 from rxassist.errors import APITimeoutError, DecodeError, PollTimeout
 from rxassist.log import Log
-from rxassist.loop import Home, from_batches, on_loop, scheduled
+from rxassist.loop import HomeT, from_batches, on_loop, scheduled
 from rxassist.models import Deleted, Page
 from rxassist.operators._kernel import change_error, choose
 from rxassist.polling import PATIENCE, check_id, is_passing, patiently, poll
@@ -34,7 +34,7 @@ from rxassist.typing import Operator
 _T = TypeVar("_T")
 _B = TypeVar("_B")
 
-StreamT = TypeVar("StreamT", bound=RunObservable)
+StreamT = TypeVar("StreamT", bound=RunObservable[Any])
 
 _POLL_INTERVAL = 1.0
 _MOST_IN_VAIN = 20  # empty pages in a row
@@ -42,12 +42,12 @@ _POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__
 
 
 @frozen
-class Connection(Generic[StreamT]):
+class Connection(Generic[HomeT]):
     """What a client lends its resources: where it lives, how it speaks, what its streams are."""
 
-    home: Home
+    home: HomeT
     transport: Transport
-    stream_class: type[StreamT]
+    stream_class: type[Any]  # of RunObservable; resources that start runs know which
     timeout: float | None
     idle_timeout: float | None
     max_retries: int
@@ -63,10 +63,10 @@ class Polled(Generic[_T]):
     after: float | None = field(default=None, eq=False)
 
 
-class Resource(Generic[StreamT]):
+class Resource(Generic[HomeT]):
     """A part of the API; its methods bind requests to Observables."""
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         self._connection = connection
 
     def _request(
@@ -98,10 +98,10 @@ class Resource(Generic[StreamT]):
             max_retries=options.get("max_retries", self._connection.max_retries),
         )
 
-    def _bound(self, source: Observable[_T]) -> LoopObservable[_T]:
+    def _bound(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
         return LoopObservable(self._connection.home, source)
 
-    def _answers(self, target: type[_T], request: Request) -> LoopObservable[Polled[_T]]:
+    def _answers(self, target: type[_T], request: Request) -> LoopObservable[Polled[_T], HomeT]:
         """A cold Observable of the answer, with what the service says to polls."""
         transport = self._connection.transport
         before: _T | None = None  # a poll asks again and again, and mostly hears the same
@@ -114,14 +114,14 @@ class Resource(Generic[StreamT]):
 
         return self._bound(from_batches(self._connection.home, answers))
 
-    def _call(self, target: type[_T], request: Request) -> LoopObservable[_T]:
+    def _call(self, target: type[_T], request: Request) -> LoopObservable[_T, HomeT]:
         """A cold Observable of the answer: each subscription makes a request of its own."""
         return self._bound(self._answers(target, request).pipe(choose(_state)))
 
-    def _delete(self, where: str, options: Mapping[str, object]) -> LoopObservable[Deleted]:
+    def _delete(self, where: str, options: Mapping[str, object]) -> LoopObservable[Deleted, HomeT]:
         return self._call(Deleted, self._request("DELETE", where, options))
 
-    def _content(self, request: Request) -> LoopObservable[bytes]:
+    def _content(self, request: Request) -> LoopObservable[bytes, HomeT]:
         """A cold Observable of the bytes of the answer."""
         transport = self._connection.transport
         request = evolve(request, max_bytes=None)  # files are as large as they are
@@ -131,7 +131,7 @@ class Resource(Generic[StreamT]):
 
         return self._bound(from_batches(self._connection.home, contents))
 
-    def _once(self, source: Observable[_T]) -> LoopObservable[_T]:
+    def _once(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
         """The same, subscribed once whatever the number of subscribers: for what creates."""
         home = self._connection.home
         return self._bound(Log(scheduled(home, source), post=home.post, report=home.report))
@@ -142,11 +142,11 @@ class Resource(Generic[StreamT]):
         where: str,
         given: Mapping[str, object],
         parameters: Any,  # noqa: ANN401 -- a TypedDict
-    ) -> Listing[_T]:
+    ) -> Listing[_T, HomeT]:
         """A cold Observable of the items of a list, which fetches the next page when it is due."""
         return self._items(item, self._request("GET", where, given, parameters))
 
-    def _items(self, item: type[_T], first: Request) -> Listing[_T]:
+    def _items(self, item: type[_T], first: Request) -> Listing[_T, HomeT]:
         return Listing(self._connection, item, first)
 
     def _poll(
@@ -155,7 +155,7 @@ class Resource(Generic[StreamT]):
         where: str,
         given: Mapping[str, object],
         until: Callable[[_T], bool],
-    ) -> LoopObservable[_T]:
+    ) -> LoopObservable[_T, HomeT]:
         """Poll a state: what is given are poll and request options."""
         options, rest = _apart(given)
         request = self._request("GET", where, rest)
@@ -185,8 +185,8 @@ class Resource(Generic[StreamT]):
         return self._bound(on_loop(self._connection.home, told))
 
     def _then(
-        self, created: LoopObservable[_B], following: Callable[[_B], Observable[_T]]
-    ) -> LoopObservable[_T]:
+        self, created: LoopObservable[_B, HomeT], following: Callable[[_B], Observable[_T]]
+    ) -> LoopObservable[_T, HomeT]:
         """What follows on something that is created, once whatever the number of subscribers."""
         return self._once(created.pipe(ops.flat_map(following)))
 
@@ -255,7 +255,7 @@ def _state(polled: Polled[_T]) -> _T:
     return polled.state
 
 
-class Listing(LoopObservable[_T]):
+class Listing(LoopObservable[_T, HomeT], Generic[_T, HomeT]):
     """A cold Observable of the items of a list: the next page is fetched when the demand is there.
 
     Each subscription begins at the first page, or behind ``after``. No item comes twice, whatever
@@ -270,7 +270,7 @@ class Listing(LoopObservable[_T]):
         self._page_type: type[Page[_T]] = Page[item]  # type: ignore[valid-type]
         super().__init__(connection.home, from_batches(connection.home, self._items))
 
-    def pages(self) -> LoopObservable[Page[_T]]:
+    def pages(self) -> LoopObservable[Page[_T], HomeT]:
         """A cold Observable of the pages: what one has of those before it is left out."""
         home = self._connection.home
         return LoopObservable(home, from_batches(home, self._single_pages))

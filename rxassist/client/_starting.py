@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from uuid import uuid4
 
 import reactivex as rx
@@ -18,6 +18,7 @@ from rxassist.checks import check_positive
 from rxassist.client._arguments import path
 from rxassist.client._resource import Polled, Resource, StreamT
 from rxassist.client.parameters import (
+    HandlerT,
     ListParameters,
     MessageListParameters,
     RequestOptions,
@@ -31,7 +32,7 @@ from rxassist.consumers import LoopObservable
 from rxassist.creation import Search, awaits, one_run, outputs_once, when_free
 from rxassist.errors import BadRequestError, PollTimeout, RxAssistError, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
-from rxassist.loop import from_batches
+from rxassist.loop import HomeT, from_batches
 from rxassist.models import FINISHED, Message, Run, RunStep
 from rxassist.operators._awaited import awaited
 from rxassist.operators._kernel import change_error, take_through
@@ -72,7 +73,7 @@ class Tooling:
     max_rounds: int
 
 
-class Starting(Resource[StreamT]):
+class Starting(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
     """A part of the API that starts runs."""
 
     # --- requests ---
@@ -169,7 +170,7 @@ class Starting(Resource[StreamT]):
         given: Mapping[str, object],
         parameters: Any,  # noqa: ANN401 -- a TypedDict
         thread_id: str | None = None,
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """A run that is created once, and left working."""
         for name in StreamOptions.__annotations__.keys() & given.keys():
             msg = f"{name} is an option of streams, and this call makes none"
@@ -192,12 +193,12 @@ class Starting(Resource[StreamT]):
 
     def _follow(
         self,
-        started: LoopObservable[Run],
+        started: LoopObservable[Run, HomeT],
         following: Callable[[Run], Observable[Run]],
         *,
         deadline: float | None = None,
         waits: bool = True,
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """What follows on a run that is started, or goes on, once, and has a place meanwhile.
 
         All of it has to end within the deadline, also what comes before the run exists.
@@ -291,7 +292,7 @@ class Starting(Resource[StreamT]):
             patience = cast("float", given.get("recovery_timeout", PATIENCE))
             read = partial(self._awaited, given, thread_id, INTERVAL, patience)
             tools = partial(self._called, tooling, run_of_event, leg, read)
-        return self._connection.stream_class(
+        stream: StreamT = self._connection.stream_class(
             self._connection.home,
             events,
             recovery=self._recovery(given, thread_id, run_id, submitted),
@@ -302,6 +303,7 @@ class Starting(Resource[StreamT]):
             place=self._place(waits=run_id is None),
             **options,
         )
+        return stream
 
     def _recovery(
         self,

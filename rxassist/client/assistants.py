@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from rxassist.client._arguments import path
-from rxassist.client._resource import Listing, Resource, StreamT
+from rxassist.client._resource import Listing, Resource
 from rxassist.client.parameters import (
     AssistantParameters,
     AssistantUpdateParameters,
@@ -13,40 +13,41 @@ from rxassist.client.parameters import (
     RequestOptions,
 )
 from rxassist.consumers import LoopObservable
+from rxassist.loop import HomeT
 from rxassist.models import Assistant, Deleted
 
 _ALL = "/assistants"
 _ONE = "/assistants/{assistant_id}"
 
 
-class Assistants(Resource[StreamT]):
+class Assistants(Resource[HomeT]):
     """Models with instructions and tools."""
 
-    def create(self, **parameters: Unpack[AssistantParameters]) -> LoopObservable[Assistant]:
+    def create(self, **parameters: Unpack[AssistantParameters]) -> LoopObservable[Assistant, HomeT]:
         """Create an assistant: a cold Observable of it. ``POST /assistants``."""
         return self._call(Assistant, self._request("POST", _ALL, parameters, AssistantParameters))
 
     def retrieve(
         self, assistant_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Assistant]:
+    ) -> LoopObservable[Assistant, HomeT]:
         """The assistant: a cold Observable. ``GET /assistants/{assistant_id}``."""
         where = path(_ONE, assistant_id=assistant_id)
         return self._call(Assistant, self._request("GET", where, options))
 
     def update(
         self, assistant_id: str, **parameters: Unpack[AssistantUpdateParameters]
-    ) -> LoopObservable[Assistant]:
+    ) -> LoopObservable[Assistant, HomeT]:
         """Change an assistant: a cold Observable of it. ``POST /assistants/{assistant_id}``."""
         where = path(_ONE, assistant_id=assistant_id)
         request = self._request("POST", where, parameters, AssistantUpdateParameters)
         return self._call(Assistant, request)
 
-    def list(self, **parameters: Unpack[ListParameters]) -> Listing[Assistant]:
+    def list(self, **parameters: Unpack[ListParameters]) -> Listing[Assistant, HomeT]:
         """The assistants, newest first: a cold Observable of items. ``GET /assistants``."""
         return self._list(Assistant, _ALL, parameters, ListParameters)
 
     def delete(
         self, assistant_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Deleted]:
+    ) -> LoopObservable[Deleted, HomeT]:
         """Delete an assistant: a cold Observable. ``DELETE /assistants/{assistant_id}``."""
         return self._delete(path(_ONE, assistant_id=assistant_id), options)

@@ -15,7 +15,7 @@ from reactivex import Observable, Observer, abc
 from reactivex import operators as ops
 
 from rxassist.client._arguments import path
-from rxassist.client._resource import Listing, Resource, StreamT
+from rxassist.client._resource import Listing, Resource
 from rxassist.client.parameters import (
     FileListParameters,
     FileParameters,
@@ -24,6 +24,7 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.errors import DecodeError, excerpt
+from rxassist.loop import HomeT
 from rxassist.models import Deleted, File
 from rxassist.transport import Upload
 
@@ -76,7 +77,7 @@ which ends as the upload does.
 """
 
 
-class Files(Resource[StreamT]):
+class Files(Resource[HomeT]):
     """Files for assistants and vector stores."""
 
     def create(
@@ -85,7 +86,7 @@ class Files(Resource[StreamT]):
         file: UploadFile,
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[FileParameters],
-    ) -> LoopObservable[File]:
+    ) -> LoopObservable[File, HomeT]:
         """Upload a file: a cold Observable of it. ``POST /files``.
 
         The file is read from disk as it is sent. ``upload_progress`` is told the number of bytes
@@ -98,30 +99,36 @@ class Files(Resource[StreamT]):
 
     def wait_for_processing(
         self, file_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[File]:
+    ) -> LoopObservable[File, HomeT]:
         """The file each time it has changed, until it is processed, in error or deleted: cold."""
         return self._poll(File, path(_ONE, file_id=file_id), options, _processed)
 
-    def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[File]:
+    def retrieve(
+        self, file_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[File, HomeT]:
         """The file's description: a cold Observable. ``GET /files/{file_id}``."""
         return self._call(File, self._request("GET", path(_ONE, file_id=file_id), options))
 
-    def content(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[bytes]:
+    def content(
+        self, file_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[bytes, HomeT]:
         """The file's bytes: a cold Observable. ``GET /files/{file_id}/content``."""
         where = path(_ONE + "/content", file_id=file_id)
         return self._content(self._request("GET", where, options))
 
     def retrieve_content(
         self, file_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[str]:
+    ) -> LoopObservable[str, HomeT]:
         """The file's text, if it is UTF-8: a cold Observable. ``GET /files/{file_id}/content``."""
         return self._bound(self.content(file_id, **options).pipe(ops.map(_text_of)))
 
-    def list(self, **parameters: Unpack[FileListParameters]) -> Listing[File]:
+    def list(self, **parameters: Unpack[FileListParameters]) -> Listing[File, HomeT]:
         """The files, newest first: a cold Observable of items. ``GET /files``."""
         return self._list(File, "/files", parameters, FileListParameters)
 
-    def delete(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[Deleted]:
+    def delete(
+        self, file_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Deleted, HomeT]:
         """Delete a file: a cold Observable. ``DELETE /files/{file_id}``."""
         return self._delete(path(_ONE, file_id=file_id), options)
 

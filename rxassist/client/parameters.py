@@ -7,7 +7,7 @@ field names of the wire, tools may be models as well.
 # Evaluated at once (no ``from __future__ import annotations``): what is required is read from it.
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Required, TypeAlias, TypedDict
+from typing import Any, Generic, Literal, Required, TypeAlias, TypedDict, TypeVar
 
 from rxassist.creation import IfBusy
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
@@ -15,6 +15,9 @@ from rxassist.models import AssistantTool
 from rxassist.operators._run_tools import Approve, OnToolError
 from rxassist.run_stream import OnDispose
 from rxassist.tools import Tool, Toolbox
+
+HandlerT = TypeVar("HandlerT", bound=AssistantEventHandler | AsyncAssistantEventHandler)
+"""The handlers of a client."""
 
 Object: TypeAlias = Mapping[str, Any]
 Objects: TypeAlias = Iterable[Object]
@@ -298,7 +301,7 @@ class ToolOptions(TypedDict, total=False):
     approve: Approve | None
 
 
-class StreamOptions(TypedDict, total=False):
+class StreamOptions(TypedDict, Generic[HandlerT], total=False):
     """How a stream behaves on this side: nothing of it is sent.
 
     ``replay=False`` drops the events that every subscriber has seen. The stream runs at most
@@ -321,7 +324,7 @@ class StreamOptions(TypedDict, total=False):
     replay: bool
     read_ahead: int | None
     on_dispose: OnDispose
-    event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None
+    event_handler: HandlerT | None
 
 
 class RunPollParameters(RunParameters, PollOptions, ToolOptions, total=False):
@@ -336,15 +339,17 @@ class OutputsPollParameters(ToolOutputsParameters, PollOptions, total=False):
     """``POST …/submit_tool_outputs``, and then polls."""
 
 
-class OutputsStreamParameters(ToolOutputsParameters, StreamOptions, total=False):
+class OutputsStreamParameters(ToolOutputsParameters, StreamOptions[HandlerT], total=False):
     """``POST …/submit_tool_outputs``, as a stream."""
 
 
-class RunStreamParameters(RunParameters, StreamOptions, ToolOptions, total=False):
+class RunStreamParameters(RunParameters, StreamOptions[HandlerT], ToolOptions, total=False):
     """``POST /threads/{thread_id}/runs``, as a stream."""
 
 
-class ThreadAndRunStreamParameters(ThreadAndRunParameters, StreamOptions, ToolOptions, total=False):
+class ThreadAndRunStreamParameters(
+    ThreadAndRunParameters, StreamOptions[HandlerT], ToolOptions, total=False
+):
     """``POST /threads/runs``, as a stream."""
 
 

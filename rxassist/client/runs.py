@@ -9,6 +9,7 @@ from rxassist.client._arguments import path
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
 from rxassist.client._starting import OUTPUTS, RUN, RUNS, STEPS, Starting
 from rxassist.client.parameters import (
+    HandlerT,
     ListParameters,
     MetadataParameters,
     OutputsPollParameters,
@@ -23,6 +24,7 @@ from rxassist.client.parameters import (
     ToolOutputsParameters,
 )
 from rxassist.consumers import LoopObservable
+from rxassist.loop import HomeT
 from rxassist.models import Run, RunStep
 from rxassist.operators._recovery import has_settled
 
@@ -33,34 +35,36 @@ def _check_outputs(given: Mapping[str, object]) -> None:
         raise TypeError(msg)
 
 
-class Steps(Resource[StreamT]):
+class Steps(Resource[HomeT]):
     """The steps of a run."""
 
     def retrieve(
         self, step_id: str, *, thread_id: str, run_id: str, **parameters: Unpack[StepParameters]
-    ) -> LoopObservable[RunStep]:
+    ) -> LoopObservable[RunStep, HomeT]:
         """The step as it stands: a cold Observable. ``GET …/steps/{step_id}``."""
         where = path(STEPS + "/{step_id}", thread_id=thread_id, run_id=run_id, step_id=step_id)
         return self._call(RunStep, self._request("GET", where, parameters, StepParameters))
 
     def list(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[StepListParameters]
-    ) -> Listing[RunStep]:
+    ) -> Listing[RunStep, HomeT]:
         """The steps, newest first: a cold Observable of items. ``GET …/steps``."""
         where = path(STEPS, thread_id=thread_id, run_id=run_id)
         return self._list(RunStep, where, parameters, StepListParameters)
 
 
-class Runs(Starting[StreamT]):
+class Runs(Starting[StreamT, HandlerT, HomeT]):
     """The runs of a thread, and their steps."""
 
-    steps: Steps[StreamT]
+    steps: Steps[HomeT]
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         super().__init__(connection)
         self.steps = Steps(connection)
 
-    def create(self, thread_id: str, **parameters: Unpack[RunParameters]) -> LoopObservable[Run]:
+    def create(
+        self, thread_id: str, **parameters: Unpack[RunParameters]
+    ) -> LoopObservable[Run, HomeT]:
         """Create a run and leave it working: an Observable of it as it was created.
 
         The run is created once, with the first subscription; every subscriber gets the same one.
@@ -71,25 +75,25 @@ class Runs(Starting[StreamT]):
 
     def retrieve(
         self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """The run as it stands: a cold Observable. ``GET /threads/{thread_id}/runs/{run_id}``."""
         where = path(RUN, thread_id=thread_id, run_id=run_id)
         return self._call(Run, self._request("GET", where, options))
 
     def update(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[MetadataParameters]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """Change the metadata of a run: a cold Observable of it. ``POST …/runs/{run_id}``."""
         where = path(RUN, thread_id=thread_id, run_id=run_id)
         return self._call(Run, self._request("POST", where, parameters, MetadataParameters))
 
-    def list(self, thread_id: str, **parameters: Unpack[ListParameters]) -> Listing[Run]:
+    def list(self, thread_id: str, **parameters: Unpack[ListParameters]) -> Listing[Run, HomeT]:
         """The runs, newest first: a cold Observable of items. ``GET /threads/{thread_id}/runs``."""
         return self._list(Run, path(RUNS, thread_id=thread_id), parameters, ListParameters)
 
     def cancel(
         self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """Cancel a run: a cold Observable of it, ``cancelling`` at first.
 
         ``POST /threads/{thread_id}/runs/{run_id}/cancel``.
@@ -99,7 +103,7 @@ class Runs(Starting[StreamT]):
 
     def submit_tool_outputs(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[ToolOutputsParameters]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """Send the outputs that a run waits for: an Observable of the run, queued again.
 
         They are sent once, with the first subscription. Each output is a mapping with
@@ -112,7 +116,9 @@ class Runs(Starting[StreamT]):
 
     # --- streams ---
 
-    def stream(self, *, thread_id: str, **parameters: Unpack[RunStreamParameters]) -> StreamT:
+    def stream(
+        self, *, thread_id: str, **parameters: Unpack[RunStreamParameters[HandlerT]]
+    ) -> StreamT:
         """A new run, as a stream: created with the first subscription, and only once.
 
         ``POST /threads/{thread_id}/runs``.
@@ -123,7 +129,11 @@ class Runs(Starting[StreamT]):
         return self._stream(events, given, thread_id, tooling=tooling)
 
     def submit_tool_outputs_stream(
-        self, *, thread_id: str, run_id: str, **parameters: Unpack[OutputsStreamParameters]
+        self,
+        *,
+        thread_id: str,
+        run_id: str,
+        **parameters: Unpack[OutputsStreamParameters[HandlerT]],
     ) -> StreamT:
         """Send the outputs that a run waits for, once, and stream what it does then.
 
@@ -137,7 +147,7 @@ class Runs(Starting[StreamT]):
 
     def poll(
         self, run_id: str, *, thread_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """The run each time it has changed, until it has ended or waits for you.
 
         A cold Observable; its last item, which ``run()`` returns, is the run as it ended.
@@ -147,7 +157,7 @@ class Runs(Starting[StreamT]):
 
     def create_and_poll(
         self, thread_id: str, **parameters: Unpack[RunPollParameters]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """Create a run, once, and poll it: the run each time it has changed, to its end."""
         given, tooling = self._tooling(parameters)
         polls, rest = poll_options(given)
@@ -160,7 +170,7 @@ class Runs(Starting[StreamT]):
 
     def submit_tool_outputs_and_poll(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[OutputsPollParameters]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """Send the outputs that a run waits for, once, and poll it to its end."""
         polls, rest = poll_options(parameters)
         submitted = self.submit_tool_outputs(run_id, thread_id=thread_id, **rest)
@@ -171,7 +181,7 @@ class Runs(Starting[StreamT]):
             waits=False,
         )
 
-    def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run]:
+    def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run, HomeT]:
         """Poll a run that was just created."""
         where = path(RUN, thread_id=run.thread_id, run_id=run.id)
         return self._poll(Run, where, options, has_settled)

@@ -13,6 +13,7 @@ from rxassist.client._arguments import path
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
 from rxassist.client._starting import MESSAGES, RUNS, Starting
 from rxassist.client.parameters import (
+    HandlerT,
     MessageListParameters,
     MessageParameters,
     MetadataParameters,
@@ -27,6 +28,7 @@ from rxassist.client.parameters import (
 from rxassist.client.runs import Runs
 from rxassist.consumers import LoopObservable
 from rxassist.events import Event, ThreadCreated
+from rxassist.loop import HomeT
 from rxassist.models import Deleted, Message, Run, Thread
 
 _THREAD = "/threads/{thread_id}"
@@ -34,31 +36,33 @@ _MESSAGE = MESSAGES + "/{message_id}"
 _THREAD_AND_RUN = "/threads/runs"
 
 
-class Messages(Resource[StreamT]):
+class Messages(Resource[HomeT]):
     """The messages of a thread."""
 
     def create(
         self, thread_id: str, **parameters: Unpack[MessageParameters]
-    ) -> LoopObservable[Message]:
+    ) -> LoopObservable[Message, HomeT]:
         """Add a message: a cold Observable of it. ``POST /threads/{thread_id}/messages``."""
         where = path(MESSAGES, thread_id=thread_id)
         return self._call(Message, self._request("POST", where, parameters, MessageParameters))
 
     def retrieve(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Message]:
+    ) -> LoopObservable[Message, HomeT]:
         """The message: a cold Observable. ``GET …/messages/{message_id}``."""
         where = path(_MESSAGE, thread_id=thread_id, message_id=message_id)
         return self._call(Message, self._request("GET", where, options))
 
     def update(
         self, message_id: str, *, thread_id: str, **parameters: Unpack[MetadataParameters]
-    ) -> LoopObservable[Message]:
+    ) -> LoopObservable[Message, HomeT]:
         """Change the metadata of a message. ``POST …/messages/{message_id}``."""
         where = path(_MESSAGE, thread_id=thread_id, message_id=message_id)
         return self._call(Message, self._request("POST", where, parameters, MetadataParameters))
 
-    def list(self, thread_id: str, **parameters: Unpack[MessageListParameters]) -> Listing[Message]:
+    def list(
+        self, thread_id: str, **parameters: Unpack[MessageListParameters]
+    ) -> Listing[Message, HomeT]:
         """The messages, newest first: a cold Observable of items, fetched page by page.
 
         ``GET /threads/{thread_id}/messages``.
@@ -68,43 +72,49 @@ class Messages(Resource[StreamT]):
 
     def delete(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Deleted]:
+    ) -> LoopObservable[Deleted, HomeT]:
         """Delete a message: a cold Observable. ``DELETE …/messages/{message_id}``."""
         return self._delete(path(_MESSAGE, thread_id=thread_id, message_id=message_id), options)
 
 
-class Threads(Starting[StreamT]):
+class Threads(Starting[StreamT, HandlerT, HomeT]):
     """Conversations, their messages and their runs."""
 
-    messages: Messages[StreamT]
-    runs: Runs[StreamT]
+    messages: Messages[HomeT]
+    runs: Runs[StreamT, HandlerT, HomeT]
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         super().__init__(connection)
         self.messages = Messages(connection)
         self.runs = Runs(connection)
 
-    def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread]:
+    def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread, HomeT]:
         """Create a thread: a cold Observable of it. ``POST /threads``."""
         return self._call(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
 
-    def retrieve(self, thread_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[Thread]:
+    def retrieve(
+        self, thread_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Thread, HomeT]:
         """The thread: a cold Observable. ``GET /threads/{thread_id}``."""
         where = path(_THREAD, thread_id=thread_id)
         return self._call(Thread, self._request("GET", where, options))
 
     def update(
         self, thread_id: str, **parameters: Unpack[ThreadUpdateParameters]
-    ) -> LoopObservable[Thread]:
+    ) -> LoopObservable[Thread, HomeT]:
         """Change a thread: a cold Observable of it. ``POST /threads/{thread_id}``."""
         where = path(_THREAD, thread_id=thread_id)
         return self._call(Thread, self._request("POST", where, parameters, ThreadUpdateParameters))
 
-    def delete(self, thread_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[Deleted]:
+    def delete(
+        self, thread_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Deleted, HomeT]:
         """Delete a thread: a cold Observable. ``DELETE /threads/{thread_id}``."""
         return self._delete(path(_THREAD, thread_id=thread_id), options)
 
-    def create_and_run(self, **parameters: Unpack[ThreadAndRunParameters]) -> LoopObservable[Run]:
+    def create_and_run(
+        self, **parameters: Unpack[ThreadAndRunParameters]
+    ) -> LoopObservable[Run, HomeT]:
         """Create a run on a new thread and leave it working: an Observable of it as it was created.
 
         Created once, with the first subscription. ``POST /threads/runs``.
@@ -118,7 +128,9 @@ class Threads(Starting[StreamT]):
 
         return self._once(thread.pipe(ops.flat_map(create)))
 
-    def create_and_run_stream(self, **parameters: Unpack[ThreadAndRunStreamParameters]) -> StreamT:
+    def create_and_run_stream(
+        self, **parameters: Unpack[ThreadAndRunStreamParameters[HandlerT]]
+    ) -> StreamT:
         """A new run on a new thread, as a stream: created with the first subscription, once.
 
         ``POST /threads/runs``. With ``idempotent`` the thread is created first: only on a thread
@@ -155,7 +167,7 @@ class Threads(Starting[StreamT]):
 
     def create_and_run_poll(
         self, **parameters: Unpack[ThreadAndRunPollParameters]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """Create a run on a new thread, once, and poll it: the run at each change, to its end."""
         given, tooling = self._tooling(parameters)
         polls, rest = poll_options(given)

@@ -14,7 +14,7 @@ from rxassist.client._arguments import (
     listed,
     path,
 )
-from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
+from rxassist.client._resource import Connection, Listing, Resource, poll_options
 from rxassist.client.files import (
     Files,
     UploadFile,
@@ -40,6 +40,7 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.errors import FilesFailed, UploadError
+from rxassist.loop import HomeT
 from rxassist.models import (
     Deleted,
     File,
@@ -85,16 +86,16 @@ def _is_complete(counted: VectorStore | VectorStoreFileBatch) -> bool:
     return counted.status == "completed" and counted.file_counts.in_progress == 0
 
 
-class VectorStoreFiles(Resource[StreamT]):
+class VectorStoreFiles(Resource[HomeT]):
     """The files of a vector store."""
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         super().__init__(connection)
         self._uploads = Files(connection)
 
     def create(
         self, vector_store_id: str, **parameters: Unpack[VectorStoreFileParameters]
-    ) -> LoopObservable[VectorStoreFile]:
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
         """Add a file to a store: a cold Observable of it. ``POST …/files``."""
         where = path(_FILES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, VectorStoreFileParameters)
@@ -102,7 +103,7 @@ class VectorStoreFiles(Resource[StreamT]):
 
     def retrieve(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStoreFile]:
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
         """The file as it stands in the store: a cold Observable. ``GET …/files/{file_id}``."""
         where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
         return self._call(VectorStoreFile, self._request("GET", where, options))
@@ -113,7 +114,7 @@ class VectorStoreFiles(Resource[StreamT]):
         *,
         vector_store_id: str,
         **parameters: Unpack[VectorStoreFileUpdateParameters],
-    ) -> LoopObservable[VectorStoreFile]:
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
         """Change the attributes: a cold Observable of the file. ``POST …/files/{file_id}``."""
         where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
         request = self._request("POST", where, parameters, VectorStoreFileUpdateParameters)
@@ -121,34 +122,34 @@ class VectorStoreFiles(Resource[StreamT]):
 
     def list(
         self, vector_store_id: str, **parameters: Unpack[VectorStoreFileListParameters]
-    ) -> Listing[VectorStoreFile]:
+    ) -> Listing[VectorStoreFile, HomeT]:
         """The files, newest first: a cold Observable of items. ``GET …/files``."""
         where = path(_FILES, vector_store_id=vector_store_id)
         return self._list(VectorStoreFile, where, parameters, VectorStoreFileListParameters)
 
     def delete(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Deleted]:
+    ) -> LoopObservable[Deleted, HomeT]:
         """Take a file out of a store: a cold Observable. ``DELETE …/files/{file_id}``."""
         return self._delete(path(_FILE, vector_store_id=vector_store_id, file_id=file_id), options)
 
     def content(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStoreFileContent]:
+    ) -> LoopObservable[VectorStoreFileContent, HomeT]:
         """The text of a file as the store parsed it. ``GET …/files/{file_id}/content``."""
         where = path(_FILE + "/content", vector_store_id=vector_store_id, file_id=file_id)
         return self._call(VectorStoreFileContent, self._request("GET", where, options))
 
     def poll(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStoreFile]:
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
         """The file each time it has changed, until it was taken in, or not: a cold Observable."""
         where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
         return self._poll(VectorStoreFile, where, options, _file_ended)
 
     def create_and_poll(
         self, file_id: str, *, vector_store_id: str, **parameters: Unpack[IngestionPollParameters]
-    ) -> LoopObservable[VectorStoreFile]:
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
         """Add a file to a store, once, and poll it to its end."""
         options, rest = poll_options(parameters)
         created = self.create(vector_store_id, file_id=file_id, **rest)
@@ -163,7 +164,7 @@ class VectorStoreFiles(Resource[StreamT]):
         file: UploadFile,
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[IngestionParameters],
-    ) -> LoopObservable[VectorStoreFile]:
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
         """Upload a file and add it to a store, once: emits it as it stands then, and completes.
 
         The request options go with both requests, ``extra_body`` only with the second one. If the
@@ -191,7 +192,7 @@ class VectorStoreFiles(Resource[StreamT]):
         file: UploadFile,
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[IngestionPollParameters],
-    ) -> LoopObservable[VectorStoreFile]:
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
         """Upload a file, add it to a store, once, and poll it to its end; as ``upload``."""
         options, rest = poll_options(parameters)
         added = self.upload(
@@ -202,10 +203,10 @@ class VectorStoreFiles(Resource[StreamT]):
         )
 
 
-class FileOutcomes(Listing[VectorStoreFile]):
+class FileOutcomes(Listing[VectorStoreFile, HomeT]):
     """What became of each file of a batch: items with ``status`` and ``last_error``."""
 
-    def raise_for_status(self) -> LoopObservable[VectorStoreFile]:
+    def raise_for_status(self) -> LoopObservable[VectorStoreFile, HomeT]:
         """The same files; ends in ``FilesFailed`` if some of them failed or were cancelled."""
 
         def begin() -> tuple[Step[VectorStoreFile, VectorStoreFile], Finish[VectorStoreFile]]:
@@ -245,16 +246,16 @@ def _unnamed(_: Exception, __: Observable[File]) -> Observable[File]:
     return rx.empty()
 
 
-class FileBatches(Resource[StreamT]):
+class FileBatches(Resource[HomeT]):
     """Files that are added to a vector store together."""
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         super().__init__(connection)
         self._uploads = Files(connection)
 
     def create(
         self, vector_store_id: str, **parameters: Unpack[FileBatchParameters]
-    ) -> LoopObservable[VectorStoreFileBatch]:
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
         """Add files to a store: a cold Observable of the batch. ``POST …/file_batches``."""
         where = path(_BATCHES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, FileBatchParameters)
@@ -262,14 +263,14 @@ class FileBatches(Resource[StreamT]):
 
     def retrieve(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStoreFileBatch]:
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
         """The batch as it stands: a cold Observable. ``GET …/file_batches/{batch_id}``."""
         where = path(_BATCH, vector_store_id=vector_store_id, batch_id=batch_id)
         return self._call(VectorStoreFileBatch, self._request("GET", where, options))
 
     def cancel(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStoreFileBatch]:
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
         """Cancel a batch: a cold Observable of it. ``POST …/file_batches/{batch_id}/cancel``."""
         where = path(_BATCH + "/cancel", vector_store_id=vector_store_id, batch_id=batch_id)
         return self._call(VectorStoreFileBatch, self._request("POST", where, options))
@@ -301,7 +302,7 @@ class FileBatches(Resource[StreamT]):
 
     def poll(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStoreFileBatch]:
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
         """The batch each time it has changed, with its ``file_counts``: a cold Observable.
 
         Completes when it is cancelled, has failed, or is completed with nothing in progress.
@@ -311,7 +312,7 @@ class FileBatches(Resource[StreamT]):
 
     def create_and_poll(
         self, vector_store_id: str, **parameters: Unpack[FileBatchPollParameters]
-    ) -> LoopObservable[VectorStoreFileBatch]:
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
         """Add files to a store, once, and poll the batch to its end."""
         options, rest = poll_options(parameters)
         return self._then(
@@ -328,7 +329,7 @@ class FileBatches(Resource[StreamT]):
         max_concurrency: int = 5,
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[IngestionPollParameters],
-    ) -> LoopObservable[VectorStoreFileBatch]:
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
         """Upload files, ``max_concurrency`` at a time, add them to a store, once, and poll.
 
         ``file_ids`` are files that are there already. ``upload_progress`` is told the bytes of all
@@ -434,50 +435,52 @@ def _upload_all(
     return rx.defer(begin)
 
 
-class VectorStores(Resource[StreamT]):
+class VectorStores(Resource[HomeT]):
     """Searchable collections of files."""
 
-    files: VectorStoreFiles[StreamT]
-    file_batches: FileBatches[StreamT]
+    files: VectorStoreFiles[HomeT]
+    file_batches: FileBatches[HomeT]
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         super().__init__(connection)
         self.files = VectorStoreFiles(connection)
         self.file_batches = FileBatches(connection)
 
-    def create(self, **parameters: Unpack[VectorStoreParameters]) -> LoopObservable[VectorStore]:
+    def create(
+        self, **parameters: Unpack[VectorStoreParameters]
+    ) -> LoopObservable[VectorStore, HomeT]:
         """Create a store: a cold Observable of it. ``POST /vector_stores``."""
         request = self._request("POST", _STORES, parameters, VectorStoreParameters)
         return self._call(VectorStore, request)
 
     def retrieve(
         self, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStore]:
+    ) -> LoopObservable[VectorStore, HomeT]:
         """The store as it stands: a cold Observable. ``GET /vector_stores/{vector_store_id}``."""
         where = path(_STORE, vector_store_id=vector_store_id)
         return self._call(VectorStore, self._request("GET", where, options))
 
     def update(
         self, vector_store_id: str, **parameters: Unpack[VectorStoreUpdateParameters]
-    ) -> LoopObservable[VectorStore]:
+    ) -> LoopObservable[VectorStore, HomeT]:
         """Change a store: a cold Observable of it. ``POST /vector_stores/{vector_store_id}``."""
         where = path(_STORE, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, VectorStoreUpdateParameters)
         return self._call(VectorStore, request)
 
-    def list(self, **parameters: Unpack[ListParameters]) -> Listing[VectorStore]:
+    def list(self, **parameters: Unpack[ListParameters]) -> Listing[VectorStore, HomeT]:
         """The stores, newest first: a cold Observable of items. ``GET /vector_stores``."""
         return self._list(VectorStore, _STORES, parameters, ListParameters)
 
     def delete(
         self, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Deleted]:
+    ) -> LoopObservable[Deleted, HomeT]:
         """Delete a store, not its files. ``DELETE /vector_stores/{vector_store_id}``."""
         return self._delete(path(_STORE, vector_store_id=vector_store_id), options)
 
     def search(
         self, vector_store_id: str, **parameters: Unpack[SearchParameters]
-    ) -> LoopObservable[VectorStoreSearchPage]:
+    ) -> LoopObservable[VectorStoreSearchPage, HomeT]:
         """Search the files: a cold Observable of a page of results. ``POST …/search``."""
         where = path(_STORE + "/search", vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, SearchParameters)
@@ -485,7 +488,7 @@ class VectorStores(Resource[StreamT]):
 
     def poll(
         self, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStore]:
+    ) -> LoopObservable[VectorStore, HomeT]:
         """The store each time it has changed, until it is ready (or expired): a cold Observable."""
         where = path(_STORE, vector_store_id=vector_store_id)
         return self._poll(VectorStore, where, options, _store_ready)

@@ -1,10 +1,11 @@
 """What the type checkers must know. Checked by mypy and pyright, never run."""
 
+from asyncio import Future
 from collections.abc import Mapping
 from typing import Any, Literal, assert_never, assert_type
 
 import reactivex
-from reactivex import Observable
+from reactivex import ConnectableObservable, Observable
 from reactivex import operators as ops
 
 import rxassist
@@ -37,6 +38,7 @@ from rxassist.events import (
     ThreadRunStepDelta,
     UnknownEvent,
 )
+from rxassist.loop import RunningLoop, ThreadLoop
 from rxassist.models import (
     Annotation,
     AnnotationDelta,
@@ -125,7 +127,6 @@ def operators_have_the_types_of_what_they_take_and_give() -> None:
     assert_type(rxops.lines(), Operator[Event | str, str])
     assert_type(rxops.messages(), Operator[Event, Message])
     assert_type(rxops.of_type(ThreadMessageDelta), Operator[object, ThreadMessageDelta])
-    assert_type(rxops.raise_for_status(), Operator[Event, Event])
     assert_type(rxops.run_steps(), Operator[Event, RunStep])
     assert_type(rxops.runs(), Operator[Event, Run])
     assert_type(rxops.sentences(), Operator[Event | str, str])
@@ -150,6 +151,10 @@ def pipes(chunks: Observable[bytes]) -> None:
         chunks.pipe(rxops.decode(), rxops.until_done(), rxops.raise_for_status(), rxops.runs()),
         Observable[Run],
     )
+    assert_type(
+        chunks.pipe(rxops.decode(), rxops.raise_for_status(), rxops.text_deltas()),
+        Observable[str],
+    )
     texts = chunks.pipe(rxops.decode(), rxops.text_deltas())
     assert_type(texts.pipe(rxops.choose(length_of_long_ones)), Observable[int])
     assert_type(texts.pipe(ops.last()).map(str.upper), Observable[str])
@@ -162,6 +167,14 @@ def of_type_narrows(events: Observable[Event]) -> None:
     assert_type(ids, Observable[str])
     statuses = events.pipe(rxops.of_type(RunEvent)).map(lambda event: event.data.status)
     assert_type(statuses, Observable[str])
+    either = events.pipe(rxops.of_type(ThreadMessageDelta, ThreadRunStepDelta))
+    assert_type(either, Observable[ThreadMessageDelta | ThreadRunStepDelta])
+    one_of_three = events.pipe(rxops.of_type(RunEvent, RunStepEvent, MessageEvent))
+    assert_type(one_of_three.map(lambda event: event.data.id), Observable[str])
+    assert_type(
+        rxops.of_type(RunEvent, RunStepEvent, MessageEvent, DoneEvent),
+        Operator[object, RunEvent | RunStepEvent | MessageEvent | DoneEvent],
+    )
 
 
 def an_operator_of_ones_own() -> Operator[Event, int]:
@@ -414,7 +427,7 @@ def actions_are_told_apart(run: Run) -> None:
 
 def blocking(client: Client) -> None:
     assistant = client.assistants.create(model="m", tools=[{"type": "code_interpreter"}])
-    assert_type(assistant, LoopObservable[Assistant])
+    assert_type(assistant, LoopObservable[Assistant, ThreadLoop])
     assert_type(assistant.run(), Assistant)
     thread = client.threads.create(messages=[{"role": "user", "content": "Hello"}]).run()
     assert_type(thread, Thread)
@@ -429,11 +442,11 @@ def blocking_stream(client: Client) -> None:
         thread_id="thread_1", assistant_id="asst_1", temperature=0.5, on_dispose="cancel"
     )
     assert_type(stream, RunStream)
-    assert_type(stream.text_deltas, LoopObservable[str])
-    assert_type(stream.snapshots, LoopObservable[Snapshot])
-    assert_type(stream.tool_calls, LoopObservable[ToolCall])
-    assert_type(stream.messages, LoopObservable[Message])
-    assert_type(stream.run_steps, LoopObservable[RunStep])
+    assert_type(stream.text_deltas, LoopObservable[str, ThreadLoop])
+    assert_type(stream.snapshots, LoopObservable[Snapshot, ThreadLoop])
+    assert_type(stream.tool_calls, LoopObservable[ToolCall, ThreadLoop])
+    assert_type(stream.messages, LoopObservable[Message, ThreadLoop])
+    assert_type(stream.run_steps, LoopObservable[RunStep, ThreadLoop])
     assert_type(stream.text_deltas.run(), str)
     assert_type(stream.get_final_run(), Run)
     assert_type(stream.get_final_messages(), list[Message])
@@ -446,6 +459,45 @@ def blocking_stream(client: Client) -> None:
     for text in stream.text_deltas:
         assert_type(text, str)
     assert_type(stream.pipe(rxops.text_deltas()).run(), str)
+
+
+def what_is_piped_is_of_the_client(client: Client, stream: RunStream) -> None:
+    texts = stream.pipe(rxops.accumulate_snapshots()).map(lambda snapshot: snapshot.text)
+    assert_type(texts, LoopObservable[str, ThreadLoop])
+    for text in texts.filter(lambda text: len(text) > 1):
+        assert_type(text, str)
+    for sentence in stream.pipe(rxops.until_done(), rxops.text_deltas(), rxops.sentences()):
+        assert_type(sentence, str)
+    ids = client.threads.create().map(lambda thread: thread.id)
+    assert_type(ids.run(), str)
+    runs = client.threads.create().flat_map(
+        lambda thread: client.threads.runs.create(thread.id, assistant_id="asst_1")
+    )
+    assert_type(runs, LoopObservable[Run, ThreadLoop])
+    assert_type(runs.to_list().run(), list[Run])
+    assert_type(stream.text_deltas.pipe(ops.publish()), ConnectableObservable[str])
+    assert_type(stream.text_deltas.pipe(ops.to_future()), Future[str])
+    assert_type(stream.text_deltas.pipe(ops.last()), LoopObservable[str, ThreadLoop])
+    assert_type(stream.text_deltas.first(), LoopObservable[str, ThreadLoop])
+
+
+async def what_is_piped_is_awaited(client: AsyncClient, stream: AsyncRunStream) -> None:
+    texts = stream.pipe(rxops.accumulate_snapshots()).map(lambda snapshot: snapshot.text)
+    assert_type(await texts, str)
+    async for text in texts.take(2):
+        assert_type(text, str)
+    texts.subscribe_async(answer)
+    assert_type(await client.threads.messages.list("thread_1").to_list(), list[Message])
+    assert_type(await stream.text_deltas.pipe(map_async(answer)), bytes)
+
+
+async def one_of_any_client(given: LoopObservable[str], stream: RunStream) -> None:
+    for text in given:
+        assert_type(text, str)
+    async for text in given:
+        assert_type(text, str)
+    assert_type(await given, str)
+    await one_of_any_client(stream.text_deltas, stream)
 
 
 async def awaited(client: AsyncClient) -> None:
@@ -470,7 +522,7 @@ async def answer(question: str) -> bytes:
 
 async def coroutines(stream: AsyncRunStream) -> None:
     assert_type(map_async(answer, max_concurrent=2), Operator[str, bytes])
-    assert_type(stream.text_deltas.pipe(map_async(answer)), Observable[bytes])
+    assert_type(stream.text_deltas.pipe(map_async(answer)), LoopObservable[bytes, RunningLoop])
     subscription = stream.text_deltas.subscribe_async(answer, max_concurrent=2)
     subscription.dispose()
 
@@ -487,6 +539,24 @@ def runs_in_a_pipe(client: Client) -> Observable[str]:
         return client.threads.runs.stream(thread_id=thread.id, assistant_id="asst_1").text_deltas
 
     return client.threads.create().pipe(ops.flat_map(text_of))
+
+
+def runs_that_failed(client: Client, stream: RunStream, events: Observable[Event]) -> None:
+    polled = client.threads.create_and_run_poll(assistant_id="asst_1")
+    assert_type(polled.pipe(rxops.raise_for_status()).run(), Run)
+    assert_type(stream.pipe(rxops.raise_for_status(), rxops.text_deltas()).run(), str)
+    assert_type(stream.pipe(rxops.raise_for_status()).run(), Event)
+    assert_type(events.pipe(rxops.raise_for_status()), Observable[Event])
+    assert_type(events.pipe(rxops.runs(), rxops.raise_for_status()), Observable[Run])
+    assert_type(events.pipe(rxops.until_done(), rxops.raise_for_status()), Observable[Event])
+    assert_type(
+        events.pipe(rxops.until_done(), rxops.raise_for_status(), ops.take(1)), Observable[Event]
+    )
+    assert_type(stream.pipe(rxops.raise_for_status(), rxops.raise_for_status()).run(), Event)
+    runs = stream.pipe(rxops.runs(), rxops.raise_for_status())
+    assert_type(runs.pipe(ops.take(1)), LoopObservable[Run, ThreadLoop])
+    operator: Operator[Run, Run] = rxops.raise_for_status()
+    polled.pipe(operator)
 
 
 def merged(one: RunStream, other: RunStream) -> None:
