@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, Generic, TypeVar, cast
+from functools import wraps
+from inspect import isfunction
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
@@ -16,6 +18,7 @@ from rxassist.client._arguments import (
     checked,
     query,
     request_options,
+    stated,
 )
 from rxassist.client.parameters import PollOptions, RequestOptions
 from rxassist.codec import from_json, structure
@@ -33,6 +36,7 @@ from rxassist.typing import Operator
 
 _T = TypeVar("_T")
 _B = TypeVar("_B")
+_P = ParamSpec("_P")
 
 StreamT = TypeVar("StreamT", bound=RunObservable)
 
@@ -65,6 +69,13 @@ class Polled(Generic[_T]):
 
 class Resource(Generic[StreamT]):
     """A part of the API; its methods bind requests to Observables."""
+
+    def __init_subclass__(cls) -> None:
+        """Let every public method take what is not given as not given."""
+        super().__init_subclass__()
+        for name, method in list(vars(cls).items()):
+            if isfunction(method) and not name.startswith("_"):
+                setattr(cls, name, _taking_what_is_given(method))
 
     def __init__(self, connection: Connection[StreamT]) -> None:
         self._connection = connection
@@ -191,6 +202,14 @@ class Resource(Generic[StreamT]):
         return self._once(created.pipe(ops.flat_map(following)))
 
 
+def _taking_what_is_given(method: Callable[_P, _T]) -> Callable[_P, _T]:
+    @wraps(method)
+    def call(*arguments: _P.args, **given: _P.kwargs) -> _T:
+        return method(*arguments, **stated(given))
+
+    return call
+
+
 def poll_options(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was given to a call that creates and polls: what its polls take, and what the rest.
 
@@ -260,8 +279,11 @@ class Listing(LoopObservable[_T]):
 
     Each subscription begins at the first page, or behind ``after``. No item comes twice, whatever
     the pages repeat. Completes with the page that says that it is the last, or that brings nothing
-    new. ``pages()`` gives whole pages. Sends ``DecodeError`` to ``on_error`` where a server says
-    that there is more, and neither gives it nor says where.
+    new. ``pages()`` gives whole pages, ``first_page()`` the first alone, ``data`` its items.
+    ``run()`` and ``await`` fetch all pages and give the last item, as of any Observable;
+    ``list(…)`` gives all items, and ``pipe(ops.to_list())`` is their Observable. Sends
+    ``DecodeError`` to ``on_error`` where a server says that there is more, and neither gives it nor
+    says where.
     """
 
     def __init__(self, connection: Connection[Any], item: type[_T], first: Request) -> None:
@@ -274,6 +296,20 @@ class Listing(LoopObservable[_T]):
         """A cold Observable of the pages: what one has of those before it is left out."""
         home = self._connection.home
         return LoopObservable(home, from_batches(home, self._single_pages))
+
+    def first_page(self) -> LoopObservable[Page[_T]]:
+        """A cold Observable of the first page alone: one request."""
+        first: Operator[Page[_T], Page[_T]] = ops.take(1)
+        return LoopObservable(self._home, self.pages().pipe(first))
+
+    @property
+    def data(self) -> list[_T]:
+        """The items of the first page, as in the official SDK: fetches it, and waits for it.
+
+        For a ``Client``: with an ``AsyncClient`` it is ``(await ….first_page()).data``, and this
+        raises ``BlockingCallError``.
+        """
+        return list(self.first_page().run().data)
 
     async def _pages(self) -> AsyncGenerator[Page[_T]]:
         transport, request = self._connection.transport, self._first

@@ -50,6 +50,27 @@ def test_models_may_be_passed_where_objects_are_expected(client):
     ]
 
 
+class NotGiven:
+    """As the official SDK's, which need not be there."""
+
+
+class Omit:
+    """As the official SDK's newer one."""
+
+
+@pytest.mark.parametrize("absent", [NotGiven(), Omit()], ids=lambda absent: type(absent).__name__)
+def test_what_is_not_given_in_code_that_moves_over_is_not_given(service, client, absent):
+    assistant = client.assistants.create(model="m", name=absent, timeout=absent).run()
+    options = {"event_handler": absent, "tools": absent, "on_dispose": absent, "metadata": absent}
+    stream = client.threads.create_and_run_stream(assistant_id=assistant.id, **options)
+    assert stream.get_final_text().startswith("0 1 2 ")
+    thread = client.threads.create(messages=absent, extra_headers=absent).run()
+    messages = client.threads.messages.list(thread.id, limit=absent, after=absent)
+    assert list(messages) == []
+    with pytest.raises(TypeError, match="model is missing"):
+        client.assistants.create(model=absent)
+
+
 def test_calls_chain_with_flat_map(client):
     created = client.threads.create().pipe(
         ops.flat_map(lambda t: client.threads.messages.create(t.id, role="user", content="hello"))
