@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import wraps
 from inspect import isfunction
@@ -21,10 +22,10 @@ from rxassist.client._arguments import (
     stated,
 )
 from rxassist.client.parameters import PollOptions, RequestOptions
-from rxassist.codec import from_json, structure
+from rxassist.codec import from_json, structure, to_request
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Queues
-from rxassist.errors import APITimeoutError, DecodeError, PollTimeout
+from rxassist.errors import APITimeoutError, DecodeError, PollTimeout, excerpt
 from rxassist.log import Log
 from rxassist.loop import Home, from_batches, on_loop, scheduled
 from rxassist.models import Deleted, Page
@@ -40,6 +41,9 @@ _P = ParamSpec("_P")
 
 StreamT = TypeVar("StreamT", bound=RunObservable)
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_CREATE = frozenset({"POST", "PATCH"})  # what repeats of these do is the endpoint's business
+_PATH = re.compile(r"/[^?#\s\x00-\x1f\x7f-\U0010ffff]*")
 _POLL_INTERVAL = 1.0
 _MOST_IN_VAIN = 20  # empty pages in a row
 _POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__.keys()
@@ -109,6 +113,38 @@ class Resource(Generic[StreamT]):
             max_retries=options.get("max_retries", self._connection.max_retries),
         )
 
+    def request(
+        self,
+        method: str,
+        where: str,
+        body: Mapping[str, object] | None,
+        options: Mapping[str, object],
+    ) -> LoopObservable[Any]:
+        """The JSON that an endpoint answers with, ``None`` for nothing; creations happen once."""
+        if method not in _METHODS:
+            msg = f"method must be one of {', '.join(_METHODS)}, got {excerpt(method)}"
+            raise ValueError(msg)
+        if not _PATH.fullmatch(where) or ".." in where.split("/"):
+            expected = 'a path below base_url such as "/threads/thread_1", without a query'
+            msg = f"path must be {expected}, got {excerpt(where)}; a query is extra_query"
+            raise ValueError(msg)
+        request = self._request(method, where, options)
+        if body is not None:
+            if not isinstance(cast("object", body), Mapping):
+                msg = f"body must be a mapping, got {excerpt(body)}"
+                raise TypeError(msg)
+            request = evolve(request, body={**to_request(body), **(request.body or {})})
+        creates = method in _CREATE
+        transport = self._connection.transport
+        request = evolve(request, careful=creates)
+
+        async def answers() -> AsyncGenerator[tuple[Any]]:
+            content = (await transport.send(request)).content
+            yield (from_json(content, str(request)) if content.strip() else None,)
+
+        answered = self._bound(from_batches(self._connection.home, answers))
+        return self._once(answered) if creates else answered
+
     def _bound(self, source: Observable[_T]) -> LoopObservable[_T]:
         return LoopObservable(self._connection.home, source)
 
@@ -128,6 +164,10 @@ class Resource(Generic[StreamT]):
     def _call(self, target: type[_T], request: Request) -> LoopObservable[_T]:
         """A cold Observable of the answer: each subscription makes a request of its own."""
         return self._bound(self._answers(target, request).pipe(choose(_state)))
+
+    def _create(self, target: type[_T], request: Request) -> LoopObservable[_T]:
+        """What a request creates, once, however often it is subscribed."""
+        return self._once(self._call(target, request))
 
     def _delete(self, where: str, options: Mapping[str, object]) -> LoopObservable[Deleted]:
         return self._call(Deleted, self._request("DELETE", where, options))
