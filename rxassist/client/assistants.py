@@ -24,8 +24,8 @@ class Assistants(Resource[HomeT]):
     """Models with instructions and tools."""
 
     def create(self, **parameters: Unpack[AssistantParameters]) -> LoopObservable[Assistant, HomeT]:
-        """Create an assistant: a cold Observable of it. ``POST /assistants``."""
-        return self._call(Assistant, self._request("POST", _ALL, parameters, AssistantParameters))
+        """Create an assistant, once: an Observable of it. ``POST /assistants``."""
+        return self._create(Assistant, self._request("POST", _ALL, parameters, AssistantParameters))
 
     def retrieve(
         self, assistant_id: str, **options: Unpack[RequestOptions]

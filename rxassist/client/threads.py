@@ -42,9 +42,9 @@ class Messages(Resource[HomeT]):
     def create(
         self, thread_id: str, **parameters: Unpack[MessageParameters]
     ) -> LoopObservable[Message, HomeT]:
-        """Add a message: a cold Observable of it. ``POST /threads/{thread_id}/messages``."""
+        """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``."""
         where = path(MESSAGES, thread_id=thread_id)
-        return self._call(Message, self._request("POST", where, parameters, MessageParameters))
+        return self._create(Message, self._request("POST", where, parameters, MessageParameters))
 
     def retrieve(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
@@ -89,8 +89,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         self.runs = Runs(connection)
 
     def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread, HomeT]:
-        """Create a thread: a cold Observable of it. ``POST /threads``."""
-        return self._call(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
+        """Create a thread, once: an Observable of it. ``POST /threads``."""
+        return self._create(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
 
     def retrieve(
         self, thread_id: str, **options: Unpack[RequestOptions]
@@ -115,9 +115,9 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
     def create_and_run(
         self, **parameters: Unpack[ThreadAndRunParameters]
     ) -> LoopObservable[Run, HomeT]:
-        """Create a run on a new thread and leave it working: an Observable of it as it was created.
+        """Create a run on a new thread, once, and leave it working: an Observable of it.
 
-        Created once, with the first subscription. ``POST /threads/runs``.
+        It is created with the first subscription. ``POST /threads/runs``.
         """
         if not parameters.get("idempotent"):
             return self._create_run(_THREAD_AND_RUN, parameters, ThreadAndRunParameters)

@@ -96,10 +96,10 @@ class VectorStoreFiles(Resource[HomeT]):
     def create(
         self, vector_store_id: str, **parameters: Unpack[VectorStoreFileParameters]
     ) -> LoopObservable[VectorStoreFile, HomeT]:
-        """Add a file to a store: a cold Observable of it. ``POST …/files``."""
+        """Add a file to a store, once: an Observable of it. ``POST …/files``."""
         where = path(_FILES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, VectorStoreFileParameters)
-        return self._call(VectorStoreFile, request)
+        return self._create(VectorStoreFile, request)
 
     def retrieve(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
@@ -256,10 +256,10 @@ class FileBatches(Resource[HomeT]):
     def create(
         self, vector_store_id: str, **parameters: Unpack[FileBatchParameters]
     ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
-        """Add files to a store: a cold Observable of the batch. ``POST …/file_batches``."""
+        """Add files to a store, once: an Observable of the batch. ``POST …/file_batches``."""
         where = path(_BATCHES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, FileBatchParameters)
-        return self._call(VectorStoreFileBatch, request)
+        return self._create(VectorStoreFileBatch, request)
 
     def retrieve(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
@@ -449,9 +449,9 @@ class VectorStores(Resource[HomeT]):
     def create(
         self, **parameters: Unpack[VectorStoreParameters]
     ) -> LoopObservable[VectorStore, HomeT]:
-        """Create a store: a cold Observable of it. ``POST /vector_stores``."""
+        """Create a store, once: an Observable of it. ``POST /vector_stores``."""
         request = self._request("POST", _STORES, parameters, VectorStoreParameters)
-        return self._call(VectorStore, request)
+        return self._create(VectorStore, request)
 
     def retrieve(
         self, vector_store_id: str, **options: Unpack[RequestOptions]
