@@ -42,7 +42,7 @@ def merge_runs(  # type: ignore[overload-overlap] # of a mapping whose keys are 
     max_concurrent: int | None = ...,
     delay_errors: bool = ...,
     scheduler: abc.SchedulerBase | None = ...,
-) -> Observable[MergedEvent[_K]]: ...
+) -> IterableObservable[MergedEvent[_K]]: ...
 @overload
 def merge_runs(
     streams: Iterable[tuple[_K, Observable[Event]]] | Observable[tuple[_K, Observable[Event]]],
@@ -51,7 +51,7 @@ def merge_runs(
     max_concurrent: int | None = ...,
     delay_errors: bool = ...,
     scheduler: abc.SchedulerBase | None = ...,
-) -> Observable[MergedEvent[_K]]: ...
+) -> IterableObservable[MergedEvent[_K]]: ...
 @overload
 def merge_runs(
     streams: Iterable[Observable[Event]] | Observable[Observable[Event]],
@@ -60,20 +60,20 @@ def merge_runs(
     max_concurrent: int | None = ...,
     delay_errors: bool = ...,
     scheduler: abc.SchedulerBase | None = ...,
-) -> Observable[MergedEvent[int]]: ...
+) -> IterableObservable[MergedEvent[int]]: ...
 @overload
 def merge_runs(
     *streams: Observable[Event],
     max_concurrent: int | None = ...,
     delay_errors: bool = ...,
     scheduler: abc.SchedulerBase | None = ...,
-) -> Observable[MergedEvent[int]]: ...
+) -> IterableObservable[MergedEvent[int]]: ...
 def merge_runs(
     *streams: Any,
     max_concurrent: int | None = None,
     delay_errors: bool = True,
     scheduler: abc.SchedulerBase | None = None,
-) -> Observable[MergedEvent[Any]]:
+) -> IterableObservable[MergedEvent[Any]]:
     """Merge the events of many runs, each with the key of its run.
 
     Takes streams, whose keys are 0, 1, 2…; or a mapping of streams; or one iterable or Observable

@@ -16,11 +16,13 @@ from rxassist import (
     AsyncRunStream,
     Client,
     LoopObservable,
+    MergedEvent,
     Operator,
     RunStream,
     Snapshot,
     iterate,
     map_async,
+    merge_runs,
 )
 from rxassist import operators as rxops
 from rxassist.events import (
@@ -561,6 +563,9 @@ def runs_that_failed(client: Client, stream: RunStream, events: Observable[Event
 
 def merged(one: RunStream, other: RunStream) -> None:
     assert_type(reactivex.merge(one, other).pipe(rxops.runs()), Observable[Run])
+    for item in merge_runs({"one": one, "other": other}):
+        assert_type(item, MergedEvent[str])
+    assert_type(merge_runs(one, other).pipe(rxops.of_run(0)), Observable[Event])
 
 
 def errors(error: rxassist.RunFailed) -> None:
