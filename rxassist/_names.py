@@ -3,7 +3,7 @@
 from rxassist import errors, events, models, operators
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.budget import Budget
-from rxassist.client import AsyncClient, Client
+from rxassist.client import AsyncClient, Client, ClientOptions
 from rxassist.consumers import LoopObservable, map_async
 from rxassist.errors import (
     APIConnectionError,
@@ -80,6 +80,7 @@ __all__ = [
     "Citation",
     "Client",
     "ClientClosed",
+    "ClientOptions",
     "ConflictError",
     "DecodeError",
     "Demand",

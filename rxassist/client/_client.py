@@ -110,16 +110,27 @@ class ClientOptions(TypedDict, total=False):
     """
 
     base_url: str | None
+    """The address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``."""
     api_key: Credential | None
+    """The key, or a function that gives a token; else ``RXASSIST_API_KEY``, ``OPENAI_API_KEY``."""
     default_headers: Mapping[str, str] | None
+    """Headers of every request."""
     default_query: Mapping[str, str] | None
+    """Parameters of the query of every request."""
     timeout: float | None
+    """Seconds to connect (5 at most), write and wait for an answer (600)."""
     idle_timeout: float | None
+    """Seconds for which a stream may be silent (120); ``None`` for no bound."""
     max_connections: int | None
+    """How many requests and streams may be open at once; by default no bound."""
     max_event_bytes: int
+    """How large one event may be (16 MiB)."""
     max_retries: int
+    """How often a request is sent again that the service did not act on (2)."""
     http_client: HTTPChoice
+    """``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own."""
     budget: Budget | None
+    """A ``Budget`` that bounds runs and requests, together with other clients."""
 
 
 def _connected(
@@ -202,6 +213,23 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         ``default_headers`` and ``default_query`` come on top of those that this client has.
         Raises as the class does, and ``TypeError`` for ``http_client`` and ``max_connections``,
         which are the connections' own.
+
+        Keywords:
+
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
+          ``OPENAI_BASE_URL``.
+        - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+          ``OPENAI_API_KEY``.
+        - ``default_headers``: headers of every request.
+        - ``default_query``: parameters of the query of every request.
+        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+        - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+        - ``max_connections``: how many requests and streams may be open at once; by default no
+          bound.
+        - ``max_event_bytes``: how large one event may be (16 MiB).
+        - ``max_retries``: how often a request is sent again that the service did not act on (2).
+        - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+        - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         for name in _OF_CONNECTIONS & options.keys():
             msg = f"{name} belongs to the connections, which are shared; make another client"
@@ -233,6 +261,11 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         "/threads/thread_1/pin", body={"pinned": True})``. A query is given as ``extra_query``.
         Emits ``None`` for an empty answer. What a ``POST`` asks for is asked for once, however
         often it is subscribed; every other request is made for each subscription.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         return Resource(self._connection).request(method, path, body, options)
 
@@ -262,6 +295,21 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
 
     See ``ClientOptions`` for the arguments. Raises ``ValueError`` or ``TypeError``, naming the
     argument, before any request.
+
+    Keywords:
+
+    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
+    - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+      ``OPENAI_API_KEY``.
+    - ``default_headers``: headers of every request.
+    - ``default_query``: parameters of the query of every request.
+    - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+    - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+    - ``max_connections``: how many requests and streams may be open at once; by default no bound.
+    - ``max_event_bytes``: how large one event may be (16 MiB).
+    - ``max_retries``: how often a request is sent again that the service did not act on (2).
+    - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+    - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
@@ -283,6 +331,23 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
         ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
         ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
         credential of ``azure.identity``; asked again when the token ends or is refused.
+
+        Keywords:
+
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
+          ``OPENAI_BASE_URL``.
+        - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+          ``OPENAI_API_KEY``.
+        - ``default_headers``: headers of every request.
+        - ``default_query``: parameters of the query of every request.
+        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+        - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+        - ``max_connections``: how many requests and streams may be open at once; by default no
+          bound.
+        - ``max_event_bytes``: how large one event may be (16 MiB).
+        - ``max_retries``: how often a request is sent again that the service did not act on (2).
+        - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+        - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         return cls._of_foundry(endpoint, credential, api_version, options)
 
@@ -308,6 +373,21 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
 
     See ``ClientOptions`` for the arguments. Raises ``ValueError`` or ``TypeError``, naming the
     argument, before any request.
+
+    Keywords:
+
+    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
+    - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+      ``OPENAI_API_KEY``.
+    - ``default_headers``: headers of every request.
+    - ``default_query``: parameters of the query of every request.
+    - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+    - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+    - ``max_connections``: how many requests and streams may be open at once; by default no bound.
+    - ``max_event_bytes``: how large one event may be (16 MiB).
+    - ``max_retries``: how often a request is sent again that the service did not act on (2).
+    - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+    - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
@@ -328,6 +408,23 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
         ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
         ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
         credential of ``azure.identity``; asked again when the token ends or is refused.
+
+        Keywords:
+
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
+          ``OPENAI_BASE_URL``.
+        - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+          ``OPENAI_API_KEY``.
+        - ``default_headers``: headers of every request.
+        - ``default_query``: parameters of the query of every request.
+        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+        - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+        - ``max_connections``: how many requests and streams may be open at once; by default no
+          bound.
+        - ``max_event_bytes``: how large one event may be (16 MiB).
+        - ``max_retries``: how often a request is sent again that the service did not act on (2).
+        - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+        - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         return cls._of_foundry(endpoint, credential, api_version, options)
 

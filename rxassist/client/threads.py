@@ -42,21 +42,44 @@ class Messages(Resource[HomeT]):
     def create(
         self, thread_id: str, **parameters: Unpack[MessageParameters]
     ) -> LoopObservable[Message, HomeT]:
-        """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``."""
+        """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``.
+
+        Keywords:
+
+        - ``role``, required: ``"user"`` or ``"assistant"``.
+        - ``content``, required: the text, or a list of parts.
+        - ``attachments``: files for the tools: mappings with ``file_id`` and ``tools``.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(MESSAGES, thread_id=thread_id)
         return self._create(Message, self._request("POST", where, parameters, MessageParameters))
 
     def retrieve(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[Message, HomeT]:
-        """The message: a cold Observable. ``GET …/messages/{message_id}``."""
+        """The message: a cold Observable. ``GET …/messages/{message_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_MESSAGE, thread_id=thread_id, message_id=message_id)
         return self._call(Message, self._request("GET", where, options))
 
     def update(
         self, message_id: str, *, thread_id: str, **parameters: Unpack[MetadataParameters]
     ) -> LoopObservable[Message, HomeT]:
-        """Change the metadata of a message. ``POST …/messages/{message_id}``."""
+        """Change the metadata of a message. ``POST …/messages/{message_id}``.
+
+        Keywords:
+
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_MESSAGE, thread_id=thread_id, message_id=message_id)
         return self._call(Message, self._request("POST", where, parameters, MetadataParameters))
 
@@ -66,6 +89,16 @@ class Messages(Resource[HomeT]):
         """The messages, newest first: a cold Observable of items, fetched page by page.
 
         ``GET /threads/{thread_id}/messages``.
+
+        Keywords:
+
+        - ``limit``: how many items one page has, from 1 to 100.
+        - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
+        - ``after``: the id of an item: the list begins after it.
+        - ``before``: the id of an item: the list ends before it.
+        - ``run_id``: only the messages that this run wrote.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         where = path(MESSAGES, thread_id=thread_id)
         return self._list(Message, where, parameters, MessageListParameters)
@@ -73,7 +106,13 @@ class Messages(Resource[HomeT]):
     def delete(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[Deleted, HomeT]:
-        """Delete a message: a cold Observable. ``DELETE …/messages/{message_id}``."""
+        """Delete a message: a cold Observable. ``DELETE …/messages/{message_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._delete(path(_MESSAGE, thread_id=thread_id, message_id=message_id), options)
 
 
@@ -89,27 +128,56 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         self.runs = Runs(connection)
 
     def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread, HomeT]:
-        """Create a thread, once: an Observable of it. ``POST /threads``."""
+        """Create a thread, once: an Observable of it. ``POST /threads``.
+
+        Keywords:
+
+        - ``messages``: the messages that the thread begins with.
+        - ``tool_resources``: the files and vector stores that tools may use on this thread.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._create(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
 
     def retrieve(
         self, thread_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[Thread, HomeT]:
-        """The thread: a cold Observable. ``GET /threads/{thread_id}``."""
+        """The thread: a cold Observable. ``GET /threads/{thread_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_THREAD, thread_id=thread_id)
         return self._call(Thread, self._request("GET", where, options))
 
     def update(
         self, thread_id: str, **parameters: Unpack[ThreadUpdateParameters]
     ) -> LoopObservable[Thread, HomeT]:
-        """Change a thread: a cold Observable of it. ``POST /threads/{thread_id}``."""
+        """Change a thread: a cold Observable of it. ``POST /threads/{thread_id}``.
+
+        Keywords:
+
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``tool_resources``: the files and vector stores that tools may use on this thread.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_THREAD, thread_id=thread_id)
         return self._call(Thread, self._request("POST", where, parameters, ThreadUpdateParameters))
 
     def delete(
         self, thread_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[Deleted, HomeT]:
-        """Delete a thread: a cold Observable. ``DELETE /threads/{thread_id}``."""
+        """Delete a thread: a cold Observable. ``DELETE /threads/{thread_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._delete(path(_THREAD, thread_id=thread_id), options)
 
     def create_and_run(
@@ -118,6 +186,30 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         """Create a run on a new thread, once, and leave it working: an Observable of it.
 
         It is created with the first subscription. ``POST /threads/runs``.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
+          ``tool_resources``.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
+          one run.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         if not parameters.get("idempotent"):
             return self._create_run(_THREAD_AND_RUN, parameters, ThreadAndRunParameters)
@@ -135,6 +227,49 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
 
         ``POST /threads/runs``. With ``idempotent`` the thread is created first: only on a thread
         that is known can a run be looked for.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
+          ``tool_resources``.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
+          one run.
+        - ``recover``: whether a run is followed to its end after its connection is lost (``True``).
+        - ``recovery_timeout``: seconds for which the service may be out of reach then (60).
+        - ``idle_timeout``: seconds of silence after which a stream is recovered; ``None`` for no
+          bound.
+        - ``deadline``: seconds after which the stream ends in an error; by default never.
+        - ``replay``: ``False`` drops the events that every subscriber has received.
+        - ``read_ahead``: how many events the stream may be ahead of a slow reader (1,024; ``None``:
+          no bound).
+        - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
+          does not.
+        - ``event_handler``: its callbacks are called once for each event, before any subscriber.
+        - ``max_rounds``: how often the run may ask for tools (16); then it is
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
+          round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         given, tooling = self._tooling(parameters)
         if not given.get("idempotent"):
@@ -168,7 +303,45 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
     def create_and_run_poll(
         self, **parameters: Unpack[ThreadAndRunPollParameters]
     ) -> LoopObservable[Run, HomeT]:
-        """Create a run on a new thread, once, and poll it: the run at each change, to its end."""
+        """Create a run on a new thread, once, and poll it: the run at each change, to its end.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
+          ``tool_resources``.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
+          one run.
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``max_rounds``: how often the run may ask for tools (16); then it is
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
+          round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         given, tooling = self._tooling(parameters)
         polls, rest = poll_options(given)
         created = self.create_and_run(**rest)
