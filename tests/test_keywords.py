@@ -1,7 +1,7 @@
 """The docstring of each call lists its keywords, as the parameter classes document them.
 
-``**parameters: Unpack[…]`` shows neither names nor meanings, in ``help()`` or in an editor. ``python
-tests/test_keywords.py`` writes the lists, from the docstrings of the keys.
+``**parameters: Unpack[…]`` shows neither names nor meanings, in ``help()`` or in an editor. So
+``python tests/test_keywords.py`` writes the lists, from the docstrings of the keys.
 """
 
 import ast
