@@ -51,6 +51,11 @@ class RequiredActionMCPToolCall(Model):
 class UnknownRequiredToolCall(Unknown):
     """A call that the run waits for, of a type that this version does not know."""
 
+    @property
+    def id(self) -> str:
+        """The call's id, empty where there is none."""
+        return str(self.raw.get("id") or "")
+
 
 RequiredToolCall = (
     RequiredActionFunctionToolCall | RequiredActionMCPToolCall | UnknownRequiredToolCall

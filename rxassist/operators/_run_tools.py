@@ -386,7 +386,7 @@ class Calls:
         def failed(error: Exception, _: object) -> Observable[Mapping[str, Any]]:
             return rx.throw(ToolError(_name_of(asked), asked, error))
 
-        call_id = _id_of(asked)
+        call_id = asked.id
         decided = self._returned(partial(approve, cast("Approvable", asked)))
         return decided.pipe(ops.map(said), ops.catch(failed))
 
@@ -504,12 +504,6 @@ def _settled(value: object) -> Observable[Any]:
     if isinstance(value, Observable):
         return value  # pyright: ignore[reportUnknownVariableType]
     return _just(value)
-
-
-def _id_of(call: ToolCall | RequiredToolCall) -> str:
-    if isinstance(call, UnknownRequiredToolCall):
-        return str(call.raw.get("id") or "")
-    return call.id
 
 
 def _name_of(call: ToolCall | RequiredToolCall) -> str:

@@ -407,6 +407,7 @@ def actions_are_told_apart(run: Run) -> None:
     if action.type == "submit_tool_outputs":
         assert_type(action, RequiredActionSubmitToolOutputs)
         for call in action.submit_tool_outputs.tool_calls:
+            assert_type(call.id, str)
             if call.type == "function":
                 assert_type(call, RequiredActionFunctionToolCall)
                 assert_type(call.function.arguments, str)
