@@ -333,9 +333,7 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
     import httpx  # noqa: PLC0415 -- as above
 
     aiohttp, bridge = import_module("aiohttp"), import_module(_AIOHTTP)
-    connector = _connector_class(aiohttp)(
-        limit=0, ssl=shared.tls, keepalive_timeout=_KEPT_ALIVE
-    )
+    connector = _connector_class(aiohttp)(limit=0, ssl=shared.tls, keepalive_timeout=_KEPT_ALIVE)
     session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -313,7 +313,10 @@ class ThreadLoop(Home):
             thread.loop.close()
             if not isinstance(error, RuntimeError):
                 raise
-            msg = f"the thread of this client cannot start: {error}; use it before the program ends"
+            msg = (
+                f"the thread of this client cannot start: {error}; use it before the program ends, "
+                "or allow this process more threads"
+            )
             raise RuntimeError(msg) from error
         self._thread_id = thread.ident
         last_words = self._last_words or _nothing
