@@ -350,7 +350,7 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
         return made
 
     client = _OurClient(shared, transport)
-    connector.user = ref(client)
+    connector.client = ref(client)
     return client
 
 
@@ -363,7 +363,8 @@ def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
     base, process, process_now = aiohttp.TCPConnector, os.getpid(), os.getpid
 
     def closed(self: Any) -> bool:  # noqa: ANN401 -- as above
-        return bool(self._closed) or self.user() is None
+        client: ref[_OurClient] | None = getattr(self, "client", None)
+        return bool(self._closed) or (client is not None and client() is None)
 
     def close_at_once(self: Any) -> None:  # noqa: ANN401 -- as above
         if process_now() != process or self._closed:
@@ -375,7 +376,7 @@ def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
         else:
             leave()
 
-    parts = {"closed": property(closed), "__del__": close_at_once, "user": lambda _: None}
+    parts: dict[str, Any] = {"closed": property(closed), "__del__": close_at_once}
     return type("Connector", (base,), parts)
 
 

@@ -178,4 +178,5 @@ def process(request, service):
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout.split()
 
+    run.library = request.param
     return run

@@ -89,11 +89,11 @@ print(asyncio.run(settled((before[0], before[1] + 3))))  # and the files of a lo
 
 
 def test_a_stream_whose_loop_was_closed_in_the_middle_is_collected(process, forever):
+    if process.library == "httpx":
+        pytest.skip("anyio, below httpx, keeps each task that was interrupted inside it")
     code = """
 import warnings
 warnings.simplefilter("ignore")  # of asyncio, of sockets that nobody could close
-if sys.argv[2] == "httpx":  # anyio keeps each task that was interrupted inside it
-    sys.exit()
 async def begin():
     client = make_async()
     assistant = await client.assistants.create(model="m")
