@@ -417,6 +417,7 @@ class RunStream(RunObservable):
     """
 
     _handler_class = AssistantEventHandler
+    _reading: Iterator[Event] | None = None  # of next(stream)
 
     def __iter__(self) -> Iterator[Event]:
         """The events, for a blocking ``for``; ``current_event`` goes along."""
@@ -424,6 +425,11 @@ class RunStream(RunObservable):
         for event in iterate(self):
             place.cursor += 1
             yield event
+
+    def __next__(self) -> Event:
+        """The next event, for ``next(stream)``; a ``for`` begins anew, at the first event."""
+        self._reading = self._reading or iter(self)
+        return next(self._reading)
 
     def __enter__(self) -> Self:
         """Nothing happens yet: the run is created with the first subscription."""
@@ -473,6 +479,7 @@ class AsyncRunStream(RunObservable):
     """
 
     _handler_class = AsyncAssistantEventHandler
+    _reading: AsyncIterator[Event] | None = None  # of anext(stream)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The events, for an ``async for``; ``current_event`` goes along."""
@@ -480,6 +487,11 @@ class AsyncRunStream(RunObservable):
         async for event in iterate(self):
             place.cursor += 1
             yield event
+
+    async def __anext__(self) -> Event:
+        """The next event, for ``anext(stream)``; an ``async for`` begins at the first event."""
+        self._reading = self._reading or aiter(self)
+        return await anext(self._reading)
 
     async def __aenter__(self) -> Self:
         """Nothing happens yet: the run is created with the first subscription."""
