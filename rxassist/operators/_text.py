@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import Protocol, get_args
 
 from rxassist.errors import excerpt
@@ -139,36 +140,58 @@ class Splitter(Protocol):
         ...
 
 
-def split_each(begin: Callable[[], Splitter]) -> Operator[Event | str, str]:
-    """Cut each text of a source by a splitter of its own, which ``begin`` gives."""
-
-    def begin_all() -> tuple[Step[Event | str, str], Finish[str]]:
-        splitting = _Splitting(begin)
-        return splitting.step, splitting.finish
-
-    return choose_each(begin_all)
-
-
-class _Splitting:
-    """The texts that have not ended, in the order in which they began."""
+class SplitTexts:
+    """The texts that have not ended, in the order in which they began, each with its splitter."""
 
     def __init__(self, begin: Callable[[], Splitter]) -> None:
         self._begin = begin
         self._reader = TextReader()
         self._texts: dict[Place | None, Splitter] = {}
 
-    def step(self, item: Event | str) -> Iterator[str]:
+    def step(self, item: Event | str) -> Iterator[tuple[Place | None, str]]:
+        """What becomes whole with an item, each with its place."""
         for place, piece in self._reader.read(item):
             if piece is None:
-                yield from self._texts.pop(place).finish()
-                continue
-            if place not in self._texts:
-                self._texts[place] = self._begin()
-            yield from self._texts[place].feed(piece)
+                whole = self._texts.pop(place).finish()
+            else:
+                if place not in self._texts:
+                    self._texts[place] = self._begin()
+                whole = self._texts[place].feed(piece)
+            for each in whole:
+                yield place, each
 
-    def finish(self) -> Iterator[str]:
-        for text in self._texts.values():
-            yield from text.finish()
+    def finish(self) -> Iterator[tuple[Place | None, str]]:
+        """The rest of each text."""
+        for place, text in self._texts.items():
+            for each in text.finish():
+                yield place, each
+
+
+def split_each(begin: Callable[[], Splitter]) -> Operator[Event | str, str]:
+    """Cut each text of a source by a splitter of its own, which ``begin`` gives."""
+
+    def begin_all() -> tuple[Step[Event | str, str], Finish[str]]:
+        texts = SplitTexts(begin)
+
+        def step(item: Event | str) -> Iterator[str]:
+            return (whole for _, whole in texts.step(item))
+
+        def finish() -> Iterator[str]:
+            return (whole for _, whole in texts.finish())
+
+        return step, finish
+
+    return choose_each(begin_all)
+
+
+def regex_of(what: str) -> ModuleType:
+    """The library ``regex``, which ``what`` needs."""
+    try:
+        import regex  # noqa: PLC0415 -- only those who ask for what needs it have it
+    except ModuleNotFoundError:
+        msg = f'{what} needs an extra: pip install "rxassist[text]"'
+        raise ModuleNotFoundError(msg, name="regex") from None
+    return regex
 
 
 def text_deltas(*, separator: str = "") -> Operator[Event, str]:
