@@ -35,7 +35,8 @@ def units(by: By) -> Callable[[], Splitter]:
     elif by == "grapheme":
         end = _end_of_grapheme()
     else:
-        end = _end_of_match(_compiled(by), _LONGEST_UNIT)
+        wrong = f'by must be "word", "grapheme" or a regular expression of text, got {by!r}'
+        end = _end_of_match(compiled(by, wrong), _LONGEST_UNIT)
     return lambda: _Units(end)
 
 
@@ -58,10 +59,10 @@ class _Units:
             yield self._growing
 
 
-def _compiled(by: By) -> re.Pattern[str]:
-    wrong = f'by must be "word", "grapheme" or a regular expression of text, got {by!r}'
+def compiled(given: str | re.Pattern[str], wrong: str) -> re.Pattern[str]:
+    """A pattern of text; for anything else an error that says what is wrong."""
     try:
-        pattern = re.compile(by)
+        pattern = re.compile(given)
     except re.error as error:
         msg = f"{wrong}: {error}"
         raise ValueError(msg) from None
