@@ -88,25 +88,21 @@ def of_pattern(marker: str | re.Pattern[str]) -> Shape:
     told = compiled(marker, f"marker must be a regular expression of text, got {marker!r}")
     letters = "".join(name for name in "aimsx" if told.flags & getattr(re, name.upper()))
     library = regex_of("citations(marker=)")
-    search = library.compile(f"(?{letters}:{told.pattern})" if letters else told.pattern).search
+    match = library.compile(f"(?{letters}:{told.pattern})" if letters else told.pattern).match
 
     def find(text: str, at: int, last: bool) -> tuple[list[Mark], int]:  # noqa: FBT001 -- a Shape
         marks: list[Mark] = []
         while at < len(text):
-            # Not the whole text at a time: what nobody closes would cost all of it at each place.
-            near = min(len(text), at + 2 * _LONGEST)
-            match = search(text, at, near, partial=True)
-            begin, end = match.span() if match else (near, near)
-            if begin == end or end - begin > _LONGEST:
-                at = begin + 1
-            elif end == near and near < len(text):
-                at = begin
-            elif end == near and not last:
-                return marks, begin
-            elif match.partial:
-                at = begin + 1
+            found = match(text, at, at + _LONGEST + 1, partial=True)
+            end = found.end() if found else at
+            if end == at or end - at > _LONGEST:
+                at += 1
+            elif end == len(text) and not last:  # it may go on
+                return marks, at
+            elif found.partial:
+                at += 1
             else:
-                marks.append(Mark(begin, end, text[begin:end]))
+                marks.append(Mark(at, end, text[at:end]))
                 at = end
         return marks, len(text)
 

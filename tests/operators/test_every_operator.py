@@ -82,6 +82,8 @@ OPERATORS = {
     "check_ending": Entry(operators.check_ending, needs_an_end=True),
     "choose": Entry(lambda: operators.choose(lambda event: event.event)),
     "citations": Entry(operators.citations),
+    "citations of text": Entry(operators.citations, takes=as_sentence),
+    "citations with a marker": Entry(lambda: operators.citations(str, marker="[A-C]")),
     "deadline": Entry(
         lambda: operators.deadline(END_OF_TIME, scheduler=TestScheduler()), looks=False
     ),
