@@ -1,5 +1,6 @@
 """Citations: no marker is ever split, whatever the cuts."""
 
+import json
 import re
 import sys
 import time
@@ -7,7 +8,7 @@ from itertools import accumulate
 
 import pytest
 import reactivex as rx
-from hypothesis import example, given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from reactivex import Subject
 
@@ -641,43 +642,37 @@ def test_text_without_annotations_stays(delta, whole, emitted, text, marker, ren
     assert "" not in emissions
 
 
-@given(PIECES, st.data())
-@example(["[doc1]", "🍰", "[doc1]", "[doc22]"], None)
-def test_what_was_held_back_is_what_the_finished_message_makes(delta, whole, emitted, parts, data):
+FILES = {"[doc1]": "file_1", "[doc22]": "file_2", "【4:0】": "file_3", "🍰": "file_4"}
+COUNTED = st.sampled_from(["in characters", "in UTF-16", "wrong", "not at all"])
+
+
+def place(text, begin, counted):
+    in_utf_16 = len(text[:begin].encode("utf-16-le")) // 2
+    return {"in characters": begin, "in UTF-16": in_utf_16, "wrong": begin + 7}.get(counted)
+
+
+@given(PIECES, st.lists(st.tuples(COUNTED, st.integers(0, 9)), min_size=14, max_size=14), st.data())
+def test_what_was_held_back_is_what_the_finished_message_makes(
+    delta, whole, emitted, parts, how, data
+):
     """Whatever the cuts, whenever the annotations come, however their places are counted."""
-    text = "".join(parts)
-    files = {"[doc1]": "file_1", "[doc22]": "file_2", "【4:0】": "file_3", "🍰": "file_4"}
+    text, held = "".join(parts), HELD + "|🍰"
     starts = [0, *accumulate(map(len, parts))]
-    named = [(begin, part) for begin, part in zip(starts, parts, strict=False) if part in files]
-    held = HELD + "|🍰"
-
-    def place(begin):
-        counted = (
-            data.draw(st.sampled_from(["characters", "utf-16", "wrong", "not"]))
-            if data
-            else "utf-16"
-        )
-        if counted == "utf-16":
-            return len(text[:begin].encode("utf-16-le")) // 2
-        return {"characters": begin, "wrong": begin + 7, "not": None}[counted]
-
-    told = [cites(part, files[part], start_index=place(begin)) for begin, part in named]
-    by_file = citations(lambda cited: f"<{cited.file_id}>", marker=held)
-    expected = "".join(f"<{files[part]}>" if part in files else part for part in parts)
-    if re.findall(held, text) == [part for _, part in named]:  # what is next to it makes no marker
-        assert "".join(emitted(by_file, whole(text, *told))) == expected
-    at_once = "".join(emitted(by_file, whole(text, *told)))
-    pieces = cut(text, data) if data else list(text)
-    when = (
-        data.draw(st.lists(st.integers(0, len(pieces)), min_size=len(told), max_size=len(told)))
-        if data
-        else [0] * len(told)
-    )
-    events = [
-        delta(piece, *(each for each, index in zip(told, when, strict=True) if index == number))
-        for number, piece in enumerate(pieces)
+    named = [(begin, part) for begin, part in zip(starts, parts, strict=False) if part in FILES]
+    assume(re.findall(held, text) == [part for _, part in named])  # nothing else is held back
+    told = [
+        cites(part, FILES[part], start_index=place(text, begin, counted))
+        for (begin, part), (counted, _) in zip(named, how, strict=False)
     ]
-    assert "".join(emitted(by_file, *events, whole(text, *told))) == at_once
+    when = [index for _, index in how]
+    events = [
+        delta(piece, *(each for each, index in zip(told, when, strict=False) if index == number))
+        for number, piece in enumerate(cut(text, data))
+    ]
+    by_file = citations(lambda cited: f"<{cited.file_id}>", marker=held)
+    expected = "".join(f"<{FILES[part]}>" if part in FILES else part for part in parts)
+    assert "".join(emitted(by_file, whole(text, *told))) == expected
+    assert "".join(emitted(by_file, *events, whole(text, *told))) == expected
 
 
 @pytest.mark.parametrize(
@@ -721,8 +716,25 @@ def test_time_is_linear(text, marker):
 
 def test_a_recording(recorded, emitted):
     events = recorded("dotnet-file-search-1.sse")
-    taken_out = "".join(emitted(citations(), *events))
-    assert "【" not in taken_out
-    replaced = "".join(emitted(citations(number), *events))
-    assert replaced.replace("[1]", "") == taken_out
-    assert "[1]" in replaced
+    (message,) = [e.data for e in events if e.event == "thread.message.completed"]
+    text = message.content[0].text
+    (told,) = text.annotations
+    before, after = text.value[: told.start_index], text.value[told.end_index :]
+    for marker in None, r"【[^】]*】":
+        taken_out = "".join(emitted(citations(marker=marker), *events))
+        assert taken_out == before + after
+        replaced = "".join(emitted(citations(number, marker=marker), *events))
+        assert replaced == f"{before}[1]{after}"
+
+
+def test_stored_messages(wire, whole, emitted):
+    """A page of them: one cites a file."""
+    page = json.loads((wire / "rest/list-thread-message-false-file-citation-text.json").read_text())
+    told = [message for message in page["data"] if message["role"] == "assistant"]
+    (block,) = told[0]["content"]
+    cited = whole(block["text"]["value"], *block["text"]["annotations"])
+    (text,) = emitted(citations(lambda cited: f"<{cited.file_id}>"), cited)
+    assert text == block["text"]["value"].replace(
+        "【4:0†favorite_foods.txt】", "<file-DLCAr5NoVMw44WT3FrWWva>"
+    )
+    assert "<" in text
