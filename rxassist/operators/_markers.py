@@ -168,15 +168,18 @@ class Part:
 
     def decide(self, *, last: bool = False) -> int:
         """Where the text ends of which is known what is a marker and what is not."""
-        for exactly in (True, False):  # or one with a wrong place takes what another names
-            self._early = [note for note in self._early if not self._name(note, exactly=exactly)]
+        if self._early:
+            for exactly in (True, False):  # or one with a wrong place takes what another names
+                self._early = [
+                    note for note in self._early if not self._name(note, exactly=exactly)
+                ]
         for mark in self._named[bisect_right(self._named, self._decided, key=_end_of) :]:
             self._look(mark.begin, last=True)
             self._decided = mark.end
-        if last:
-            self._look(self._length, last=True)
-        else:
-            self._look(min([self._length, *map(self._held_for, self._early)]), last=False)
+        end = self._length
+        if self._early and not last:
+            end = min(end, *map(self._held_for, self._early))
+        self._look(end, last=last)
         return self._decided
 
     def _look(self, end: int, *, last: bool) -> None:
