@@ -81,6 +81,9 @@ OPERATORS = {
     "accumulate_snapshots": Entry(operators.accumulate_snapshots, shows=read),
     "check_ending": Entry(operators.check_ending, needs_an_end=True),
     "choose": Entry(lambda: operators.choose(lambda event: event.event)),
+    "choose_each": Entry(
+        lambda: operators.choose_each(lambda: (lambda event: [event.event], list))
+    ),
     "citations": Entry(operators.citations),
     "citations of text": Entry(operators.citations, takes=as_sentence),
     "citations with a marker": Entry(lambda: operators.citations(str, marker="[A-C]")),
