@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from io import SEEK_END, StringIO
 from typing import cast
 
@@ -59,12 +59,16 @@ _PATH_BEGUN = (
     r"(?<!\w)(?:s|sa|san|sand|sandb|sandbo|sandbox|sandbox:)\Z"
     rf"|sandbox:/{_OF_PATH}{{0,{_LONGEST}}}\Z"
 )
+_MARKERS = re.compile(_SIGNED), re.compile(_SIGNED_BEGUN)
+_MARKERS_AND_PATHS = (
+    re.compile(f"{_SIGNED}|{_PATH}"),
+    re.compile(f"{_SIGNED_BEGUN}|{_PATH_BEGUN}"),
+)
 
 
 def of_the_service(*, paths: bool) -> Shape:
     """The service's markers, such as ``【4:0†source】``, and if asked its paths of files."""
-    whole = re.compile(f"{_SIGNED}|{_PATH}" if paths else _SIGNED)
-    begun = re.compile(f"{_SIGNED_BEGUN}|{_PATH_BEGUN}" if paths else _SIGNED_BEGUN)
+    whole, begun = _MARKERS_AND_PATHS if paths else _MARKERS
 
     def find(text: str, at: int, last: bool) -> tuple[list[Mark], int]:  # noqa: FBT001 -- a Shape
         half = None if last else begun.search(text, at)
@@ -86,9 +90,9 @@ def of_pattern(marker: str | re.Pattern[str]) -> Shape:
     ``ModuleNotFoundError`` without the extra.
     """
     told = compiled(marker, f"marker must be a regular expression of text, got {marker!r}")
-    letters = "".join(name for name in "aimsx" if told.flags & getattr(re, name.upper()))
     library = regex_of("citations(marker=)")
-    match = library.compile(f"(?{letters}:{told.pattern})" if letters else told.pattern).match
+    flags = sum(getattr(library, name) for name in "AIMSX" if told.flags & getattr(re, name))
+    match = library.compile(told.pattern, flags).match
 
     def find(text: str, at: int, last: bool) -> tuple[list[Mark], int]:  # noqa: FBT001 -- a Shape
         marks: list[Mark] = []
@@ -234,9 +238,10 @@ class Part:
                 return True
         if exactly:
             return False
+        length, held = len(note.text), self._read(self._sent, self._length)
         marks = [
-            Mark(self._sent + match.start(), self._sent + match.end(), match[0], note.annotation)
-            for match in re.finditer(re.escape(note.text), self._read(self._sent, self._length))
+            Mark(self._sent + place, self._sent + place + length, note.text, note.annotation)
+            for place in _places_of(note.text, held)
         ]
         free = [mark for mark in marks if self._is_free(mark)]
         if free:
@@ -265,6 +270,14 @@ class Part:
 
 
 _WIDE = re.compile("[\U00010000-\U0010ffff]")
+
+
+def _places_of(text: str, held: str) -> Iterator[int]:
+    """Where a text stands in another one, again and again."""
+    place = held.find(text)
+    while place >= 0:
+        yield place
+        place = held.find(text, place + len(text))
 
 
 def _begin_of(mark: Mark) -> int:
