@@ -339,7 +339,12 @@ def test_what_is_held_back_waits_for_its_annotation(delta, whole, flows):
         "M": "[doc1]B",
     }
     shouted = DOC.replace("doc", "DOC")
-    for marker in DOC, re.compile(DOC), f"(?i){shouted}", re.compile(shouted, re.I | re.A | re.S):
+    for marker in (
+        DOC,
+        re.compile(DOC),
+        f"(?i){shouted}",
+        re.compile(shouted, re.IGNORECASE | re.ASCII | re.DOTALL),
+    ):
         cited = citations(number, marker=marker)
         flows(cited, "-a-b-c-n-|", "-A-----N-|", **letters)
         flows(cited, "-a-b-c-m-|", "-A-----M-|", **letters)
