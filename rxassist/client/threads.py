@@ -28,6 +28,7 @@ from rxassist.client.parameters import (
 from rxassist.client.runs import Runs
 from rxassist.consumers import LoopObservable
 from rxassist.events import Event, ThreadCreated
+from rxassist.loop import on_loop
 from rxassist.models import Deleted, Message, Run, Thread
 
 _THREAD = "/threads/{thread_id}"
@@ -49,8 +50,8 @@ class Messages(OnThread[StreamT]):
         where = path(MESSAGES, thread_id=thread_id)
         rest = {key: value for key, value in parameters.items() if key != "if_busy"}
         request = self._request("POST", where, rest, MessageParameters)
-        asked = self._call(Message, request)
-        return self._bound(self._on_free_thread(asked, thread_id, parameters))
+        asked = self._on_free_thread(self._call(Message, request), thread_id, parameters)
+        return self._bound(on_loop(self._connection.home, asked))  # where the queues are
 
     def retrieve(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
