@@ -437,3 +437,127 @@ def test_what_waits_carries_the_headers_of_its_call(serve):
         create(place["thread_id"], **QUESTION, if_busy="cancel", extra_headers=headers).run()
     tenants = [tenant for last, tenant in seen if last.startswith("run_") or last == "cancel"]
     assert set(tenants) == {"t1", "t2"}
+
+
+# --- a deadline that ends while it waits ---------------------------------------------------
+
+
+def followed(client, place, kind, **options):
+    """A run as a stream or as a poll."""
+    runs, place = client.threads.runs, dict(place)
+    if kind == "stream":
+        return runs.stream(**place, **options)
+    return runs.create_and_poll(place.pop("thread_id"), **place, **options)
+
+
+LATE = {"stream": APITimeoutError, "poll": PollTimeout}
+
+
+@pytest.mark.parametrize("kind", LATE)
+@pytest.mark.parametrize("if_busy", ["wait", "cancel"])
+def test_a_deadline_says_that_a_run_never_began_and_which_one_is_in_its_way(serve, kind, if_busy):
+    service = serve(endless, cancel_delay=600)
+    with Client(base_url=service.base_url) as client:
+        place = place_of(client)
+        run = client.threads.runs.create(**place).run()
+        waiting = followed(client, place, kind, if_busy=if_busy, deadline=LAG)
+        with pytest.raises(LATE[kind], match=rf"{LAG} s.*never began: run {run.id} is in") as late:
+            waiting.run()
+        error = late.value
+        assert (error.run_id, error.thread_id) == (None, place["thread_id"])
+        assert isinstance(error.__cause__, ThreadBusyError)
+        assert (error.__cause__.run_id, service.runs) == (run.id, [run.id])
+        assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_a_deadline_says_that_others_came_first(serve, kind):
+    service = serve(endless, cancel_delay=600)
+    with Client(base_url=service.base_url) as client:
+        place = place_of(client)
+        run = client.threads.runs.create(**place).run()
+        first = followed(client, place, kind, if_busy="wait")
+        subscription = first.subscribe(on_error=lambda _: None)
+        second = followed(client, place, kind, if_busy="wait", deadline=LAG)
+        with pytest.raises(LATE[kind], match=f"the run never began: run {run.id} is in its way"):
+            second.run()
+        subscription.dispose()
+
+
+def test_a_deadline_behind_a_creation_that_is_not_answered_says_that_others_came_first(serve):
+    service = serve(endless, faults=lambda asked: _stalls_runs(asked))
+    with Client(base_url=service.base_url) as client:
+        place = place_of(client)
+        first = client.threads.runs.stream(**place, if_busy="wait")
+        first.subscribe(on_error=lambda _: None)
+        for kind, error in LATE.items():
+            second = followed(client, place, kind, if_busy="wait", deadline=LAG)
+            with pytest.raises(error, match="the run never began: others of this client came fir"):
+                second.run()
+        first.close()
+
+
+def _stalls_runs(asked):
+    return stall(0) if asked.path.endswith("/runs") else None
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_a_deadline_of_a_run_that_may_have_begun_does_not_say_that_it_has_not(serve, kind):
+    service = serve(endless, faults=_stalls_runs)
+    with Client(base_url=service.base_url) as client:
+        place = place_of(client)
+        with pytest.raises(LATE[kind]) as late:
+            followed(client, place, kind, if_busy="wait", deadline=LAG).run()
+        assert "never began" not in str(late.value)
+        assert late.value.thread_id == place["thread_id"]
+
+
+def test_a_deadline_on_an_async_client_says_which_run_is_in_the_way(slow, run_async):
+    async def main(client):
+        place = await async_place(client)
+        run = await client.threads.runs.create(**place)
+        for kind, error in LATE.items():
+            with pytest.raises(error, match=f"never began: run {run.id} is in its way"):
+                await followed(client, place, kind, if_busy="wait", deadline=LAG)
+
+    run_async(slow, main)
+    assert len(slow.runs) == 1
+
+
+# --- a deadline while tools are called -----------------------------------------------------
+
+
+def test_a_stream_that_is_too_late_while_its_tools_work_cancels_the_run(serve):
+    release = threading.Event()
+
+    def hang() -> str:
+        """Take too long."""
+        release.wait(LONG)
+        return "late"
+
+    service = serve(lambda _: [call("hang")], cancel_delay=LAG)
+    with Client(base_url=service.base_url) as client:
+        place = place_of(client)
+        stream = client.threads.runs.stream(**place, tools=[hang], deadline=LAG)
+        with pytest.raises(APITimeoutError, match="no end within the deadline"):
+            stream.until_done()
+        stream.close()
+        assert not service.active_runs
+        release.set()
+
+
+def test_a_stream_that_is_too_late_while_its_run_works_leaves_it(serve):
+    service = serve(endless)
+    with Client(base_url=service.base_url) as client:
+        stream = client.threads.runs.stream(**place_of(client), tools=[print_it], deadline=LAG)
+        with pytest.raises(APITimeoutError):
+            stream.until_done()
+        stream.close()
+        client.threads.retrieve(stream.current_run.thread_id).run()  # time goes by
+        assert service.active_runs
+        assert not any(path.endswith("/cancel") for _, path in service.requests)
+
+
+def print_it() -> str:
+    """Print something."""
+    return "printed"
