@@ -12,7 +12,6 @@ from reactivex import operators as ops
 from rxassist import operators
 from rxassist.client._arguments import path
 from rxassist.client._resource import Resource, StreamT
-from rxassist.client.parameters import RequestOptions
 from rxassist.creation import Waiting, when_free
 from rxassist.errors import BadRequestError
 from rxassist.models import FINISHED, Run

@@ -11,9 +11,9 @@ from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 from rxassist.creation import IfBusy
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
+from rxassist.leaving import OnDispose
 from rxassist.models import Tool as ToolModel
 from rxassist.operators._run_tools import Approve, OnToolError
-from rxassist.leaving import OnDispose
 from rxassist.tools import Tool, Toolbox
 
 Object: TypeAlias = Mapping[str, Any]

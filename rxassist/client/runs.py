@@ -149,7 +149,7 @@ class Runs(Starting[StreamT]):
         following = self._following(options, thread_id, run_id)
         ids = {"run_id": run_id, "thread_id": thread_id}
         if following.on_dispose == "detach":
-            given = {key: options[key] for key in options if key != "on_dispose"}
+            given = {key: value for key, value in options.items() if key != "on_dispose"}
             return self._poll(Run, RUN, ids, given, has_settled)
         polled = self._poll(Run, RUN, ids, not_of_following(options), has_settled)
         return self._once(self._follow(polled, following))

@@ -49,9 +49,9 @@ class LocalService:
     scripted. ``port`` 0 is any free one. State is kept in memory, or in the file ``database``,
     which one service uses at a time; what it has answered is durable, also if its process is
     killed.
-    ``token_delay`` is the pause before each piece of text, in seconds, and ``cancel_delay`` the time
-    for which a run that is cancelled stays ``cancelling``. With ``api_key``, requests need that key;
-    without, any or none will do.
+    ``token_delay`` is the pause before each piece of text, in seconds; ``cancel_delay`` is how long
+    a run that is cancelled stays ``cancelling``. With ``api_key``, requests need that key; without,
+    any or none will do.
 
     A page in a browser cannot speak to the service, unless its origin
     (``http://localhost:3000``) is one of ``allowed_origins``; and requests must be made to an

@@ -13,11 +13,9 @@ from rxassist import (
     APITimeoutError,
     AssistantEventHandler,
     AsyncAssistantEventHandler,
-    AsyncClient,
     Client,
     PollTimeout,
     ThreadBusyError,
-    operators,
 )
 from rxassist.local import call, refuse, say, stall, wait
 
@@ -123,10 +121,14 @@ def test_closing_a_stream_that_leaves_its_run_waits_for_nothing(slow, client, pl
 
 
 def test_an_exception_in_the_block_waits_too(slow, client, place):
-    with pytest.raises(LookupError, match="mine"), begin(client, place) as stream:
-        for _ in stream:
-            raise LookupError("mine")  # noqa: EM101 -- as users write it
-    slow.wait_for(lambda: slow.runs)
+    def raise_in_a_block():
+        with begin(client, place) as stream:
+            for _ in stream:
+                raise LookupError("mine")  # noqa: EM101 -- as users write it
+
+    with pytest.raises(LookupError, match="mine"):
+        raise_in_a_block()
+    assert len(slow.runs) == 1
     assert not slow.active_runs
 
 
@@ -166,10 +168,13 @@ def test_an_async_block_waits(slow, run_async):
 def test_an_async_block_that_is_cancelled_waits(slow, run_async):
     async def main(client):
         place = await async_place(client)
+
+        async def in_a_block():
+            async with begin(client, place) as stream:
+                await stream.until_done()
+
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(LAG):
-                async with begin(client, place) as stream:
-                    await stream.until_done()
+            await asyncio.wait_for(in_a_block(), LAG)
         assert not slow.active_runs
 
     run_async(slow, main)
@@ -213,8 +218,7 @@ def test_a_service_that_does_not_answer_hangs_no_async_close(serve, run_async):
 
 
 def test_a_creation_that_is_never_answered_hangs_no_close(serve, brief_bound):
-    stalls = lambda asked: stall(0) if asked.path.endswith("/runs") else None  # noqa: E731
-    service = serve(endless, faults=stalls)
+    service = serve(endless, faults=_stalls_runs)
     with Client(base_url=service.base_url) as client:
         stream = begin(client, place_of(client))
         stream.subscribe(on_error=lambda _: None)
@@ -485,7 +489,7 @@ def test_a_deadline_says_that_others_came_first(serve, kind):
 
 
 def test_a_deadline_behind_a_creation_that_is_not_answered_says_that_others_came_first(serve):
-    service = serve(endless, faults=lambda asked: _stalls_runs(asked))
+    service = serve(endless, faults=_stalls_runs)
     with Client(base_url=service.base_url) as client:
         place = place_of(client)
         first = client.threads.runs.stream(**place, if_busy="wait")
