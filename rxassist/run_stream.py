@@ -279,10 +279,10 @@ class RunObservable(LoopObservable[Event]):
             self._farewell.told(run)
             if self._farewell.waits:
                 self._farewell.leave()
-        why, busy = str(waiting), waiting.in_the_way
-        told = f"no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
-        error = APITimeoutError(told, sent=not why)
-        error.__cause__ = busy
+        why = str(waiting)
+        msg = f"no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
+        error = APITimeoutError(msg, sent=not why)
+        error.__cause__ = waiting.in_the_way
         return error
 
     def _close(

@@ -315,14 +315,16 @@ class StreamOptions(TypedDict, total=False):
     ``replay=False`` drops the events that every subscriber has seen. The stream runs at most
     ``read_ahead`` events ahead of a reader that can be slow (1,024; ``None``: without bound).
     ``on_dispose="cancel"`` cancels the run on the server when the last subscriber leaves before
-    its end; ``"detach"``, the default, leaves it working. ``event_handler`` is told of each event
+    its end, and ``close()`` waits for that; ``"detach"``, the default, leaves it working.
+    ``event_handler`` is told of each event
     once, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
     ``AsyncAssistantEventHandler`` on an ``AsyncClient``.
 
     Where the connection is lost, or silent for ``idle_timeout`` seconds (the client's; any byte is
     a sign of life), the run is followed to its end all the same, unless ``recover`` is ``False``;
     the service may be out of reach for ``recovery_timeout`` seconds (60). The whole of it ends
-    after ``deadline`` seconds, by default never.
+    after ``deadline`` seconds, by default never, in an ``APITimeoutError``; a run that waits for
+    ``tools`` of this call then is cancelled, as nobody goes on with it.
     """
 
     recover: bool

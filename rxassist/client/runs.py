@@ -66,7 +66,8 @@ class Runs(Starting[StreamT]):
         """Create a run and leave it working: an Observable of it as it was created.
 
         The run is created once, with the first subscription; every subscriber gets the same one.
-        ``POST /threads/{thread_id}/runs``.
+        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
+        another run works or waits there. ``POST /threads/{thread_id}/runs``.
         """
         where = path(RUNS, thread_id=thread_id)
         return self._create_run(where, parameters, RunParameters, thread_id)
@@ -117,7 +118,8 @@ class Runs(Starting[StreamT]):
     def stream(self, *, thread_id: str, **parameters: Unpack[RunStreamParameters]) -> StreamT:
         """A new run, as a stream: created with the first subscription, and only once.
 
-        ``POST /threads/{thread_id}/runs``.
+        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
+        another run works or waits there. ``POST /threads/{thread_id}/runs``.
         """
         where = path(RUNS, thread_id=thread_id)
         given, tooling = self._tooling(parameters)
@@ -157,7 +159,10 @@ class Runs(Starting[StreamT]):
     def create_and_poll(
         self, thread_id: str, **parameters: Unpack[RunPollParameters]
     ) -> LoopObservable[Run]:
-        """Create a run, once, and poll it: the run each time it has changed, to its end."""
+        """Create a run, once, and poll it: the run each time it has changed, to its end.
+
+        ``additional_messages`` and ``if_busy`` as for ``create``; see ``RunPollOptions``.
+        """
         given, tooling = self._tooling(parameters)
         following = self._following(given, thread_id, calls_tools=tooling is not None)
         polls, rest = poll_options(not_of_following(given))

@@ -354,6 +354,47 @@ def test_closing_in_an_async_callback_waits(slow, run_async):
     run_async(slow, main)
 
 
+def test_closing_in_a_tool_waits(serve):
+    left, active = threading.Event(), []
+
+    def leave() -> str:
+        """Enough."""
+        stream.close()
+        active.append(service.active_runs)
+        left.set()
+        return "left"
+
+    service = serve(lambda _: [call("leave")], cancel_delay=LAG)
+    with Client(base_url=service.base_url) as client:
+        stream = begin(client, place_of(client), tools=[leave])
+        stream.subscribe(on_error=lambda _: None)
+        assert left.wait(LONG)
+    assert active == [frozenset()]
+
+
+def test_closing_in_an_async_tool_is_cancelled_with_it(serve, run_async):
+    async def leave() -> str:
+        """Enough."""
+        try:
+            await stream.close()
+        finally:
+            left.set()
+        return "left"
+
+    async def main(client):
+        nonlocal stream, left
+        left = asyncio.Event()
+        stream = begin(client, await async_place(client), tools=[leave])
+        stream.subscribe(on_error=lambda _: None)
+        await asyncio.wait_for(left.wait(), LONG)
+        await stream.close()
+        assert not service.active_runs
+
+    stream = left = None
+    service = serve(lambda _: [call("leave")], cancel_delay=LAG)
+    run_async(service, main)
+
+
 # --- messages wait -------------------------------------------------------------------------
 
 
