@@ -63,9 +63,9 @@ class Runs(Starting[StreamT]):
         self.steps = Steps(connection)
 
     def create(self, thread_id: str, **parameters: Unpack[RunParameters]) -> LoopObservable[Run]:
-        """Create a run and leave it working: an Observable of it as it was created.
+        """Create a run, once, and leave it working: an Observable of it as it was created.
 
-        The run is created once, with the first subscription; every subscriber gets the same one.
+        It is created with the first subscription; every subscriber gets the same run.
         ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
         another run works or waits there. ``POST /threads/{thread_id}/runs``.
         """

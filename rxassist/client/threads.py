@@ -28,7 +28,6 @@ from rxassist.client.parameters import (
 from rxassist.client.runs import Runs
 from rxassist.consumers import LoopObservable
 from rxassist.events import Event, ThreadCreated
-from rxassist.loop import on_loop
 from rxassist.models import Deleted, Message, Run, Thread
 
 _THREAD = "/threads/{thread_id}"
@@ -42,7 +41,7 @@ class Messages(OnThread[StreamT]):
     def create(
         self, thread_id: str, **parameters: Unpack[MessageParameters]
     ) -> LoopObservable[Message]:
-        """Add a message: a cold Observable of it. ``POST /threads/{thread_id}/messages``.
+        """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``.
 
         A thread takes none while a run works or waits there: ``if_busy`` says what to do then. To
         start a run with messages, pass them as its ``additional_messages``.
@@ -50,8 +49,7 @@ class Messages(OnThread[StreamT]):
         where = path(MESSAGES, thread_id=thread_id)
         rest = {key: value for key, value in parameters.items() if key != "if_busy"}
         request = self._request("POST", where, rest, MessageParameters)
-        asked = self._on_free_thread(self._call(Message, request), thread_id, parameters)
-        return self._bound(on_loop(self._connection.home, asked))  # where the queues are
+        return self._once(self._on_free_thread(self._call(Message, request), thread_id, parameters))
 
     def retrieve(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
@@ -94,8 +92,8 @@ class Threads(Starting[StreamT]):
         self.runs = Runs(connection)
 
     def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread]:
-        """Create a thread: a cold Observable of it. ``POST /threads``."""
-        return self._call(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
+        """Create a thread, once: an Observable of it. ``POST /threads``."""
+        return self._create(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
 
     def retrieve(self, thread_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[Thread]:
         """The thread: a cold Observable. ``GET /threads/{thread_id}``."""
@@ -114,9 +112,9 @@ class Threads(Starting[StreamT]):
         return self._delete(path(_THREAD, thread_id=thread_id), options)
 
     def create_and_run(self, **parameters: Unpack[ThreadAndRunParameters]) -> LoopObservable[Run]:
-        """Create a run on a new thread and leave it working: an Observable of it as it was created.
+        """Create a run on a new thread, once, and leave it working: an Observable of it.
 
-        Created once, with the first subscription. ``POST /threads/runs``.
+        It is created with the first subscription. ``POST /threads/runs``.
         """
         if not parameters.get("idempotent"):
             return self._create_run(_THREAD_AND_RUN, parameters, ThreadAndRunParameters)

@@ -456,9 +456,10 @@ def test_messages_and_runs_that_wait_come_in_the_order_in_which_they_were_asked_
     assert texts == [f"question {number}" for number in range(3)]
 
 
-def test_each_subscription_is_a_message_also_of_one_that_waits(slow, client, place):
+def test_a_message_that_waits_is_created_once(client, place):
     message = client.threads.messages.create(place["thread_id"], **QUESTION, if_busy="wait")
-    assert message.run().id != message.run().id
+    assert message.run().id == message.run().id
+    assert len(client.threads.messages.list(place["thread_id"]).to_list().run()) == 1
 
 
 @pytest.mark.parametrize("if_busy", ["now", None])
