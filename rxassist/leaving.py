@@ -54,7 +54,9 @@ class Farewell:
         return self.run is not None and self.run.status == "requires_action"
 
     def told(self, run: Run) -> None:
-        """The run as it stands now."""
+        """The run as it stands now; another run than the first is none of ours."""
+        if self.run is not None and run.id != self.run.id:
+            return
         self.run = run
         if self._free is not None:
             self._begin()

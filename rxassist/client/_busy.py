@@ -75,9 +75,11 @@ class OnThread(Resource[StreamT]):
         said = self._call(Run, self._request("POST", path(RUN + "/cancel", **ids), options))
         return said.pipe(ops.catch(_unless_it_ended), ops.to_list(), ops.flat_map(lambda _: ended))
 
-    def _cancel_run(self, given: Mapping[str, object], run: Run) -> Observable[Run]:
+    def _cancel_run(
+        self, given: Mapping[str, object], thread_id: str | None, run: Run
+    ) -> Observable[Run]:
         """Cancel a run, until the service says that it has ended."""
-        ended = self._ended(run.thread_id, run.id, given, cancel=True)
+        ended = self._ended(run.thread_id or thread_id or "", run.id, given, cancel=True)
         return ended.pipe(operators.deadline(_CANCEL_DEADLINE))
 
 

@@ -220,7 +220,7 @@ class Starting(OnThread[StreamT]):
         if deadline is not None:
             check_positive("deadline", deadline)
         known = None if run_id is None else Run(run_id, thread_id=thread_id or "")
-        cancel = partial(self._cancel_run, given)
+        cancel = partial(self._cancel_run, given, thread_id)
         farewell = Farewell(cancel, self._connection.home, known)
         return Following(farewell, Waiting(), thread_id, on_dispose, deadline, calls_tools)
 
@@ -339,18 +339,19 @@ class Starting(OnThread[StreamT]):
         for name in ("idle_timeout", "recover", "recovery_timeout"):  # of the requests
             options.pop(name, None)
 
+        cancel = partial(self._cancel_run, given, thread_id)
         tools: Callable[[OnResult], Operator[Event, Event]] | None = None
         if tooling is not None:
             leg = self._leg(given, thread_id)
             patience = cast("float", given.get("recovery_timeout", PATIENCE))
             read = partial(self._awaited, given, thread_id, INTERVAL, patience)
-            tools = partial(self._called, given, tooling, run_of_event, leg, read)
+            tools = partial(self._called, cancel, tooling, run_of_event, leg, read)
         return self._connection.stream_class(
             self._connection.home,
             events,
             recovery=self._recovery(given, thread_id, run_id, submitted),
             tools=tools,
-            cancel=partial(self._cancel_run, given),
+            cancel=cancel,
             waiting=waiting,
             thread_id=thread_id,
             run_id=run_id,
@@ -420,7 +421,7 @@ class Starting(OnThread[StreamT]):
 
     def _called(
         self,
-        given: Mapping[str, object],
+        cancel: Callable[[Run], Observable[Run]],
         tooling: Tooling,
         run_of: Callable[[_T], Run | None],
         submit: Callable[[Run, Submission], Observable[_T]],
@@ -432,7 +433,7 @@ class Starting(OnThread[StreamT]):
             tooling.calls,
             run_of,
             submit,
-            cancel=partial(self._cancel_run, given),
+            cancel=cancel,
             max_rounds=tooling.max_rounds,
             on_result=on_result,
             read=read,
@@ -525,7 +526,8 @@ class Starting(OnThread[StreamT]):
         interval = INTERVAL if milliseconds is None else milliseconds / 1000
         patience: float = polls.get("patience") or PATIENCE
         read = partial(self._awaited, given, run.thread_id, interval, patience)
-        return polled().pipe(self._called(given, tooling, _as_it_is, submit, read))
+        cancel = partial(self._cancel_run, given, run.thread_id)
+        return polled().pipe(self._called(cancel, tooling, _as_it_is, submit, read))
 
     # --- what is stored ---
 
