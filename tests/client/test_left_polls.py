@@ -15,6 +15,7 @@ from rxassist.local import answer, call, refuse, say, stall, trickle, wait
 
 LONG = 4.0  # seconds; nothing that goes well takes as long
 SOON = 0.3  # seconds
+DEADLINE = 1.0  # seconds, in which a service that is busy with other tests has answered
 PAUSE = {"poll_interval_ms": 5}
 
 
@@ -276,7 +277,7 @@ def test_a_wait_that_is_cancelled_is_left(service, run_async, kind, how):
                 await task
         elif how == "timeout":
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(SOON):
+                async with asyncio.timeout(DEADLINE):
                     await waited
         elif how == "for":
             async for _ in waited:
@@ -295,7 +296,7 @@ def test_a_wait_that_is_cancelled_right_before_the_client_closes(service, run_as
     async def main(client):
         polling = await async_poll(client, kind, on_dispose="cancel")
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(DEADLINE):
                 await polling
 
     run_async(service, main)
@@ -308,7 +309,7 @@ def test_a_wait_that_is_cancelled_right_before_the_client_closes(service, run_as
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_poll_that_is_too_late_names_its_run(service, client, poll, kind):
     with pytest.raises(PollTimeout, match=r"run run_\w+, thread thread_\w+: no end with") as late:
-        poll(kind, deadline=SOON).run()
+        poll(kind, deadline=DEADLINE).run()
     error = late.value
     assert error.run_id == service.runs[-1]
     assert error.thread_id == error.last.thread_id
@@ -325,7 +326,7 @@ def test_a_poll_that_is_too_late_cancels_its_run_if_it_is_to(serve, kind):
     with Client(base_url=service.base_url) as client:
         assistant = client.assistants.create(model="m").run()
         thread = client.threads.create().run()
-        made = begin(client, kind, assistant.id, thread.id, deadline=SOON, on_dispose="cancel")
+        made = begin(client, kind, assistant.id, thread.id, deadline=DEADLINE, on_dispose="cancel")
         with pytest.raises(PollTimeout):
             made.run().run()
         assert not service.active_runs  # it has ended by now
@@ -335,7 +336,7 @@ def test_a_poll_that_is_too_late_cancels_its_run_if_it_is_to(serve, kind):
 def test_a_poll_of_one_kind_of_thing_names_that(serve):
     service = serve(faults=_never_ends)
     with Client(base_url=service.base_url) as client:
-        stores, late = client.vector_stores, {"deadline": SOON, **PAUSE}
+        stores, late = client.vector_stores, {"deadline": DEADLINE, **PAUSE}
         polls = {
             "vector store vs_1": stores.poll("vs_1", **late),
             "file file_1, vector store vs_1": stores.files.poll(
@@ -392,7 +393,7 @@ hang_on.__name__ = "work"
 def tool_poll(client, tool, **options):
     assistant = client.assistants.create(model="m").run()
     return client.threads.create_and_run_poll(
-        assistant_id=assistant.id, tools=[tool], deadline=SOON, **PAUSE, **options
+        assistant_id=assistant.id, tools=[tool], deadline=DEADLINE, **PAUSE, **options
     )
 
 
@@ -414,7 +415,7 @@ def test_a_run_whose_tools_work_is_cancelled_on_an_async_client(serve, run_async
         assistant = await client.assistants.create(model="m")
         thread = await client.threads.create()
         polling = client.threads.runs.create_and_poll(
-            thread.id, assistant_id=assistant.id, tools=[hang_on], deadline=SOON, **PAUSE
+            thread.id, assistant_id=assistant.id, tools=[hang_on], deadline=DEADLINE, **PAUSE
         )
         with pytest.raises(PollTimeout):
             await polling
