@@ -275,11 +275,12 @@ def test_a_client_that_is_closed_ends_the_wait_of_a_close(serve):
     closing = threading.Thread(target=stream.close)
     closing.start()
     service.wait_for(lambda: any(path.endswith("/cancel") for _, path in service.requests))
-    client._home.shut()  # what a close does first
+    client_closing = threading.Thread(target=client.close)
+    client_closing.start()
     closing.join(LONG)
     assert not closing.is_alive()
-    service.close()
-    client.close()
+    service.close()  # so that the client has nothing to wait for
+    client_closing.join()
 
 
 # --- where a close cannot wait -------------------------------------------------------------
