@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import rxassist
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
-from rxassist.client._arguments import header_mapping, text_mapping
+from rxassist.client._arguments import header_mapping, stated, text_mapping
 from rxassist.client._resource import Connection, Resource, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files
@@ -186,9 +186,7 @@ class _BaseClient(Generic[StreamT]):
 
     def _begin(self, connection: Connection[StreamT], options: ClientOptions) -> None:
         self._connection = connection
-        self._given: Callable[[], ClientOptions] = lambda: (
-            options
-        )  # which hold a key, and are shown to nobody
+        self._given: Callable[[], ClientOptions] = lambda: options  # they hold a key
         self._transport = connection.transport
         self.base_url: str = connection.transport.base_url
         self.assistants = Assistants(connection)
@@ -207,16 +205,14 @@ class _BaseClient(Generic[StreamT]):
         for name in _OF_CONNECTIONS & options.keys():
             msg = f"{name} belongs to the connections, which are shared; make another client"
             raise TypeError(msg)
-        given: Any = {**self._given(), **options}
+        given: Any = {"base_url": self.base_url, **self._given(), **options}
         for name in ("default_headers", "default_query"):
-            both = (self._given().get(name), options.get(name))
-            given[name] = {
-                key: said for each in both for key, said in text_mapping(name, each).items()
-            }
-        mine = self._connection
+            ours, more = self._given().get(name), options.get(name)
+            given[name] = text_mapping(name, ours) | text_mapping(name, more)
+        like = self._connection
         other: Any = object.__new__(type(self))
-        other._home = mine.home
-        other._begin(_connected(mine.home, mine.stream_class, mine, **given), given)
+        other._home = like.home
+        other._begin(_connected(like.home, like.stream_class, like, **stated(given)), given)
         same: Self = other
         return same
 
@@ -269,7 +265,7 @@ class Client(_BaseClient[RunStream]):
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         home = self._home = ThreadLoop()
-        self._begin(_connected(home, RunStream, **options), options)
+        self._begin(_connected(home, RunStream, **stated(options)), options)
         home.leave_with(self._transport.pools.close)
 
     @classmethod
@@ -315,7 +311,7 @@ class AsyncClient(_BaseClient[AsyncRunStream]):
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         self._home = RunningLoop()
-        self._begin(_connected(self._home, AsyncRunStream, **options), options)
+        self._begin(_connected(self._home, AsyncRunStream, **stated(options)), options)
 
     @classmethod
     def foundry(

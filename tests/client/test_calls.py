@@ -209,6 +209,8 @@ def test_what_is_not_given_in_code_that_moves_over_is_not_given(service, client,
     assert list(messages) == []
     with pytest.raises(TypeError, match="model is missing"):
         client.assistants.create(model=absent)
+    with Client(base_url=service.base_url, timeout=absent, api_key=absent) as another:
+        assert another.with_options(timeout=absent).threads.create().run().id
 
 
 def test_calls_chain_with_flat_map(client):
