@@ -335,10 +335,6 @@ class PollTimeout(RxAssistError):  # noqa: N818 -- as StreamTruncated
     ``ThreadBusyError`` that names that run.
     """
 
-    vector_store_id: str | None = None
-    batch_id: str | None = None
-    file_id: str | None = None
-
     def __init__(
         self, deadline: float, last: object, ids: Mapping[str, str] | None = None, why: str = ""
     ) -> None:
@@ -352,11 +348,11 @@ class PollTimeout(RxAssistError):  # noqa: N818 -- as StreamTruncated
         )
         self.deadline = deadline
         self.last = last
-        self.run_id = ids.get("run_id")
-        self.thread_id = ids.get("thread_id")
-        self.vector_store_id = ids.get("vector_store_id")
-        self.batch_id = ids.get("batch_id")
-        self.file_id = ids.get("file_id")
+        self.run_id: str | None = ids.get("run_id")
+        self.thread_id: str | None = ids.get("thread_id")
+        self.vector_store_id: str | None = ids.get("vector_store_id")
+        self.batch_id: str | None = ids.get("batch_id")
+        self.file_id: str | None = ids.get("file_id")
 
 
 def _kind_of(name: str) -> str:
