@@ -17,7 +17,9 @@ from rxassist import (
     PollTimeout,
     ThreadBusyError,
 )
-from rxassist.local import call, refuse, say, stall, wait
+from rxassist.events import RunEvent
+from rxassist.local import call, insert, refuse, say, stall, wait
+from rxassist.sse import ServerSentEvent
 
 LAG = 0.3  # seconds for which a run is cancelling
 LONG = 4.0  # seconds; nothing that goes well takes as long, and a close waits for 5
@@ -226,6 +228,41 @@ def test_a_creation_that_is_never_answered_hangs_no_close(serve, brief_bound):
         began = time.monotonic()
         stream.close()
         assert LAG <= time.monotonic() - began < LONG
+
+
+@pytest.mark.usefixtures("brief_bound")
+def test_a_callback_that_waits_for_who_closes_hangs_no_close(slow, client, place):
+    word, taken = threading.Event(), threading.Event()
+
+    def hand_over(_):  # as into a queue that is full
+        word.set()
+        taken.wait(2 * LONG)
+
+    stream = begin(client, place)
+    stream.text_deltas.subscribe(hand_over, lambda _: None)
+    assert word.wait(LONG)
+    began = time.monotonic()
+    stream.close()
+    assert time.monotonic() - began < LONG
+    taken.set()
+    slow.wait_for(lambda: not slow.active_runs)
+
+
+def test_what_a_stream_tells_of_another_run_cancels_ours(serve):
+    other = '{"id": "run_other", "thread_id": "thread_other", "status": "in_progress"}'
+    told = insert(ServerSentEvent("thread.run.in_progress", other), at=3)
+    service = serve(endless, faults=lambda asked: told if asked.path.endswith("/runs") else None)
+    with Client(base_url=service.base_url) as client:
+        stream = begin(client, place_of(client))
+        next(iter(stream.text_deltas))
+        assert "run_other" in [event.data.id for event in list_of(stream)]
+        stream.close()
+        assert not service.active_runs
+
+
+def list_of(stream):
+    """The run events that a stream has told so far."""
+    return [event for event in stream._log.items if isinstance(event, RunEvent)]
 
 
 def test_a_cancellation_that_is_refused_is_waited_for_no_longer(serve, caplog):
