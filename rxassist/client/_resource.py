@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from functools import wraps
 from inspect import isfunction
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -347,8 +348,7 @@ class Listing(LoopObservable[_T]):
 
     def first_page(self) -> LoopObservable[Page[_T]]:
         """A cold Observable of the first page alone: one request."""
-        first: Operator[Page[_T], Page[_T]] = ops.take(1)
-        return LoopObservable(self._home, self.pages().pipe(first))
+        return LoopObservable(self._home, from_batches(self._home, self._first_page))
 
     @property
     def data(self) -> list[_T]:
@@ -372,6 +372,10 @@ class Listing(LoopObservable[_T]):
             if course.following is None:
                 return
             request = evolve(self._first, query=[*rest, ("after", course.following)])
+
+    async def _first_page(self) -> AsyncGenerator[tuple[Page[_T]]]:
+        async with aclosing(self._pages()) as pages:
+            yield (await anext(pages),)
 
     async def _items(self) -> AsyncGenerator[tuple[_T, ...]]:
         async for page in self._pages():
