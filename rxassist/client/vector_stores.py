@@ -187,21 +187,10 @@ class VectorStoreFiles(Resource[HomeT]):
 
     def poll(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStoreFile, HomeT]:
-        """The file each time it has changed, until it was taken in, or not: a cold Observable.
-
-        Keywords:
-
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
-          1,000.
-        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
-          stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
-        """
-        where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
-        return self._poll(VectorStoreFile, where, options, _file_ended)
+    ) -> LoopObservable[VectorStoreFile]:
+        """The file each time it has changed, until it was taken in, or not: a cold Observable."""
+        ids = {"file_id": file_id, "vector_store_id": vector_store_id}
+        return self._poll(VectorStoreFile, _FILE, ids, options, _file_ended)
 
     def create_and_poll(
         self, file_id: str, *, vector_store_id: str, **parameters: Unpack[IngestionPollParameters]
@@ -449,8 +438,8 @@ class FileBatches(Resource[HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
           requests, see ``RequestOptions``.
         """
-        where = path(_BATCH, vector_store_id=vector_store_id, batch_id=batch_id)
-        return self._poll(VectorStoreFileBatch, where, options, _batch_ended)
+        ids = {"batch_id": batch_id, "vector_store_id": vector_store_id}
+        return self._poll(VectorStoreFileBatch, _BATCH, ids, options, _batch_ended)
 
     def create_and_poll(
         self, vector_store_id: str, **parameters: Unpack[FileBatchPollParameters]
@@ -711,18 +700,7 @@ class VectorStores(Resource[HomeT]):
 
     def poll(
         self, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStore, HomeT]:
-        """The store each time it has changed, until it is ready (or expired): a cold Observable.
-
-        Keywords:
-
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
-          1,000.
-        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
-          stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
-        """
-        where = path(_STORE, vector_store_id=vector_store_id)
-        return self._poll(VectorStore, where, options, _store_ready)
+    ) -> LoopObservable[VectorStore]:
+        """The store each time it has changed, until it is ready (or expired): a cold Observable."""
+        ids = {"vector_store_id": vector_store_id}
+        return self._poll(VectorStore, _STORE, ids, options, _store_ready)
