@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from reactivex import Observable, abc
 
@@ -28,7 +28,7 @@ from rxassist.handler import (
 from rxassist.iteration import iterate
 from rxassist.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
 from rxassist.log import READ_AHEAD, Log
-from rxassist.loop import Home, scheduled
+from rxassist.loop import HomeT, RunningLoop, ThreadLoop, scheduled
 from rxassist.models import Message, Run, RunStep, ToolCall
 from rxassist.operators._kernel import change_error, choose_each, take_through
 from rxassist.operators._lifetime import is_done

@@ -209,7 +209,7 @@ class Resource(Generic[HomeT]):
         ids: Mapping[str, str],
         given: Mapping[str, object],
         until: Callable[[_T], bool],
-    ) -> LoopObservable[_T]:
+    ) -> LoopObservable[_T, HomeT]:
         """Poll the state of what has these ids: what is given are poll and request options."""
         options, rest = _apart(given)
         where = path(template, **ids)

@@ -35,7 +35,7 @@ from rxassist.creation import Search, Waiting, awaits, one_run, outputs_once
 from rxassist.errors import PollTimeout, RxAssistError, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
-from rxassist.loop import from_batches
+from rxassist.loop import HomeT, from_batches
 from rxassist.models import Message, Run, RunStep
 from rxassist.operators._awaited import awaited
 from rxassist.operators._kernel import change_error, take_through
@@ -115,7 +115,7 @@ def not_of_following(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: given[key] for key in given if key not in {"on_dispose", "deadline"}}
 
 
-class Starting(OnThread[StreamT]):
+class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
     """A part of the API that starts runs."""
 
     # --- requests ---
@@ -184,7 +184,7 @@ class Starting(OnThread[StreamT]):
         parameters: Any,  # noqa: ANN401 -- a TypedDict
         thread_id: str | None = None,
         waiting: Waiting | None = None,
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """A run that is created once, and left working."""
         for name in StreamOptions.__annotations__.keys() & given.keys():
             msg = f"{name} is an option of streams, and this call makes none"
@@ -249,13 +249,13 @@ class Starting(OnThread[StreamT]):
         then: Callable[[Run], Observable[Run]],
         *,
         waits: bool = True,
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """A run that is created, or goes on, once, and has a place while it is followed."""
         begun = created.pipe(ops.do_action(following.farewell.told))
         followed = self._follow(begun.pipe(ops.flat_map(then)), following)
         return self._once(followed.pipe(self._place(waits=waits)))
 
-    def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run]:
+    def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run, HomeT]:
         """Poll a run that was just created."""
         ids = {"run_id": run.id, "thread_id": run.thread_id}
         return self._poll(Run, RUN, ids, options, has_settled)
@@ -347,7 +347,7 @@ class Starting(OnThread[StreamT]):
             patience = cast("float", given.get("recovery_timeout", PATIENCE))
             read = partial(self._awaited, given, thread_id, INTERVAL, patience)
             tools = partial(self._called, cancel, tooling, run_of_event, leg, read)
-        return self._connection.stream_class(
+        stream: StreamT = self._connection.stream_class(
             self._connection.home,
             events,
             recovery=self._recovery(given, thread_id, run_id, submitted),

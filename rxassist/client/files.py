@@ -106,8 +106,19 @@ class Files(Resource[HomeT]):
 
     def wait_for_processing(
         self, file_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[File]:
-        """The file each time it has changed, until it is processed, in error or deleted: cold."""
+    ) -> LoopObservable[File, HomeT]:
+        """The file each time it has changed, until it is processed, in error or deleted: cold.
+
+        Keywords:
+
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._poll(File, _ONE, {"file_id": file_id}, options, _processed)
 
     def retrieve(

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, Required, TypeAlias, TypedDict, TypeVa
 from rxassist.creation import IfBusy
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.leaving import OnDispose
-from rxassist.models import Tool as ToolModel
+from rxassist.models import AssistantTool
 from rxassist.operators._run_tools import Approve, OnToolError
 from rxassist.tools import Tool, Toolbox
 
@@ -276,6 +276,7 @@ class BusyOptions(TypedDict, total=False):
     """
 
     if_busy: IfBusy
+    """What to do on a thread with an active run: ``"fail"``, ``"wait"`` or ``"cancel"`` it."""
 
 
 class MessageParameters(RequestOptions, BusyOptions, total=False):
@@ -331,6 +332,7 @@ class StartOptions(BusyOptions, total=False):
     """
 
     idempotent: bool
+    """Mark the run, so that it is found again where an answer was lost: exactly one run."""
 
 
 class RunParameters(CommonRunParameters, StartOptions, total=False):
@@ -449,6 +451,7 @@ class RunPollOptions(PollOptions, total=False):
     """
 
     on_dispose: OnDispose
+    """``"cancel"`` cancels the run when readers leave or time is up; ``"detach"`` does not."""
 
 
 class RunPollParameters(RunParameters, RunPollOptions, ToolOptions, total=False):

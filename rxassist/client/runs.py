@@ -26,6 +26,7 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Waiting
+from rxassist.loop import HomeT
 from rxassist.models import Run, RunStep
 from rxassist.operators._recovery import has_settled
 
@@ -89,6 +90,34 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         It is created with the first subscription; every subscriber gets the same run.
         ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
         another run works or waits there. ``POST /threads/{thread_id}/runs``.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
+          ``"cancel"`` it.
+        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
+          one run.
+        - ``additional_instructions``: instructions that are added to the assistant's for this run.
+        - ``additional_messages``: messages that are added to the thread before the run.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
+        - ``include``: what else to return, such as the content of the results of file search.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         where = path(RUNS, thread_id=thread_id)
         return self._create_run(where, parameters, RunParameters, thread_id)
@@ -178,6 +207,53 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
         ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
         another run works or waits there. ``POST /threads/{thread_id}/runs``.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
+          ``"cancel"`` it.
+        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
+          one run.
+        - ``additional_instructions``: instructions that are added to the assistant's for this run.
+        - ``additional_messages``: messages that are added to the thread before the run.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
+        - ``include``: what else to return, such as the content of the results of file search.
+        - ``recover``: whether a run is followed to its end after its connection is lost (``True``).
+        - ``recovery_timeout``: seconds for which the service may be out of reach then (60).
+        - ``idle_timeout``: seconds of silence after which a stream is recovered; ``None`` for no
+          bound.
+        - ``deadline``: seconds after which the stream ends in an error; by default never.
+        - ``replay``: ``False`` drops the events that every subscriber has received.
+        - ``read_ahead``: how many events the stream may be ahead of a slow reader (1,024; ``None``:
+          no bound).
+        - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
+          does not.
+        - ``event_handler``: its callbacks are called once for each event, before any subscriber.
+        - ``max_rounds``: how often the run may ask for tools (16); then it is
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
+          round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         where = path(RUNS, thread_id=thread_id)
         given, tooling = self._tooling(parameters)
@@ -222,11 +298,23 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
     def poll(
         self, run_id: str, *, thread_id: str, **options: Unpack[RunPollOptions]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """The run each time it has changed, until it has ended or waits for you.
 
         A cold Observable; its last item, which ``run()`` returns, is the run as it ended. With
         ``on_dispose="cancel"`` it polls once, whatever the number of subscribers.
+
+        Keywords:
+
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
+          ``"detach"`` does not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         following = self._following(options, thread_id, run_id)
         ids = {"run_id": run_id, "thread_id": thread_id}
@@ -238,10 +326,53 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
     def create_and_poll(
         self, thread_id: str, **parameters: Unpack[RunPollParameters]
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """Create a run, once, and poll it: the run each time it has changed, to its end.
 
         ``additional_messages`` and ``if_busy`` as for ``create``; see ``RunPollOptions``.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
+          ``"cancel"`` it.
+        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
+          one run.
+        - ``additional_instructions``: instructions that are added to the assistant's for this run.
+        - ``additional_messages``: messages that are added to the thread before the run.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
+        - ``include``: what else to return, such as the content of the results of file search.
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
+          ``"detach"`` does not.
+        - ``max_rounds``: how often the run may ask for tools (16); then it is
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
+          round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         given, tooling = self._tooling(parameters)
         following = self._following(given, thread_id, calls_tools=tooling is not None)
@@ -254,8 +385,23 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
     def submit_tool_outputs_and_poll(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[OutputsPollParameters]
-    ) -> LoopObservable[Run]:
-        """Send the outputs that a run waits for, once, and poll it to its end."""
+    ) -> LoopObservable[Run, HomeT]:
+        """Send the outputs that a run waits for, once, and poll it to its end.
+
+        Keywords:
+
+        - ``tool_outputs``: mappings with ``tool_call_id`` and ``output``, one for each call.
+        - ``tool_approvals``: mappings with ``tool_call_id`` and ``approve`` (Azure AI Foundry).
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
+          ``"detach"`` does not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         following = self._following(parameters, thread_id, run_id)
         polls, rest = poll_options(not_of_following(parameters))
         submitted = self.submit_tool_outputs(run_id, thread_id=thread_id, **rest)

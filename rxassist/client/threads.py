@@ -37,16 +37,27 @@ _MESSAGE = MESSAGES + "/{message_id}"
 _THREAD_AND_RUN = "/threads/runs"
 
 
-class Messages(OnThread[StreamT]):
+class Messages(OnThread[HomeT]):
     """The messages of a thread."""
 
     def create(
         self, thread_id: str, **parameters: Unpack[MessageParameters]
-    ) -> LoopObservable[Message]:
+    ) -> LoopObservable[Message, HomeT]:
         """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``.
 
         A thread takes none while a run works or waits there: ``if_busy`` says what to do then. To
         start a run with messages, pass them as its ``additional_messages``.
+
+        Keywords:
+
+        - ``role``, required: ``"user"`` or ``"assistant"``.
+        - ``content``, required: the text, or a list of parts.
+        - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
+          ``"cancel"`` it.
+        - ``attachments``: files for the tools: mappings with ``file_id`` and ``tools``.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         where = path(MESSAGES, thread_id=thread_id)
         rest = {key: value for key, value in parameters.items() if key != "if_busy"}
@@ -328,6 +339,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find what it
           stores late.
+        - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
+          ``"detach"`` does not.
         - ``max_rounds``: how often the run may ask for tools (16); then it is
           ``ToolRoundsExceeded``.
         - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a

@@ -187,8 +187,19 @@ class VectorStoreFiles(Resource[HomeT]):
 
     def poll(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStoreFile]:
-        """The file each time it has changed, until it was taken in, or not: a cold Observable."""
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
+        """The file each time it has changed, until it was taken in, or not: a cold Observable.
+
+        Keywords:
+
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         ids = {"file_id": file_id, "vector_store_id": vector_store_id}
         return self._poll(VectorStoreFile, _FILE, ids, options, _file_ended)
 
@@ -700,7 +711,18 @@ class VectorStores(Resource[HomeT]):
 
     def poll(
         self, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStore]:
-        """The store each time it has changed, until it is ready (or expired): a cold Observable."""
+    ) -> LoopObservable[VectorStore, HomeT]:
+        """The store each time it has changed, until it is ready (or expired): a cold Observable.
+
+        Keywords:
+
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         ids = {"vector_store_id": vector_store_id}
         return self._poll(VectorStore, _STORE, ids, options, _store_ready)

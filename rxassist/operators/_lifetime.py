@@ -228,7 +228,15 @@ def _too_late(seconds: float) -> Exception:
     return APITimeoutError(f"no end within the deadline of {seconds:g} s")
 
 
-def raise_for_status() -> Operator[Event, Event]:
+class StatusOperator(Protocol):
+    """An operator on events or on runs: mypy infers more with this than with a generic type."""
+
+    def __call__(self, source: Observable[_Item], /) -> Observable[_Item]:
+        """The same items."""
+        ...
+
+
+def raise_for_status() -> StatusOperator:
     """Fail at the end if the run did: without it, a failed run is data.
 
     Takes the events of a run, or a run at each of its changes, as polls emit it, and emits every
