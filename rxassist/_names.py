@@ -47,7 +47,7 @@ from rxassist.serialization import from_dict, from_json, to_dict, to_json
 from rxassist.snapshots import Snapshot
 from rxassist.tools import Tool, Toolbox, ToolResult, tool
 from rxassist.typing import Operator
-from rxassist.web import to_sse
+from rxassist.web import to_sse, to_sse_blocking
 
 __all__ = [
     "APIConnectionError",
@@ -113,5 +113,6 @@ __all__ = [
     "to_dict",
     "to_json",
     "to_sse",
+    "to_sse_blocking",
     "tool",
 ]

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from reactivex import Observable, abc
@@ -112,9 +112,15 @@ class _Bell:
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._rung.set)
 
-    async def wait(self) -> None:
-        await self._rung.wait()
+    async def wait(self, silence: float | None = None) -> bool:
+        """Wait for a ring; ``False`` if none came for so many seconds."""
+        try:
+            async with nullcontext() if silence is None else asyncio.timeout(silence):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
         self._rung.clear()
+        return True
 
 
 class Items(Generic[_T]):
@@ -123,17 +129,32 @@ class Items(Generic[_T]):
     def __init__(self, source: Observable[_T], buffer: int) -> None:
         self._source = source
         self._size = buffer
+        self._silence: float | None = None
+        self._filler: tuple[_T, ...] = ()
+
+    def filled(self, filler: _T, silence: float | None) -> Self:
+        """The same, with a filler after every so many seconds without an item."""
+        self._filler, self._silence = (filler,), silence
+        return self
 
     def __iter__(self) -> Iterator[_T]:
-        ready, thread = threading.Event(), threading.get_ident()
+        return self.until(threading.Event(), lambda: False)
+
+    def until(self, ready: threading.Event, left: Callable[[], bool]) -> Generator[_T]:
+        """The items, for a thread that leaves when ``ready`` is set and ``left`` says so."""
+        thread = threading.get_ident()
         arrivals: _Arrivals[_T] = _Arrivals(
             ready.set, self._size, blocked_thread=thread, owner=thread
         )
         with arrivals.of(self._source):
             ended = False
             while not ended:
-                ready.wait()
+                if not ready.wait(self._silence):
+                    yield from self._filler
+                    continue
                 ready.clear()
+                if left():
+                    return
                 ended = arrivals.ended
                 yield from arrivals.take()
         arrivals.raise_error()
@@ -144,11 +165,43 @@ class Items(Generic[_T]):
         with arrivals.of(self._source):
             ended = False
             while not ended:
-                await bell.wait()
+                if not await bell.wait(self._silence):
+                    for item in self._filler:
+                        yield item
+                    continue
                 ended = arrivals.ended
                 for item in arrivals.take():
                     yield item
         arrivals.raise_error()
+
+
+class ClosableItems(Iterator[_T]):
+    """The items for one thread, until it, or another one, closes them: as a WSGI server does.
+
+    The source is subscribed with the first item. ``close()`` disposes the subscription, and ends
+    the wait of a thread that waits for an item; it never waits itself.
+    """
+
+    def __init__(self, items: Items[_T]) -> None:
+        self._ready = threading.Event()
+        self._left = left = threading.Event()
+        self._items = items.until(self._ready, left.is_set)
+
+    def __next__(self) -> _T:
+        """Wait for the next item."""
+        if not self._left.is_set():
+            item = next(self._items)
+            if not self._left.is_set():
+                return item
+        self._items.close()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Leave."""
+        self._left.set()
+        self._ready.set()
+        with suppress(ValueError):  # another thread runs in it, and leaves
+            self._items.close()
 
 
 def iterate(source: Observable[_T], *, buffer: int = BUFFER) -> Items[_T]:
@@ -224,4 +277,4 @@ class IterableObservable(Observable[_T]):
         return aiter(iterate(self))
 
 
-__all__ = ["BUFFER", "Items", "IterableObservable", "iterate"]
+__all__ = ["BUFFER", "ClosableItems", "Items", "IterableObservable", "iterate"]
