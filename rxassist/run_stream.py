@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Literal, Self, TypeVar
 
 from reactivex import Observable, abc
@@ -13,6 +14,7 @@ from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist import operators
 from rxassist.calling import OnResult, Results
+from rxassist.checks import check_not_negative
 from rxassist.consumers import LoopObservable, tell
 from rxassist.errors import ClientClosed, RxAssistError, StreamClosed, excerpt
 from rxassist.events import Event, RunEvent
@@ -74,6 +76,7 @@ class RunObservable(LoopObservable[Event]):
         *,
         replay: bool = True,
         read_ahead: int | None = READ_AHEAD,
+        linger: float = 0.0,
         deadline: float | None = None,
         place: Operator[Event, Event] | None = None,
         recovery: Operator[Event, Event] | None = None,
@@ -88,6 +91,7 @@ class RunObservable(LoopObservable[Event]):
         if on_dispose not in {"detach", "cancel"}:
             msg = f'on_dispose must be "detach" or "cancel", got {on_dispose!r}'
             raise ValueError(msg)
+        check_not_negative("linger", linger)
         events = source.pipe(take_through(is_done), recovery or operators.check_ending())
         self._results: Results | None = None
         if tools is not None:
@@ -114,6 +118,7 @@ class RunObservable(LoopObservable[Event]):
             replay=replay,
             read_ahead=read_ahead,
             on_drop=None if replay else self._keep_folded,
+            linger=partial(_after, home, linger) if linger else None,
         )
         super().__init__(home, self._log)
 
@@ -281,6 +286,15 @@ class RunObservable(LoopObservable[Event]):
         elsewhere = self._home.bound and not self._home.is_here
         if not (elsewhere and self._home.post(close)):
             close()  # at once: in a callback, or where nothing was ever subscribed
+
+
+def _after(home: Home, seconds: float, action: Callable[[], None]) -> abc.DisposableBase:
+    """Run an action some seconds later on the loop."""
+
+    def act(_: abc.SchedulerBase, __: object = None) -> None:
+        action()
+
+    return home.scheduler.schedule_relative(seconds, act)
 
 
 def _cancel_when_left(

@@ -49,6 +49,12 @@ WAIT = 10
 """Seconds after which a test that hangs fails."""
 
 
+def endless(turn):
+    yield say("Hello there.")
+    yield wait(60)
+    yield say("Never heard.")
+
+
 def decoded(*chunks):
     decoder = SSEDecoder()
     return [event for chunk in chunks for event in decoder.feed(chunk)]
@@ -302,6 +308,68 @@ def test_a_run_of_an_async_client_and_of_a_client():
     assert [event.data for event in again] == [event.data for event in texts][1:]
 
 
+def slow(turn):
+    yield say("Hello there, this takes a while.")
+
+
+async def left_after_two(stream):
+    """What the only browser gets that leaves after two events, and comes back for the rest."""
+    async with aclosing(stream.text_deltas.pipe(to_sse())) as chunks:
+        got = decoded(*[await anext(chunks) for _ in range(2)])
+    rest = stream.text_deltas.pipe(to_sse(after=got[-1].id))
+    return got + decoded(*[chunk async for chunk in rest])
+
+
+async def asked_with(service, **options):
+    async with AsyncClient(base_url=service.base_url) as client, asyncio.timeout(WAIT):
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id, **options)
+        return await left_after_two(stream)
+
+
+@pytest.mark.parametrize("on_dispose", ["detach", "cancel"])
+def test_the_only_browser_comes_back_for_the_rest_of_a_stream_that_lingers(on_dispose):
+    with LocalService(slow, token_delay=0.01) as service:
+        *texts, end = asyncio.run(asked_with(service, linger=WAIT, on_dispose=on_dispose))
+    assert "".join(json.loads(event.data) for event in texts) == "Hello there, this takes a while."
+    assert [event.id for event in texts] == [str(number) for number in range(1, len(texts) + 1)]
+    assert end.event == "end"
+
+
+def test_the_only_browser_that_comes_back_to_a_stream_that_does_not_linger_is_told():
+    with LocalService(slow, token_delay=0.01) as service:
+        *_, told = asyncio.run(asked_with(service))
+    assert (told.event, json.loads(told.data)["type"]) == ("error", "StreamClosed")
+
+
+def test_a_stream_that_lingered_in_vain_is_cancelled():
+    with LocalService(endless) as service, Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, linger=0.05, on_dispose="cancel"
+        )
+        stream.pipe(ops.take(5)).run()
+        assert service.open_streams == 1
+        service.wait_for(lambda: service.open_streams == 0, WAIT)
+
+
+def test_a_client_that_closes_does_not_wait_for_a_stream_that_lingers():
+    with LocalService(endless) as service:
+        with Client(base_url=service.base_url) as client:
+            assistant = client.assistants.create(model="m").run()
+            stream = client.threads.create_and_run_stream(assistant_id=assistant.id, linger=60)
+            stream.pipe(ops.take(5)).run()
+        service.wait_for(lambda: service.open_streams == 0, WAIT)
+
+
+@pytest.mark.parametrize("linger", [-1, "30", True])
+def test_a_linger_that_is_no_time_is_refused(linger):
+    with Client(base_url="http://127.0.0.1:9/v1") as client:
+        stream = client.threads.create_and_run_stream
+        with pytest.raises((TypeError, ValueError), match="linger must"):
+            stream(assistant_id="asst_1", linger=linger)
+
+
 # --- without asyncio -----------------------------------------------------------------------
 
 
@@ -440,10 +508,6 @@ def test_a_run_over_wsgi_and_a_browser_that_comes_back_for_the_rest():
 
 
 def test_a_browser_that_leaves_a_wsgi_server_cancels_the_run():
-    def endless(turn):
-        yield say("Hello there.")
-        yield wait(60)
-
     with LocalService(endless) as service, Client(base_url=service.base_url) as client:
         assistant = client.assistants.create(model="m").run()
         stream = client.threads.create_and_run_stream(
@@ -531,11 +595,6 @@ def test_three_runs_side_by_side_in_a_browser(browser):
 
 
 def test_a_browser_that_leaves_closes_its_runs(browser):
-    def endless(turn):
-        yield say("Hello there.")
-        yield wait(60)
-        yield say("Never heard.")
-
     with LocalService(endless) as service, served(service.base_url) as address:
         browser.get(address)
         browser.find_element("tag name", "button").click()

@@ -304,7 +304,9 @@ class StreamOptions(TypedDict, total=False):
     ``replay=False`` drops the events that every subscriber has seen. The stream runs at most
     ``read_ahead`` events ahead of a reader that can be slow (1,024; ``None``: without bound).
     ``on_dispose="cancel"`` cancels the run on the server when the last subscriber leaves before
-    its end; ``"detach"``, the default, leaves it working. ``event_handler`` is told of each event
+    its end; ``"detach"``, the default, leaves it working. With ``linger`` the stream goes on for so
+    many seconds after the last subscriber left, for one that comes back; by default it ends at
+    once. ``event_handler`` is told of each event
     once, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
     ``AsyncAssistantEventHandler`` on an ``AsyncClient``.
 
@@ -321,6 +323,7 @@ class StreamOptions(TypedDict, total=False):
     replay: bool
     read_ahead: int | None
     on_dispose: OnDispose
+    linger: float
     event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None
 
 
