@@ -34,8 +34,9 @@ _NO_BASE_URL = (
 )
 
 
+_LABEL = r"[a-z0-9_]++(?:-++[a-z0-9_]++)*+"  # of a host name; possessive, so that none hangs
 _HOST = re.compile(
-    r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.?)+|[0-9a-f.]*:[0-9a-f:.]+(?:%\w+)?", re.IGNORECASE
+    rf"{_LABEL}(?:\.{_LABEL})*+\.?|[0-9a-f.]*:[0-9a-f:.]+(?:%\w+)?", re.ASCII | re.IGNORECASE
 )
 
 
