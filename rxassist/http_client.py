@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -465,6 +466,15 @@ def was_refused(error: BaseException) -> bool:
     return "ClientConnectorError" in _names_below(error)
 
 
+def has_no_server(error: BaseException) -> bool:
+    """Whether nobody took the connection, which is another thing than to disagree about TLS."""
+    bottom = error
+    while bottom.__cause__ is not None:
+        bottom = bottom.__cause__
+    refused = "ConnectError" in names_of(error) or was_refused(error)
+    return refused and not isinstance(bottom, ssl.SSLError)
+
+
 def _names_below(error: BaseException) -> frozenset[str]:
     cause = error.__cause__
     return frozenset() if cause is None else names_of(cause)
@@ -476,6 +486,7 @@ __all__ = [
     "Pool",
     "Pools",
     "check_choice",
+    "has_no_server",
     "names_of",
     "was_refused",
     "was_sent",
