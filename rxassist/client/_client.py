@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import rxassist
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
-from rxassist.client._arguments import header_mapping, text_mapping
+from rxassist.client._arguments import header_mapping, refuse_unknown, text_mapping
 from rxassist.client._resource import Connection, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files
@@ -209,6 +209,7 @@ class Client(_BaseClient[RunStream]):
     """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        refuse_unknown(options, "Client()", ClientOptions.__annotations__)
         self._home = ThreadLoop()
         super().__init__(self._home, RunStream, **options)
         self._home.leave_with(self._transport.pools.close)
@@ -255,6 +256,7 @@ class AsyncClient(_BaseClient[AsyncRunStream]):
     """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        refuse_unknown(options, "AsyncClient()", ClientOptions.__annotations__)
         self._home = RunningLoop()
         super().__init__(self._home, AsyncRunStream, **options)
 

@@ -15,7 +15,7 @@ from reactivex import operators as ops
 from rxassist import operators
 from rxassist.calling import OnResult, calling
 from rxassist.checks import check_positive
-from rxassist.client._arguments import path
+from rxassist.client._arguments import missing, path
 from rxassist.client._resource import Polled, Resource, StreamT
 from rxassist.client.parameters import (
     ListParameters,
@@ -232,6 +232,7 @@ class Starting(Resource[StreamT]):
     ) -> StreamT:
         """The stream of a run that goes on with what is submitted, once."""
         request = self._streamed(self._start_request(where, given, parameters), given)
+        check_outputs(request)
         events, calls = self._submitted(self._events(request), request, thread_id, run_id, given)
         return self._stream(events, given, thread_id, run_id, submitted=calls)
 
@@ -511,6 +512,13 @@ class Starting(Resource[StreamT]):
         """Cancel a run, until the service says that it has ended."""
         ended = self._ended(run.thread_id, run.id, cancel=True)
         return ended.pipe(operators.deadline(_CANCEL_DEADLINE))
+
+
+def check_outputs(request: Request) -> None:
+    """Raise ``TypeError`` where a request submits nothing."""
+    if not {"tool_outputs", "tool_approvals"} & (request.body or {}).keys():
+        name = "tool_outputs"
+        raise missing(name)
 
 
 _NOT_SENT = frozenset({*StartOptions.__annotations__, *StreamOptions.__annotations__})

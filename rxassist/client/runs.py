@@ -7,7 +7,7 @@ from typing import Unpack
 
 from rxassist.client._arguments import path
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client._starting import OUTPUTS, RUN, RUNS, STEPS, Starting
+from rxassist.client._starting import OUTPUTS, RUN, RUNS, STEPS, Starting, check_outputs
 from rxassist.client.parameters import (
     ListParameters,
     MetadataParameters,
@@ -25,12 +25,6 @@ from rxassist.client.parameters import (
 from rxassist.consumers import LoopObservable
 from rxassist.models import Run, RunStep
 from rxassist.operators._recovery import has_settled
-
-
-def _check_outputs(given: Mapping[str, object]) -> None:
-    if "tool_outputs" not in given and "tool_approvals" not in given:
-        msg = "tool_outputs is missing"
-        raise TypeError(msg)
 
 
 class Steps(Resource[StreamT]):
@@ -106,8 +100,8 @@ class Runs(Starting[StreamT]):
         ``tool_call_id`` and ``output``. ``POST …/submit_tool_outputs``.
         """
         where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
-        _check_outputs(parameters)
         request = self._request("POST", where, parameters, ToolOutputsParameters, careful=True)
+        check_outputs(request)
         return self._once(self._call(Run, request))
 
     # --- streams ---
@@ -130,7 +124,6 @@ class Runs(Starting[StreamT]):
         ``POST …/submit_tool_outputs``.
         """
         where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
-        _check_outputs(parameters)
         return self._output_stream(where, parameters, ToolOutputsParameters, thread_id, run_id)
 
     # --- polls ---
