@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from reactivex.internal import SequenceContainsNoElementsError
+
 if TYPE_CHECKING:
     from rxassist.models import Run, VectorStoreFile
     from rxassist.snapshots import Snapshot
@@ -369,6 +371,13 @@ class PollTimeout(RxAssistError):  # noqa: N818 -- as StreamTruncated
         self.last = last
 
 
+class EmptyError(RxAssistError, SequenceContainsNoElementsError):
+    """Something that was to give its last item completed without one.
+
+    ``run()`` and ``await`` raise it. It is a ``SequenceContainsNoElementsError`` of RxPY, too.
+    """
+
+
 class UploadError(RxAssistError):
     """One of several files could not be uploaded.
 
@@ -412,9 +421,9 @@ class BlockingCallError(RxAssistError, RuntimeError):
     def __init__(self) -> None:
         super().__init__(
             "this call would wait for the very thread it runs on (run(), a blocking for, "
-            "until_done() inside a callback or a coroutine). Instead: chain the next call with "
-            "flat_map, await it on an AsyncClient, or move the callback to another thread with "
-            "observe_on"
+            "until_done() inside a callback or a coroutine). Instead: pass functions that answer "
+            "a run as tools=[…], chain the next call with flat_map, await it on an AsyncClient, or "
+            "move the callback to another thread with observe_on"
         )
 
 
@@ -450,6 +459,7 @@ __all__ = [
     "ClientClosed",
     "ConflictError",
     "DecodeError",
+    "EmptyError",
     "EventTooLargeError",
     "FilesFailed",
     "Headers",

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary, finalize, ref
 
 from attrs import define
 
+from rxassist.checks import needing
 from rxassist.errors import excerpt
 
 if TYPE_CHECKING:  # slow to load, and not needed before the first request
@@ -65,7 +66,7 @@ def check_choice(choice: object) -> None:
         return
     if choice == "aiohttp":
         if find_spec(_AIOHTTP) is None:
-            msg = 'http_client="aiohttp" needs an extra: pip install "rxassist[aiohttp]"'
+            msg = needing('http_client="aiohttp"', "aiohttp", "httpx-aiohttp")
             raise ModuleNotFoundError(msg, name=_AIOHTTP)
     elif isinstance(choice, type) or not all(hasattr(choice, name) for name in _METHODS):
         msg = (

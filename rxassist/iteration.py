@@ -10,9 +10,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.internal import SequenceContainsNoElementsError
 
 from rxassist.backpressure import Demand, current_demand, demanding
+from rxassist.errors import EmptyError
 
 _T = TypeVar("_T")
 
@@ -64,11 +64,18 @@ class _Arrivals(Generic[_T]):
         if not self._demand.is_open:
             self._demand.open()
 
-    def last(self) -> _T:
-        """The last item of a source that has ended, or the error that ended it, raised."""
+    def last(self, name: str) -> _T:
+        """The last item of a source that has ended, or the error that ended it, raised.
+
+        Raises ``EmptyError``, of what the source is called, if there was no item.
+        """
         self.raise_error()
         if not self.items:
-            raise SequenceContainsNoElementsError
+            msg = (
+                f"{name} is empty, and run() and await give its last item; list(…) and to_list() "
+                "of reactivex give all items, also none"
+            )
+            raise EmptyError(msg)
         return self.items[0]
 
     def raise_error(self) -> None:
@@ -228,6 +235,8 @@ class IterableObservable(Observable[_T]):
     All of RxPY works on it, and what is piped from it is iterable again.
     """
 
+    _name: str = "this Observable"  # in errors
+
     def _iterable(self, piped: Observable[Any]) -> Observable[Any]:
         return IterableObservable(piped._subscribe_core)
 
@@ -246,8 +255,8 @@ class IterableObservable(Observable[_T]):
     def run(self, scheduler: abc.SchedulerBase | None = None) -> _T:
         """Subscribe, wait for the end, and return the last item.
 
-        Raises what the Observable fails with, and ``SequenceContainsNoElementsError`` if it
-        completes without an item. An exception while it waits, such as Ctrl-C, disposes the
+        Raises what the Observable fails with, and ``EmptyError`` if it completes
+        without an item. An exception while it waits, such as Ctrl-C, disposes the
         subscription; one that an operator or a callback raises is raised here. Raises
         ``BlockingCallError`` on the thread of an event loop that the items come from.
         """
@@ -255,7 +264,7 @@ class IterableObservable(Observable[_T]):
         arrivals: _Arrivals[_T] = _Arrivals(ended.set, blocked_thread=thread, owner=thread)
         with arrivals.of(self, scheduler):
             ended.wait()
-        return arrivals.last()
+        return arrivals.last(self._name)
 
     def __await__(self) -> Generator[Any, None, _T]:
         """Await the last item, on whichever thread it comes. Raises as ``run()``."""
@@ -266,7 +275,7 @@ class IterableObservable(Observable[_T]):
         arrivals: _Arrivals[_T] = _Arrivals(bell.ring, owner=asyncio.current_task())
         with arrivals.of(self):
             await bell.wait()
-        return arrivals.last()
+        return arrivals.last(self._name)
 
     def __iter__(self) -> Iterator[_T]:
         """The items, for a blocking ``for``. See ``iterate``."""

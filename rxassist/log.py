@@ -107,6 +107,11 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         """Whether the source has completed or failed, or was closed."""
         return self._ending is not None
 
+    def check_open(self) -> None:
+        """Raise the ``StreamClosed`` that ended it, if one did."""
+        if isinstance(self._ending, OnError) and isinstance(self._ending.exception, StreamClosed):
+            raise self._ending.exception
+
     @property
     def place(self) -> Place:
         """Where the caller reads: in a callback or a loop its own place, else the last one."""
@@ -194,7 +199,10 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self._balance()
 
     def _leave(self) -> None:
-        msg = "the last subscriber left before the end; call again, or let the stream linger"
+        msg = (
+            "the last subscriber left before the end, which closed the stream; call again for "
+            "another run, or keep the stream open for a while with linger="
+        )
         self.close(StreamClosed(msg))
 
     def _stop_lingering(self) -> None:

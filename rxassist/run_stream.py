@@ -49,6 +49,10 @@ OnDispose = Literal["detach", "cancel"]
 """What happens to the run on the server when the last subscriber leaves before its end."""
 
 _LOOK_AGAIN = 0.1
+_CLOSED = (
+    "the stream was closed before its end; read it inside its `with … as stream` block, or call "
+    "again for another run"
+)
 
 _logger = logging.getLogger("rxassist")
 
@@ -277,7 +281,7 @@ class RunObservable(LoopObservable[Event]):
         """Leave, and call ``told`` when the event handler has no more to come."""
 
         def close() -> None:
-            self._log.close(StreamClosed("the stream was closed before its end"))
+            self._log.close(StreamClosed(_CLOSED))
             if self._telling is None or not self._telling.begun:
                 told()
             else:
@@ -440,7 +444,11 @@ class RunStream(RunObservable):
             yield event
 
     def __enter__(self) -> Self:
-        """Nothing happens yet: the run is created with the first subscription."""
+        """Nothing happens yet: the run is created with the first subscription.
+
+        Raises ``StreamClosed`` if the stream was closed before its end.
+        """
+        self._log.check_open()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -492,7 +500,11 @@ class AsyncRunStream(RunObservable):
             yield event
 
     async def __aenter__(self) -> Self:
-        """Nothing happens yet: the run is created with the first subscription."""
+        """Nothing happens yet: the run is created with the first subscription.
+
+        Raises ``StreamClosed`` if the stream was closed before its end.
+        """
+        self._log.check_open()
         return self
 
     async def __aexit__(self, *_: object) -> None:

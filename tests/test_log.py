@@ -363,7 +363,7 @@ def test_a_log_that_lingered_in_vain_is_left():
     late = scene.reader()
     assert str(late) == "ab#"
     assert isinstance(late.error, StreamClosed)
-    assert "let the stream linger" in str(late.error)
+    assert "with linger=" in str(late.error)
 
 
 def test_each_leaving_lingers_anew():

@@ -30,7 +30,7 @@ _NO_BASE_URL = (
     "base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. Pass base_url "
     "(or set RXASSIST_BASE_URL) to a server that speaks the protocol, such as "
     'Client(base_url="http://127.0.0.1:8765/v1"), or start one on this machine with '
-    '"rxassist serve" (pip install "rxassist[local]")'
+    '"rxassist serve"'
 )
 
 

@@ -267,6 +267,7 @@ class Listing(LoopObservable[_T]):
     def __init__(self, connection: Connection[Any], item: type[_T], first: Request) -> None:
         self._connection = connection
         self._first = first
+        self._name = f"the list {first}"
         self._page_type: type[Page[_T]] = Page[item]  # type: ignore[valid-type]
         super().__init__(connection.home, from_batches(connection.home, self._items))
 

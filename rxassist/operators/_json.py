@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from rxassist.checks import needing
 from rxassist.codec import fit_value, from_json
 from rxassist.errors import DecodeError
 from rxassist.operators._kernel import Finish, Step, choose_each
@@ -33,7 +34,7 @@ def _partial_parser() -> Callable[[bytes], Any]:
     try:
         import jiter  # noqa: PLC0415 -- only who asks for partial values needs it
     except ModuleNotFoundError:
-        msg = 'json_snapshots needs an extra: pip install "rxassist[text]"'
+        msg = needing("json_snapshots", "text", "jiter")
         raise ModuleNotFoundError(msg, name="jiter") from None
 
     def parse(text: bytes) -> Any:  # noqa: ANN401 -- JSON is anything

@@ -12,6 +12,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 from reactivex.scheduler import TimeoutScheduler
 
+from rxassist.checks import needing
 from rxassist.typing import Operator
 
 _A = TypeVar("_A")
@@ -202,7 +203,7 @@ def _cut_by_grapheme() -> _Cut:
     try:
         import regex  # noqa: PLC0415 -- only who asks for graphemes needs it
     except ModuleNotFoundError:
-        msg = 'smooth(by="grapheme") needs an extra: pip install "rxassist[text]"'
+        msg = needing('smooth(by="grapheme")', "text", "regex")
         raise ModuleNotFoundError(msg, name="regex") from None
     find = regex.compile(r"\X").findall
 

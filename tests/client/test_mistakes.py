@@ -3,9 +3,19 @@
 import inspect
 
 import pytest
+from reactivex import operators as ops
+from reactivex.internal import SequenceContainsNoElementsError
 
-from rxassist import AsyncClient, Client
+from rxassist import (
+    AsyncClient,
+    BlockingCallError,
+    Client,
+    EmptyError,
+    StreamClosed,
+    ThreadBusyError,
+)
 from rxassist.client._resource import Resource
+from rxassist.local import LocalService
 
 NOWHERE = {"base_url": "http://127.0.0.1:9/v1"}
 
@@ -76,3 +86,95 @@ def test_an_option_that_no_client_has_is_told_with_the_nearest_one(kind):
         kind(base_ulr="http://127.0.0.1:9/v1")
     told = f"base_ulr is not a parameter of {kind.__name__}(); did you mean base_url?"
     assert str(caught.value) == told
+
+
+# --- calls at the wrong time, or in the wrong place ----------------------------------------
+
+
+def test_a_busy_thread_names_what_waits_for_it(forever):
+    with Client(base_url=forever.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        where = {"thread_id": client.threads.create().run().id, "assistant_id": assistant.id}
+        first = client.threads.runs.create(**where).run()
+        for call in (client.threads.runs.create, client.threads.runs.stream):
+            with pytest.raises(ThreadBusyError) as caught:
+                call(**where).run()
+            assert first.id in str(caught.value)
+            told = '; if_busy="wait" waits for that run, "cancel" cancels it'
+            assert str(caught.value).endswith(told)
+
+
+def test_blocking_in_a_callback_names_what_answers_a_run_and_what_chains(client, place):
+    told = []
+
+    def block(_):
+        try:
+            client.threads.create().run()
+        except BlockingCallError as error:
+            told.append(str(error))
+
+    client.threads.runs.stream(**place).do_action(block).run()
+    assert {"tools=[…]", "flat_map"} <= set(told[0].replace(",", "").split())
+
+
+def test_a_stream_that_was_closed_says_where_it_is_read(forever):
+    with Client(base_url=forever.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        with client.threads.create_and_run_stream(assistant_id=assistant.id) as stream:
+            events = iter(stream)
+            next(events)
+        told = "closed before its end; read it inside its `with … as stream` block, or call again"
+        with pytest.raises(StreamClosed, match=told):
+            list(stream)
+        with pytest.raises(StreamClosed, match=told), stream:
+            pytest.fail("it was entered")
+
+
+def test_a_stream_that_has_ended_can_be_entered_again(client, place):
+    with client.threads.runs.stream(**place) as stream:
+        events = list(stream)
+    with stream as again:
+        assert list(again) == events
+
+
+def test_an_async_stream_that_was_closed_says_where_it_is_read(forever, run_async):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        async with stream:
+            async for _ in stream:
+                break
+        with pytest.raises(StreamClosed, match="with … as stream"):
+            async with stream:
+                pytest.fail("it was entered")
+
+    run_async(forever, main)
+
+
+def test_the_last_item_of_an_empty_list_is_told_with_the_list(client, place):
+    messages = client.threads.messages.list(place["thread_id"])
+    with pytest.raises(EmptyError) as caught:
+        messages.run()
+    assert isinstance(caught.value, SequenceContainsNoElementsError)
+    assert str(caught.value) == (
+        f"the list GET /threads/{place['thread_id']}/messages is empty, and run() and await give "
+        "its last item; list(…) and to_list() of reactivex give all items, also none"
+    )
+    assert list(messages) == messages.pipe(ops.to_list()).run() == []
+
+
+def test_awaiting_an_empty_list_says_the_same(service, run_async):
+    async def main(client):
+        thread = await client.threads.create()
+        with pytest.raises(EmptyError, match="the list GET /threads/thread_.*/messages is empty"):
+            await client.threads.messages.list(thread.id)
+
+    run_async(service, main)
+
+
+def test_text_of_a_run_that_says_nothing_is_empty_too():
+    with LocalService(lambda turn: []) as service, Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        with pytest.raises(EmptyError, match="this Observable is empty"):
+            stream.text_deltas.run()

@@ -70,9 +70,9 @@ CALLS = {
 def test_an_http_error_names_what_was_asked_and_gives_the_headers(raw, over, asked):
     server = raw(REFUSED)
     query = {"default_query": {"code": "of-the-query"}}
-    with Client(base_url=server.url, api_key=KEY, **query, **over) as client:
-        with pytest.raises(RateLimitError) as caught:
-            CALLS[asked](client).run()
+    client = Client(base_url=server.url, api_key=KEY, **query, **over)
+    with client, pytest.raises(RateLimitError) as caught:
+        CALLS[asked](client).run()
     error = caught.value
     assert str(error) == f"{asked}: HTTP 429: Slow down. (request req_1)"
     assert f"{error.method} {error.path}" == asked
@@ -110,9 +110,9 @@ def test_an_error_that_nobody_received_has_no_headers():
 @pytest.mark.parametrize("asked", CALLS)
 def test_no_server_is_told_with_the_host_and_how_to_start_one(over, asked):
     port = free_port()
-    with Client(base_url=f"http://127.0.0.1:{port}/v1", **over) as client:
-        with pytest.raises(APIConnectionError) as caught:
-            CALLS[asked](client).run()
+    client = Client(base_url=f"http://127.0.0.1:{port}/v1", **over)
+    with client, pytest.raises(APIConnectionError) as caught:
+        CALLS[asked](client).run()
     told = str(caught.value)
     assert told.startswith(f"{asked}: no server answers at 127.0.0.1:{port}: check base_url, or ")
     assert 'start one on this machine with "rxassist serve"' in told
@@ -125,9 +125,9 @@ def test_a_host_that_is_none_is_named(over, monkeypatch):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with Client(base_url="http://no-such-host.invalid:81/v1", **over) as client:
-        with pytest.raises(APIConnectionError) as caught:
-            client.assistants.retrieve("a").run()
+    client = Client(base_url="http://no-such-host.invalid:81/v1", **over)
+    with client, pytest.raises(APIConnectionError) as caught:
+        client.assistants.retrieve("a").run()
     told = "GET /assistants/a: no server answers at no-such-host.invalid:81: check base_url"
     assert str(caught.value).startswith(told)
 

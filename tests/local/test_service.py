@@ -202,7 +202,8 @@ def test_a_missing_extra_is_told(name):
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert run.stderr.endswith(
-        'ModuleNotFoundError: the local service needs an extra: pip install "rxassist[local]"\n'
+        "ModuleNotFoundError: the local service needs packages: "
+        'pip install python-multipart starlette uvicorn (the extra "local")\n'
     )
 
 
