@@ -2,6 +2,9 @@
 
 import sys
 
+from rxassist import cli
+from rxassist.checks import needing
+
 _INTERRUPTED = 130  # as shells count: 128, and the number of SIGINT
 
 
@@ -16,17 +19,14 @@ def main() -> int:
 
 def _main() -> int:
     try:
-        from rxassist import cli  # noqa: PLC0415 -- needs the extra
+        return cli.main()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in {"rich", "starlette", "uvicorn"}:
             raise
-        from rxassist.checks import needing  # noqa: PLC0415 -- it may be interrupted, too
-
         packages = ("python-multipart", "rich", "starlette", "uvicorn")
         sys.stderr.write(f"rxassist: {needing('this command', 'local', *packages)}\n")
         return 2
-    return cli.main()
 
 
 if __name__ == "__main__":

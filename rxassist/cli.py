@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from errno import EADDRINUSE
 
 import rxassist
-from rxassist.demo import demo
-from rxassist.local import LocalService
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, run the command, and return its exit code."""
     given = _parser().parse_args(arguments)
     if given.command == "demo":
+        from rxassist.demo import demo  # noqa: PLC0415 -- needs the extra
+
         return demo()
     return _serve(given)
 
@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(given: argparse.Namespace) -> int:
+    from rxassist.local import LocalService  # noqa: PLC0415 -- needs the extra
+
     try:
         service = LocalService(
             host=given.host,

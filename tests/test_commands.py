@@ -59,14 +59,23 @@ def test_version():
     assert re.match(r"rxassist \d", run("-m", "rxassist", "--version"))
 
 
-def test_a_missing_extra_is_named():
-    code = (
-        "import sys; sys.modules['rich'] = None\n"
-        "from rxassist.__main__ import main; sys.exit(0 if main() == 2 else 1)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+WITHOUT_EXTRAS = (
+    "import sys\n"
+    "for name in ('rich', 'starlette', 'uvicorn'): sys.modules[name] = None\n"
+    "from rxassist.__main__ import main; "
+)
+
+
+@pytest.mark.parametrize(("option", "told"), [("--version", "rxassist "), ("--help", "serve")])
+def test_version_and_help_need_no_extra(option, told):
+    assert told in run("-c", WITHOUT_EXTRAS + "main()", option)
+
+
+@pytest.mark.parametrize("command", ["demo", "serve"])
+def test_a_missing_extra_is_named(command):
+    code = WITHOUT_EXTRAS + "sys.exit(0 if main() == 2 else 1)"
+    arguments = [sys.executable, "-c", code, command]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == (
         "rxassist: this command needs packages: "

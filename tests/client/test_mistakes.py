@@ -33,8 +33,12 @@ def methods():
                 member = None if name.startswith("_") or name == "beta" else getattr(thing, name)
                 if isinstance(member, Resource):
                     waiting.append((f"{where}.{name}", member))
-                elif isinstance(thing, Resource) and inspect.ismethod(member):
+                elif isinstance(thing, Resource) and _is_a_call(member, name):
                     yield pytest.param(member, id=f"{where}.{name}")
+
+
+def _is_a_call(member, name):
+    return inspect.ismethod(member) and not hasattr(Resource, name)
 
 
 def required(method):
@@ -70,7 +74,7 @@ def test_a_misspelt_parameter_is_told_before_the_one_that_is_missing_for_it():
 
 
 def test_options_of_streams_are_near_ones_too():
-    with Client(**NOWHERE) as client, pytest.raises(TypeError, match="did you mean on_dispose?"):
+    with Client(**NOWHERE) as client, pytest.raises(TypeError, match="did you mean on_dispose"):
         client.threads.create_and_run_stream(assistant_id="a", on_dipose="cancel")
 
 
@@ -78,6 +82,18 @@ def test_a_parameter_that_is_like_no_other_is_told_without_a_guess():
     with Client(**NOWHERE) as client, pytest.raises(TypeError) as caught:
         client.threads.runs.stream(thread_id="t", assistant_id="a", zzz=1)
     assert str(caught.value) == "zzz is not a parameter of Runs.stream()"
+
+
+def test_methods_of_the_client_itself_know_their_parameters_too():
+    with Client(**NOWHERE) as client:
+        with pytest.raises(TypeError) as caught:
+            client.with_options(time_out=1)
+        told = "time_out is not a parameter of Client.with_options(); did you mean timeout?"
+        assert str(caught.value) == told
+        with pytest.raises(TypeError) as caught:
+            client.request("GET", "/x", time_out=1)
+        told = "time_out is not a parameter of Client.request(); did you mean timeout?"
+        assert str(caught.value) == told
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
@@ -166,7 +182,7 @@ def test_the_last_item_of_an_empty_list_is_told_with_the_list(client, place):
 def test_awaiting_an_empty_list_says_the_same(service, run_async):
     async def main(client):
         thread = await client.threads.create()
-        with pytest.raises(EmptyError, match="the list GET /threads/thread_.*/messages is empty"):
+        with pytest.raises(EmptyError, match=r"the list GET /threads/thread_.*/messages is empty"):
             await client.threads.messages.list(thread.id)
 
     run_async(service, main)
