@@ -21,13 +21,13 @@ from reactivex.disposable import (
     SerialDisposable,
     SingleAssignmentDisposable,
 )
+from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import (
     APIConnectionError,
     APIStatusError,
     DecodeError,
-    EmptyError,
     PollTimeout,
     excerpt,
 )
@@ -129,7 +129,8 @@ class _First(Hold[_T, _T]):
             self.observer.on_error(error)
 
     def on_completed(self) -> None:
-        self.on_error(EmptyError("a fetch of a poll completed without a state"))
+        msg = "a fetch of a poll completed without a state"
+        self.on_error(SequenceContainsNoElementsError(msg))
 
 
 class _Polling(Generic[_T]):

@@ -20,6 +20,7 @@ from rxassist.events import (
     ThreadMessageCompleted,
     ThreadMessageDelta,
     ThreadMessageIncomplete,
+    check_event,
 )
 from rxassist.models import (
     Annotation,
@@ -253,6 +254,8 @@ class _Citing:
                 self._hold(message, piece)
             if finished:
                 self._end(message)
+        else:
+            check_event(event, "citations")
 
     def _hold(self, message: _Message, piece: str, *, last: bool = False) -> None:
         for cut in message.cut(piece, last=last):

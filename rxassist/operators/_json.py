@@ -8,7 +8,7 @@ from typing import Any
 
 from rxassist.checks import needing
 from rxassist.codec import fit_value, from_json
-from rxassist.errors import DecodeError
+from rxassist.errors import DecodeError, excerpt
 from rxassist.operators._kernel import Finish, Step, choose_each
 from rxassist.typing import Operator
 
@@ -90,6 +90,12 @@ class _GrowingJSON:
         self._last: str | None = None  # as ``repr``: ``==`` takes 1.0 for 1, and no NaN for another
 
     def step(self, piece: str) -> Iterator[Any]:
+        if not isinstance(piece, str):
+            msg = (
+                f"json_snapshots takes the pieces of a text, as text_deltas() emits them, got "
+                f"{excerpt(piece)}"
+            )
+            raise TypeError(msg)
         self._pieces.append(piece)
         self._text += piece.encode(errors="replace")
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, get_args
+from typing import Protocol
 
 from rxassist.errors import excerpt
 from rxassist.events import (
@@ -12,6 +12,7 @@ from rxassist.events import (
     ThreadMessageCompleted,
     ThreadMessageDelta,
     ThreadMessageIncomplete,
+    check_event,
 )
 from rxassist.models import Message, MessageDeltaEvent, TextContentBlock, TextDeltaBlock
 from rxassist.operators._kernel import Finish, Step, choose_each, nothing
@@ -33,6 +34,7 @@ class _Seen:
         if isinstance(event, MessageEvent):
             finished = isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete)
             return self.complete(event.data, finished=finished)
+        check_event(event, "text_deltas")
         return ()
 
     def grow(self, event: ThreadMessageDelta) -> Iterable[str]:
@@ -85,8 +87,6 @@ class _Seen:
 Place = tuple[str, int]
 """Where a text stands: the id of its message, and the index of its part."""
 
-_EVENTS = frozenset(get_args(Event))
-
 
 class TextReader:
     """Tells apart the texts of a source: one for each part of a message, or one of plain strings.
@@ -112,9 +112,8 @@ class TextReader:
                 part = self._growing.pop(message_id, None)
                 if part is not None:
                     yield (message_id, part), None
-        elif type(item) not in _EVENTS:
-            msg = f"an operator of text takes events or strings, got {excerpt(item)}"
-            raise TypeError(msg)
+        else:
+            check_event(item, "an operator of text", takes="events or strings")
 
     def _placed(
         self, message_id: str, pieces: Iterable[str]
