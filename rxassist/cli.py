@@ -66,7 +66,7 @@ def _serve(given: argparse.Namespace) -> int:
     except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
         why = str(error)
         if isinstance(error, OSError) and error.errno == EADDRINUSE:
-            why = f"port {given.port} of {given.host} is in use; choose another one with --port"
+            why = f"{error.strerror}; choose another one with --port"
         sys.stderr.write(f"rxassist: the service cannot start: {why}\n")
         return 2
     print(f"rxassist local service (scripted answers) on {service.base_url}", flush=True)

@@ -13,6 +13,8 @@ from rxassist import (
     EmptyError,
     StreamClosed,
     ThreadBusyError,
+    merge_runs,
+    operators,
 )
 from rxassist.client._resource import Resource
 from rxassist.local import LocalService
@@ -194,3 +196,21 @@ def test_text_of_a_run_that_says_nothing_is_empty_too():
         stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
         with pytest.raises(EmptyError, match="this Observable is empty"):
             stream.text_deltas.run()
+
+
+# --- operators on the wrong thing ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [operators.text_deltas, operators.messages, operators.tool_calls, operators.runs],
+    ids=lambda operator: operator.__name__,
+)
+def test_an_operator_of_one_run_on_many_runs_names_what_takes_them_apart(client, place, operator):
+    def merged():
+        return merge_runs({"ann": client.threads.create_and_run_stream(assistant_id=assistant_id)})
+
+    assistant_id = place["assistant_id"]
+    with pytest.raises(TypeError, match=r"of_run\(key\).*group_by_run\(\)"):
+        merged().pipe(operator()).run()
+    list(merged().pipe(operators.of_run("ann"), operator()))

@@ -132,12 +132,13 @@ def test_a_host_that_is_none_is_named(over, monkeypatch):
     assert str(caught.value).startswith(told)
 
 
-def test_a_broken_connection_names_the_host(raw, over):
+@pytest.mark.parametrize("asked", CALLS)
+def test_a_broken_connection_names_the_host(raw, over, asked):
     server = raw(b"")
     with Client(base_url=server.url, **over) as client, pytest.raises(APIConnectionError) as caught:
-        client.threads.create().run()
+        CALLS[asked](client).run()
     host = server.url.removeprefix("http://").removesuffix("/v1")
-    assert str(caught.value).startswith(f"POST /threads at {host}: ")
+    assert f"{asked} at {host}: " in str(caught.value)
     assert "rxassist serve" not in str(caught.value)
 
 
