@@ -156,7 +156,7 @@ def _called() -> tuple[str, list[str]]:
     while frame is not None and str(frame.f_globals.get("__name__")).startswith(_CLIENT):
         resource, name = frame.f_locals.get("self"), frame.f_code.co_name
         if resource is not None and not name.startswith("_"):
-            kind = type(resource)
+            kind: type[object] = type(resource)
             call, names = f"{kind.__name__}.{name}()", _names_of(getattr(kind, name))
         frame = frame.f_back
     return call, names
@@ -167,7 +167,8 @@ def _names_of(method: Callable[..., object]) -> list[str]:
     names: list[str] = []
     for name, parameter in signature(method).parameters.items():
         unpacked = _UNPACKED.fullmatch(str(parameter.annotation))
-        known = {} if unpacked is None else getattr(sys.modules[method.__module__], unpacked[1])
+        module: object = sys.modules[method.__module__]
+        known: object = None if unpacked is None else getattr(module, unpacked[1])
         names += getattr(known, "__annotations__", [name])
     return names
 
