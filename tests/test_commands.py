@@ -143,10 +143,13 @@ def test_examples_run_and_are_short(example):
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
-def test_the_snippets_of_the_documents_run(snippet):
+def test_the_snippets_of_the_documents_run(snippet, tmp_path):
     ignored = ("-W", "ignore::ResourceWarning")  # a snippet need not close its client
+    path = tmp_path / "test_snippet.py"
+    path.write_text(snippet, encoding="utf-8")
+    how = ("-m", "pytest", "-q", "-p", "no:cacheprovider") if "\ndef test_" in snippet else ()
     with LocalService() as service:
-        run(*ignored, "-c", snippet, RXASSIST_BASE_URL=service.base_url)
+        run(*ignored, *how, str(path), RXASSIST_BASE_URL=service.base_url)
 
 
 def test_a_forgotten_close_never_keeps_the_interpreter_from_ending():
