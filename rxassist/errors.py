@@ -171,7 +171,7 @@ class APIStatusError(APIError):
         self.retry_after = retry_after
         self.method = method
         self.path = path
-        self.headers: Headers = Headers(headers)
+        self.headers: Mapping[str, str] = Headers(headers)
 
     def __str__(self) -> str:
         asked = f"{self.method} {self.path}: " if self.path else ""
@@ -462,7 +462,6 @@ __all__ = [
     "EmptyError",
     "EventTooLargeError",
     "FilesFailed",
-    "Headers",
     "InternalServerError",
     "NotFoundError",
     "PermissionDeniedError",

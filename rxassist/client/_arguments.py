@@ -156,7 +156,7 @@ def _called() -> tuple[str, list[str]]:
     while frame is not None and str(frame.f_globals.get("__name__")).startswith(_CLIENT):
         resource, name = frame.f_locals.get("self"), frame.f_code.co_name
         if resource is not None and not name.startswith("_"):
-            kind: type[object] = type(resource)
+            kind = type(cast("object", resource))
             call, names = f"{kind.__name__}.{name}()", _names_of(getattr(kind, name))
         frame = frame.f_back
     return call, names
