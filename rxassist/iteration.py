@@ -69,7 +69,8 @@ class _Arrivals(Generic[_T]):
 
         Raises ``EmptyError``, of what the source is called, if there was no item.
         """
-        self.raise_error()
+        if self.error is not None:
+            raise self.error
         if not self.items:
             msg = (
                 f"{name} is empty, and run() and await give its last item; list(…) and to_list() "
@@ -77,11 +78,6 @@ class _Arrivals(Generic[_T]):
             )
             raise EmptyError(msg)
         return self.items[0]
-
-    def raise_error(self) -> None:
-        """Raise what ended the source, if it was an error."""
-        if self.error is not None:
-            raise self.error
 
     def _on_next(self, item: _T) -> None:
         self.items.append(item)
@@ -138,11 +134,22 @@ class Items(Generic[_T]):
         self._size = buffer
         self._silence: float | None = None
         self._filler: tuple[_T, ...] = ()
+        self._instead: Callable[[Exception], _T] | None = None
 
-    def filled(self, filler: _T, silence: float | None) -> Self:
-        """The same, with a filler after every so many seconds without an item."""
-        self._filler, self._silence = (filler,), silence
+    def unbroken(
+        self, silence: float | None, filler: _T, instead: Callable[[Exception], _T]
+    ) -> Self:
+        """The same, with a filler after every silence, and an item instead of an error."""
+        self._silence, self._filler, self._instead = silence, (filler,), instead
         return self
+
+    def _ending(self, error: BaseException | None) -> tuple[_T, ...]:
+        """What comes last: raises an error, or gives what comes instead."""
+        if error is None:
+            return ()
+        if self._instead is None or not isinstance(error, Exception):
+            raise error
+        return (self._instead(error),)
 
     def __iter__(self) -> Iterator[_T]:
         return self.until(threading.Event(), lambda: False)
@@ -164,7 +171,7 @@ class Items(Generic[_T]):
                     return
                 ended = arrivals.ended
                 yield from arrivals.take()
-        arrivals.raise_error()
+        yield from self._ending(arrivals.error)
 
     async def __aiter__(self) -> AsyncIterator[_T]:
         bell = _Bell()
@@ -179,7 +186,8 @@ class Items(Generic[_T]):
                 ended = arrivals.ended
                 for item in arrivals.take():
                     yield item
-        arrivals.raise_error()
+        for item in self._ending(arrivals.error):
+            yield item
 
 
 class ClosableItems(Iterator[_T]):

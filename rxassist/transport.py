@@ -193,7 +193,7 @@ class Transport:
             begun = False
             try:
                 async with aclosing(
-                    Body(response, self._at_host(request), request.idle_timeout)
+                    Body(response, self.name_of(request), request.idle_timeout)
                 ) as body:
                     async for chunk in body:
                         if not chunk:
@@ -291,7 +291,7 @@ class Transport:
         most = request.max_bytes
         read = 0
         whole: list[bytes] = []
-        async with aclosing(Body(response, self._at_host(request))) as body:
+        async with aclosing(Body(response, self.name_of(request))) as body:
             async for chunk in body:
                 whole.append(chunk)
                 read += len(chunk)
@@ -374,7 +374,7 @@ class Transport:
 
     def _fail(self, request: Request, error: Exception) -> NoReturn:
         """Raise our error for one of httpx, in one place, and any other as it is."""
-        asked = self._at_host(request)
+        asked = self.name_of(request)
         if isinstance(error, TimeoutError):
             msg = f"{asked}: no answer in time"
             raise APITimeoutError(msg) from error
@@ -399,7 +399,8 @@ class Transport:
             msg = self._said(f"{request}: no server answers at {self._host}: {_NO_SERVER} ({why})")
         raise APIConnectionError(msg, sent=sent and "InvalidURL" not in names) from error
 
-    def _at_host(self, request: Request) -> str:
+    def name_of(self, request: Request) -> str:
+        """What is asked of whom, for an error of the connection."""
         return f"{request} at {self._host}"
 
     def _status_error(self, request: Request, response: httpx.Response) -> APIStatusError:

@@ -10,10 +10,8 @@ from itertools import count
 from math import inf
 from typing import Any, cast, get_args
 
-import reactivex
 from attrs import asdict, evolve
 from reactivex import Observable
-from reactivex import operators as ops
 
 from rxassist.codec import encode_event, to_json, unstructure
 from rxassist.errors import APIError, excerpt
@@ -141,8 +139,8 @@ def _chunks(
     seen = int(str(after)) if _ID.fullmatch(str(after)) else 0
 
     def chunks(source: Observable[Any]) -> Items[bytes]:
-        written = source.pipe(_encoded(encode, seen), ops.catch(_told))
-        return iterate(written, buffer=buffer).filled(_COMMENT, keep_alive)
+        items = iterate(source.pipe(_encoded(encode, seen)), buffer=buffer)
+        return items.unbroken(keep_alive, _COMMENT, _told)
 
     return chunks
 
@@ -174,10 +172,10 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
     return choose_each(begin)
 
 
-def _told(error: Exception, _: Observable[bytes]) -> Observable[bytes]:
+def _told(error: Exception) -> bytes:
     """What a browser is told of an error."""
     _logger.error("a stream for a browser failed", exc_info=error)
-    return reactivex.just(to_bytes(ServerSentEvent("error", to_json(_plain(error)).decode())))
+    return to_bytes(ServerSentEvent("error", to_json(_plain(error)).decode()))
 
 
 __all__ = ["to_event", "to_sse", "to_sse_blocking"]

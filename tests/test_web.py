@@ -38,7 +38,7 @@ from rxassist.errors import APIError
 from rxassist.events import DoneEvent, ThreadRunQueued, UnknownEvent
 from rxassist.local import LocalService, say, wait
 from rxassist.many import RunSummary, merge_runs
-from rxassist.operators import latest_snapshots, raise_for_status
+from rxassist.operators import latest_snapshots, raise_for_status, smooth
 from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent
 from rxassist.snapshots import fold
@@ -370,6 +370,25 @@ def test_a_linger_that_is_no_time_is_refused(linger):
             stream(assistant_id="asst_1", linger=linger)
 
 
+@pytest.mark.parametrize("paced", [False, True])
+def test_a_client_that_closes_tells_the_browser(paced):
+    async def main(service):
+        async with asyncio.timeout(WAIT):
+            client = AsyncClient(base_url=service.base_url)
+            assistant = await client.assistants.create(model="m")
+            texts = client.threads.create_and_run_stream(assistant_id=assistant.id).text_deltas
+            chunks = texts.pipe(*[smooth(0.001)] * paced, to_sse(keep_alive=None))
+            got = [await anext(chunks)]
+            closing = asyncio.ensure_future(client.close())
+            got += [chunk async for chunk in chunks]
+            await closing
+        return decoded(*got)
+
+    with LocalService(endless) as service:
+        *_, told = asyncio.run(main(service))
+    assert (told.event, json.loads(told.data)["type"]) == ("error", "ClientClosed")
+
+
 # --- without asyncio -----------------------------------------------------------------------
 
 
@@ -433,6 +452,20 @@ def test_a_close_holds_no_thread_that_waits():
     assert not waiting.is_alive()
     assert given == []
     assert source.observers == []
+
+
+def test_a_client_that_is_closed_holds_no_thread_that_waits():
+    with LocalService(endless) as service:
+        with Client(base_url=service.base_url) as client:
+            assistant = client.assistants.create(model="m").run()
+            stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+            chunks = stream.text_deltas.pipe(to_sse_blocking(keep_alive=None))
+            got = [next(chunks)]
+            waiting = threading.Thread(target=lambda: got.extend(chunks))
+            waiting.start()
+        waiting.join(WAIT)
+        assert not waiting.is_alive()
+    assert json.loads(decoded(*got)[-1].data)["type"] == "ClientClosed"
 
 
 def test_a_body_that_is_forgotten_disposes_the_source():

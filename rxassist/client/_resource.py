@@ -222,7 +222,10 @@ class Resource(Generic[StreamT]):
         if options.get("patience") is not None:
             again = _POLL_INTERVAL if milliseconds is None else milliseconds / 1000
             ours: Operator[Polled[_T], Polled[_T]] = choose(_only(where))
-            out_of_patience: Operator[Polled[_T], Polled[_T]] = change_error(_out_of_patience)
+            name = self._connection.transport.name_of(request)
+            out_of_patience: Operator[Polled[_T], Polled[_T]] = change_error(
+                lambda error: _out_of_patience(error, name)
+            )
             patient = patiently(lambda: answers.pipe(ours), is_passing, again, options["patience"])
             asked = patient.pipe(out_of_patience)
         polls = poll(
@@ -281,13 +284,13 @@ def _only(where: str) -> Callable[[Polled[_T]], Polled[_T]]:
     return check
 
 
-def _out_of_patience(error: Exception) -> Exception:
+def _out_of_patience(error: Exception, name: str) -> Exception:
     """What was wrong all the time."""
     if not isinstance(error, PollTimeout):
         return error
     if isinstance(error.last, Exception):
         return error.last
-    return APITimeoutError(f"no answer within the patience of {error.deadline:g} seconds")
+    return APITimeoutError(f"{name}: no answer within the patience of {error.deadline:g} seconds")
 
 
 def _unwrapped(error: Exception) -> Exception:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import socket
 from contextlib import closing
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ import pytest
 
 from rxassist import (
     APIConnectionError,
+    APIError,
     APIStatusError,
     APITimeoutError,
     Client,
@@ -140,6 +142,29 @@ def test_a_broken_connection_names_the_host(raw, over, asked):
     host = server.url.removeprefix("http://").removesuffix("/v1")
     assert f"{asked} at {host}: " in str(caught.value)
     assert "rxassist serve" not in str(caught.value)
+
+
+def test_a_poll_that_never_has_an_answer_names_what_was_asked_and_the_host(over):
+    def silent_polls(asked):
+        return stall(0) if asked.method == "GET" else None
+
+    with LocalService(faults=silent_polls) as service:
+        host = service.base_url.removeprefix("http://").removesuffix("/v1")
+        with Client(base_url=service.base_url, **over) as client:
+            assistant = client.assistants.create(model="m").run()
+            run = {"thread_id": client.threads.create().run().id, "assistant_id": assistant.id}
+            with pytest.raises(APITimeoutError) as caught:
+                client.threads.runs.create_and_poll(**run, patience=0.1).run()
+    told = rf"GET /threads/thread_\w+/runs/run_\w+ at {host}: no answer within the patience of 0.1"
+    assert re.match(told, str(caught.value))
+
+
+def test_a_redirect_is_told_without_its_query(raw, over):
+    server = raw(answer(303, "", "Location: http://127.0.0.1:9/v1/threads?code=of-the-query"))
+    with Client(base_url=server.url, **over) as client, pytest.raises(APIError) as caught:
+        client.threads.create().run()
+    assert "redirects to http://127.0.0.1:9/v1/threads as a GET" in str(caught.value)
+    assert "of-the-query" not in str(caught.value)
 
 
 def test_silence_names_the_host(over):
