@@ -85,6 +85,8 @@ OPERATORS = {
         lambda: operators.choose_each(lambda: (lambda event: [event.event], list))
     ),
     "citations": Entry(operators.citations),
+    "citations of text": Entry(operators.citations, takes=as_sentence),
+    "citations with a marker": Entry(lambda: operators.citations(str, marker="[A-C]")),
     "deadline": Entry(
         lambda: operators.deadline(END_OF_TIME, scheduler=TestScheduler()), looks=False
     ),
@@ -109,6 +111,7 @@ OPERATORS = {
     "sentences": Entry(operators.sentences, takes=as_sentence),
     "sentences of events": Entry(operators.sentences),
     "smooth": Entry(lambda: operators.smooth(1), takes=as_sentence),
+    "smooth of events": Entry(lambda: operators.smooth(1)),
     "text_deltas": Entry(operators.text_deltas),
     "text_deltas with a separator": Entry(lambda: operators.text_deltas(separator="-")),
     "text_snapshots": Entry(operators.text_snapshots),
@@ -168,7 +171,7 @@ def test_an_error_passes_as_it_is(entry, flows):
 def test_an_error_in_the_middle_passes_as_it_is(entry, flows, a_run):
     marbles = Marbles(error := LookupError(), **a_run)
     source = marbles.cold("-q-x-t-#")
-    assert marbles.run(source.pipe(entry.make())).endswith("#")
+    assert marbles.run(source.pipe(entry.make())).rstrip(")").endswith("#")  # with what was held
     assert marbles.errors == [error]
     assert source.subscriptions == ["^------!"]
 
@@ -182,12 +185,14 @@ def test_its_own_exception_is_an_error_and_frees_the_source(entry, flows):
 
 
 MERGED = many.RunEvent("ann", None, None, many.RunSummary("ann"))
-TAKES_ANYTHING = {"choose", "of_type", "deadline", "debounce_snapshots", "smooth"}
+TAKES_ANYTHING = {"choose", "choose_each", "of_type", "deadline", "debounce_snapshots"}
 TAKES_MERGED = {"of_run", "group_by_run", "run_summaries", "latest_snapshots"}
 TAKES_OTHERS = {
     "decode": (["text", None, MERGED], "bytes"),
     "json_snapshots": ([MERGED, b"1", 1], "the pieces of a text"),
-    **dict.fromkeys(("lines", "sentences"), ([MERGED, b"text", 1], "events or strings")),
+    **dict.fromkeys(
+        ("lines", "sentences", "smooth", "citations"), ([MERGED, b"text", 1], "events or strings")
+    ),
     **dict.fromkeys(TAKES_MERGED, (["text", DoneEvent(), None], "what merge_runs gives")),
 }
 """What an operator cannot know, and what it says that it takes; of all others ``OF_EVENTS``."""
