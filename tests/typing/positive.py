@@ -177,6 +177,11 @@ def blocking(client: Client) -> None:
     thread = client.threads.create(messages=[{"role": "user", "content": "Hello"}]).run()
     assert_type(thread, Thread)
     client.threads.messages.create(thread.id, role="user", content="Hello", metadata={"a": "b"})
+    client.threads.messages.create(thread.id, role="user", content="Hello", if_busy="wait")
+    polling = client.threads.runs.create_and_poll(
+        thread.id, assistant_id="asst_1", if_busy="cancel", on_dispose="cancel", deadline=5
+    )
+    assert_type(polling.run(), Run)
     for message in client.threads.messages.list(thread.id, order="asc", limit=20):
         assert_type(message, Message)
     assert_type(client.beta.threads.runs.retrieve("run_1", thread_id="thread_1").run(), Run)
