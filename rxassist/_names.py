@@ -16,6 +16,7 @@ from rxassist.errors import (
     ClientClosed,
     ConflictError,
     DecodeError,
+    EmptyError,
     EventTooLargeError,
     FilesFailed,
     InternalServerError,
@@ -61,7 +62,7 @@ from rxassist.serialization import from_dict, from_json, to_dict, to_json
 from rxassist.snapshots import Snapshot
 from rxassist.tools import Tool, Toolbox, ToolResult, tool
 from rxassist.typing import Operator
-from rxassist.web import to_sse
+from rxassist.web import to_sse, to_sse_blocking
 
 __all__ = [
     "APIConnectionError",
@@ -84,6 +85,7 @@ __all__ = [
     "ConflictError",
     "DecodeError",
     "Demand",
+    "EmptyError",
     "EventTooLargeError",
     "File",
     "FilesFailed",
@@ -140,5 +142,6 @@ __all__ = [
     "to_dict",
     "to_json",
     "to_sse",
+    "to_sse_blocking",
     "tool",
 ]

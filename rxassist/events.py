@@ -8,10 +8,11 @@ Assistants, streaming events.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, get_args
 
 from attrs import fields, frozen
 
+from rxassist.errors import excerpt
 from rxassist.models import (
     ErrorObject,
     Message,
@@ -357,6 +358,24 @@ KnownEvent = (
 
 Event = KnownEvent | UnknownEvent
 """Anything that a stream may say."""
+
+_EVENTS = get_args(Event)
+_CLASSES = frozenset(_EVENTS)
+
+
+def check_event(item: object, name: str, *, takes: str = "the events of one run") -> None:
+    """Raise ``TypeError`` for what is no event of a run: ``name`` is what was given it."""
+    if type(item) in _CLASSES or isinstance(item, _EVENTS):
+        return
+    merged = ""
+    if hasattr(item, "key") and hasattr(item, "summary"):
+        merged = (
+            " of merge_runs; one run of those is of_run(key), and each of them is what "
+            "group_by_run() emits"
+        )
+    msg = f"{name} takes {takes}, got {excerpt(item)}{merged}"
+    raise TypeError(msg)
+
 
 __all__ = [
     "DoneEvent",

@@ -15,6 +15,7 @@ from reactivex import Observable, abc
 
 from rxassist import operators
 from rxassist.calling import OnResult, Results
+from rxassist.checks import check_not_negative
 from rxassist.consumers import LoopObservable, tell
 from rxassist.creation import Waiting
 from rxassist.errors import APITimeoutError, RxAssistError, StreamClosed, excerpt
@@ -28,7 +29,7 @@ from rxassist.handler import (
 from rxassist.iteration import iterate
 from rxassist.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
 from rxassist.log import READ_AHEAD, Log
-from rxassist.loop import HomeT, RunningLoop, ThreadLoop, scheduled
+from rxassist.loop import Home, HomeT, RunningLoop, ThreadLoop, scheduled
 from rxassist.models import Message, Run, RunStep, ToolCall
 from rxassist.operators._kernel import change_error, choose_each, take_through
 from rxassist.operators._lifetime import is_done
@@ -49,6 +50,10 @@ _T = TypeVar("_T")
 
 _LOOK_AGAIN = 0.1
 _CLOSE_TIMEOUT = 5.0  # seconds for which a close waits for a run to be cancelled
+_CLOSED = (
+    "the stream was closed before its end; read it inside its `with … as stream` block, or call "
+    "again for another run"
+)
 
 
 class RunObservable(LoopObservable[Event, HomeT]):
@@ -74,6 +79,7 @@ class RunObservable(LoopObservable[Event, HomeT]):
         *,
         replay: bool = True,
         read_ahead: int | None = READ_AHEAD,
+        linger: float = 0.0,
         deadline: float | None = None,
         place: Operator[Event, Event] | None = None,
         recovery: Operator[Event, Event] | None = None,
@@ -87,6 +93,7 @@ class RunObservable(LoopObservable[Event, HomeT]):
     ) -> None:
         self._known = (thread_id, run_id)  # before the stream told
         check_on_dispose(on_dispose)
+        check_not_negative("linger", linger)
         events = source.pipe(take_through(is_done), recovery or operators.check_ending())
         self._results: Results | None = None
         if tools is not None:
@@ -118,6 +125,7 @@ class RunObservable(LoopObservable[Event, HomeT]):
             replay=replay,
             read_ahead=read_ahead,
             on_drop=None if replay else self._keep_folded,
+            linger=partial(_after, home, linger) if linger else None,
         )
         super().__init__(home, self._log)
 
@@ -282,7 +290,8 @@ class RunObservable(LoopObservable[Event, HomeT]):
             if self._farewell.waits:
                 self._farewell.leave()
         why = str(waiting)
-        msg = f"no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
+        which = "" if run is None else f"run {run.id}, thread {run.thread_id}: "
+        msg = f"{which}no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
         error = APITimeoutError(msg, sent=not why)
         error.__cause__ = waiting.in_the_way
         return error
@@ -298,7 +307,7 @@ class RunObservable(LoopObservable[Event, HomeT]):
         """
 
         def close() -> None:
-            self._log.close(StreamClosed("the stream was closed before its end"))
+            self._log.close(StreamClosed(_CLOSED))
             if self._telling is None or not self._telling.begun:
                 told()
             else:
@@ -311,6 +320,15 @@ class RunObservable(LoopObservable[Event, HomeT]):
         elsewhere = self._home.bound and not self._home.is_here
         if not (elsewhere and self._home.post(close)):
             close()  # at once: in a callback, or where nothing was ever subscribed
+
+
+def _after(home: Home, seconds: float, action: Callable[[], None]) -> abc.DisposableBase:
+    """Run an action some seconds later on the loop."""
+
+    def act(_: abc.SchedulerBase, __: object = None) -> None:
+        action()
+
+    return home.scheduler.schedule_relative(seconds, act)
 
 
 def _ignore(_: Event) -> tuple[()]:
@@ -364,7 +382,11 @@ class RunStream(RunObservable[ThreadLoop]):
         return next(self._reading)
 
     def __enter__(self) -> Self:
-        """Nothing happens yet: the run is created with the first subscription."""
+        """Nothing happens yet: the run is created with the first subscription.
+
+        Raises ``StreamClosed`` if the stream was closed before its end.
+        """
+        self._log.check_open()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -440,7 +462,11 @@ class AsyncRunStream(RunObservable[RunningLoop]):
         return await anext(self._reading)
 
     async def __aenter__(self) -> Self:
-        """Nothing happens yet: the run is created with the first subscription."""
+        """Nothing happens yet: the run is created with the first subscription.
+
+        Raises ``StreamClosed`` if the stream was closed before its end.
+        """
+        self._log.check_open()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -25,6 +25,7 @@ from rxassist.events import (
     ThreadRunStepCreated,
     ThreadRunStepDelta,
     ThreadRunStepInProgress,
+    check_event,
 )
 from rxassist.models import (
     SETTLED,
@@ -1120,6 +1121,8 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         state = state.with_steps(steps, step_id)
     elif isinstance(event, RunEvent):
         state = state.with_run(event.data)
+    else:
+        check_event(event, "a snapshot")
     return _snapshot(event, state, count)
 
 

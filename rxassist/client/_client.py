@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import rxassist
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
-from rxassist.client._arguments import header_mapping, stated, text_mapping
+from rxassist.client._arguments import header_mapping, refuse_unknown, stated, text_mapping
 from rxassist.client._resource import Connection, Resource, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files
@@ -34,7 +34,7 @@ _NO_BASE_URL = (
     "base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. Pass base_url "
     "(or set RXASSIST_BASE_URL) to a server that speaks the protocol, such as "
     'Client(base_url="http://127.0.0.1:8765/v1"), or start one on this machine with '
-    '"rxassist serve" (pip install "rxassist[local]")'
+    '"rxassist serve"'
 )
 
 
@@ -231,6 +231,8 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
+        call = f"{type(self).__name__}.with_options()"
+        refuse_unknown(options, call, ClientOptions.__annotations__)
         for name in _OF_CONNECTIONS & options.keys():
             msg = f"{name} belongs to the connections, which are shared; make another client"
             raise TypeError(msg)
@@ -313,6 +315,7 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        refuse_unknown(options, "Client()", ClientOptions.__annotations__)
         home = self._home = ThreadLoop()
         self._begin(_connected(home, RunStream, **stated(options)), options)
         home.leave_with(self._transport.pools.close)
@@ -391,6 +394,7 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
     """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        refuse_unknown(options, "AsyncClient()", ClientOptions.__annotations__)
         self._home = RunningLoop()
         self._begin(_connected(self._home, AsyncRunStream, **stated(options)), options)
 

@@ -226,7 +226,10 @@ class Resource(Generic[HomeT]):
         if options.get("patience") is not None:
             again = _POLL_INTERVAL if milliseconds is None else milliseconds / 1000
             ours: Operator[Polled[_T], Polled[_T]] = choose(_only(where))
-            out_of_patience: Operator[Polled[_T], Polled[_T]] = change_error(_out_of_patience)
+            name = self._connection.transport.name_of(request)
+            out_of_patience: Operator[Polled[_T], Polled[_T]] = change_error(
+                lambda error: _out_of_patience(error, name)
+            )
             patient = patiently(lambda: answers.pipe(ours), is_passing, again, options["patience"])
             asked = patient.pipe(out_of_patience)
         polls = poll(
@@ -285,13 +288,13 @@ def _only(where: str) -> Callable[[Polled[_T]], Polled[_T]]:
     return check
 
 
-def _out_of_patience(error: Exception) -> Exception:
+def _out_of_patience(error: Exception, name: str) -> Exception:
     """What was wrong all the time."""
     if not isinstance(error, PollTimeout):
         return error
     if isinstance(error.last, Exception):
         return error.last
-    return APITimeoutError(f"no answer within the patience of {error.deadline:g} seconds")
+    return APITimeoutError(f"{name}: no answer within the patience of {error.deadline:g} seconds")
 
 
 def _unwrapped(ids: Mapping[str, str]) -> Callable[[Exception], Exception]:
@@ -338,6 +341,7 @@ class Listing(LoopObservable[_T, HomeT], Generic[_T, HomeT]):
     def __init__(self, connection: Connection[HomeT], item: type[_T], first: Request) -> None:
         self._connection = connection
         self._first = first
+        self._name = f"the list {first}"
         self._page_type: type[Page[_T]] = Page[item]  # type: ignore[valid-type]
         super().__init__(connection.home, from_batches(connection.home, self._items))
 

@@ -16,7 +16,7 @@ from reactivex.disposable import Disposable
 from rxassist import operators
 from rxassist.calling import OnResult, calling
 from rxassist.checks import check_positive
-from rxassist.client._arguments import path
+from rxassist.client._arguments import missing, path
 from rxassist.client._busy import RUN, RUNS, OnThread, carried
 from rxassist.client._resource import Polled, StreamT
 from rxassist.client.parameters import (
@@ -286,6 +286,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
     ) -> StreamT:
         """The stream of a run that goes on with what is submitted, once."""
         request = self._streamed(self._start_request(where, given, parameters), given)
+        check_outputs(request)
         events, calls = self._submitted(self._events(request), request, thread_id, run_id, given)
         return self._stream(events, given, thread_id, run_id, submitted=calls)
 
@@ -554,6 +555,13 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
         where = path(MESSAGES, thread_id=thread_id)
         asked = {"order": "asc", "limit": 100, "run_id": run_id}
         return self._items(Message, self._read(where, given, MessageListParameters, **asked))
+
+
+def check_outputs(request: Request) -> None:
+    """Raise ``TypeError`` where a request submits nothing."""
+    if not {"tool_outputs", "tool_approvals"} & (request.body or {}).keys():
+        name = "tool_outputs"
+        raise missing(name)
 
 
 _NOT_SENT = frozenset({*StartOptions.__annotations__, *StreamOptions.__annotations__})

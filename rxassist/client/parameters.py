@@ -408,8 +408,9 @@ class StreamOptions(TypedDict, Generic[HandlerT], total=False):
     ``replay=False`` drops the events that every subscriber has seen. The stream runs at most
     ``read_ahead`` events ahead of a reader that can be slow (1,024; ``None``: without bound).
     ``on_dispose="cancel"`` cancels the run on the server when the last subscriber leaves before
-    its end, and ``close()`` waits for that; ``"detach"``, the default, leaves it working.
-    ``event_handler`` is told of each event
+    its end, and ``close()`` waits for that; ``"detach"``, the default, leaves it working. With
+    ``linger`` the stream goes on for so many seconds after the last subscriber left, for one that
+    comes back; by default it ends at once. ``event_handler`` is told of each event
     once, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
     ``AsyncAssistantEventHandler`` on an ``AsyncClient``.
 
@@ -434,6 +435,8 @@ class StreamOptions(TypedDict, Generic[HandlerT], total=False):
     """How many events the stream may be ahead of a slow reader (1,024; ``None``: no bound)."""
     on_dispose: OnDispose
     """``"cancel"`` cancels the run when the last reader leaves; ``"detach"`` does not."""
+    linger: float
+    """Seconds for which the run is read on after the last subscriber has left (0)."""
     event_handler: HandlerT | None
     """Its callbacks are called once for each event, before any subscriber."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Unpack
 
 from rxassist.client._arguments import path
 from rxassist.client._busy import RUN, RUNS
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client._starting import OUTPUTS, STEPS, Starting, not_of_following
+from rxassist.client._starting import OUTPUTS, STEPS, Starting, check_outputs, not_of_following
 from rxassist.client.parameters import (
     HandlerT,
     ListParameters,
@@ -29,12 +28,6 @@ from rxassist.creation import Waiting
 from rxassist.loop import HomeT
 from rxassist.models import Run, RunStep
 from rxassist.operators._recovery import has_settled
-
-
-def _check_outputs(given: Mapping[str, object]) -> None:
-    if "tool_outputs" not in given and "tool_approvals" not in given:
-        msg = "tool_outputs is missing"
-        raise TypeError(msg)
 
 
 class Steps(Resource[HomeT]):
@@ -194,8 +187,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           requests, see ``RequestOptions``.
         """
         where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
-        _check_outputs(parameters)
         request = self._request("POST", where, parameters, ToolOutputsParameters, careful=True)
+        check_outputs(request)
         return self._once(self._call(Run, request))
 
     # --- streams ---
@@ -243,6 +236,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           no bound).
         - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
           does not.
+        - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
         - ``max_rounds``: how often the run may ask for tools (16); then it is
           ``ToolRoundsExceeded``.
@@ -286,12 +280,12 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           no bound).
         - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
           does not.
+        - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
           requests, see ``RequestOptions``.
         """
         where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
-        _check_outputs(parameters)
         return self._output_stream(where, parameters, ToolOutputsParameters, thread_id, run_id)
 
     # --- polls ---

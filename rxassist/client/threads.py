@@ -267,6 +267,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
           no bound).
         - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
           does not.
+        - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
         - ``max_rounds``: how often the run may ask for tools (16); then it is
           ``ToolRoundsExceeded``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar, cast, get_args
+from typing import Any, Protocol, TypeVar, cast
 
 import reactivex as rx
 from reactivex import Observable, Observer, abc
@@ -17,7 +17,6 @@ from rxassist.errors import (
     RunFailed,
     RunOutcomeUnknown,
     StreamTruncated,
-    excerpt,
 )
 from rxassist.events import (
     DoneEvent,
@@ -26,6 +25,7 @@ from rxassist.events import (
     RunEvent,
     ThreadMessageDelta,
     ThreadRunStepDelta,
+    check_event,
 )
 from rxassist.links import Link, link
 from rxassist.models import FINISHED, SETTLED, Run
@@ -38,7 +38,6 @@ _T = TypeVar("_T")
 _Item = TypeVar("_Item", Event, Run)
 
 _DELTAS = (ThreadMessageDelta, ThreadRunStepDelta)
-_EVENTS = (*_DELTAS, *get_args(Event))  # first what nearly all are
 _NOBODY: Observer[Event] = Observer(on_error=lambda _: None)
 
 
@@ -149,6 +148,7 @@ class Ending(Link[Event, Event]):
         elif isinstance(event, ErrorEvent):
             said = event.data
             return APIError(said.message, code=said.code, type=said.type, param=said.param)
+        check_event(event, "check_ending")
         return None
 
     def _fail(self, error: Exception) -> None:
@@ -276,7 +276,5 @@ def raise_for_status() -> StatusOperator:
 
 
 def _event(item: object) -> Event:
-    if not isinstance(item, _EVENTS):
-        msg = f"raise_for_status takes the events of a run, or runs, got {excerpt(item)}"
-        raise TypeError(msg)
+    check_event(item, "raise_for_status", takes="the events of a run, or runs")
     return cast("Event", item)

@@ -11,6 +11,7 @@ from reactivex import operators as ops
 from reactivex.disposable import RefCountDisposable, SingleAssignmentDisposable
 from reactivex.notification import OnCompleted, OnError, OnNext
 
+from rxassist.errors import excerpt
 from rxassist.events import Event
 from rxassist.models import Run, Usage
 from rxassist.operators._kernel import Finish, Step, choose, choose_each, nothing
@@ -61,6 +62,12 @@ class MergedEvent(Generic[_K]):
     summary: RunSummary[_K] | None = None
 
 
+def _check_merged(item: object, name: str) -> None:
+    if not isinstance(item, MergedEvent):
+        msg = f"{name} takes what merge_runs gives, got {excerpt(item)}"
+        raise TypeError(msg)
+
+
 # --- one of them, or each ------------------------------------------------------------------
 
 
@@ -78,6 +85,7 @@ def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
     """
 
     def told(item: MergedEvent[_K]) -> Notification[Event] | None:
+        _check_merged(item, "of_run")
         if item.key != key:
             return None
         if item.event is not None:
@@ -131,6 +139,7 @@ class _Groups(Generic[_K]):
 
     def on_next(self, item: MergedEvent[_K]) -> None:
         try:
+            _check_merged(item, "group_by_run")
             key, event = item.key, item.event
             group = self._groups.get(key)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
@@ -171,6 +180,7 @@ def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:
     """
 
     def summary(item: MergedEvent[_K]) -> RunSummary[_K] | None:
+        _check_merged(item, "run_summaries")
         return item.summary
 
     return choose(summary)
@@ -273,6 +283,7 @@ def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
 
         def step(item: MergedEvent[_K]) -> tuple[Mapping[_K, Snapshot], ...]:
             nonlocal latest
+            _check_merged(item, "latest_snapshots")
             if item.event is None and item.key in latest:
                 return ()
             latest = latest.plus(item.key, item.event)

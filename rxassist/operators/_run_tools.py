@@ -18,7 +18,7 @@ from reactivex.scheduler import ImmediateScheduler, TimeoutScheduler
 from rxassist.checks import check_positive
 from rxassist.codec import to_text
 from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded
-from rxassist.events import Event, RunEvent
+from rxassist.events import Event, RunEvent, check_event
 from rxassist.models import (
     FunctionToolCall,
     RequiredAction,
@@ -133,7 +133,10 @@ def run_tools(
 
 def run_of_event(event: Event) -> Run | None:
     """The run that an event tells of, if it tells of one."""
-    return event.data if isinstance(event, RunEvent) else None
+    if isinstance(event, RunEvent):
+        return event.data
+    check_event(event, "run_tools")
+    return None
 
 
 def _unread(run: Run) -> Observable[Run]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar, overload
 
 from rxassist.errors import StreamTruncated
-from rxassist.events import Event, RunEvent
+from rxassist.events import Event, RunEvent, check_event
 from rxassist.models import SETTLED, Run
 from rxassist.operators._kernel import Finish, Step, choose, choose_each, nothing
 from rxassist.typing import Operator
@@ -72,7 +72,9 @@ def runs() -> Operator[Event, Run]:
         status: dict[str, str] = {}
 
         def step(event: Event) -> Iterator[Run]:
-            if isinstance(event, RunEvent) and status.get(event.data.id) != event.data.status:
+            if not isinstance(event, RunEvent):
+                check_event(event, "runs")
+            elif status.get(event.data.id) != event.data.status:
                 status[event.data.id] = event.data.status
                 yield event.data
 
@@ -101,6 +103,8 @@ def final_run() -> Operator[Event, Run]:
             nonlocal last
             if isinstance(event, RunEvent):
                 last = event.data
+            else:
+                check_event(event, "final_run")
             return ()
 
         def finish() -> tuple[Run]:

@@ -12,6 +12,7 @@ from rxassist.events import (
     ThreadRunStepCreated,
     ThreadRunStepDelta,
     ThreadRunStepInProgress,
+    check_event,
 )
 from rxassist.models import (
     SETTLED,
@@ -22,7 +23,7 @@ from rxassist.models import (
     ToolCallDelta,
     ToolCallsStepDetails,
 )
-from rxassist.operators._kernel import Finish, Step, choose_each, nothing
+from rxassist.operators._kernel import Step, choose_each, nothing
 from rxassist.operators._snapshots import by_fold
 from rxassist.snapshots import Snapshot, required_calls
 from rxassist.typing import Operator
@@ -45,14 +46,14 @@ def tool_call_deltas() -> Operator[Event, ToolCallDelta]:
         source  -s-x---d|
         result  ---(XY)-|
     """
+    return choose_each(lambda: (_deltas_of, nothing))
 
-    def begin() -> tuple[Step[Event, ToolCallDelta], Finish[ToolCallDelta]]:
-        return (
-            lambda event: _deltas(event.data) if isinstance(event, ThreadRunStepDelta) else (),
-            nothing,
-        )
 
-    return choose_each(begin)
+def _deltas_of(event: Event) -> tuple[ToolCallDelta, ...]:
+    if isinstance(event, ThreadRunStepDelta):
+        return _deltas(event.data)
+    check_event(event, "tool_call_deltas")
+    return ()
 
 
 class _Calls:

@@ -18,11 +18,14 @@ from rxassist import (
     LoopObservable,
     MergedEvent,
     Operator,
+    RateLimitError,
     RunStream,
     Snapshot,
     iterate,
     map_async,
     merge_runs,
+    to_sse,
+    to_sse_blocking,
 )
 from rxassist import operators as rxops
 from rxassist.events import (
@@ -544,6 +547,19 @@ async def iteration(numbers: Observable[int]) -> None:
         assert_type(number, int)
     async for number in iterate(numbers, buffer=4):
         assert_type(number, int)
+
+
+async def bodies_for_browsers(stream: AsyncRunStream, texts: Observable[str]) -> None:
+    async for chunk in stream.text_deltas.pipe(rxops.smooth(0.02), to_sse()):
+        assert_type(chunk, bytes)
+    body = texts.pipe(to_sse_blocking(after=1))
+    for chunk in body:
+        assert_type(chunk, bytes)
+    body.close()
+
+
+def headers_of_an_error(error: RateLimitError) -> str:
+    return error.headers["retry-after"]
 
 
 def runs_in_a_pipe(client: Client) -> Observable[str]:
