@@ -184,7 +184,7 @@ def test_its_own_exception_is_an_error_and_frees_the_source(entry, flows):
         flows(entry.make(), "-b-b-|", "-b-b-|", "^----!", b=Broken())
 
 
-MERGED = many.RunEvent("ann", None, None, many.RunSummary("ann"))
+MERGED = many.MergedEvent("ann", None, None, many.RunSummary("ann"))
 TAKES_ANYTHING = {"choose", "choose_each", "of_type", "deadline", "debounce_snapshots"}
 TAKES_MERGED = {"of_run", "group_by_run", "run_summaries", "latest_snapshots"}
 TAKES_OTHERS = {
