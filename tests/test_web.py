@@ -637,3 +637,20 @@ def test_a_browser_that_leaves_closes_its_runs(browser):
         service.wait_for(lambda: service.open_streams == 3, WAIT)
         browser.get("about:blank")
         service.wait_for(lambda: service.open_streams == 0, WAIT)
+        service.wait_for(lambda: cancellations(service) == 3, WAIT)
+
+
+def cancellations(service):
+    return sum(path.endswith("/cancel") for _, path in service.requests)
+
+
+def test_a_stop_button_cancels_the_runs_and_is_no_error(browser):
+    with LocalService(endless) as service, served(service.base_url) as address:
+        browser.get(address)
+        start, stop = browser.find_elements("tag name", "button")
+        start.click()
+        service.wait_for(lambda: service.open_streams == 3, WAIT)
+        stop.click()
+        service.wait_for(lambda: cancellations(service) == 3, WAIT)
+        shown = [element.text for element in browser.find_elements("tag name", "output")]
+        assert shown == ["stopped"] * 3
