@@ -723,6 +723,9 @@ class AsyncAssistantEventHandler(_Handler):
 _OF_OBSERVERS = {"on_next", "on_error", "on_completed"}
 
 
+_NEARLY = 0.8  # of 1: on_text_dleta is, on_click is not
+
+
 def _check_callbacks(cls: type[_Handler]) -> None:
     """Raise ``TypeError`` for a method of a class that is meant as a callback and is none."""
     awaited = issubclass(cls, AsyncAssistantEventHandler)
@@ -735,7 +738,7 @@ def _check_callbacks(cls: type[_Handler]) -> None:
         if name in callbacks and name not in _OF_OBSERVERS:
             _check_kind(cls, name, method, awaited=awaited)
         elif not any(name in vars(base) for base in cls.__mro__[1:]):
-            raise TypeError(_is_none(cls, name, callbacks))
+            _check_name(cls, name, [each for each in callbacks if each not in _OF_OBSERVERS])
 
 
 def _check_kind(
@@ -752,14 +755,16 @@ def _check_kind(
         raise TypeError(_is_plain(cls, name))
 
 
-def _is_none(cls: type[_Handler], name: str, callbacks: list[str]) -> str:
+def _check_name(cls: type[_Handler], name: str, callbacks: list[str]) -> None:
+    """Raise ``TypeError`` for a name that is nearly that of a callback."""
     from difflib import get_close_matches  # noqa: PLC0415 -- for mistakes alone
 
-    (nearest,) = get_close_matches(name, callbacks, n=1, cutoff=0)
-    return (
-        f"{cls.__qualname__}.{name} is no callback, so nothing would call it; did you mean "
-        f"{nearest}? A method of your own needs a name that does not begin with on_"
-    )
+    for nearest in get_close_matches(name, callbacks, n=1, cutoff=_NEARLY):
+        msg = (
+            f"{cls.__qualname__}.{name} is no callback, so nothing would call it; did you mean "
+            f"{nearest}? A method of your own needs a name that is less like it"
+        )
+        raise TypeError(msg)
 
 
 def _is_async(cls: type[object], name: str) -> str:

@@ -800,12 +800,19 @@ HANDLERS = {AssistantEventHandler: plain, AsyncAssistantEventHandler: awaited}
         ("on_text_dleta", "on_text_delta"),
         ("on_texts_done", "on_text_done"),
         ("on_toolcall_created", "on_tool_call_created"),
-        ("on_finish", "on_"),
+        ("on_message_complete", "on_message_created"),
+        ("on_run_done", "on_run_step_done"),
     ],
 )
 def test_a_name_that_is_no_callback_is_told_with_the_nearest(base, wrong, nearest):
     with pytest.raises(TypeError, match=rf"Printer\.{wrong} is no .*did you mean {nearest}"):
         a_handler(base, **{wrong: HANDLERS[base]})
+
+
+@pytest.mark.parametrize("base", HANDLERS)
+@pytest.mark.parametrize("name", ["on_click", "on_finish", "on_token", "on_tool_call_finished"])
+def test_a_name_that_is_not_like_a_callback_is_the_users_own(base, name):
+    a_handler(base, **{name: plain})
 
 
 def test_an_async_def_in_a_synchronous_handler_is_told():
