@@ -19,7 +19,7 @@ from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_opti
 from rxassist.client.parameters import RequestOptions
 from rxassist.client.threads import Threads
 from rxassist.client.vector_stores import VectorStores
-from rxassist.consumers import LoopObservable
+from rxassist.consumers import LoopObservable, note_place
 from rxassist.creation import Queues
 from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
@@ -233,7 +233,9 @@ class _BaseClient(Generic[StreamT]):
         Emits ``None`` for an empty answer. What a ``POST`` asks for is asked for once, however
         often it is subscribed; every other request is made for each subscription.
         """
-        return Resource(self._connection).request(method, path, body, options)
+        call = Resource(self._connection).request(method, path, body, options)
+        note_place(call, "Client.request")
+        return call
 
     @classmethod
     def _of_foundry(

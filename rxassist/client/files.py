@@ -115,7 +115,7 @@ class Files(Resource[StreamT]):
         self, file_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[str]:
         """The file's text, if it is UTF-8: a cold Observable. ``GET /files/{file_id}/content``."""
-        return self._bound(self.content(file_id, **options).pipe(ops.map(_text_of)))
+        return self._as_call(self.content(file_id, **options).pipe(ops.map(_text_of)))
 
     def list(self, **parameters: Unpack[FileListParameters]) -> Listing[File]:
         """The files, newest first: a cold Observable of items. ``GET /files``."""
