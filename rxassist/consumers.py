@@ -393,6 +393,11 @@ class Call(LoopObservable[_T]):
         self.made = None
         return super()._subscribe_core(observer, scheduler)
 
+    def __await__(self) -> Generator[Any, None, _T]:
+        """Await the answer, on the event loop of an ``AsyncClient``. Raises as ``run()``."""
+        self.made = None
+        return super().__await__()
+
     def __del__(self) -> None:
         """Warn where nobody has run it."""
         if self.made is not None:
