@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from rxassist import StreamClosed
+from rxassist import Client, StreamClosed
 
 FIRST = r"call \.run\(\) or await it first"
 
@@ -55,12 +55,14 @@ def test_next_gives_one_event_after_the_other(client, place):
         assert next(stream, None) is None
 
 
-def test_next_ends_with_its_stream(client, place):
-    stream = client.threads.runs.stream(**place)
-    next(stream)
-    stream.close()
-    with pytest.raises(StreamClosed, match="closed before its end"):
-        list(iter(lambda: next(stream, None), None))
+def test_next_ends_with_its_stream(forever):
+    with Client(base_url=forever.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        next(stream)
+        stream.close()
+        with pytest.raises(StreamClosed, match="closed before its end"):
+            list(iter(lambda: next(stream, None), None))
 
 
 def test_anext_gives_one_event_after_the_other(service, run_async):
