@@ -6,7 +6,7 @@ handlers only call or await them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from inspect import (
@@ -16,7 +16,8 @@ from inspect import (
     isfunction,
     isgeneratorfunction,
 )
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from weakref import ref
 
 from reactivex import Notification, abc
 from reactivex.notification import OnCompleted, OnError, OnNext
@@ -64,6 +65,10 @@ from rxassist.snapshots import (
     fold,
     required_calls,
 )
+
+if TYPE_CHECKING:
+    from rxassist.consumers import LoopObservable
+    from rxassist.loop import RunningLoop, ThreadLoop
 
 # --- which callbacks an event causes -------------------------------------------------------
 
@@ -306,7 +311,8 @@ def _at_end(error: Exception | None) -> tuple[Call, ...]:
     """The callbacks before ``on_end`` that the end of a stream causes."""
     if error is None:
         return ()
-    timeout = (Call("on_timeout"),) if isinstance(error, APITimeoutError) else ()
+    late = isinstance(error, APITimeoutError) or isinstance(error.__cause__, APITimeoutError)
+    timeout = (Call("on_timeout"),) if late else ()
     return (*timeout, Call("on_exception", (error,)))
 
 
@@ -334,6 +340,18 @@ class Telling:
         self._busy = False
         self._ended = False
         self._waiting: list[Callable[[], object]] = []
+
+    def has_own(self, name: str) -> bool:
+        """Whether its handler has an attribute that is not one of every handler."""
+        return (
+            hasattr(self._handler, name)
+            and not hasattr(AssistantEventHandler, name)
+            and not hasattr(AsyncAssistantEventHandler, name)
+        )
+
+    def own(self, name: str) -> object:
+        """An attribute of its handler."""
+        return getattr(self._handler, name)
 
     def when_over(self, call: Callable[[], object]) -> None:
         """Call something when there is no more to come, at once if that is so; maybe twice."""
@@ -477,6 +495,14 @@ class _Handler(abc.ObserverBase[Event]):
     """What both handlers have: where the stream stands that they are told of."""
 
     _told: Telling | None = None  # on the class: who inherits need not call __init__
+    _heard: Callable[[], object] | None = None  # the stream, which holds its handler
+
+    def _stream_heard(self) -> Any:  # noqa: ANN401 -- of the kind that the handler is for
+        stream = None if self._heard is None else self._heard()
+        if stream is None:
+            msg = "this handler has no stream: pass it as event_handler=, and keep that stream"
+            raise RuntimeError(msg)
+        return stream
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Raise ``TypeError`` for a callback that would not be called, or not awaited."""
@@ -584,6 +610,42 @@ class AssistantEventHandler(_Handler):
 
     def on_end(self) -> None:
         """Called last, once, however the stream ends."""
+
+    # --- the stream, as the official SDK's handlers have it ---
+
+    def close(self) -> None:
+        """Close the stream that this handler is the ``event_handler`` of, as all of these."""
+        self._stream_heard().close()
+
+    def until_done(self) -> None:
+        """Wait until the stream has ended. Raises what it fails with."""
+        self._stream_heard().until_done()
+
+    def get_final_run(self) -> Run:
+        """Wait for the end and return the run as it ended."""
+        run: Run = self._stream_heard().get_final_run()
+        return run
+
+    def get_final_messages(self) -> list[Message]:
+        """Wait for the end and return the messages of the run."""
+        messages: list[Message] = self._stream_heard().get_final_messages()
+        return messages
+
+    def get_final_run_steps(self) -> list[RunStep]:
+        """Wait for the end and return the steps of the run."""
+        steps: list[RunStep] = self._stream_heard().get_final_run_steps()
+        return steps
+
+    @property
+    def text_deltas(self) -> LoopObservable[str, ThreadLoop]:
+        """The assistant's text as it grows."""
+        deltas: LoopObservable[str, ThreadLoop] = self._stream_heard().text_deltas
+        return deltas
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events of the stream, for a blocking ``for``."""
+        events: Iterator[Event] = iter(self._stream_heard())
+        return events
 
     # --- as an observer ---
 
@@ -703,6 +765,42 @@ class AsyncAssistantEventHandler(_Handler):
     async def on_end(self) -> None:
         """Called last, once, however the stream ends."""
 
+    # --- the stream, as the official SDK's handlers have it ---
+
+    async def close(self) -> None:
+        """Close the stream that this handler is the ``event_handler`` of, as all of these."""
+        await self._stream_heard().close()
+
+    async def until_done(self) -> None:
+        """Wait until the stream has ended. Raises what it fails with."""
+        await self._stream_heard().until_done()
+
+    async def get_final_run(self) -> Run:
+        """Wait for the end and return the run as it ended."""
+        run: Run = await self._stream_heard().get_final_run()
+        return run
+
+    async def get_final_messages(self) -> list[Message]:
+        """Wait for the end and return the messages of the run."""
+        messages: list[Message] = await self._stream_heard().get_final_messages()
+        return messages
+
+    async def get_final_run_steps(self) -> list[RunStep]:
+        """Wait for the end and return the steps of the run."""
+        steps: list[RunStep] = await self._stream_heard().get_final_run_steps()
+        return steps
+
+    @property
+    def text_deltas(self) -> LoopObservable[str, RunningLoop]:
+        """The assistant's text as it grows."""
+        deltas: LoopObservable[str, RunningLoop] = self._stream_heard().text_deltas
+        return deltas
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events of the stream, for an ``async for``."""
+        events: AsyncIterator[Event] = aiter(self._stream_heard())
+        return events
+
     # --- as an observer ---
 
     def on_next(self, value: Event) -> NoReturn:  # noqa: ARG002 -- refused
@@ -785,6 +883,7 @@ def telling_of(
     handler: AssistantEventHandler | AsyncAssistantEventHandler, source: object
 ) -> SyncTelling | AsyncTelling:
     """A new stream that a handler is told of, in the way of its kind."""
+    handler._heard = ref(source)
     if isinstance(handler, AssistantEventHandler):
         return SyncTelling(handler, source)
     return AsyncTelling(handler, source)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from reactivex import Observable, abc
 
@@ -128,6 +128,15 @@ class RunObservable(LoopObservable[Event, HomeT]):
             linger=partial(_after, home, linger) if linger else None,
         )
         super().__init__(home, self._log)
+
+    if not TYPE_CHECKING:  # in code that moves over, the stream is the handler
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204
+            """Give an attribute of one's own of the event handler."""
+            telling = vars(self).get("_telling")
+            if telling is not None and not name.startswith("_") and telling.has_own(name):
+                return telling.own(name)
+            return super().__getattr__(name)
 
     def _subscribe_core(
         self,

@@ -1,6 +1,8 @@
 """Event handlers over real sockets: on streams, as their observers, on both clients."""
 
 import asyncio
+import gc
+import socket
 import threading
 
 import pytest
@@ -741,3 +743,81 @@ def test_a_plain_callback_of_an_asynchronous_handler_is_told_by_its_name(service
             await stream.until_done()
 
     run_async(service, main)
+
+
+# --- as the stream itself, which it is in the official SDK -----------------------------------
+
+
+class Named(Heard):
+    """A handler with something of its own."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def shout(self):
+        return self.name.upper()
+
+
+def test_a_handler_has_what_its_stream_has(client, place, numbers):
+    handler = Named("ann")
+    with client.threads.runs.stream(**place, event_handler=handler) as stream:
+        handler.until_done()
+        assert "".join(handler.text_deltas) == numbers
+        assert list(handler) == handler.events
+        assert handler.get_final_run() == stream.get_final_run()
+        assert handler.get_final_messages() == stream.get_final_messages()
+        assert handler.get_final_run_steps() == stream.get_final_run_steps()
+    handler.close()
+
+
+def test_a_stream_has_what_its_handler_has_of_its_own(client, place, numbers):
+    with client.threads.runs.stream(**place, event_handler=Named("ann")) as stream:
+        stream.until_done()
+        assert (stream.name, stream.shout(), stream.text) == ("ann", "ANN", numbers)
+        for name in ("on_text_delta", "nothing", "_heard"):
+            with pytest.raises(AttributeError, match=name):
+                getattr(stream, name)
+
+
+def test_an_asynchronous_handler_has_what_its_stream_has(service, run_async, numbers):
+    class Own(AsyncAssistantEventHandler):
+        name = "bob"
+
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        handler = Own()
+        create = client.threads.create_and_run_stream
+        async with create(assistant_id=assistant.id, event_handler=handler) as stream:
+            await handler.until_done()
+            assert "".join([text async for text in handler.text_deltas]) == numbers
+            assert [event async for event in handler][-1].event == "done"
+            assert await handler.get_final_run() == await stream.get_final_run()
+            assert await handler.get_final_messages() == await stream.get_final_messages()
+            assert await handler.get_final_run_steps() == await stream.get_final_run_steps()
+            await handler.close()
+            return stream.name
+
+    assert run_async(service, main) == "bob"
+
+
+def test_a_handler_that_hears_nothing_says_so(client, place):
+    handler = Named("ann")
+    with pytest.raises(RuntimeError, match="event_handler="):
+        handler.until_done()
+    client.threads.runs.stream(**place, event_handler=handler)  # and nobody keeps it
+    gc.collect()
+    with pytest.raises(RuntimeError, match="event_handler="):
+        handler.get_final_run()
+
+
+def test_a_handler_is_told_that_the_creation_of_its_run_timed_out():
+    handler = Heard()
+    silent = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+    with silent, Client(base_url=url, timeout=0.2, max_retries=0) as client:
+        stream = client.threads.create_and_run_stream(assistant_id="asst_1", event_handler=handler)
+        with pytest.raises(RunOutcomeUnknown) as caught:
+            stream.until_done()
+        handler.over.wait(10)
+    assert handler.ends == ["timeout", caught.value, "end"]
