@@ -101,29 +101,34 @@ class APITimeoutError(APIConnectionError):
 
 
 class RunOutcomeUnknown(APIConnectionError):  # noqa: N818 -- as StreamTruncated
-    """The connection broke after a run was asked for and before the service said that it exists.
+    """A run was asked for, and nothing that the service itself said tells whether it exists.
 
-    Nobody knows on this side whether there is one: ``thread_id`` is the thread to look at, ``None``
-    if it was to be created as well. ``__cause__`` is how the connection broke.
+    The connection broke, or a gateway answered. ``thread_id`` is the thread to look at, ``None`` if
+    it was to be created as well. ``__cause__`` is how the connection broke, or the answer.
     """
 
-    def __init__(self, thread_id: str | None, cause: str) -> None:
+    def __init__(self, thread_id: str | None, cause: str, searched: str | None = None) -> None:
         look = (
             f"look for it with client.threads.runs.list({thread_id!r}, limit=1)"
             if thread_id
             else "the thread was to be created as well, so it cannot be looked for"
         )
+        how = f"{searched}; {look}" if searched else f"{look}. idempotent=True looks for it"
         super().__init__(
-            f"a run was asked for, and it is unknown whether it exists ({cause}): {look}. With "
-            "idempotent=True this is done before it is asked for again"
+            f"a run was asked for, and it is unknown whether it exists ({cause}): {how}"
         )
         self.thread_id = thread_id
 
 
-class APIStatusError(APIError):
-    """The service answered with an HTTP status of 400 or above.
+class WrongAnswerError(APIError):
+    """The answer cannot be the service's: a page instead of an event stream, or one without end."""
 
-    ``retry_after`` is the number of seconds the service asked to wait, where it did.
+
+class APIStatusError(APIError):
+    """The service, or a gateway before it, answered with an HTTP status of 400 or above.
+
+    ``of_service`` is true where the body is the service's error object, and false for a page or
+    another text. ``retry_after`` is the number of seconds to wait, where the answer told it.
     """
 
     def __init__(
@@ -136,11 +141,13 @@ class APIStatusError(APIError):
         param: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        of_service: bool = False,
     ) -> None:
         super().__init__(message, code=code, type=type, param=param)
         self.status_code = status_code
         self.request_id = request_id
         self.retry_after = retry_after
+        self.of_service = of_service
 
     def __str__(self) -> str:
         request = f" (request {self.request_id})" if self.request_id else ""
@@ -197,6 +204,7 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 }
 
 _BAD_REQUEST, _SERVER_ERROR = 400, 500
+_NOT_DONE = frozenset({429, 503})
 _BUSY = re.compile(r"\b(run_\w+) is active\b|\bactive run `?(run_\w+)")
 
 
@@ -211,6 +219,11 @@ def status_error(message: str, *, status_code: int, **said: Any) -> APIStatusErr
     error = ThreadBusyError(message, status_code=status_code, **said)
     error.run_id = busy[1] or busy[2]
     return error
+
+
+def says_not_done(error: Exception) -> bool:
+    """Whether the service itself says that it did not act: its error object, with 429 or 503."""
+    return isinstance(error, APIStatusError) and error.of_service and error.status_code in _NOT_DONE
 
 
 class DecodeError(RxAssistError):

@@ -32,7 +32,9 @@ from rxassist.errors import (
     AuthenticationError,
     DecodeError,
     RateLimitError,
+    WrongAnswerError,
     api_error_fields,
+    says_not_done,
     status_error,
 )
 from rxassist.events import Event
@@ -50,7 +52,6 @@ _SERVER_ERROR = 500
 _CONNECT_TIMEOUT = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds
 _RETRIED = frozenset({408, 409, 429})
-_NOT_DONE = frozenset({429, 503})  # the service says that it did not act
 _MOST_REDIRECTS = 20  # as httpx
 _FOR_ANY_HOST = frozenset(
     {
@@ -87,9 +88,10 @@ class Request:
     """What to ask the service for: a path below the base URL, a query, a body of plain data.
 
     With an ``upload`` the body is multipart, of the file and the fields of ``body``. ``careful``
-    is set where the request may create a run, and is tried again only if the service certainly
-    did not act on it. ``timeout`` is in seconds, ``None`` for without bound; ``idle_timeout``
-    takes its place for the silence of a stream. ``max_bytes`` bounds an answer that is no stream.
+    is set where the request may create a run, and is tried again only if it was not sent, or if the
+    service itself says that it did not act. ``timeout`` is in seconds, ``None`` for without bound;
+    ``idle_timeout`` takes its place for the silence of a stream. ``max_bytes`` bounds an answer
+    that is no stream.
     """
 
     method: str
@@ -138,9 +140,9 @@ class Transport:
 
     A request is tried again, ``max_retries`` times, where the connection failed before it was
     sent (one that only reads, also where it failed later), and for the statuses 408, 409, 429 and
-    5xx; one that is ``careful`` only where it was not sent, and for 429 and 503. Between two tries
-    it waits as long as ``Retry-After`` says, unless that is longer than its timeout, else with
-    exponential backoff and full jitter.
+    5xx; one that is ``careful`` only where it was not sent, and for 429 and 503 with the service's
+    error object. Between two tries it waits as long as ``Retry-After`` says, unless that is longer
+    than its timeout, else with exponential backoff and full jitter.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -277,7 +279,7 @@ class Transport:
                     break
         if most is not None and read > most:
             msg = f"{request}: the answer is larger than {most} bytes"
-            raise APIError(msg)
+            raise WrongAnswerError(msg)
         response._content = b"".join(whole)  # as aread does
 
     async def _follow(
@@ -370,7 +372,7 @@ class Transport:
         raise APIConnectionError(msg, sent=sent and "InvalidURL" not in names) from error
 
     def _status_error(self, response: httpx.Response) -> APIStatusError:
-        body = _error_body(response)
+        body, of_service = _error_body(response)
         said = {key: value and self._said(value) for key, value in body.items()}
         headers = response.headers
         request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
@@ -379,6 +381,7 @@ class Transport:
             status_code=response.status_code,
             request_id=request_id,
             retry_after=_retry_after(headers),
+            of_service=of_service,
             **said,
         )
 
@@ -390,7 +393,7 @@ class Transport:
         kind = response.headers.get("content-type", "no content type")
         text = " ".join(chunk[:_BODY_EXCERPT].decode(errors="replace").split())
         what = f"{request}: HTTP {response.status_code}"
-        raise APIError(self._said(f"{what} is no event stream but {kind}: {text}"))
+        raise WrongAnswerError(self._said(f"{what} is no event stream but {kind}: {text}"))
 
 
 class _Place:
@@ -427,9 +430,9 @@ class _Place:
 
 def _may_try_again(request: Request, error: APIError) -> bool:
     if isinstance(error, APIStatusError):
-        statuses = _NOT_DONE if request.careful else _RETRIED
-        server = error.status_code >= _SERVER_ERROR and not request.careful
-        return server or error.status_code in statuses
+        if request.careful:
+            return says_not_done(error)
+        return error.status_code >= _SERVER_ERROR or error.status_code in _RETRIED
     if isinstance(error, APIConnectionError) and request.method == "GET":
         return not isinstance(error, APITimeoutError)  # to read twice does no harm
     if isinstance(error, APIConnectionError) and not error.sent:
@@ -515,18 +518,28 @@ def _number(value: str | None) -> float | None:
     return max(0.0, number) if isfinite(number) else None
 
 
-def _error_body(response: httpx.Response) -> dict[str, Any]:
-    """The fields of the service's error object; of a body that is none (HTML, text), a piece."""
+def _error_body(response: httpx.Response) -> tuple[dict[str, Any], bool]:
+    """The fields of the service's error object, or a piece of a body that is none; and which."""
     try:
-        said = api_error_fields(from_json(response.content))
+        body = from_json(response.content)
     except DecodeError:
-        said = {}
+        body = None
+    said = api_error_fields(body)
     if not said.get("message"):
         text = " ".join(response.text.split())
         kind = response.headers.get("content-type", "a body without a content type")
         if text:
             said["message"] = f"{response.reason_phrase}: {kind}: {text[:_BODY_EXCERPT]}"
-    return said
+    return said, _is_of_service(body)
+
+
+def _is_of_service(body: object) -> bool:
+    """Whether a body is the service's: gateways say ``{"message": …}``, and do not wrap it."""
+    error = cast("dict[str, object]", body).get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return False
+    said = cast("dict[str, object]", error)
+    return bool(said.get("message") or said.get("code"))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

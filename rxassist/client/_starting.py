@@ -28,7 +28,7 @@ from rxassist.client.parameters import (
     ToolOutputsParameters,
 )
 from rxassist.consumers import LoopObservable
-from rxassist.creation import Search, awaits, one_run, outputs_once, when_free
+from rxassist.creation import SEARCH_PATIENCE, Search, one_run, outputs_once, when_free
 from rxassist.errors import BadRequestError, PollTimeout, RxAssistError, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.loop import from_batches
@@ -41,7 +41,6 @@ from rxassist.operators._recovery import (
     PATIENCE,
     Recovery,
     has_settled,
-    is_lost,
     recovering,
 )
 from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, run_of_event, tool_rounds
@@ -61,6 +60,7 @@ MESSAGES = "/threads/{thread_id}/messages"
 _NONCE = "rxassist_nonce"
 _MOST_METADATA = 16
 _IF_BUSY = ("fail", "wait", "cancel")
+_PAGE = 100  # items of a list that one request gives, at most
 _CANCEL_DEADLINE = 5.0  # seconds for the service to say that a run is cancelled
 
 
@@ -88,6 +88,8 @@ class Starting(Resource[StreamT]):
             if not isinstance(given.get(name, True), bool):
                 msg = f"{name} must be True or False, got {given[name]!r}"
                 raise TypeError(msg)
+        if given.get("patience") is not None:
+            check_positive("patience", given["patience"])
         rest = {key: value for key, value in given.items() if key not in _NOT_SENT}
         if isinstance(rest.get("tools"), Toolbox):
             msg = "a Toolbox is called, and this call calls nothing; pass its definitions as tools"
@@ -125,15 +127,14 @@ class Starting(Resource[StreamT]):
         given: Mapping[str, object],
     ) -> Observable[_T]:
         """One run on a free thread, of an Observable that asks for it."""
-        nonce: dict[str, str] = {}
-        if given.get("idempotent"):
-            nonce = (request.body or {}).get("metadata", {})
         search: Search[_T] | None = None
-        if nonce and thread_id is not None:
+        if given.get("idempotent") and thread_id is not None:
+            mark = (request.body or {})["metadata"][_NONCE]
             search = Search(
-                lambda: self._find(thread_id, nonce[_NONCE], given),
+                lambda: self._runs(thread_id, given),
+                lambda run: run.metadata.get(_NONCE) == mark,
                 found,
-                retries=request.max_retries,
+                cast("float | None", given.get("patience", SEARCH_PATIENCE)),
             )
         source = asked.pipe(one_run(thread_id, begins, search))
         if_busy = given.get("if_busy", "fail")
@@ -148,11 +149,10 @@ class Starting(Resource[StreamT]):
         )
         return source.pipe(free, self._connection.queues.in_turn(thread_id))
 
-    def _find(self, thread_id: str, nonce: str, given: Mapping[str, object]) -> Observable[Run]:
+    def _runs(self, thread_id: str, given: Mapping[str, object]) -> Observable[Run]:
+        """The runs of a thread, newest first."""
         where = path(RUNS, thread_id=thread_id)
-        runs = self._items(Run, self._read(where, given, ListParameters, order="desc"))
-        ours: Operator[Run, Run] = ops.filter(lambda run: run.metadata.get(_NONCE) == nonce)
-        return runs.pipe(ours, ops.take(1))
+        return self._items(Run, self._read(where, given, ListParameters, order="desc", limit=_PAGE))
 
     def _ended(self, thread_id: str, run_id: str, *, cancel: bool = False) -> Observable[Run]:
         """A run until it has ended, by itself or because it is cancelled."""
@@ -232,33 +232,44 @@ class Starting(Resource[StreamT]):
     ) -> StreamT:
         """The stream of a run that goes on with what is submitted, once."""
         request = self._streamed(self._start_request(where, given, parameters), given)
-        events, calls = self._submitted(self._events(request), request, thread_id, run_id, given)
+        calls = _calls_of(request)
+        events = self._events(request).pipe(self._submits(request, thread_id, run_id, given, _lost))
         return self._stream(events, given, thread_id, run_id, submitted=calls)
+
+    def _submits(
+        self,
+        request: Request,
+        thread_id: str,
+        run_id: str,
+        given: Mapping[str, object],
+        went_on: Callable[[Run, Exception], Observable[_T]],
+        *,
+        follow: bool = False,
+    ) -> Operator[_T, _T]:
+        """What makes sure that outputs are taken once, of what submits them when subscribed.
+
+        With ``follow`` a run that has ended meanwhile is no error.
+        """
+        return outputs_once(
+            lambda: self._retrieve(thread_id, run_id, given),
+            _calls_of(request),
+            went_on,
+            again=request.max_retries > 0,
+            follow=follow,
+        )
 
     def _submitted(
         self,
-        asked: Observable[_T],
         request: Request,
         thread_id: str,
         run_id: str,
         given: Mapping[str, object],
         *,
         follow: bool = False,
-    ) -> tuple[Observable[_T], set[str]]:
-        """What submits outputs when it is subscribed, made to do so once; and their calls.
-
-        With ``follow`` a run that has ended meanwhile is no error.
-        """
-        body = request.body or {}
-        outputs = [*body.get("tool_outputs", ()), *body.get("tool_approvals", ())]
-        calls = {str(output.get("tool_call_id")) for output in outputs}
-        once: Operator[_T, _T] = outputs_once(
-            lambda: self._retrieve(thread_id, run_id, given),
-            calls,
-            retries=request.max_retries,
-            follow=follow,
-        )
-        return asked.pipe(once), calls
+    ) -> Observable[Run]:
+        """The run that has taken outputs, which are submitted once."""
+        asked: Observable[Run] = self._call(Run, request)
+        return asked.pipe(self._submits(request, thread_id, run_id, given, _as_read, follow=follow))
 
     def _streamed(self, request: Request, given: Mapping[str, object]) -> Request:
         idle = given.get("idle_timeout", self._connection.idle_timeout)
@@ -417,11 +428,11 @@ class Starting(Resource[StreamT]):
         def leg(run: Run, submission: Submission) -> Observable[Event]:
             run = evolve(run, thread_id=run.thread_id or thread_id or "")
             request = self._streamed(self._outputs_request(run, submission, given), given)
-            asked = self._events(request)
             follow = bool(given.get("recover", True))  # else nothing would find how it ended
-            events, calls = self._submitted(
-                asked, request, run.thread_id, run.id, given, follow=follow
+            submits: Operator[Event, Event] = self._submits(
+                request, run.thread_id, run.id, given, _lost, follow=follow
             )
+            events, calls = self._events(request).pipe(submits), _calls_of(request)
             to_the_end = events.pipe(take_through(is_done))
             return to_the_end.pipe(self._recovery(given, run.thread_id, run.id, calls))
 
@@ -446,28 +457,14 @@ class Starting(Resource[StreamT]):
 
         def submit(waiting: Run, submission: Submission) -> Observable[Run]:
             request = self._outputs_request(waiting, submission, given)
-            asked = self._call(Run, request)
-            taken, calls = self._submitted(
-                asked, request, run.thread_id, run.id, given, follow=True
-            )
-
-            def lost(error: Exception, _: Observable[Run]) -> Observable[Run]:
-                """Where the answer was lost, the run says whether the outputs were taken."""
-                if not is_lost(error):
-                    return rx.throw(error)
-                found = self._retrieve(run.thread_id, run.id, given)
-                return found.pipe(
-                    ops.flat_map(
-                        lambda now: rx.throw(error) if awaits(now, calls) else rx.just(now)
-                    )
-                )
+            taken = self._submitted(request, run.thread_id, run.id, given, follow=True)
 
             def follow(now: Run) -> Observable[Run]:
                 if has_settled(now):  # perhaps it is the state of before
                     return polled()
                 return polled().pipe(ops.start_with(now), ops.distinct_until_changed())
 
-            return taken.pipe(ops.catch(lost), ops.flat_map(follow))
+            return taken.pipe(ops.flat_map(follow))
 
         milliseconds: float | None = polls.get("poll_interval_ms")
         interval = INTERVAL if milliseconds is None else milliseconds / 1000
@@ -495,7 +492,7 @@ class Starting(Resource[StreamT]):
         self, thread_id: str, run_id: str, given: Mapping[str, object]
     ) -> Observable[RunStep]:
         where = path(STEPS, thread_id=thread_id, run_id=run_id)
-        asked: dict[str, object] = {"order": "asc", "limit": 100}
+        asked: dict[str, object] = {"order": "asc", "limit": _PAGE}
         if "include" in given:
             asked["include"] = given["include"]
         return self._items(RunStep, self._read(where, given, StepListParameters, **asked))
@@ -504,7 +501,7 @@ class Starting(Resource[StreamT]):
         self, thread_id: str, run_id: str, given: Mapping[str, object]
     ) -> Observable[Message]:
         where = path(MESSAGES, thread_id=thread_id)
-        asked = {"order": "asc", "limit": 100, "run_id": run_id}
+        asked = {"order": "asc", "limit": _PAGE, "run_id": run_id}
         return self._items(Message, self._read(where, given, MessageListParameters, **asked))
 
     def _cancel_run(self, run: Run) -> Observable[Run]:
@@ -546,6 +543,27 @@ def _ending_within(seconds: float) -> Operator[Run, Run]:
     return operator
 
 
+def searching(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call that creates and polls was given for both: how long it looks for its run."""
+    return {"patience": given["patience"]} if "patience" in given else {}
+
+
+def _calls_of(request: Request) -> set[str]:
+    """The ids of the calls that a submission answers."""
+    body = request.body or {}
+    outputs = [*body.get("tool_outputs", ()), *body.get("tool_approvals", ())]
+    return {str(output.get("tool_call_id")) for output in outputs}
+
+
+def _lost(_: Run, error: Exception) -> Observable[Any]:
+    """The stream of a run that went on, of which the recovery makes the best."""
+    return rx.throw(error)
+
+
+def _as_read(run: Run, _: Exception) -> Observable[Run]:
+    return rx.of(run)
+
+
 def _has_finished(run: Run) -> bool:
     return run.status in FINISHED
 
@@ -579,4 +597,4 @@ def _unless_it_ended(error: Exception, _: Observable[Run]) -> Observable[Run]:
     return rx.empty() if isinstance(error, BadRequestError) else rx.throw(error)
 
 
-__all__ = ["MESSAGES", "OUTPUTS", "RUN", "RUNS", "STEPS", "Starting"]
+__all__ = ["MESSAGES", "OUTPUTS", "RUN", "RUNS", "STEPS", "Starting", "searching"]

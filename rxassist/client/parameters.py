@@ -44,7 +44,8 @@ class PollOptions(RequestOptions, total=False):
 
     For ``patience`` seconds it asks again where the service is out of reach or does not find what
     is polled: 60 of what the same call has created or gone on with, which may be stored late. By
-    default any other poll fails at once.
+    default any other poll fails at once. Where a run is created it is the patience of
+    ``idempotent``, too.
     """
 
     poll_interval_ms: float
@@ -238,14 +239,16 @@ class CommonRunParameters(RequestOptions, total=False):
 class StartOptions(TypedDict, total=False):
     """How a run is started: nothing of it is sent.
 
-    With ``idempotent`` the run carries a mark in its metadata, by which it is looked for before it
-    is asked for again where nobody knows whether there is one; without, that is a
-    ``RunOutcomeUnknown``. On a thread with a run that works or waits, ``if_busy="fail"``, the
-    default, is a ``ThreadBusyError``; ``"wait"`` waits until that has ended; ``"cancel"`` cancels
-    it. Runs of one client that wait for one thread start in the order in which they were asked for.
+    Where nobody knows whether a run was created, that is a ``RunOutcomeUnknown``, and it is not
+    asked for again. With ``idempotent`` the run carries a mark in its metadata, by which it is
+    looked for before that is said, for ``patience`` seconds (30; ``None``: once). On a thread with
+    a run that works or waits, ``if_busy="fail"``, the default, is a ``ThreadBusyError``; ``"wait"``
+    waits until that has ended; ``"cancel"`` cancels it. Runs of one client that wait for one thread
+    start in the order in which they were asked for.
     """
 
     idempotent: bool
+    patience: float | None
     if_busy: IfBusy
 
 
@@ -265,6 +268,7 @@ class ThreadAndRunParameters(CommonRunParameters, total=False):
     thread: Object
     tool_resources: Object | None
     idempotent: bool
+    patience: float | None
 
 
 class ToolOutputsParameters(RequestOptions, total=False):

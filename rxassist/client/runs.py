@@ -7,7 +7,7 @@ from typing import Unpack
 
 from rxassist.client._arguments import path
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client._starting import OUTPUTS, RUN, RUNS, STEPS, Starting
+from rxassist.client._starting import OUTPUTS, RUN, RUNS, STEPS, Starting, searching
 from rxassist.client.parameters import (
     ListParameters,
     MetadataParameters,
@@ -108,7 +108,7 @@ class Runs(Starting[StreamT]):
         where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
         _check_outputs(parameters)
         request = self._request("POST", where, parameters, ToolOutputsParameters, careful=True)
-        return self._once(self._call(Run, request))
+        return self._once(self._submitted(request, thread_id, run_id, parameters))
 
     # --- streams ---
 
@@ -151,7 +151,7 @@ class Runs(Starting[StreamT]):
         """Create a run, once, and poll it: the run each time it has changed, to its end."""
         given, tooling = self._tooling(parameters)
         polls, rest = poll_options(given)
-        created = self.create(thread_id, **rest)
+        created = self.create(thread_id, **rest, **searching(given))
         return self._follow(
             created,
             lambda run: self._polled(run, polls, rest, tooling),

@@ -11,7 +11,7 @@ from reactivex import operators as ops
 
 from rxassist.client._arguments import path
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client._starting import MESSAGES, RUNS, Starting
+from rxassist.client._starting import MESSAGES, RUNS, Starting, searching
 from rxassist.client.parameters import (
     MessageListParameters,
     MessageParameters,
@@ -159,7 +159,7 @@ class Threads(Starting[StreamT]):
         """Create a run on a new thread, once, and poll it: the run at each change, to its end."""
         given, tooling = self._tooling(parameters)
         polls, rest = poll_options(given)
-        created = self.create_and_run(**rest)
+        created = self.create_and_run(**rest, **searching(given))
         return self._follow(
             created,
             lambda run: self._polled(run, polls, rest, tooling),
