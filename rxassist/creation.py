@@ -42,6 +42,7 @@ from rxassist.models import (
     RequiredActionSubmitToolOutputs,
     Run,
 )
+from rxassist.operators._recovery import is_lost
 from rxassist.polling import is_passing, poll
 from rxassist.typing import Operator
 
@@ -399,11 +400,15 @@ class _Turn(Generic[_T]):
 # --- outputs -------------------------------------------------------------------------------
 
 
+def _to_be_recovered(_: Run, lost: Exception) -> Observable[Any]:
+    return rx.throw(lost)
+
+
 def outputs_once(
     fetch: Callable[[], Observable[Run]],
     calls: Collection[str],
-    went_on: Callable[[Run, Exception], Observable[_T]],
     *,
+    went_on: Callable[[Run, Exception], Observable[_T]] = _to_be_recovered,
     again: bool = True,
     follow: bool = False,
 ) -> Operator[_T, _T]:
@@ -412,10 +417,11 @@ def outputs_once(
     The source submits them when it is subscribed. An error before its first item may leave open
     whether they were taken: ``leaves_open``, or a conflict, or a refusal of what was submitted
     before. Then ``fetch()`` says whether the run still waits for these ``calls``. Where it does
-    not, ``went_on(run, lost)`` follows: ``lost`` is a lost connection. Where it does, the source is
-    subscribed once more, if the connection broke and ``again`` is true; after that it is an
-    ``APIConnectionError`` that is not ``sent``. Any other error goes to ``on_error`` as it is.
-    Where the run cannot be read, ``lost`` does.
+    not, ``went_on(run, lost)`` follows, by default the error ``lost``: a lost connection, of which
+    the rest can be recovered. Where it does, and the connection broke, the source is subscribed
+    once more, if ``again`` is true; after that it is an ``APIConnectionError`` that is not
+    ``sent``. Where it does, any other error goes to ``on_error`` as it is. Where the run cannot be
+    read, ``lost`` does.
 
     With ``follow`` every refusal is looked into: the run may have ended meanwhile, or a gateway has
     sent the outputs twice. Everything else passes.
@@ -429,7 +435,7 @@ def outputs_once(
                 refused = refused or isinstance(error, ConflictError)
                 if not (broke or refused or leaves_open(error)):
                     return rx.throw(error)
-                lost = before or (error if broke else _lost_answer(error))
+                lost = before or (error if is_lost(error) else _lost_answer(error))
 
                 def go_on(run: Run) -> Observable[_T]:
                     if not awaits(run, calls):
@@ -449,10 +455,8 @@ def outputs_once(
 
 
 def _lost_answer(error: Exception) -> APIConnectionError:
-    """The lost connection that an answer stands for which does not say what became of outputs."""
-    lost = APIConnectionError(
-        f"outputs were submitted, and the answer does not say what became of them: {error}"
-    )
+    """What stands for an answer that does not say what became of outputs."""
+    lost = APIConnectionError(f"no answer says what became of the outputs: {error}")
     lost.__cause__ = error
     return lost
 

@@ -41,6 +41,7 @@ from rxassist.operators._recovery import (
     PATIENCE,
     Recovery,
     has_settled,
+    is_lost,
     recovering,
 )
 from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, run_of_event, tool_rounds
@@ -233,7 +234,7 @@ class Starting(Resource[StreamT]):
         """The stream of a run that goes on with what is submitted, once."""
         request = self._streamed(self._start_request(where, given, parameters), given)
         calls = _calls_of(request)
-        events = self._events(request).pipe(self._submits(request, thread_id, run_id, given, _lost))
+        events = self._events(request).pipe(self._submits(request, thread_id, run_id, given))
         return self._stream(events, given, thread_id, run_id, submitted=calls)
 
     def _submits(
@@ -242,20 +243,14 @@ class Starting(Resource[StreamT]):
         thread_id: str,
         run_id: str,
         given: Mapping[str, object],
-        went_on: Callable[[Run, Exception], Observable[_T]],
-        *,
-        follow: bool = False,
+        **how: Any,
     ) -> Operator[_T, _T]:
-        """What makes sure that outputs are taken once, of what submits them when subscribed.
-
-        With ``follow`` a run that has ended meanwhile is no error.
-        """
+        """What makes sure that outputs are taken once, of what submits them when subscribed."""
         return outputs_once(
             lambda: self._retrieve(thread_id, run_id, given),
             _calls_of(request),
-            went_on,
             again=request.max_retries > 0,
-            follow=follow,
+            **how,
         )
 
     def _submitted(
@@ -269,7 +264,10 @@ class Starting(Resource[StreamT]):
     ) -> Observable[Run]:
         """The run that has taken outputs, which are submitted once."""
         asked: Observable[Run] = self._call(Run, request)
-        return asked.pipe(self._submits(request, thread_id, run_id, given, _as_read, follow=follow))
+        submits: Operator[Run, Run] = self._submits(
+            request, thread_id, run_id, given, went_on=_as_read, follow=follow
+        )
+        return asked.pipe(submits)
 
     def _streamed(self, request: Request, given: Mapping[str, object]) -> Request:
         idle = given.get("idle_timeout", self._connection.idle_timeout)
@@ -430,7 +428,7 @@ class Starting(Resource[StreamT]):
             request = self._streamed(self._outputs_request(run, submission, given), given)
             follow = bool(given.get("recover", True))  # else nothing would find how it ended
             submits: Operator[Event, Event] = self._submits(
-                request, run.thread_id, run.id, given, _lost, follow=follow
+                request, run.thread_id, run.id, given, follow=follow
             )
             events, calls = self._events(request).pipe(submits), _calls_of(request)
             to_the_end = events.pipe(take_through(is_done))
@@ -459,12 +457,15 @@ class Starting(Resource[StreamT]):
             request = self._outputs_request(waiting, submission, given)
             taken = self._submitted(request, run.thread_id, run.id, given, follow=True)
 
+            def lost(error: Exception, _: Observable[Run]) -> Observable[Run]:
+                return polled().pipe(ops.take(1)) if is_lost(error) else rx.throw(error)
+
             def follow(now: Run) -> Observable[Run]:
                 if has_settled(now):  # perhaps it is the state of before
                     return polled()
                 return polled().pipe(ops.start_with(now), ops.distinct_until_changed())
 
-            return taken.pipe(ops.flat_map(follow))
+            return taken.pipe(ops.catch(lost), ops.flat_map(follow))
 
         milliseconds: float | None = polls.get("poll_interval_ms")
         interval = INTERVAL if milliseconds is None else milliseconds / 1000
@@ -553,11 +554,6 @@ def _calls_of(request: Request) -> set[str]:
     body = request.body or {}
     outputs = [*body.get("tool_outputs", ()), *body.get("tool_approvals", ())]
     return {str(output.get("tool_call_id")) for output in outputs}
-
-
-def _lost(_: Run, error: Exception) -> Observable[Any]:
-    """The stream of a run that went on, of which the recovery makes the best."""
-    return rx.throw(error)
 
 
 def _as_read(run: Run, _: Exception) -> Observable[Run]:
