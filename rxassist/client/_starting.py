@@ -43,6 +43,7 @@ from rxassist.operators._recovery import (
     has_settled,
     is_lost,
     recovering,
+    unrecovered,
 )
 from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, run_of_event, tool_rounds
 from rxassist.tools import Toolbox
@@ -458,7 +459,11 @@ class Starting(Resource[StreamT]):
             taken = self._submitted(request, run.thread_id, run.id, given, follow=True)
 
             def lost(error: Exception, _: Observable[Run]) -> Observable[Run]:
-                return polled().pipe(ops.take(1)) if is_lost(error) else rx.throw(error)
+                """The run as it can be read later, where nobody knows if it took the outputs."""
+                found = polled().pipe(
+                    ops.take(1), ops.catch(lambda why, _: rx.throw(unrecovered(why, error)))
+                )
+                return found if is_lost(error) else rx.throw(error)
 
             def follow(now: Run) -> Observable[Run]:
                 if has_settled(now):  # perhaps it is the state of before
