@@ -159,8 +159,9 @@ def new_place(connected):
 
 
 CASES = [
-    *((gateway, name) for gateway in GATEWAYS for name in ("create", "stream")),
-    *((gateway, name) for gateway in ("503 of Envoy", "a page") for name in CREATIONS[2:]),
+    *((gateway, "stream") for gateway in GATEWAYS),
+    *(("503 of Envoy", name) for name in CREATIONS if name != "stream"),
+    *(("a page", name) for name in ("create", "create_and_run_poll")),
 ]
 
 
@@ -401,8 +402,14 @@ def test_a_run_whose_outputs_were_taken_goes_on(serve, connect, gateway, name):
     assert asked(service, "/submit_tool_outputs") == 1
 
 
-@pytest.mark.parametrize("name", ["call", "stream", "poll"])
-@pytest.mark.parametrize("gateway", TAKEN)
+@pytest.mark.parametrize(
+    ("gateway", "name"),
+    [
+        *((gateway, "stream") for gateway in TAKEN),
+        *((gateway, "call") for gateway in ("409", "503 of Envoy", "a page", "no connection")),
+        *((gateway, "poll") for gateway in ("409", "503 of Envoy", "a page", "no connection")),
+    ],
+)
 def test_so_does_one_whose_outputs_were_submitted_by_hand(serve, connect, gateway, name):
     service = serve(asking, faults=submitting(TAKEN[gateway]))
     connected = connect(service)
@@ -426,7 +433,7 @@ UNREADABLE = {"500": refuse(500), "a page": answer(PAGE), "404": refuse(404)}
 @pytest.mark.parametrize("name", ["stream", "poll"])
 @pytest.mark.parametrize(
     ("gateway", "reads"),
-    [*((gateway, "500") for gateway in TAKEN), ("409", "404"), ("a page", "a page")],
+    [("503 of Envoy", "500"), ("409", "404"), ("a page", "a page"), ("no connection", "500")],
 )
 def test_a_run_that_cannot_be_read_is_not_cancelled(serve, connect, gateway, name, reads):
     service = serve(asking, faults=submitting(TAKEN[gateway], reads=UNREADABLE[reads]))
