@@ -8,14 +8,14 @@ import sys
 from collections.abc import Sequence
 
 import rxassist
-from rxassist.demo import demo
-from rxassist.local import LocalService
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, run the command, and return its exit code."""
     given = _parser().parse_args(arguments)
     if given.command == "demo":
+        from rxassist.demo import demo  # noqa: PLC0415 -- needs the extra
+
         return demo()
     return _serve(given)
 
@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(given: argparse.Namespace) -> int:
+    from rxassist.local import LocalService  # noqa: PLC0415 -- needs the extra
+
     try:
         service = LocalService(
             host=given.host,

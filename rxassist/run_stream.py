@@ -456,6 +456,10 @@ class RunStream(RunObservable):
         """Wait for the end and return the messages of the run."""
         return _final_messages(self.final_snapshot.run())
 
+    def get_final_text(self, separator: str = "") -> str:
+        """Wait for the end and return the text of the run's messages, joined by ``separator``."""
+        return separator.join(message.text for message in self.get_final_messages())
+
     def get_final_run_steps(self) -> list[RunStep]:
         """Wait for the end and return the steps of the run."""
         return _final_run_steps(self.final_snapshot.run())
@@ -506,6 +510,10 @@ class AsyncRunStream(RunObservable):
     async def get_final_messages(self) -> list[Message]:
         """Wait for the end and return the messages of the run."""
         return _final_messages(await self.final_snapshot)
+
+    async def get_final_text(self, separator: str = "") -> str:
+        """Wait for the end and return the text of the run's messages, joined by ``separator``."""
+        return separator.join(message.text for message in await self.get_final_messages())
 
     async def get_final_run_steps(self) -> list[RunStep]:
         """Wait for the end and return the steps of the run."""

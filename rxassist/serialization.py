@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast, get_args, overload
+from typing import Any, TypeVar, cast, get_args, get_origin, overload
+
+import attrs
 
 from rxassist.codec import event_of, structure, unstructure
 from rxassist.codec import from_json as decoded
@@ -68,6 +70,40 @@ def from_json(kind: Any, text: str | bytes) -> Any: ...  # noqa: ANN401 -- a uni
 def from_json(kind: Any, text: str | bytes) -> Any:
     """Make of JSON text what ``from_dict`` makes of its data. Raises ``DecodeError``."""
     return from_dict(kind, decoded(text, getattr(kind, "__name__", "body")))
+
+
+def core_schema(kind: Any) -> Any:  # noqa: ANN401 -- a type form, and a schema of pydantic's
+    """How pydantic validates a model, of plain data or as it is, and writes it.
+
+    ``kind`` is its class, or a generic one with its arguments, such as ``Page[Message]``.
+    """
+    from pydantic_core import core_schema as schemas  # noqa: PLC0415 -- pydantic asks for it
+
+    cls: type = get_origin(kind) or kind
+
+    def validate(value: object) -> object:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            msg = f"expected an object ({cls.__name__})"
+            raise ValueError(msg)  # noqa: TRY004 -- pydantic collects these
+        data = cast("Mapping[str, Any]", value)
+        expected = getattr(_field(cls, "type"), "default", None)
+        if isinstance(expected, str) and data.get("type", expected) != expected:
+            msg = f"expected the type {expected!r}"  # another member of a union may fit
+            raise ValueError(msg)
+        try:
+            return from_dict(kind, data)
+        except DecodeError as error:
+            raise ValueError(str(error)) from None
+
+    return schemas.no_info_plain_validator_function(
+        validate, serialization=schemas.plain_serializer_function_ser_schema(to_dict)
+    )
+
+
+def _field(cls: type, name: str) -> Any:  # noqa: ANN401 -- attrs' own class
+    return getattr(attrs.fields(cast("Any", cls)), name, None)
 
 
 def _event_to_dict(event: Event) -> dict[str, Any]:

@@ -138,6 +138,8 @@ class Settings:
 class Transport:
     """One HTTP client, made at the first request, on the event loop it is used on.
 
+    One that is ``like`` another shares its connections.
+
     A request is tried again, ``max_retries`` times, where the connection failed before it was
     sent (one that only reads, also where it failed later), and for the statuses 408, 409, 429 and
     5xx; one that is ``careful`` only where it was not sent, and for 429 and 503 with the service's
@@ -145,12 +147,18 @@ class Transport:
     than its timeout, else with exponential backoff and full jitter.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, like: Transport | None = None) -> None:
         self._settings = settings
-        self.pools: Pools = Pools(settings.http_client)
         settings.tokens.remember(settings.headers)
         most = settings.max_connections
-        self._places = None if most is None else asyncio.Semaphore(most)
+        places = None if most is None else asyncio.Semaphore(most)
+        self._places: asyncio.Semaphore | None = places if like is None else like._places
+        self.pools: Pools = Pools(settings.http_client) if like is None else like.pools
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is."""
+        return self._settings.base_url
 
     async def send(self, request: Request) -> Answer:
         """Give the answer.

@@ -53,14 +53,23 @@ def test_version():
     assert re.match(r"rxassist \d", run("-m", "rxassist", "--version"))
 
 
-def test_a_missing_extra_is_named():
-    code = (
-        "import sys; sys.modules['rich'] = None\n"
-        "from rxassist.__main__ import main; sys.exit(0 if main() == 2 else 1)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+WITHOUT_EXTRAS = (
+    "import sys\n"
+    "for name in ('rich', 'starlette', 'uvicorn'): sys.modules[name] = None\n"
+    "from rxassist.__main__ import main; "
+)
+
+
+@pytest.mark.parametrize(("option", "told"), [("--version", "rxassist "), ("--help", "serve")])
+def test_version_and_help_need_no_extra(option, told):
+    assert told in run("-c", WITHOUT_EXTRAS + "main()", option)
+
+
+@pytest.mark.parametrize("command", ["demo", "serve"])
+def test_a_missing_extra_is_named(command):
+    code = WITHOUT_EXTRAS + "sys.exit(0 if main() == 2 else 1)"
+    arguments = [sys.executable, "-c", code, command]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert 'pip install "rxassist[local]"' in done.stderr
 
@@ -75,10 +84,13 @@ def test_examples_run_and_are_short(example):
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
-def test_the_snippets_of_the_documents_run(snippet):
+def test_the_snippets_of_the_documents_run(snippet, tmp_path):
     ignored = ("-W", "ignore::ResourceWarning")  # a snippet need not close its client
+    path = tmp_path / "test_snippet.py"
+    path.write_text(snippet, encoding="utf-8")
+    how = ("-m", "pytest", "-q", "-p", "no:cacheprovider") if "\ndef test_" in snippet else ()
     with LocalService() as service:
-        run(*ignored, "-c", snippet, RXASSIST_BASE_URL=service.base_url)
+        run(*ignored, *how, str(path), RXASSIST_BASE_URL=service.base_url)
 
 
 def test_a_forgotten_close_never_keeps_the_interpreter_from_ending():

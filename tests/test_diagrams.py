@@ -163,7 +163,7 @@ DIAGRAMS = {
     ),
     "check_ending": Diagram(operators.check_ending(), {"p": WORKING, "t": text("A")}),
     "choose": Diagram(operators.choose({"a": "A", "c": "C"}.get), {}),
-    "choose_each": Diagram(_kernel.choose_each(begin_of_choose_each), {}),
+    "choose_each": Diagram(operators.choose_each(begin_of_choose_each), {}),
     "citations": Diagram(
         operators.citations(), {"t": text("A【4:0"), "u": text("†source】B"), "d": DONE}
     ),

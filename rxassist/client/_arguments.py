@@ -93,6 +93,17 @@ _KINDS = {
 """By name, since a name means the same at every endpoint; every other parameter is text."""
 
 
+_NOT_GIVEN = frozenset({"NotGiven", "Omit"})
+
+
+def stated(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without those that mean "not given" in code written for the official SDK.
+
+    Its ``NOT_GIVEN`` and ``omit`` are known by the names of their classes: it need not be there.
+    """
+    return {key: value for key, value in given.items() if type(value).__name__ not in _NOT_GIVEN}
+
+
 def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # noqa: ANN401 -- a TypedDict
     """What was given, as plain data, if it is what a class of parameters takes.
 

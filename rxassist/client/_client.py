@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import rxassist
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
-from rxassist.client._arguments import header_mapping, text_mapping
-from rxassist.client._resource import Connection, StreamT
+from rxassist.client._arguments import header_mapping, stated, text_mapping
+from rxassist.client._resource import Connection, Resource, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files
 from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_options
+from rxassist.client.parameters import RequestOptions
 from rxassist.client.threads import Threads
 from rxassist.client.vector_stores import VectorStores
+from rxassist.consumers import LoopObservable
+from rxassist.creation import Queues
 from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
 from rxassist.http_client import HTTPChoice, check_choice
@@ -34,8 +37,11 @@ _NO_BASE_URL = (
 )
 
 
+_OF_CONNECTIONS = frozenset({"http_client", "max_connections"})
+
+_LABEL = r"[a-z0-9_]++(?:-++[a-z0-9_]++)*+"  # of a host name; possessive, so that none hangs
 _HOST = re.compile(
-    r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.?)+|[0-9a-f.]*:[0-9a-f:.]+(?:%\w+)?", re.IGNORECASE
+    rf"{_LABEL}(?:\.{_LABEL})*+\.?|[0-9a-f.]*:[0-9a-f:.]+(?:%\w+)?", re.ASCII | re.IGNORECASE
 )
 
 
@@ -115,6 +121,61 @@ class ClientOptions(TypedDict, total=False):
     budget: Budget | None
 
 
+def _connected(
+    home: Home,
+    stream_class: type[StreamT],
+    like: Connection[StreamT] | None = None,
+    *,
+    base_url: str | None = None,
+    api_key: Credential | None = None,
+    default_headers: Mapping[str, str] | None = None,
+    default_query: Mapping[str, str] | None = None,
+    timeout: float | None = 600.0,
+    idle_timeout: float | None = 120.0,
+    max_connections: int | None = None,
+    max_event_bytes: int = MAX_EVENT_BYTES,
+    max_retries: int = 2,
+    http_client: HTTPChoice = None,
+    budget: Budget | None = None,
+) -> Connection[StreamT]:
+    """What a client lends its resources, of its options, checked; with the pools of another."""
+    base_url = _checked_base_url(base_url)
+    tokens = _tokens(api_key)
+    for name, value, whole in (
+        ("timeout", timeout, False),
+        ("idle_timeout", idle_timeout, False),
+        ("max_connections", max_connections, True),
+    ):
+        if value is not None:
+            check_positive(name, value, whole=whole)
+    check_choice(http_client)
+    if budget is not None and not isinstance(budget, Budget):
+        msg = f"budget must be a Budget, such as Budget(max_runs=50), got {excerpt(budget)}"
+        raise TypeError(msg)
+    check_positive("max_event_bytes", max_event_bytes, whole=True)
+    check_not_negative("max_retries", max_retries, whole=True)
+    headers = {
+        "OpenAI-Beta": "assistants=v2",
+        "User-Agent": f"rxassist/{rxassist.__version__}",
+        **header_mapping("default_headers", default_headers),
+    }
+    settings = Settings(
+        base_url,
+        tokens,
+        headers,
+        tuple(text_mapping("default_query", default_query).items()),
+        max_connections,
+        max_event_bytes,
+        http_client,
+        budget,
+    )
+    transport = Transport(settings, None if like is None else like.transport)
+    queues = Queues() if like is None else like.queues
+    return Connection(
+        home, transport, stream_class, timeout, idle_timeout, max_retries, budget, queues
+    )
+
+
 class _BaseClient(Generic[StreamT]):
     """What both clients have: the settings, and the resources that go with their streams."""
 
@@ -123,61 +184,56 @@ class _BaseClient(Generic[StreamT]):
     threads: Threads[StreamT]
     vector_stores: VectorStores[StreamT]
 
-    def __init__(
-        self,
-        home: Home,
-        stream_class: type[StreamT],
-        *,
-        base_url: str | None = None,
-        api_key: Credential | None = None,
-        default_headers: Mapping[str, str] | None = None,
-        default_query: Mapping[str, str] | None = None,
-        timeout: float | None = 600.0,
-        idle_timeout: float | None = 120.0,
-        max_connections: int | None = None,
-        max_event_bytes: int = MAX_EVENT_BYTES,
-        max_retries: int = 2,
-        http_client: HTTPChoice = None,
-        budget: Budget | None = None,
-    ) -> None:
-        self.base_url: str = _checked_base_url(base_url)
-        tokens = _tokens(api_key)
-        for name, value, whole in (
-            ("timeout", timeout, False),
-            ("idle_timeout", idle_timeout, False),
-            ("max_connections", max_connections, True),
-        ):
-            if value is not None:
-                check_positive(name, value, whole=whole)
-        check_choice(http_client)
-        if budget is not None and not isinstance(budget, Budget):
-            msg = f"budget must be a Budget, such as Budget(max_runs=50), got {excerpt(budget)}"
-            raise TypeError(msg)
-        check_positive("max_event_bytes", max_event_bytes, whole=True)
-        check_not_negative("max_retries", max_retries, whole=True)
-        headers = {
-            "OpenAI-Beta": "assistants=v2",
-            "User-Agent": f"rxassist/{rxassist.__version__}",
-            **header_mapping("default_headers", default_headers),
-        }
-        settings = Settings(
-            self.base_url,
-            tokens,
-            headers,
-            tuple(text_mapping("default_query", default_query).items()),
-            max_connections,
-            max_event_bytes,
-            http_client,
-            budget,
-        )
-        self._transport = Transport(settings)
-        connection = Connection(
-            home, self._transport, stream_class, timeout, idle_timeout, max_retries, budget
-        )
+    def _begin(self, connection: Connection[StreamT], options: ClientOptions) -> None:
+        self._connection = connection
+        self._given: Callable[[], ClientOptions] = lambda: options  # they hold a key
+        self._transport = connection.transport
+        self.base_url: str = connection.transport.base_url
         self.assistants = Assistants(connection)
         self.files = Files(connection)
         self.threads = Threads(connection)
         self.vector_stores = VectorStores(connection)
+
+    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
+        """The client with other options: ``client.with_options(timeout=5).threads.create()``.
+
+        It has the event loop and the connections of this one: to close one closes both.
+        ``default_headers`` and ``default_query`` come on top of those that this client has.
+        Raises as the class does, and ``TypeError`` for ``http_client`` and ``max_connections``,
+        which are the connections' own.
+        """
+        for name in _OF_CONNECTIONS & options.keys():
+            msg = f"{name} belongs to the connections, which are shared; make another client"
+            raise TypeError(msg)
+        given: Any = {"base_url": self.base_url, **self._given(), **options}
+        for name in ("default_headers", "default_query"):
+            ours, more = self._given().get(name), options.get(name)
+            given[name] = text_mapping(name, ours) | text_mapping(name, more)
+        like = self._connection
+        other: Any = object.__new__(type(self))
+        other._home = like.home
+        other._begin(_connected(like.home, like.stream_class, like, **stated(given)), given)
+        same: Self = other
+        return same
+
+    copy = with_options
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> LoopObservable[Any]:
+        """A request to an endpoint that has no method here: an Observable of its JSON.
+
+        ``path`` stands below ``base_url`` and begins with a slash: ``client.request("POST",
+        "/threads/thread_1/pin", body={"pinned": True})``. A query is given as ``extra_query``.
+        Emits ``None`` for an empty answer. What a ``POST`` asks for is asked for once, however
+        often it is subscribed; every other request is made for each subscription.
+        """
+        return Resource(self._connection).request(method, path, body, options)
 
     @classmethod
     def _of_foundry(
@@ -208,9 +264,9 @@ class Client(_BaseClient[RunStream]):
     """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
-        self._home = ThreadLoop()
-        super().__init__(self._home, RunStream, **options)
-        self._home.leave_with(self._transport.pools.close)
+        home = self._home = ThreadLoop()
+        self._begin(_connected(home, RunStream, **stated(options)), options)
+        home.leave_with(self._transport.pools.close)
 
     @classmethod
     def foundry(
@@ -255,7 +311,7 @@ class AsyncClient(_BaseClient[AsyncRunStream]):
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         self._home = RunningLoop()
-        super().__init__(self._home, AsyncRunStream, **options)
+        self._begin(_connected(self._home, AsyncRunStream, **stated(options)), options)
 
     @classmethod
     def foundry(

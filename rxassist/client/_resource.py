@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, Generic, TypeVar, cast
+from functools import wraps
+from inspect import isfunction
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
@@ -16,12 +19,13 @@ from rxassist.client._arguments import (
     checked,
     query,
     request_options,
+    stated,
 )
 from rxassist.client.parameters import PollOptions, RequestOptions
-from rxassist.codec import from_json, structure
+from rxassist.codec import from_json, structure, to_request
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Queues
-from rxassist.errors import APITimeoutError, DecodeError, PollTimeout
+from rxassist.errors import APITimeoutError, DecodeError, PollTimeout, excerpt
 from rxassist.log import Log
 from rxassist.loop import Home, from_batches, on_loop, scheduled
 from rxassist.models import Deleted, Page
@@ -33,9 +37,13 @@ from rxassist.typing import Operator
 
 _T = TypeVar("_T")
 _B = TypeVar("_B")
+_P = ParamSpec("_P")
 
 StreamT = TypeVar("StreamT", bound=RunObservable)
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_CREATE = frozenset({"POST", "PATCH"})  # what repeats of these do is the endpoint's business
+_PATH = re.compile(r"/[^?#\s\x00-\x1f\x7f-\U0010ffff]*")
 _POLL_INTERVAL = 1.0
 _MOST_IN_VAIN = 20  # empty pages in a row
 _POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__.keys()
@@ -65,6 +73,13 @@ class Polled(Generic[_T]):
 
 class Resource(Generic[StreamT]):
     """A part of the API; its methods bind requests to Observables."""
+
+    def __init_subclass__(cls) -> None:
+        """Let every public method take what is not given as not given."""
+        super().__init_subclass__()
+        for name, method in list(vars(cls).items()):
+            if isfunction(method) and not name.startswith("_"):
+                setattr(cls, name, _taking_what_is_given(method))
 
     def __init__(self, connection: Connection[StreamT]) -> None:
         self._connection = connection
@@ -98,6 +113,38 @@ class Resource(Generic[StreamT]):
             max_retries=options.get("max_retries", self._connection.max_retries),
         )
 
+    def request(
+        self,
+        method: str,
+        where: str,
+        body: Mapping[str, object] | None,
+        options: Mapping[str, object],
+    ) -> LoopObservable[Any]:
+        """The JSON that an endpoint answers with, ``None`` for nothing; creations happen once."""
+        if method not in _METHODS:
+            msg = f"method must be one of {', '.join(_METHODS)}, got {excerpt(method)}"
+            raise ValueError(msg)
+        if not _PATH.fullmatch(where) or ".." in where.split("/"):
+            expected = 'a path below base_url such as "/threads/thread_1", without a query'
+            msg = f"path must be {expected}, got {excerpt(where)}; a query is extra_query"
+            raise ValueError(msg)
+        request = self._request(method, where, options)
+        if body is not None:
+            if not isinstance(cast("object", body), Mapping):
+                msg = f"body must be a mapping, got {excerpt(body)}"
+                raise TypeError(msg)
+            request = evolve(request, body={**to_request(body), **(request.body or {})})
+        creates = method in _CREATE
+        transport = self._connection.transport
+        request = evolve(request, careful=creates)
+
+        async def answers() -> AsyncGenerator[tuple[Any]]:
+            content = (await transport.send(request)).content
+            yield (from_json(content, str(request)) if content.strip() else None,)
+
+        answered = self._bound(from_batches(self._connection.home, answers))
+        return self._once(answered) if creates else answered
+
     def _bound(self, source: Observable[_T]) -> LoopObservable[_T]:
         return LoopObservable(self._connection.home, source)
 
@@ -117,6 +164,10 @@ class Resource(Generic[StreamT]):
     def _call(self, target: type[_T], request: Request) -> LoopObservable[_T]:
         """A cold Observable of the answer: each subscription makes a request of its own."""
         return self._bound(self._answers(target, request).pipe(choose(_state)))
+
+    def _create(self, target: type[_T], request: Request) -> LoopObservable[_T]:
+        """What a request creates, once, however often it is subscribed."""
+        return self._once(self._call(target, request))
 
     def _delete(self, where: str, options: Mapping[str, object]) -> LoopObservable[Deleted]:
         return self._call(Deleted, self._request("DELETE", where, options))
@@ -191,6 +242,14 @@ class Resource(Generic[StreamT]):
         return self._once(created.pipe(ops.flat_map(following)))
 
 
+def _taking_what_is_given(method: Callable[_P, _T]) -> Callable[_P, _T]:
+    @wraps(method)
+    def call(*arguments: _P.args, **given: _P.kwargs) -> _T:
+        return method(*arguments, **stated(given))
+
+    return call
+
+
 def poll_options(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was given to a call that creates and polls: what its polls take, and what the rest.
 
@@ -260,8 +319,11 @@ class Listing(LoopObservable[_T]):
 
     Each subscription begins at the first page, or behind ``after``. No item comes twice, whatever
     the pages repeat. Completes with the page that says that it is the last, or that brings nothing
-    new. ``pages()`` gives whole pages. Sends ``DecodeError`` to ``on_error`` where a server says
-    that there is more, and neither gives it nor says where.
+    new. ``pages()`` gives whole pages, ``first_page()`` the first alone, ``data`` its items.
+    ``run()`` and ``await`` fetch all pages and give the last item, as of any Observable;
+    ``list(…)`` gives all items, and ``pipe(ops.to_list())`` is their Observable. Sends
+    ``DecodeError`` to ``on_error`` where a server says that there is more, and neither gives it nor
+    says where.
     """
 
     def __init__(self, connection: Connection[Any], item: type[_T], first: Request) -> None:
@@ -274,6 +336,20 @@ class Listing(LoopObservable[_T]):
         """A cold Observable of the pages: what one has of those before it is left out."""
         home = self._connection.home
         return LoopObservable(home, from_batches(home, self._single_pages))
+
+    def first_page(self) -> LoopObservable[Page[_T]]:
+        """A cold Observable of the first page alone: one request."""
+        first: Operator[Page[_T], Page[_T]] = ops.take(1)
+        return LoopObservable(self._home, self.pages().pipe(first))
+
+    @property
+    def data(self) -> list[_T]:
+        """The items of the first page, as in the official SDK: fetches it, and waits for it.
+
+        For a ``Client``: with an ``AsyncClient`` it is ``(await ….first_page()).data``, and this
+        raises ``BlockingCallError``.
+        """
+        return list(self.first_page().run().data)
 
     async def _pages(self) -> AsyncGenerator[Page[_T]]:
         transport, request = self._connection.transport, self._first

@@ -23,8 +23,8 @@ class Assistants(Resource[StreamT]):
     """Models with instructions and tools."""
 
     def create(self, **parameters: Unpack[AssistantParameters]) -> LoopObservable[Assistant]:
-        """Create an assistant: a cold Observable of it. ``POST /assistants``."""
-        return self._call(Assistant, self._request("POST", _ALL, parameters, AssistantParameters))
+        """Create an assistant, once: an Observable of it. ``POST /assistants``."""
+        return self._create(Assistant, self._request("POST", _ALL, parameters, AssistantParameters))
 
     def retrieve(
         self, assistant_id: str, **options: Unpack[RequestOptions]

@@ -86,7 +86,7 @@ class Files(Resource[StreamT]):
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[FileParameters],
     ) -> LoopObservable[File]:
-        """Upload a file: a cold Observable of it. ``POST /files``.
+        """Upload a file, once: an Observable of it. ``POST /files``.
 
         The file is read from disk as it is sent. ``upload_progress`` is told the number of bytes
         sent so far, and of how many, on the client's event loop: a function, or an observer of
@@ -94,7 +94,7 @@ class Files(Resource[StreamT]):
         """
         upload = upload_of(file, None if upload_progress is None else _teller(upload_progress))
         request = self._request("POST", "/files", parameters, FileParameters, upload=upload)
-        return self._bound(ends_with(self._call(File, request), upload_progress))
+        return self._once(ends_with(self._call(File, request), upload_progress))
 
     def wait_for_processing(
         self, file_id: str, **options: Unpack[PollOptions]

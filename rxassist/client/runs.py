@@ -61,9 +61,9 @@ class Runs(Starting[StreamT]):
         self.steps = Steps(connection)
 
     def create(self, thread_id: str, **parameters: Unpack[RunParameters]) -> LoopObservable[Run]:
-        """Create a run and leave it working: an Observable of it as it was created.
+        """Create a run, once, and leave it working: an Observable of it as it was created.
 
-        The run is created once, with the first subscription; every subscriber gets the same one.
+        It is created with the first subscription; every subscriber gets the same run.
         ``POST /threads/{thread_id}/runs``.
         """
         where = path(RUNS, thread_id=thread_id)

@@ -40,9 +40,9 @@ class Messages(Resource[StreamT]):
     def create(
         self, thread_id: str, **parameters: Unpack[MessageParameters]
     ) -> LoopObservable[Message]:
-        """Add a message: a cold Observable of it. ``POST /threads/{thread_id}/messages``."""
+        """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``."""
         where = path(MESSAGES, thread_id=thread_id)
-        return self._call(Message, self._request("POST", where, parameters, MessageParameters))
+        return self._create(Message, self._request("POST", where, parameters, MessageParameters))
 
     def retrieve(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
@@ -85,8 +85,8 @@ class Threads(Starting[StreamT]):
         self.runs = Runs(connection)
 
     def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread]:
-        """Create a thread: a cold Observable of it. ``POST /threads``."""
-        return self._call(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
+        """Create a thread, once: an Observable of it. ``POST /threads``."""
+        return self._create(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
 
     def retrieve(self, thread_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[Thread]:
         """The thread: a cold Observable. ``GET /threads/{thread_id}``."""
@@ -105,9 +105,9 @@ class Threads(Starting[StreamT]):
         return self._delete(path(_THREAD, thread_id=thread_id), options)
 
     def create_and_run(self, **parameters: Unpack[ThreadAndRunParameters]) -> LoopObservable[Run]:
-        """Create a run on a new thread and leave it working: an Observable of it as it was created.
+        """Create a run on a new thread, once, and leave it working: an Observable of it.
 
-        Created once, with the first subscription. ``POST /threads/runs``.
+        It is created with the first subscription. ``POST /threads/runs``.
         """
         if not parameters.get("idempotent"):
             return self._create_run(_THREAD_AND_RUN, parameters, ThreadAndRunParameters)

@@ -95,10 +95,10 @@ class VectorStoreFiles(Resource[StreamT]):
     def create(
         self, vector_store_id: str, **parameters: Unpack[VectorStoreFileParameters]
     ) -> LoopObservable[VectorStoreFile]:
-        """Add a file to a store: a cold Observable of it. ``POST …/files``."""
+        """Add a file to a store, once: an Observable of it. ``POST …/files``."""
         where = path(_FILES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, VectorStoreFileParameters)
-        return self._call(VectorStoreFile, request)
+        return self._create(VectorStoreFile, request)
 
     def retrieve(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
@@ -255,10 +255,10 @@ class FileBatches(Resource[StreamT]):
     def create(
         self, vector_store_id: str, **parameters: Unpack[FileBatchParameters]
     ) -> LoopObservable[VectorStoreFileBatch]:
-        """Add files to a store: a cold Observable of the batch. ``POST …/file_batches``."""
+        """Add files to a store, once: an Observable of the batch. ``POST …/file_batches``."""
         where = path(_BATCHES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, FileBatchParameters)
-        return self._call(VectorStoreFileBatch, request)
+        return self._create(VectorStoreFileBatch, request)
 
     def retrieve(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
@@ -446,9 +446,9 @@ class VectorStores(Resource[StreamT]):
         self.file_batches = FileBatches(connection)
 
     def create(self, **parameters: Unpack[VectorStoreParameters]) -> LoopObservable[VectorStore]:
-        """Create a store: a cold Observable of it. ``POST /vector_stores``."""
+        """Create a store, once: an Observable of it. ``POST /vector_stores``."""
         request = self._request("POST", _STORES, parameters, VectorStoreParameters)
-        return self._call(VectorStore, request)
+        return self._create(VectorStore, request)
 
     def retrieve(
         self, vector_store_id: str, **options: Unpack[RequestOptions]

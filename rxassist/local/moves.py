@@ -11,7 +11,7 @@ from attrs import field, frozen
 from rxassist.codec import to_json
 from rxassist.local.durations import check_duration
 from rxassist.local.pieces import Piece
-from rxassist.models import Assistant, FileSearchResult, Message, Run, TextContentBlock, Thread
+from rxassist.models import Assistant, FileSearchResult, Message, Run, Thread
 
 _TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")
 
@@ -120,10 +120,7 @@ class Turn:
         """The text of the user's last message, empty if there is none."""
         for message in reversed(self.messages):
             if message.role == "user":
-                parts = message.content
-                return "".join(
-                    part.text.value for part in parts if isinstance(part, TextContentBlock)
-                )
+                return message.text
         return ""
 
 

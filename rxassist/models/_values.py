@@ -2,16 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, Literal, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 _T = TypeVar("_T")
 
 
+class Shown:
+    """How objects show themselves: to people, and to pydantic."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        """Let no subclass have the ``__repr__`` that attrs writes: it names empty fields, too."""
+        super().__init_subclass__()
+        if "__repr__" in vars(cls):
+            del cls.__repr__
+
+    def __repr__(self) -> str:
+        """The fields that say something."""
+        said = ", ".join(f"{name}={value!r}" for name, value in self._said())
+        return f"{type(self).__name__}({said})"
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
+        from html import escape  # noqa: PLC0415 -- for notebooks alone
+
+        shown = {
+            name: value if isinstance(value, str) else repr(value) for name, value in self._said()
+        }
+        rows = "".join(f"<tr><th>{key}</th><td>{escape(shown[key])}</td></tr>" for key in shown)
+        return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
+
+    def _said(self) -> Iterator[tuple[str, Any]]:
+        for attribute in fields(cast("Any", type(self))):
+            value = getattr(self, attribute.name)
+            is_constant = attribute.name == "object" and value == attribute.default
+            if attribute.repr and value not in _SAY_NOTHING and not is_constant:
+                yield attribute.name, value
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: object) -> Any:  # noqa: ANN401
+        """What pydantic validates it with: FastAPI takes it in requests and responses."""
+        from rxassist.serialization import core_schema  # noqa: PLC0415 -- for pydantic alone
+
+        return core_schema(source)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
+        """What FastAPI says of it: an object, whose fields are those of the class."""
+        named: dict[str, object]
+        named = {attribute.name: {} for attribute in fields(cast("Any", cls)) if attribute.repr}
+        return {"title": cls.__name__, "type": "object", "properties": named}
+
+
+_SAY_NOTHING: tuple[object, ...] = (None, "", (), {})
+
+
 @frozen
-class Model:
+class Model(Shown):
     """The base of all objects: ``extra`` has what the service said and no field is there for."""
 
     _extra: Mapping[str, Any] | None = field(
@@ -25,7 +76,7 @@ class Model:
 
 
 @frozen
-class Unknown:
+class Unknown(Shown):
     """A member of a tagged union whose ``type`` nobody has heard of, kept whole in ``raw``."""
 
     type: str

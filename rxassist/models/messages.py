@@ -156,3 +156,9 @@ class Message(Model):
     run_id: str | None = None
     attachments: tuple[Attachment, ...] = ()
     metadata: Mapping[str, str] = field(factory=dict[str, str])
+
+    @property
+    def text(self) -> str:
+        """The text of all parts that are text, joined; empty where none is."""
+        texts = (part.text for part in self.content if isinstance(part, TextContentBlock))
+        return "".join(text.value for text in texts)

@@ -7,7 +7,7 @@ completes and fails with its source unless it says otherwise, and frees the sour
 from rxassist.operators._citations import citations
 from rxassist.operators._decode import decode
 from rxassist.operators._json import json_snapshots
-from rxassist.operators._kernel import choose
+from rxassist.operators._kernel import choose, choose_each
 from rxassist.operators._lifetime import check_ending, deadline, raise_for_status, until_done
 from rxassist.operators._lines import lines
 from rxassist.operators._merge import (
@@ -36,6 +36,7 @@ __all__ = [
     "accumulate_snapshots",
     "check_ending",
     "choose",
+    "choose_each",
     "citations",
     "deadline",
     "debounce_snapshots",

@@ -132,6 +132,9 @@ def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operato
         source  -a---b---|
         result  -(aa)(bb)(Z|)
     """
+    if not callable(begin):
+        msg = f"choose_each takes a function that gives two functions, got {begin!r}"
+        raise TypeError(msg)
     return linked(lambda observer: _Stepping(observer, *begin()))
 
 

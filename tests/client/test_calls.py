@@ -1,6 +1,7 @@
 """Calls over real sockets: values, lists, errors; and what is sent with them."""
 
 import asyncio
+import gc
 import json
 import logging
 import pickle
@@ -25,18 +26,157 @@ from rxassist import (
     NotFoundError,
     RateLimitError,
 )
+from rxassist.local import wait
 from rxassist.models import CodeInterpreterTool, FunctionDefinition, FunctionTool, Thread
 
 KEY = "sk-very-secret-key"
 
 
 def test_a_call_is_cold_and_makes_a_request_for_each_subscription(service, client):
-    call = client.threads.create(metadata={"a": "b"})
+    thread = client.threads.create(metadata={"a": "b"}).run()
+    service.requests.clear()
+    call = client.threads.retrieve(thread.id)
     assert service.requests == []
-    first, second = call.run(), call.run()
-    assert first.id != second.id
-    assert first.metadata == {"a": "b"}
-    assert service.requests == [("POST", "/v1/threads")] * 2
+    assert call.run() == call.run() == thread
+    assert service.requests == [("GET", f"/v1/threads/{thread.id}")] * 2
+
+
+def creations(client):
+    """All calls that create something."""
+    store = client.vector_stores.create().run().id
+    thread = client.threads.create().run().id
+    file = client.files.create(file=("a.txt", b"text"), purpose="assistants").run().id
+    assistant = client.assistants.create(model="m").run().id
+    return {
+        "assistant": client.assistants.create(model="m"),
+        "thread": client.threads.create(),
+        "message": client.threads.messages.create(thread, role="user", content="hello"),
+        "run": client.threads.runs.create(thread, assistant_id=assistant),
+        "thread and run": client.threads.create_and_run(assistant_id=assistant),
+        "file": client.files.create(file=("b.txt", b"text"), purpose="assistants"),
+        "store": client.vector_stores.create(),
+        "file of a store": client.vector_stores.files.create(store, file_id=file),
+        "batch": client.vector_stores.file_batches.create(store, file_ids=[file]),
+    }
+
+
+def test_what_creates_something_creates_it_once(service, client):
+    for name, call in creations(client).items():
+        service.requests.clear()
+        first, again, listed = call.run(), call.run(), list(call)
+        assert first is again is listed[0], name
+        assert [method for method, _ in service.requests] == ["POST"], name
+
+
+def test_an_endpoint_that_has_no_method_is_requested_all_the_same(service, client, run_async):
+    thread = client.request("POST", "/threads", body={"metadata": {"a": "b"}})
+    assert thread.run() is thread.run()
+    id_ = thread.run()["id"]
+    call = client.request("GET", f"/threads/{id_}", extra_query={"x": "1"})
+    assert call.run()["metadata"] == {"a": "b"}
+    assert service.requests == [("POST", "/v1/threads"), ("GET", f"/v1/threads/{id_}")]
+
+    async def main(client):
+        with pytest.raises(NotFoundError):
+            await client.request("GET", "/threads/none")
+        return await client.request("DELETE", f"/threads/{id_}", timeout=5)
+
+    assert run_async(service, main)["deleted"] is True
+
+
+def test_an_empty_answer_is_nothing(raw):
+    server = raw(b"HTTP/1.1 204 No Content\r\n\r\n")
+    with Client(base_url=server.url) as client:
+        assert client.request("PUT", "/pins/1", body={"pinned": True}).run() is None
+    assert json.loads(server.bodies[0]) == {"pinned": True}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more", "error", "said"),
+    [
+        ("get", "/threads", {}, ValueError, "method"),
+        ("GET", "threads", {}, ValueError, "path"),
+        ("GET", "/threads?limit=1", {}, ValueError, "extra_query"),
+        ("GET", "/threads/../files", {}, ValueError, "path"),
+        ("GET", "http://elsewhere.test/", {}, ValueError, "path"),
+        ("GET", "/a b", {}, ValueError, "path"),
+        ("POST", "/threads", {"body": [1]}, TypeError, "body"),
+        ("POST", "/threads", {"body": {"a": object()}}, TypeError, "JSON"),
+        ("GET", "/threads", {"limit": 1}, TypeError, "limit"),
+    ],
+)
+def test_a_request_that_is_none_is_refused_before_it_is_made(
+    client, method, path, more, error, said
+):
+    with pytest.raises(error, match=said):
+        client.request(method, path, **more)
+
+
+def test_a_client_with_other_options_shares_its_connections(raw):
+    server = raw(*[answer("200 OK", json.dumps({"id": f"thread_{n}"})) for n in range(3)])
+    with Client(base_url=server.url, api_key=KEY, default_headers={"x-a": "1"}) as client:
+        client.threads.create().run()
+        other = client.with_options(default_headers={"x-b": "2"}, max_retries=0)
+        other.threads.create().run()
+        client.copy(api_key="another-long-key").threads.create().run()
+    heads = [head.decode().lower() for head in server.heads]
+    assert ["x-a: 1" in head for head in heads] == [True] * 3
+    assert ["x-b: 2" in head for head in heads] == [False, True, False]
+    assert ["another-long-key" in head for head in heads] == [False, False, True]
+    with pytest.raises(ClientClosed):
+        other.threads.create().run()
+
+
+def test_a_client_with_other_options_has_the_same_places(serve):
+    def script(_):
+        yield wait(600)
+
+    service = serve(script)
+    with Client(base_url=service.base_url, max_connections=1) as client:
+        assistant = client.assistants.create(model="m").run().id
+        with client.threads.create_and_run_stream(assistant_id=assistant) as stream:
+            events = iter(stream)
+            next(events)
+            with pytest.raises(APITimeoutError, match="all 1 connections"):
+                client.with_options(timeout=0.1).threads.create().run()
+
+
+def test_a_client_with_other_options_may_be_all_that_is_left(service):
+    with Client(base_url=service.base_url).with_options(timeout=20) as client:
+        gc.collect()
+        assert client.threads.create().run().id
+
+
+def test_an_asynchronous_client_with_other_options(service, run_async):
+    async def main(client):
+        patient = client.with_options(timeout=None, idle_timeout=5)
+        assert type(patient) is AsyncClient
+        thread = await patient.threads.create()
+        return (await client.threads.retrieve(thread.id)) == thread
+
+    assert run_async(service, main)
+
+
+@pytest.mark.parametrize("name", ["http_client", "max_connections"])
+def test_options_of_the_connections_are_not_changed(client, name):
+    with pytest.raises(TypeError, match=name):
+        client.with_options(**{name: None})
+
+
+@pytest.mark.parametrize("wrong", [{"timeout": -1}, {"base_url": "x"}, {"default_headers": 5}])
+def test_other_options_are_checked(client, wrong):
+    (name,) = wrong
+    with pytest.raises((TypeError, ValueError), match=name):
+        client.with_options(**wrong)
+
+
+def test_a_creation_that_failed_is_not_tried_again_by_itself(service, client):
+    call = client.threads.messages.create("thread_none", role="user", content="hello")
+    service.requests.clear()
+    for _ in range(2):
+        with pytest.raises(NotFoundError):
+            call.run()
+    assert len(service.requests) == 1
 
 
 def test_models_may_be_passed_where_objects_are_expected(client):
@@ -48,6 +188,29 @@ def test_models_may_be_passed_where_objects_are_expected(client):
         "function",
         "file_search",
     ]
+
+
+class NotGiven:
+    """As the official SDK's, which need not be there."""
+
+
+class Omit:
+    """As the official SDK's newer one."""
+
+
+@pytest.mark.parametrize("absent", [NotGiven(), Omit()], ids=lambda absent: type(absent).__name__)
+def test_what_is_not_given_in_code_that_moves_over_is_not_given(service, client, absent):
+    assistant = client.assistants.create(model="m", name=absent, timeout=absent).run()
+    options = {"event_handler": absent, "tools": absent, "on_dispose": absent, "metadata": absent}
+    stream = client.threads.create_and_run_stream(assistant_id=assistant.id, **options)
+    assert stream.get_final_text().startswith("0 1 2 ")
+    thread = client.threads.create(messages=absent, extra_headers=absent).run()
+    messages = client.threads.messages.list(thread.id, limit=absent, after=absent)
+    assert list(messages) == []
+    with pytest.raises(TypeError, match="model is missing"):
+        client.assistants.create(model=absent)
+    with Client(base_url=service.base_url, timeout=absent, api_key=absent) as another:
+        assert another.with_options(timeout=absent).threads.create().run().id
 
 
 def test_calls_chain_with_flat_map(client):

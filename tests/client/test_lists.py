@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen, mutable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rxassist import AsyncClient, Client, DecodeError
+from rxassist import AsyncClient, BlockingCallError, Client, DecodeError
 
 ABSENT = object()
 
@@ -241,6 +241,29 @@ def test_a_page_says_whether_a_server_said_that_there_is_more(server):
         with Client(base_url=server.base_url) as client:
             (page,) = client.threads.messages.list("thread_1").pages()
             assert page.has_more is told
+
+
+def test_the_first_page_alone_is_one_request(server, run_async):
+    server.model = Model(Quirks(5))
+    with Client(base_url=server.base_url) as client:
+        listed = client.threads.messages.list("thread_1", order="asc", limit=2)
+        assert ids_of(listed.first_page().run().data) == ids_of(listed.data) == ["msg_0", "msg_1"]
+        assert listed.data[0].id == "msg_0"
+    assert server.model.asked == [None] * 3
+
+    async def main(client):
+        listed = client.threads.messages.list("thread_1", order="asc", limit=2)
+        with pytest.raises(BlockingCallError):
+            _ = listed.data
+        return await listed.first_page()
+
+    assert ids_of(run_async(server, main).data) == ["msg_0", "msg_1"]
+
+
+def test_the_first_page_of_an_empty_list_is_empty(server):
+    server.model = Model(Quirks(0))
+    with Client(base_url=server.base_url) as client:
+        assert client.threads.messages.list("thread_1").data == []
 
 
 def test_two_subscriptions_of_a_list_are_independent(server):

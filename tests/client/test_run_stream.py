@@ -140,6 +140,25 @@ def test_finals(client, place, numbers):
     assert step.usage is not None
 
 
+def test_the_final_text_is_what_the_deltas_say(serve, run_async):
+    def script(_):
+        yield say("Let me look.")
+        yield say("It is foggy.")
+
+    service = serve(script)
+    with Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run().id
+        stream = client.threads.create_and_run_stream(assistant_id=assistant)
+        assert stream.get_final_text() == "".join(stream.text_deltas) == "Let me look.It is foggy."
+        assert stream.get_final_text(separator="\n") == "Let me look.\nIt is foggy."
+
+    async def main(client):
+        stream = client.threads.create_and_run_stream(assistant_id=assistant)
+        return await stream.get_final_text(" ")
+
+    assert run_async(service, main) == "Let me look. It is foggy."
+
+
 def test_where_the_stream_stands(client, place):
     stream = client.threads.runs.stream(**place)
     assert stream.current_event is None

@@ -48,6 +48,10 @@ def test_base_url_comes_from_the_argument_then_our_variable_then_openais(monkeyp
         (" http://a.test/v1", ValueError),
         ("http://a b/v1", ValueError),
         ("http://../v1", ValueError),
+        ("http://a..b/v1", ValueError),
+        ("http://-a/v1", ValueError),
+        ("http://a-.test/v1", ValueError),
+        ("http://" + "a" * 26 + "!/v1", ValueError),  # which once took hours
         ("http://a.test/v1?x=1", ValueError),
         ("http://a.test/v1#x", ValueError),
         (5, TypeError),
@@ -96,6 +100,13 @@ def test_bounds_must_be_positive_numbers(name, value, error):
 def test_defaults_are_mappings_of_text(name, value):
     with pytest.raises(TypeError, match=name):
         Client(base_url=URL, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "host", ["a--b.c_d.test.", "127.0.0.1", "[::1]:8", "[fe80::1%eth0]", "A.9"]
+)
+def test_hosts_of_all_kinds_are_taken(host):
+    assert Client(base_url=f"http://{host}/v1").base_url == f"http://{host}/v1"
 
 
 def test_a_base_url_with_a_password_is_refused_without_being_shown():

@@ -5,78 +5,19 @@ from pathlib import Path
 import pytest
 import reactivex
 
-from rxassist.codec import EventDecoder, decode_event, to_json
-from rxassist.sse import ServerSentEvent
-from rxassist.testing import Marbles
+from rxassist.codec import EventDecoder
+from rxassist.testing import EventBuilder, Marbles
 
 
-class Said:
-    """Each method makes one event, as it comes off the wire."""
+class Said(EventBuilder):
+    """The builder, in short."""
 
-    def event(self, name, data):
-        return decode_event(ServerSentEvent(name, to_json(data).decode()))
-
-    def run(self, status, name=None, **more):
-        return self.event(f"thread.run.{name or status}", {"id": "run_1", "status": status, **more})
-
-    def action(self, *calls, **more):
-        """The run requires action: each call is an id, a name and arguments."""
-        required = [
-            {"id": call, "type": "function", "function": {"name": name, "arguments": arguments}}
-            for call, name, arguments in calls
-        ]
-        waits = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": required}}
-        return self.run("requires_action", required_action=waits, **more)
-
-    def message(self, status, *texts, name=None, **more):
-        content = [
-            {"type": "text", "text": {"value": text, "annotations": []}}
-            if isinstance(text, str)
-            else text
-            for text in texts
-        ]
-        data = {"id": "msg_1", "role": "assistant", "status": status, "content": content, **more}
-        return self.event(f"thread.message.{name or status}", data)
-
-    def delta(self, *parts, to="msg_1"):
-        """A message grows: a part is a text, or a part's index and text, or a whole part."""
-        content = [
-            {"index": 0, "type": "text", "text": {"value": part}}
-            if isinstance(part, str)
-            else {"index": part[0], "type": "text", "text": {"value": part[1]}}
-            if isinstance(part, tuple)
-            else part
-            for part in parts
-        ]
-        return self.event("thread.message.delta", {"id": to, "delta": {"content": content}})
-
-    def step(self, status, *calls, name=None, **more):
-        """A step as a whole, which calls tools if there are any."""
-        details = {"type": "tool_calls", "tool_calls": list(calls)}
-        data = {"id": "step_1", "status": status, "step_details": details, **more}
-        return self.event(f"thread.run.step.{name or status}", data)
-
-    def call(self, call, name="f", arguments="", **more):
-        """A call of a function, in a step or in a delta."""
-        function = {"name": name, "arguments": arguments, "output": None}
-        return {"id": call, "type": "function", "function": function, **more}
-
-    def more(self, arguments, index=0):
-        """A function's arguments grow."""
-        return {"index": index, "type": "function", "function": {"arguments": arguments}}
-
-    def calls(self, *deltas, to="step_1"):
-        """Tool calls of a step grow."""
-        details = {"type": "tool_calls", "tool_calls": list(deltas)}
-        data = {"id": to, "delta": {"step_details": details}}
-        return self.event("thread.run.step.delta", data)
-
-    def error(self, message="Sorry.", **more):
-        return self.event("error", {"message": message, **more})
-
-    @property
-    def done(self):
-        return self.event("done", "[DONE]")
+    action = EventBuilder.requires_action
+    delta = EventBuilder.message_delta
+    step = EventBuilder.run_step
+    calls = EventBuilder.run_step_delta
+    call = EventBuilder.function_call
+    more = EventBuilder.arguments
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import pytest
 import reactivex
 from reactivex import operators as ops
 
-from rxassist.operators import choose
-from rxassist.operators._kernel import choose_each, nothing
+from rxassist.operators import choose, choose_each
+from rxassist.operators._kernel import nothing
 
 
 def test_what_is_none_is_dropped_and_what_is_false_is_not(flows):
@@ -140,3 +140,5 @@ def test_to_leave_in_the_middle_of_a_step_frees_the_source(flows):
 def test_what_is_no_function_is_refused_at_once():
     with pytest.raises(TypeError, match="choose takes a function"):
         choose(None)
+    with pytest.raises(TypeError, match="choose_each takes a function"):
+        choose_each(None)

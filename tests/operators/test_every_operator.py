@@ -81,6 +81,9 @@ OPERATORS = {
     "accumulate_snapshots": Entry(operators.accumulate_snapshots, shows=read),
     "check_ending": Entry(operators.check_ending, needs_an_end=True),
     "choose": Entry(lambda: operators.choose(lambda event: event.event)),
+    "choose_each": Entry(
+        lambda: operators.choose_each(lambda: (lambda event: [event.event], list))
+    ),
     "citations": Entry(operators.citations),
     "deadline": Entry(
         lambda: operators.deadline(END_OF_TIME, scheduler=TestScheduler()), looks=False
