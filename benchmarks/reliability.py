@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -139,6 +140,8 @@ class Row:
     """Seconds of silence that both sides bear, where that matters."""
     tools: bool = False
     """Whether the run asks for the output of a function first."""
+    late: float = 0.0
+    """Seconds after which the service has acted, before its runs are counted."""
 
 
 _IS_RECOVERED = "test_a_lost_stream_is_recovered"
@@ -227,12 +230,14 @@ ROWS = (
         _starting(_gateway(502, after=_LATE)),
         _IS_LATE,
         _IDEMPOTENT,
+        late=_LATE,
     ),
     Row(
         "504 of a gateway, handled three seconds later",
         _starting(_gateway(504, after=_LATE)),
         _IS_LATE,
         _IDEMPOTENT,
+        late=_LATE,
     ),
     Row(
         "502 of a gateway, handled, and metadata is dropped",
@@ -502,6 +507,7 @@ def _each(follow: Callable[[Row, Any, Place], Outcome], client: Any, places: Cli
     def described(row: Row) -> str:
         place = _new_place(places)
         outcome = follow(row, client, place)
+        time.sleep(row.late)
         return outcome.described(_runs_at(places, place))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
