@@ -565,7 +565,9 @@ def test_outputs_are_taken_although_the_answer_says_nothing_of_it(serve, connect
 def test_a_service_may_act_after_the_answer_of_a_gateway(serve, connect, fault, streamed):
     service = serve(
         lambda _: [say("text")],
-        faults=lambda asked: fault if asked.path.endswith("/runs") else None,
+        faults=lambda asked: (
+            fault if (asked.method, asked.path[-5:]) == ("POST", "/runs") else None
+        ),
     )
     caller = connect(service)
     thread_id, assistant_id = caller.thread("hi"), caller.assistant()
@@ -607,7 +609,7 @@ def test_a_service_may_forget_what_it_was_asked_for(serve, connect, streamed):
     thread_id = caller.thread("hi")
     caller.http.post(f"/threads/{thread_id}/runs", json=body)
     (run,) = caller.get(f"/threads/{thread_id}/runs")["data"]
-    assert (run["metadata"], run["temperature"]) == ({}, None)
+    assert (run["metadata"], run["temperature"]) == ({}, 1)
     assert run["instructions"] == "Be brief."
 
 
