@@ -38,7 +38,7 @@ from rxassist.errors import (
     status_error,
 )
 from rxassist.events import Event
-from rxassist.http_client import HTTPChoice, HTTPClient, Pools, names_of, was_refused, was_sent
+from rxassist.http_client import HTTPChoice, HTTPClient, Pools, names_of, was_lost, was_sent
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.tally import count_retry
 
@@ -370,9 +370,9 @@ class Transport:
         if "ClientResponseError" in names:  # of aiohttp: it holds the headers and the whole URL
             why = " ".join(str(getattr(error, "message", "")).split())
             msg = self._said(f"{request}: the answer is malformed: {why}")
-            raise APIConnectionError(msg) from None
+            raise APIConnectionError(msg, sent=was_sent(error)) from None
         sent = was_sent(error)
-        lasted = "ConnectTimeout" not in names or not (sent or was_refused(error))
+        lasted = "ConnectTimeout" not in names or not was_lost(error)
         if "TimeoutException" in names and lasted:
             msg = f"{request}: no answer in time ({type(error).__name__})"
             raise APITimeoutError(msg, sent=sent) from error
