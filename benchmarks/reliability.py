@@ -98,8 +98,7 @@ def _submitting(fault: Fault) -> Faults:
 def _gateway(status: int = 200, *, after: float = 0.0) -> Fault:
     """A gateway answers that has lost the service, which acts, or acts later."""
     if status == _UNAVAILABLE:
-        envoy = {"headers": _SOON, "handled": True, "after": after}
-        return answer(_GONE, "text/plain", status=status, **envoy)
+        return answer(_GONE, "text/plain", status=status, headers=_SOON, handled=True, after=after)
     return answer(_PAGE, status=status, handled=True, after=after)
 
 
