@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from reactivex import Notification, Observable, abc
 from reactivex import operators as ops
@@ -350,6 +350,15 @@ class LoopObservable(IterableObservable[_T]):
         """
         awaited = map_async(on_next, max_concurrent=max_concurrent)
         return self.pipe(awaited).subscribe(None, on_error, on_completed)
+
+    if not TYPE_CHECKING:  # type checkers say by themselves what is not there
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204
+            """Raise ``AttributeError``, and say how to get what the call gives."""
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_"):
+                msg += "; for an attribute of what it gives, call .run() or await it first"
+            raise AttributeError(msg, name=name, obj=self)
 
     def _iterable(self, piped: Observable[Any]) -> Observable[Any]:
         return LoopObservable(self._home, piped)

@@ -58,7 +58,7 @@ _SERVER_ERROR = 500
 _NO_REFUSALS = frozenset({408, 429})  # they may come late, or of a gateway
 
 IfBusy: TypeAlias = Literal["fail", "wait", "cancel"]
-"""What a new run does on a thread with a run that works or waits."""
+"""What a new run or message does on a thread with a run that works or waits."""
 
 
 # --- what an error leaves open -------------------------------------------------------------
@@ -288,20 +288,48 @@ def _looked(search: Search[Any], *, once: bool) -> Observable[_Seen]:
 # --- a free thread -------------------------------------------------------------------------
 
 
-def when_free(settled: Callable[[str], Observable[Run]]) -> Operator[_T, _T]:
+class Waiting:
+    """What a call that needs a free thread waits for, until it may begin."""
+
+    def __init__(self) -> None:
+        self.turns: deque[_Turn[Any]] = deque()  # with this one, until it has begun
+        self.busy: ThreadBusyError | None = None  # names the run that it waits for itself
+
+    @property
+    def in_the_way(self) -> ThreadBusyError | None:
+        """The error that names the run which works or waits there, if it is known."""
+        return self.turns[0].waiting.busy if self.turns else None
+
+    def __str__(self) -> str:
+        """Why the call has not begun; empty if it has, or may have."""
+        busy = self.in_the_way
+        if busy is not None:
+            return f"the run never began: run {busy.run_id} is in its way"
+        if self.turns and self.turns[0].waiting is not self:
+            return "the run never began: others of this client came first"
+        return ""
+
+
+def when_free(
+    settled: Callable[[str], Observable[Run]], waiting: Waiting | None = None
+) -> Operator[_T, _T]:
     """Where the thread is busy, wait and try again.
 
-    ``settled(run_id)`` completes when the run that works there has ended. Everything else passes.
+    ``settled(run_id)`` completes when the run that works there has ended. ``waiting`` is told what
+    is waited for. Everything else passes.
     """
+    waiting = waiting or Waiting()
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def busy(error: Exception, _: Observable[_T]) -> Observable[_T]:
             if not isinstance(error, ThreadBusyError) or error.run_id is None:
                 return rx.throw(error)
+            waiting.busy = error
             ended = settled(error.run_id).pipe(ops.to_list())
             return ended.pipe(ops.flat_map(lambda _: attempt()))
 
         def attempt() -> Observable[_T]:
+            waiting.busy = None
             return source.pipe(ops.catch(busy))
 
         return rx.defer(lambda _: attempt())
@@ -315,19 +343,23 @@ class Queues:
     def __init__(self) -> None:
         self._queues: dict[str, deque[_Turn[Any]]] = {}
 
-    def in_turn(self, thread_id: str) -> Operator[_T, _T]:
+    def in_turn(self, thread_id: str, waiting: Waiting | None = None) -> Operator[_T, _T]:
         """Subscribe the source when it is its turn, and let the next have it at its first item.
 
-        That is when its run exists. Also at its end, and when it is disposed.
+        That is when its run exists. Also at its end, and when it is disposed. ``waiting`` is told
+        of the queue.
         """
 
         def operator(source: Observable[_T]) -> Observable[_T]:
             def subscribe(
                 observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
             ) -> abc.DisposableBase:
-                turn = _Turn(source, observer, scheduler, lambda: self._leave(thread_id, turn))
+                turn = _Turn(
+                    source, observer, scheduler, waiting, lambda: self._leave(thread_id, turn)
+                )
                 queue = self._queues.setdefault(thread_id, deque())
                 queue.append(turn)
+                turn.waiting.turns = queue
                 if queue[0] is turn:
                     turn.begin()
                 return Disposable(turn.dispose)
@@ -340,6 +372,7 @@ class Queues:
         queue = self._queues[thread_id]
         first = queue[0] is turn
         queue.remove(turn)
+        turn.waiting.turns = deque()
         if not queue:
             del self._queues[thread_id]
         elif first:
@@ -354,8 +387,10 @@ class _Turn(Generic[_T]):
         source: Observable[_T],
         observer: abc.ObserverBase[_T],
         scheduler: abc.SchedulerBase | None,
+        waiting: Waiting | None,
         leave: Callable[[], None],
     ) -> None:
+        self.waiting: Waiting = waiting or Waiting()
         self._source = source
         self._observer = observer
         self._scheduler = scheduler
@@ -492,6 +527,7 @@ __all__ = [
     "IfBusy",
     "Queues",
     "Search",
+    "Waiting",
     "awaits",
     "leaves_open",
     "one_run",

@@ -161,7 +161,8 @@ class BadRequestError(APIStatusError):
 class ThreadBusyError(BadRequestError):
     """The thread has a run that works or waits; ``run_id`` is that run.
 
-    ``if_busy="wait"`` waits for it, ``if_busy="cancel"`` cancels it, before the new run starts.
+    With ``if_busy="wait"`` a new run or message waits for its end, with ``if_busy="cancel"`` it is
+    cancelled before.
     """
 
 
@@ -339,14 +340,37 @@ class ToolRoundsExceeded(RxAssistError):  # noqa: N818 -- as RunFailed
 
 
 class PollTimeout(RxAssistError):  # noqa: N818 -- as StreamTruncated
-    """A poll did not reach its end before its deadline; ``last`` is the last state, if any."""
+    """A poll did not reach its end before its deadline; ``last`` is the last state, if any.
 
-    def __init__(self, deadline: float, last: object) -> None:
+    Of what was polled it has the ids that apply, and ``None`` for the others: ``run_id`` and
+    ``thread_id``; ``vector_store_id`` with ``batch_id`` or ``file_id``; ``file_id`` alone. Where a
+    run never began, as another one works or waits on its thread, ``__cause__`` is the
+    ``ThreadBusyError`` that names that run.
+    """
+
+    def __init__(
+        self, deadline: float, last: object, ids: Mapping[str, str] | None = None, why: str = ""
+    ) -> None:
+        ids = ids or {}
+        named = ", ".join(f"{_kind_of(name)} {each}" for name, each in ids.items())
         status = getattr(last, "status", None)
         told = f"; the last status was {status!r}" if status else ""
-        super().__init__(f"no end within the deadline of {deadline:g} seconds{told}")
+        super().__init__(
+            f"{named}{': ' if named else ''}no end within the deadline of {deadline:g} "
+            f"seconds{told}{'; ' if why else ''}{why}"
+        )
         self.deadline = deadline
         self.last = last
+        self.run_id: str | None = ids.get("run_id")
+        self.thread_id: str | None = ids.get("thread_id")
+        self.vector_store_id: str | None = ids.get("vector_store_id")
+        self.batch_id: str | None = ids.get("batch_id")
+        self.file_id: str | None = ids.get("file_id")
+
+
+def _kind_of(name: str) -> str:
+    """The word for what an id is of: ``vector store`` for ``vector_store_id``."""
+    return name.removesuffix("_id").replace("_", " ")
 
 
 class UploadError(RxAssistError):

@@ -215,7 +215,7 @@ def _of_step(
         if old is None:
             yield Call("on_run_step_created", (step,))
             old = _StepState(step)
-        yield from _of_calls(old, new, new.calls.in_order(), old.calls.last, required)
+        yield from _of_calls(old, new, new.calls.by_index(), old.calls.last, required)
     else:
         if old is not None and not settled:
             yield from _of_last_calls(old, event.data, required)
@@ -236,11 +236,11 @@ def _of_calls(
     begun = set[object]()
     for delta in deltas:
         key = new.calls.key(delta.index, delta.id)
-        call = new.calls.held.get(key)
+        call = new.calls.get(key)
         if call is None:
             continue
-        if old.calls.held.get(key) is None and key not in begun:
-            ended = last and new.calls.get(last.index, last.id)
+        if old.calls.get(key) is None and key not in begun:
+            ended = last and new.calls.call(last.index, last.id)
             if ended and ended.id not in required:
                 yield Call("on_tool_call_done", (ended.build(),))
             if call.id not in required:
@@ -268,7 +268,7 @@ def _of_last_calls(old: _StepState, step: RunStep, required: frozenset[str]) -> 
         by_place = whole[place] if 0 <= place < len(whole) else final
         found = next((call for call in whole if call.id and call.id == final.id), by_place)
         yield Call("on_tool_call_done", (found,))
-    began = old.calls.in_order()
+    began = old.calls.by_index()
     ids = {call.id for call in began if call.id} | required
     places = {call.index or 0 for call in began}
     for place, call in enumerate(whole):
@@ -280,7 +280,7 @@ def _of_settled_run(run: Run, before: Snapshot) -> Iterator[Call]:
     """The run waits or has ended: no call changes, and those that it waits for are whole."""
     required, known = required_calls(run), set(before._required)
     for place, step in enumerate(before._steps):
-        calls = [] if step.finished else [call.id for call in step.calls.in_order()]
+        calls = [] if step.finished else [call.id for call in step.calls.by_index()]
         last = step.calls.last
         if calls and last is not None and place >= before._settled and last.id not in known:
             yield Call("on_tool_call_done", (required.get(last.id, last.build()),))

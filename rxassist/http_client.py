@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from time import monotonic
@@ -183,16 +183,14 @@ class _OurClient:
         self,
         shared: _Shared,
         make: Callable[[str | None], httpx.AsyncBaseTransport],
-        session: object = None,
     ) -> None:
         self._shared = shared
         self._make = make
         self._transports: dict[str | None, httpx.AsyncBaseTransport] = {}  # by proxy
-        self._open = _until_the_loop_ends(self._transports)
+        self._open = _until_the_loop_ends(ref(self))
         with suppress(StopIteration):
             self._open.asend(None).send(None)  # from now on its loop knows it
-        loop = asyncio.get_running_loop()
-        finalize(self, _let_go, ref(self), self._open, session, loop, os.getpid())
+        finalize(self, _let_go, self._open, os.getpid()).atexit = False
 
     @property
     def build_request(self) -> Callable[..., httpx.Request]:
@@ -238,16 +236,20 @@ class _OurClient:
     async def aclose(self) -> None:
         await self._open.aclose()
 
+    async def close_transports(self) -> None:
+        """Close every connection, at the end of the client or of its loop."""
+        for transport in self._transports.values():
+            await transport.aclose()
 
-async def _until_the_loop_ends(
-    transports: Mapping[str | None, httpx.AsyncBaseTransport],
-) -> AsyncGenerator[None]:
-    """Close transports at the end: an event loop that ends closes its generators."""
+
+async def _until_the_loop_ends(client: ref[_OurClient]) -> AsyncGenerator[None]:
+    """Close a client's connections at the end: an event loop that ends closes its generators."""
     try:
         yield
     except GeneratorExit:
-        for transport in transports.values():
-            await transport.aclose()
+        open_client = client()
+        if open_client is not None:
+            await open_client.close_transports()
         raise
 
 
@@ -368,7 +370,47 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
         )
         return made
 
-    return _OurClient(shared, transport, session)
+    client = _OurClient(shared, transport)
+    connector.client = ref(client)
+    return client
+
+
+def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
+    """The connector of aiohttp, which closes quietly when nobody has its client any more.
+
+    It notes of its errors that they came before the request was sent. Its session complains unless
+    the connector is closed: it is where the client is gone. A fork leaves its copy alone, as the
+    sockets are still the parent's.
+    """
+    base, process, process_now = aiohttp.TCPConnector, os.getpid(), os.getpid
+
+    def closed(self: Any) -> bool:  # noqa: ANN401 -- as above
+        client: ref[_OurClient] | None = getattr(self, "client", None)
+        return bool(self._closed) or (client is not None and client() is None)
+
+    def close_at_once(self: Any) -> None:  # noqa: ANN401 -- as above
+        if process_now() != process or self._closed:
+            return
+        leave = partial(base.__exit__, self)  # closes without a task that waits for that
+        loop = self._loop
+        if loop.is_running():  # the collector may come in any thread
+            loop.call_soon_threadsafe(leave)
+        else:
+            leave()
+
+    async def connect(self: Any, *given: Any, **named: Any) -> Any:  # noqa: ANN401 -- as above
+        try:
+            return await base.connect(self, *given, **named)
+        except Exception as error:
+            error.add_note(_NOTHING_SENT)
+            raise
+
+    parts: dict[str, Any] = {
+        "closed": property(closed),
+        "__del__": close_at_once,
+        "connect": connect,
+    }
+    return type("Connector", (base,), parts)
 
 
 class _Ends:
@@ -420,52 +462,15 @@ def _response_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
     return type("Response", (base,), {"start": start})
 
 
-def _connector_class(aiohttp: Any) -> Any:  # noqa: ANN401 -- as above
-    """The connector of aiohttp, which notes of its errors that they came before the request."""
-    base = aiohttp.TCPConnector
+def _let_go(opened: AsyncGenerator[None], process: int) -> None:
+    """End the generator of a client that nobody has any more, without a task of its loop.
 
-    async def connect(self: Any, *given: Any, **named: Any) -> Any:  # noqa: ANN401 -- as above
-        try:
-            return await base.connect(self, *given, **named)
-        except Exception as error:
-            error.add_note(_NOTHING_SENT)
-            raise
-
-    return type("Connector", (base,), {"connect": connect})
-
-
-def _let_go(
-    client: ref[_OurClient],
-    opened: AsyncGenerator[None],
-    session: object,
-    loop: asyncio.AbstractEventLoop,
-    process: int,
-) -> None:
-    """Close what nobody has any more, without a task, which the loop may not live to see.
-
-    The collector, or the end of the program, may come in any thread. A fork leaves its copy alone:
-    the sockets are still its parent's. The end of the program leaves a client alone whose loop
-    lives: a function that it registered with ``atexit`` may still make requests.
+    It holds nothing that leads back to the client: the client would live for ever. The collector
+    may come in any thread; a fork leaves its copy alone.
     """
-    at_exit = client() is not None
-    if os.getpid() != process or (at_exit and not loop.is_closed()):
-        return
-    with suppress(StopAsyncIteration, RuntimeError):  # it has ended, or is just ending
-        opened.asend(None).send(None)
-    if session is None:  # httpx closes nothing without a task: the collector does
-        return
-    if loop.is_running():
-        loop.call_soon_threadsafe(_close_at_once, session)
-    else:
-        _close_at_once(session)
-
-
-def _close_at_once(session: Any) -> None:  # noqa: ANN401 -- of a library that may be missing
-    """Close the session of aiohttp, before it complains that nobody did."""
-    connector = session.connector
-    session.detach()
-    if connector is not None:
-        connector.__exit__(None, None, None)  # it closes without a task that waits for that
+    if os.getpid() == process:
+        with suppress(StopAsyncIteration, RuntimeError):  # it has ended, or is just ending
+            opened.asend(None).send(None)
 
 
 def names_of(error: BaseException) -> frozenset[str]:

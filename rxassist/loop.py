@@ -313,7 +313,10 @@ class ThreadLoop(Home):
             thread.loop.close()
             if not isinstance(error, RuntimeError):
                 raise
-            msg = f"the thread of this client cannot start: {error}; use it before the program ends"
+            msg = (
+                f"the thread of this client cannot start: {error}; use it before the program ends, "
+                "or allow this process more threads"
+            )
             raise RuntimeError(msg) from error
         self._thread_id = thread.ident
         last_words = self._last_words or _nothing
@@ -576,7 +579,7 @@ class _Pump(abc.DisposableBase, Generic[_T]):
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self._tell(partial(observer.on_error, error))
         except BaseException as error:
-            if _is_cancelled(error):
+            if self._is_ended_by(error):
                 raise
             if not self._fail(error):
                 self._tell(partial(observer.on_error, closed_by(error)))
@@ -606,6 +609,19 @@ class _Pump(abc.DisposableBase, Generic[_T]):
         self._home.report(error)
         return False
 
+    def _is_ended_by(self, error: BaseException) -> bool:
+        """Whether an exception ends this task from outside, and was not raised by what it calls.
+
+        The collector closes the coroutine of a loop that is gone wherever it happens to run.
+        """
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            return True
+        if task is None or self._task not in {None, task}:
+            return True
+        return isinstance(error, asyncio.CancelledError) and task.cancelling() > 0
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that is cancelled may never have begun: its subscriber is told here."""
         self._task = None
@@ -620,15 +636,6 @@ class _Pump(abc.DisposableBase, Generic[_T]):
             notify()
         except BaseException as error:  # noqa: BLE001 -- it is reported
             self._raised(error)
-
-
-def _is_cancelled(error: BaseException) -> bool:
-    """Whether an exception ends this task from outside, and was not raised by what it calls."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # no loop runs any more: the coroutine is being closed
-        return True
-    return task is None or (isinstance(error, asyncio.CancelledError) and task.cancelling() > 0)
 
 
 # --- time ----------------------------------------------------------------------------------

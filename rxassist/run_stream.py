@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Literal, Self, TypeVar
+from contextlib import suppress
+from functools import partial
+from math import inf
+from time import monotonic
+from typing import Self, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist import operators
 from rxassist.calling import OnResult, Results
 from rxassist.consumers import LoopObservable, tell
-from rxassist.errors import ClientClosed, RxAssistError, StreamClosed, excerpt
-from rxassist.events import Event, RunEvent
+from rxassist.creation import Waiting
+from rxassist.errors import APITimeoutError, RxAssistError, StreamClosed, excerpt
+from rxassist.events import Event
 from rxassist.handler import (
     AssistantEventHandler,
     AsyncAssistantEventHandler,
@@ -23,12 +26,13 @@ from rxassist.handler import (
     telling_of,
 )
 from rxassist.iteration import iterate
+from rxassist.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
 from rxassist.log import READ_AHEAD, Log
-from rxassist.loop import Home, parting, scheduled
-from rxassist.models import FINISHED, Message, Run, RunStep, ToolCall
+from rxassist.loop import Home, scheduled
+from rxassist.models import Message, Run, RunStep, ToolCall
 from rxassist.operators._kernel import change_error, choose_each, take_through
 from rxassist.operators._lifetime import is_done
-from rxassist.operators._recovery import leaves_waiting
+from rxassist.operators._run_tools import run_of_event
 from rxassist.operators._select import settled
 from rxassist.operators._snapshots import (
     by_fold,
@@ -43,12 +47,8 @@ from rxassist.typing import Operator
 
 _T = TypeVar("_T")
 
-OnDispose = Literal["detach", "cancel"]
-"""What happens to the run on the server when the last subscriber leaves before its end."""
-
 _LOOK_AGAIN = 0.1
-
-_logger = logging.getLogger("rxassist")
+_CLOSE_TIMEOUT = 5.0  # seconds for which a close waits for a run to be cancelled
 
 
 class RunObservable(LoopObservable[Event]):
@@ -80,23 +80,27 @@ class RunObservable(LoopObservable[Event]):
         tools: Callable[[OnResult], Operator[Event, Event]] | None = None,
         on_dispose: OnDispose = "detach",
         cancel: Callable[[Run], Observable[Run]] | None = None,
+        waiting: Waiting | None = None,
         event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None = None,
         thread_id: str | None = None,
         run_id: str | None = None,
     ) -> None:
         self._known = (thread_id, run_id)  # before the stream told
-        if on_dispose not in {"detach", "cancel"}:
-            msg = f'on_dispose must be "detach" or "cancel", got {on_dispose!r}'
-            raise ValueError(msg)
+        check_on_dispose(on_dispose)
         events = source.pipe(take_through(is_done), recovery or operators.check_ending())
         self._results: Results | None = None
         if tools is not None:
             self._results = Results(home)
             events = events.pipe(self._results.told_by(tools))
-        if on_dispose == "cancel" and cancel is not None:
-            events = events.pipe(_cancel_when_left(cancel, home))
+        self._farewell: Farewell | None = None
+        if cancel is not None and (on_dispose == "cancel" or (tools and deadline)):
+            known = None if run_id is None else Run(run_id, thread_id=thread_id or "")
+            self._farewell = Farewell(cancel, home, known)
+            if on_dispose == "cancel":
+                events = events.pipe(cancel_when_left(self._farewell, home, run_of_event))
         if deadline is not None:
-            events = events.pipe(operators.deadline(deadline))
+            late = partial(self._late, deadline, waiting or Waiting())
+            events = events.pipe(operators.deadline(deadline, late=late))
         if place is not None:
             events = events.pipe(place)
         events = scheduled(home, events).pipe(change_error(self._with_snapshot))
@@ -268,8 +272,28 @@ class RunObservable(LoopObservable[Event]):
         at_end = choose_each(lambda: (_ignore, lambda: (self._snapshot_at_end(),)))
         return self._view(self.pipe(at_end))
 
-    def _close(self, told: Callable[[], object] = lambda: None) -> None:
-        """Leave, and call ``told`` when the event handler has no more to come."""
+    def _late(self, deadline: float, waiting: Waiting) -> Exception:
+        """The error of a run that has not ended in time. One that nobody goes on with is left."""
+        run = self._snapshot_at_end().run
+        if self._farewell is not None and self._results is not None and run is not None:
+            self._farewell.told(run)
+            if self._farewell.waits:
+                self._farewell.leave()
+        why = str(waiting)
+        msg = f"no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
+        error = APITimeoutError(msg, sent=not why)
+        error.__cause__ = waiting.in_the_way
+        return error
+
+    def _close(
+        self,
+        told: Callable[[], object] = lambda: None,
+        left: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Leave, and call ``told`` when the event handler has no more to come.
+
+        Call ``left`` when the run has ended, if it is cancelled.
+        """
 
         def close() -> None:
             self._log.close(StreamClosed("the stream was closed before its end"))
@@ -277,108 +301,14 @@ class RunObservable(LoopObservable[Event]):
                 told()
             else:
                 self._telling.when_over(told)
+            if self._farewell is None:
+                left()
+            else:
+                self._farewell.when_over(left)
 
         elsewhere = self._home.bound and not self._home.is_here
         if not (elsewhere and self._home.post(close)):
             close()  # at once: in a callback, or where nothing was ever subscribed
-
-
-def _cancel_when_left(
-    cancel: Callable[[Run], Observable[Run]], home: Home
-) -> Operator[Event, Event]:
-    """Cancel the run on the server when its stream is left before the end.
-
-    Also when the stream fails while the run waits: nobody goes on with it.
-    A stream that is left before it told its run goes on unheard until it does: the request that
-    creates the run was sent, so there is one.
-    """
-
-    def operator(source: Observable[Event]) -> Observable[Event]:
-        def subscribe(
-            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            return _Leaving(cancel, home, observer).begin(source, scheduler)
-
-        return Observable(subscribe)
-
-    return operator
-
-
-class _Leaving:
-    """One subscription of a stream whose run is cancelled when it is left."""
-
-    def __init__(
-        self,
-        cancel: Callable[[Run], Observable[Run]],
-        home: Home,
-        observer: abc.ObserverBase[Event],
-    ) -> None:
-        self._cancel = cancel
-        self._home = home
-        self._observer = observer
-        self._held = SingleAssignmentDisposable()
-        self._run: Run | None = None
-        self._left = False
-
-    def begin(
-        self, source: Observable[Event], scheduler: abc.SchedulerBase | None
-    ) -> abc.DisposableBase:
-        self._home.closing.add(self._client_closes)
-        with parting():  # a client that closes lets it go on until it told its run
-            self._held.disposable = source.subscribe(
-                self._on_next, self._on_error, self._on_completed, scheduler=scheduler
-            )
-        return Disposable(self._leave)
-
-    def _on_next(self, event: Event) -> None:
-        if isinstance(event, RunEvent):
-            self._run = event.data
-        if self._left:
-            self._settle()
-        else:
-            self._observer.on_next(event)
-
-    def _on_error(self, error: Exception) -> None:
-        self._over()
-        waits = self._run is not None and self._run.status == "requires_action"
-        if waits and leaves_waiting(error):
-            self._say_cancel()
-        self._observer.on_error(error)
-
-    def _on_completed(self) -> None:
-        self._over()
-        self._observer.on_completed()
-
-    def _client_closes(self) -> None:
-        self._leave()
-        self._observer.on_error(ClientClosed())
-
-    def _leave(self) -> None:
-        self._left = True
-        self._settle()
-
-    def _settle(self) -> None:
-        if self._run is not None and not self._held.is_disposed:
-            self._over()
-            self._say_cancel()
-
-    def _over(self) -> None:
-        self._home.closing.discard(self._client_closes)
-        self._held.dispose()
-
-    def _say_cancel(self) -> None:
-        run = self._run
-        if run is None or run.status in FINISHED:
-            return
-
-        async def say() -> None:  # as one task, for which a client that closes can wait
-            try:
-                await self._cancel(run)
-            except RxAssistError as error:
-                _logger.info("run %s could not be cancelled: %s", run.id, error)
-
-        with parting():
-            self._home.spawn(say())
 
 
 def _ignore(_: Event) -> tuple[()]:
@@ -417,6 +347,7 @@ class RunStream(RunObservable):
     """
 
     _handler_class = AssistantEventHandler
+    _reading: Iterator[Event] | None = None  # of next(stream)
 
     def __iter__(self) -> Iterator[Event]:
         """The events, for a blocking ``for``; ``current_event`` goes along."""
@@ -424,6 +355,11 @@ class RunStream(RunObservable):
         for event in iterate(self):
             place.cursor += 1
             yield event
+
+    def __next__(self) -> Event:
+        """The next event, for ``next(stream)``; a ``for`` begins anew, at the first event."""
+        self._reading = self._reading or iter(self)
+        return next(self._reading)
 
     def __enter__(self) -> Self:
         """Nothing happens yet: the run is created with the first subscription."""
@@ -436,13 +372,27 @@ class RunStream(RunObservable):
     def close(self) -> None:
         """Leave: close the connection, if the run has not ended. Who listens is told.
 
-        Returns when the event handler has been told.
+        Returns when the event handler has been told, and a run that is cancelled
+        (``on_dispose="cancel"``) has ended; it waits five seconds at most for that. In a callback
+        on the client's own thread it does not wait.
         """
-        told = threading.Event()
-        self._close(told.set)
-        while self._telling is not None and not self._home.is_here:
-            if told.wait(_LOOK_AGAIN) or self._home.closed:
-                break  # a client that is closed meanwhile may have no loop any more that tells
+        told, left = threading.Event(), threading.Event()
+        self._close(told.set, left.set)
+        if self._home.is_here:
+            return
+        if self._telling is not None:
+            self._wait(told)
+        if self._farewell is not None:
+            self._wait(left, _CLOSE_TIMEOUT)
+
+    def _wait(self, event: threading.Event, seconds: float = inf) -> None:
+        """Wait for what the loop tells; a client that is closed meanwhile may have none any more.
+
+        The loop may be blocked, by a callback that waits for this thread.
+        """
+        until = monotonic() + seconds
+        while not (event.wait(_LOOK_AGAIN) or self._home.closed or monotonic() >= until):
+            pass
 
     def until_done(self) -> None:
         """Wait until the stream has ended. Raises what it fails with."""
@@ -473,6 +423,7 @@ class AsyncRunStream(RunObservable):
     """
 
     _handler_class = AsyncAssistantEventHandler
+    _reading: AsyncIterator[Event] | None = None  # of anext(stream)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The events, for an ``async for``; ``current_event`` goes along."""
@@ -480,6 +431,11 @@ class AsyncRunStream(RunObservable):
         async for event in iterate(self):
             place.cursor += 1
             yield event
+
+    async def __anext__(self) -> Event:
+        """The next event, for ``anext(stream)``; an ``async for`` begins at the first event."""
+        self._reading = self._reading or aiter(self)
+        return await anext(self._reading)
 
     async def __aenter__(self) -> Self:
         """Nothing happens yet: the run is created with the first subscription."""
@@ -492,12 +448,20 @@ class AsyncRunStream(RunObservable):
     async def close(self) -> None:
         """Leave: close the connection, if the run has not ended. Who listens is told.
 
-        Returns when the event handler has been told.
+        Returns when the event handler has been told, and a run that is cancelled
+        (``on_dispose="cancel"``) has ended; it waits five seconds at most for that. In a callback
+        of the event handler it does not wait.
         """
-        told = asyncio.Event()
-        self._close(told.set)
-        if self._telling is not None and current_telling() is not self._telling:
+        told, left = asyncio.Event(), asyncio.Event()
+        self._close(told.set, left.set)
+        if self._telling is not None:
+            if current_telling() is self._telling:
+                return
             await told.wait()
+        if self._farewell is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_TIMEOUT):
+                    await left.wait()
 
     async def until_done(self) -> None:
         """Wait until the stream has ended. Raises what it fails with."""

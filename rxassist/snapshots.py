@@ -655,19 +655,14 @@ def _place_of(calls: tuple[ToolCall, ...], index: int | None, call_id: str | Non
 
 
 @define(eq=False)
-class _Calls:
+class _Calls(_Keyed[_Call]):
     """The calls of a step that grow, by index.
 
     A server may give several calls one index. Each but the first is held by its id as well, and
     ``named`` has, by index, the one that a delta named last: deltas without an id go on with that.
     """
 
-    held: _Keyed[_Call] = _NOTHING_YET
     named: Mapping[int, object] | None = None
-
-    @property
-    def last(self) -> _Call | None:
-        return self.held.last
 
     def key(self, index: int, call_id: str | None) -> object:
         """What a call is held by."""
@@ -676,34 +671,37 @@ class _Calls:
         if not call_id:
             return key
         for known in (key, index):
-            call = self.held.get(known)
+            call = self.get(known)
             if call is None or not call.id or call.id == call_id:
                 return known
         return (index, call_id)
 
-    def get(self, index: int, call_id: str | None = None) -> _Call | None:
-        return self.held.get(self.key(index, call_id))
+    def call(self, index: int, call_id: str | None) -> _Call | None:
+        return self.get(self.key(index, call_id))
+
+    def by_index(self) -> list[_Call]:
+        return self.in_order(lambda call: call.index)
 
     def plus(self, delta: ToolCallDelta) -> _Calls:
-        index, named = delta.index or 0, self.named
-        if named is None and not delta.id:  # as nearly always
-            return _Calls(self.held.put(index, _grown_call(self.held.get(index), delta)))
+        index = delta.index or 0
+        last = self.count and index == self.last_key
+        if last and self.named is None and not delta.id:  # as nearly always
+            call = _grown_call(self.last, delta)
+            return _Calls(self.shelf, self.count, index, call, self.changed)
         key = self.key(index, delta.id)
-        if key != index or named is not None:
-            named = {**(named or {}), index: key}
-        return _Calls(self.held.put(key, _grown_call(self.held.get(key), delta)), named)
+        return self._with(index, key, _grown_call(self.get(key), delta))
 
     def begun(self, call: _Call) -> _Calls:
         """These and another one."""
         index = call.index or 0
-        key = self.key(index, call.id)
-        named = self.named
-        if key != index:
-            named = {**(named or {}), index: key}
-        return _Calls(self.held.put(key, call), named)
+        return self._with(index, self.key(index, call.id), call)
 
-    def in_order(self) -> list[_Call]:
-        return self.held.in_order(lambda call: call.index)
+    def _with(self, index: int, key: object, call: _Call) -> _Calls:
+        named = self.named
+        if key != index or named is not None:
+            named = {**(named or {}), index: key}
+        held = self.put(key, call)
+        return _Calls(held.shelf, held.count, held.last_key, held.last, held.changed, named)
 
 
 _NO_CALLS = _Calls()
@@ -722,7 +720,7 @@ class _StepState:
     raw: _Growing[Any] | None = None
 
     def build(self) -> RunStep:
-        if not self.calls.held.count and self.raw is None:
+        if not self.calls.count and self.raw is None:
             return self.said
         return attrs.evolve(self.said, step_details=self._details())
 
@@ -730,7 +728,7 @@ class _StepState:
         details = self.said.step_details if self.finished else None
         if self.raw is not None:
             return _filled(details, _unknown(UnknownStepDetails, self.raw))
-        calls = self.calls.in_order()
+        calls = self.calls.by_index()
         if not isinstance(details, ToolCallsStepDetails) or not details.tool_calls:
             return ToolCallsStepDetails(tuple([call.build() for call in calls]))
         whole = list(details.tool_calls)
@@ -742,7 +740,7 @@ class _StepState:
 
     def call(self, index: int, call_id: str | None) -> ToolCall | None:
         """A call, as far as it has come."""
-        growing = self.calls.get(index, call_id)
+        growing = self.calls.call(index, call_id)
         if growing is not None and not self.finished:
             return growing.build()
         details = self.said.step_details
@@ -767,13 +765,13 @@ def _said_step(state: _StepState | None, event: RunStepEvent) -> _StepState:
         if not state.finished:
             return _StepState(step, finished=True)
         return _StepState(step, state.calls, finished=True, raw=state.raw)
-    if state is not None and (state.finished or state.calls.held.count):
+    if state is not None and (state.finished or state.calls.count):
         return state if state.finished else _StepState(step, state.calls)
-    calls: _Keyed[_Call] = _NOTHING_YET
+    calls = _NO_CALLS
     if isinstance(details, ToolCallsStepDetails):
         for index, call in enumerate(details.tool_calls):
-            calls = calls.put(index, _call_of(index, call))
-    return _StepState(step, _Calls(calls))
+            calls = calls.begun(_call_of(index, call))
+    return _StepState(step, calls)
 
 
 def _grown_step(state: _StepState | None, event: ThreadRunStepDelta) -> _StepState:
@@ -1154,7 +1152,7 @@ def recorded(snapshot: Snapshot) -> SnapshotRecord:
         if not message.finished
     }
     growing |= {
-        step.said.id: tuple(call.index for call in step.calls.in_order())
+        step.said.id: tuple(call.index for call in step.calls.by_index())
         for step in steps
         if not step.finished
     }

@@ -7,7 +7,7 @@ import reactivex as rx
 from attrs import evolve
 from reactivex import operators as ops
 
-from rxassist.creation import Queues, Search, one_run, outputs_once, when_free
+from rxassist.creation import Queues, Search, Waiting, one_run, outputs_once, when_free
 from rxassist.errors import (
     APIConnectionError,
     APIError,
@@ -648,6 +648,42 @@ def test_to_dispose_ends_the_wait():
     assert marbles.run(tries.observable.pipe(when_free(lambda _: ended.next())), "--!") == "-"
     assert tries.subscriptions == ["^!"]
     assert ended.subscriptions == ["-^!"]
+
+
+# --- what is waited for --------------------------------------------------------------------
+
+
+def test_what_is_waited_for_is_told_until_it_may_begin():
+    marbles, waiting, queues = Marbles(BUSY), Waiting(), Queues()
+    tries, ended = Tries(marbles, "-#", "--r-|"), Tries(marbles, "--(c|)")
+    seen = []
+    for tick in (0.5, 1.5, 2.5, 3.5, 5.5):
+        marbles.scheduler.schedule_relative(
+            tick, lambda *_: seen.append((str(waiting), waiting.in_the_way))
+        )
+    free = when_free(lambda _: ended.next(), waiting)
+    source = tries.observable.pipe(free, queues.in_turn("thread_1", waiting))
+    assert marbles.run(source) == "-----r-|"
+    told = ("the run never began: run run_7 is in its way", BUSY)
+    assert seen == [("", None), told, told, ("", None), ("", None)]
+
+
+def test_who_stands_behind_others_waits_for_what_they_wait_for():
+    marbles, queues = Marbles(BUSY), Queues()
+    first, second = Waiting(), Waiting()
+    free = when_free(lambda _: marbles.cold("---(c|)"), first)
+    tries = Tries(marbles, "-#", "r|")
+    marbles.watch(tries.observable.pipe(free, queues.in_turn("thread_1", first)), "^")
+    marbles.watch(marbles.cold("--r|").pipe(queues.in_turn("thread_1", second)), "^")
+    seen = []
+    for tick in (0.5, 1.5, 4.5):
+        marbles.scheduler.schedule_relative(tick, lambda *_: seen.append(str(second)))
+    marbles.start()
+    assert seen == [
+        "the run never began: others of this client came first",
+        "the run never began: run run_7 is in its way",
+        "",
+    ]
 
 
 # --- in turn -------------------------------------------------------------------------------

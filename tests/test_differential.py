@@ -190,11 +190,11 @@ class Difference:
         mine, other = (self.theirs, self.ours) if side == "theirs" else (self.ours, self.theirs)
         return [each for each in mine if each not in other and each[0] in names]
 
-    def object_deltas(self):
-        """The deltas that were told before: those of the same object, and those of others."""
-        deltas = [event for event in self.spoken if event["event"] == self.name]
-        same = [event for event in deltas if event["data"]["id"] == self.event["data"]["id"]]
-        return same, [event for event in deltas if event not in same]
+    def told_before(self):
+        """The events of this name that were told before: of the same object, and of others."""
+        told = [event for event in self.spoken if event["event"] == self.name]
+        same = [event for event in told if event["data"]["id"] == self.event["data"]["id"]]
+        return same, [event for event in told if event not in same]
 
     def streamed(self, image_file):
         """Whether a delta spoke of an image."""
@@ -223,6 +223,36 @@ def tells_done(d):
     """``done`` is an event like any other: ``on_event`` is called for it. The SDK drops it."""
     if d.name == "done":
         d.ours = without(d.ours, [("on_event", [d.event])])
+
+
+def repeated_ids(d):
+    """An ``id`` that a later delta repeats is the same id, as in deltas of file search; the SDK
+    adds it to the one before."""
+    if d.name and d.name.startswith("thread.run."):
+        told = [e["data"] for e in (*d.spoken, d.event) if e["event"] == "thread.run.step.delta"]
+        calls = [c for each in told for c in each["delta"]["step_details"].get("tool_calls", ())]
+        counts = Counter(call["id"] for call in calls if "id" in call)
+        twice = {
+            each * times: each for each, most in counts.items() for times in range(2, most + 1)
+        }
+        d.theirs, d.before[:] = renamed(d.theirs, twice), renamed(d.before, twice)
+
+
+def renamed(value, names):
+    """Callbacks in which some texts are others."""
+    if isinstance(value, dict):
+        return {name: renamed(each, names) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(renamed(each, names) for each in value)
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def step_created_once(d):
+    """A step is created once, also where the service tells it again; the SDK calls again."""
+    if d.name == "thread.run.step.created":
+        same, _ = d.told_before()
+        again = d.only("theirs", "on_run_step_created") if same else []
+        d.theirs = without(d.theirs, again)
 
 
 def call_done_once(d):
@@ -267,7 +297,7 @@ def calls_of_later_steps(d):
     """Indexes are of a step; the SDK keeps the last one over all steps, and does not tell that the
     first call of a later step is created."""
     created = d.only("ours", "on_tool_call_created")
-    same, others = d.object_deltas() if d.name == "thread.run.step.delta" else ([], [])
+    same, others = d.told_before() if d.name == "thread.run.step.delta" else ([], [])
     if created and others and not same:
         d.ours = without(d.ours, created)
 
@@ -287,7 +317,7 @@ def parts_of_later_messages(d):
     """Indexes are of a message; the SDK keeps the last one over all messages, and tells again, at
     the beginning of the next, that the last part of the one before is done."""
     again = d.only("theirs", "on_text_done", "on_image_file_done")
-    same, others = d.object_deltas() if d.name == "thread.message.delta" else ([], [])
+    same, others = d.told_before() if d.name == "thread.message.delta" else ([], [])
     if again and others and not same and all(each in d.before for each in again):
         d.theirs = without(d.theirs, again)
 
@@ -354,6 +384,8 @@ def truncation_is_an_error(d):
 
 DEVIATIONS = [
     tells_done,
+    repeated_ids,
+    step_created_once,
     call_done_once,
     done_calls_are_final,
     first_delta_of_a_call,
@@ -593,9 +625,24 @@ STEP = step("s1", "in_progress", CALLS, name="created")
 CALL = grow_calls("s1", function("c1", "{}", index=0))
 WHOLE = {"type": "tool_calls", "tool_calls": [function("c1", "{}")]}
 CODE = {"type": "tool_calls", "tool_calls": [code("c1", "1", "printed")]}
+FOUND = {"results": [{"file_id": "f1", "file_name": "menu.txt", "score": 0.5, "content": []}]}
+
+
+def search(call_id, found, **more):
+    return {"id": call_id, "type": "file_search", "file_search": found, **more}
+
 
 OCCURS = {
     "tells_done": (run("completed"), DONE),
+    "repeated_ids": (
+        STEP,
+        grow_calls("s1", search("c1", {}, index=0)),
+        grow_calls("s1", search("c1", {}, index=0)),
+        grow_calls("s1", search("c1", FOUND, index=0)),
+        step("s1", "completed", {"type": "tool_calls", "tool_calls": [search("c1", FOUND)]}),
+        run("completed"),
+    ),
+    "step_created_once": (STEP, STEP, step("s1", "completed", CALLS), run("completed")),
     "call_done_once": (STEP, CALL, step("s1", "completed", WHOLE), run("completed")),
     "done_calls_are_final": (
         STEP,
@@ -654,6 +701,7 @@ OCCURS = {
 
 
 BESIDE = {
+    "repeated_ids": {"first_delta_of_a_call", "call_done_once"},
     "call_done_once": {"first_delta_of_a_call"},
     "done_calls_are_final": {"first_delta_of_a_call", "call_done_once"},
     "calls_of_later_steps": {"first_delta_of_a_call"},
@@ -705,3 +753,38 @@ def test_final_run_steps():
             (final,) = stream.get_final_run_steps()
         assert final.status == "completed"
         assert final.usage.total_tokens == USAGE["total_tokens"]
+
+
+# --- the snapshot within a callback --------------------------------------------------------
+
+
+def test_on_event_sees_the_snapshot_after_the_event():
+    """The SDK calls ``on_event`` before it adds the event to its snapshots."""
+
+    def noting(base):
+        class Noting(base):
+            def on_event(self, event):
+                message, step = self.current_message_snapshot, self.current_run_step_snapshot
+                parts = message.content if message else ()
+                told = "".join(part.text.value for part in parts)
+                calls = step.step_details.tool_calls if step else ()
+                seen.append((told, len(calls)))
+
+        seen = []
+        return Noting(), seen
+
+    events = body(STEP, CALL, *MESSAGE, grow("m1", (0, text("b"))), run("completed"))
+    with clients() as both:
+        both.server.body = events
+        handler, theirs = noting(openai.AssistantEventHandler)
+        with both.sdk.beta.threads.runs.stream(
+            thread_id="t", assistant_id="a", event_handler=handler
+        ) as stream:
+            stream.until_done()
+        handler, ours = noting(AssistantEventHandler)
+        with both.ours.threads.runs.stream(
+            thread_id="t", assistant_id="a", event_handler=handler
+        ) as stream:
+            stream.until_done()
+    assert theirs == [("", 0), ("", 0), ("", 1), ("", 1), ("a", 1), ("ab", 1)]
+    assert ours == [("", 0), ("", 1), ("", 1), ("a", 1), ("ab", 1), ("ab", 1)]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from attrs import frozen, has
+from reactivex import Observable
 
 from rxassist.checks import check_not_negative, check_positive
 from rxassist.client.parameters import RequestOptions
@@ -124,7 +125,7 @@ def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # 
             plain[name] = None
             continue
         if not kind.accepts(value):
-            msg = f"{name} must be {kind.expected}, got {excerpt(value)}"
+            msg = f"{name} must be {kind.expected}, got {_shown(value)}"
             raise TypeError(msg)
         plain[name] = _plain(name, kind, value, required=name in required)
     return plain
@@ -222,9 +223,17 @@ def _check_text(name: str, kind: _Kind, value: str, *, required: bool) -> None:
         raise ValueError(msg)
 
 
+def _shown(value: object) -> str:
+    """A value for an error, which says what to do with a call that has not run."""
+    kind: type = type(value)
+    if issubclass(kind, Observable):
+        return f"{kind.__name__}; call .run() or await it first"
+    return excerpt(value)
+
+
 def _refuse_no_id(name: str, value: object) -> None:
     if not isinstance(value, str):
-        msg = f"{name} must be text, got {excerpt(value)}"
+        msg = f"{name} must be text, got {_shown(value)}"
         raise TypeError(msg)
     if not _ID.fullmatch(value) or value in _DOTS:
         expected = "an id, not empty, without slashes or spaces"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from functools import wraps
 from inspect import isfunction
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -17,6 +18,7 @@ from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
 from rxassist.client._arguments import (
     checked,
+    path,
     query,
     request_options,
     stated,
@@ -203,12 +205,14 @@ class Resource(Generic[StreamT]):
     def _poll(
         self,
         target: type[_T],
-        where: str,
+        template: str,
+        ids: Mapping[str, str],
         given: Mapping[str, object],
         until: Callable[[_T], bool],
     ) -> LoopObservable[_T]:
-        """Poll a state: what is given are poll and request options."""
+        """Poll the state of what has these ids: what is given are poll and request options."""
         options, rest = _apart(given)
+        where = path(template, **ids)
         request = self._request("GET", where, rest)
         milliseconds: float | None = options.get("poll_interval_ms")
 
@@ -231,7 +235,7 @@ class Resource(Generic[StreamT]):
             interval=pause,
             deadline=options.get("deadline"),
         )
-        unwrapped: Operator[Polled[_T], Polled[_T]] = change_error(_unwrapped)
+        unwrapped: Operator[Polled[_T], Polled[_T]] = change_error(_unwrapped(ids))
         told = polls.pipe(unwrapped).pipe(choose(_state))
         return self._bound(on_loop(self._connection.home, told))
 
@@ -290,11 +294,16 @@ def _out_of_patience(error: Exception) -> Exception:
     return APITimeoutError(f"no answer within the patience of {error.deadline:g} seconds")
 
 
-def _unwrapped(error: Exception) -> Exception:
-    """The error of a poll, with the last state as users know it."""
-    if isinstance(error, PollTimeout) and error.last is not None:
-        return PollTimeout(error.deadline, cast("Polled[object]", error.last).state)
-    return error
+def _unwrapped(ids: Mapping[str, str]) -> Callable[[Exception], Exception]:
+    """The error of a poll, with the last state as users know it, and what was polled."""
+
+    def unwrap(error: Exception) -> Exception:
+        if not isinstance(error, PollTimeout):
+            return error
+        last = cast("Polled[object] | None", error.last)
+        return PollTimeout(error.deadline, None if last is None else last.state, ids)
+
+    return unwrap
 
 
 def _read(
@@ -339,8 +348,7 @@ class Listing(LoopObservable[_T]):
 
     def first_page(self) -> LoopObservable[Page[_T]]:
         """A cold Observable of the first page alone: one request."""
-        first: Operator[Page[_T], Page[_T]] = ops.take(1)
-        return LoopObservable(self._home, self.pages().pipe(first))
+        return LoopObservable(self._home, from_batches(self._home, self._first_page))
 
     @property
     def data(self) -> list[_T]:
@@ -364,6 +372,10 @@ class Listing(LoopObservable[_T]):
             if course.following is None:
                 return
             request = evolve(self._first, query=[*rest, ("after", course.following)])
+
+    async def _first_page(self) -> AsyncGenerator[tuple[Page[_T]]]:
+        async with aclosing(self._pages()) as pages:
+            yield (await anext(pages),)
 
     async def _items(self) -> AsyncGenerator[tuple[_T, ...]]:
         async for page in self._pages():

@@ -9,14 +9,16 @@ from uuid import uuid4
 
 import reactivex as rx
 from attrs import evolve, frozen
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex import operators as ops
+from reactivex.disposable import Disposable
 
 from rxassist import operators
 from rxassist.calling import OnResult, calling
 from rxassist.checks import check_positive
 from rxassist.client._arguments import path
-from rxassist.client._resource import Polled, Resource, StreamT
+from rxassist.client._busy import RUN, RUNS, OnThread, carried
+from rxassist.client._resource import Polled, StreamT
 from rxassist.client.parameters import (
     ListParameters,
     MessageListParameters,
@@ -28,11 +30,12 @@ from rxassist.client.parameters import (
     ToolOutputsParameters,
 )
 from rxassist.consumers import LoopObservable
-from rxassist.creation import SEARCH_PATIENCE, Search, one_run, outputs_once, when_free
-from rxassist.errors import BadRequestError, PollTimeout, RxAssistError, StreamTruncated
+from rxassist.creation import SEARCH_PATIENCE, Search, Waiting, one_run, outputs_once
+from rxassist.errors import PollTimeout, RxAssistError, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
+from rxassist.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
 from rxassist.loop import from_batches
-from rxassist.models import FINISHED, Message, Run, RunStep
+from rxassist.models import Message, Run, RunStep
 from rxassist.operators._awaited import awaited
 from rxassist.operators._kernel import change_error, take_through
 from rxassist.operators._lifetime import is_done
@@ -53,17 +56,13 @@ from rxassist.typing import Operator
 
 _T = TypeVar("_T")
 
-RUNS = "/threads/{thread_id}/runs"
-RUN = RUNS + "/{run_id}"
 STEPS = RUN + "/steps"
 OUTPUTS = RUN + "/submit_tool_outputs"
 MESSAGES = "/threads/{thread_id}/messages"
 
 _NONCE = "rxassist_nonce"
 _MOST_METADATA = 16
-_IF_BUSY = ("fail", "wait", "cancel")
 _PAGE = 100  # items of a list that one request gives, at most
-_CANCEL_DEADLINE = 5.0  # seconds for the service to say that a run is cancelled
 
 
 @frozen
@@ -74,7 +73,50 @@ class Tooling:
     max_rounds: int
 
 
-class Starting(Resource[StreamT]):
+@frozen
+class Following:
+    """How one run is followed by polls: for how long, and what becomes of it then."""
+
+    farewell: Farewell
+    waiting: Waiting
+    thread_id: str | None
+    on_dispose: OnDispose
+    deadline: float | None
+    calls_tools: bool
+
+    def late(self) -> Exception:
+        """The error of a run that has not ended in time. One that nobody goes on with is left."""
+        if self.calls_tools and self.farewell.waits:
+            self.farewell.leave()
+        run = self.farewell.run
+        thread_id = (run and run.thread_id) or self.thread_id
+        ids = {"run_id": run and run.id, "thread_id": thread_id}
+        known = {name: each for name, each in ids.items() if each}
+        last = run if run is not None and run.status else None
+        error = PollTimeout(self.deadline or 0.0, last, known, str(self.waiting))
+        error.__cause__ = self.waiting.in_the_way
+        return error
+
+    def say_farewell(self, error: Exception, _: Observable[Run]) -> Observable[Run]:
+        """The error. That of a deadline comes when the run is cancelled, if it is to be."""
+        if not isinstance(error, PollTimeout) or self.farewell.run is None:
+            return rx.throw(error)
+
+        def subscribe(
+            observer: abc.ObserverBase[Run], _: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            self.farewell.when_over(lambda: observer.on_error(error))
+            return Disposable()
+
+        return Observable(subscribe)
+
+
+def not_of_following(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, without what says how a run is followed."""
+    return {key: given[key] for key in given if key not in {"on_dispose", "deadline"}}
+
+
+class Starting(OnThread[StreamT]):
     """A part of the API that starts runs."""
 
     # --- requests ---
@@ -106,17 +148,6 @@ class Starting(Resource[StreamT]):
             raise ValueError(msg)
         return evolve(request, body={**body, "metadata": metadata})
 
-    def _read(
-        self,
-        where: str,
-        given: Mapping[str, object],
-        parameters: Any,  # noqa: ANN401 -- a TypedDict
-        **asked: object,
-    ) -> Request:
-        """A request that reads what belongs to a run, made as that for the run was."""
-        carried = {key: given[key] for key in _CARRIED if key in given}
-        return self._request("GET", where, {**carried, **asked}, parameters)
-
     # --- flows ---
 
     def _started(
@@ -127,6 +158,7 @@ class Starting(Resource[StreamT]):
         begins: Callable[[_T], bool],
         found: Callable[[Run], Observable[_T]],
         given: Mapping[str, object],
+        waiting: Waiting | None,
     ) -> Observable[_T]:
         """One run on a free thread, of an Observable that asks for it."""
         search: Search[_T] | None = None
@@ -139,31 +171,12 @@ class Starting(Resource[StreamT]):
                 cast("float | None", given.get("patience", SEARCH_PATIENCE)),
             )
         source = asked.pipe(one_run(thread_id, begins, search))
-        if_busy = given.get("if_busy", "fail")
-        if if_busy not in _IF_BUSY:
-            msg = f'if_busy must be "fail", "wait" or "cancel", got {if_busy!r}'
-            raise ValueError(msg)
-        if if_busy == "fail" or thread_id is None:
-            return source
-        cancel = if_busy == "cancel"
-        free: Operator[_T, _T] = when_free(
-            lambda run_id: self._ended(thread_id, run_id, cancel=cancel)
-        )
-        return source.pipe(free, self._connection.queues.in_turn(thread_id))
+        return self._on_free_thread(source, thread_id, given, waiting)
 
     def _runs(self, thread_id: str, given: Mapping[str, object]) -> Observable[Run]:
         """The runs of a thread, newest first."""
         where = path(RUNS, thread_id=thread_id)
         return self._items(Run, self._read(where, given, ListParameters, order="desc", limit=_PAGE))
-
-    def _ended(self, thread_id: str, run_id: str, *, cancel: bool = False) -> Observable[Run]:
-        """A run until it has ended, by itself or because it is cancelled."""
-        where = path(RUN, thread_id=thread_id, run_id=run_id)
-        ended = self._poll(Run, where, {}, _has_finished)
-        if not cancel:
-            return ended
-        said = self._call(Run, self._request("POST", where + "/cancel", {}))
-        return said.pipe(ops.catch(_unless_it_ended), ops.to_list(), ops.flat_map(lambda _: ended))
 
     def _create_run(
         self,
@@ -171,6 +184,7 @@ class Starting(Resource[StreamT]):
         given: Mapping[str, object],
         parameters: Any,  # noqa: ANN401 -- a TypedDict
         thread_id: str | None = None,
+        waiting: Waiting | None = None,
     ) -> LoopObservable[Run]:
         """A run that is created once, and left working."""
         for name in StreamOptions.__annotations__.keys() & given.keys():
@@ -182,7 +196,7 @@ class Starting(Resource[StreamT]):
         def found(run: Run) -> Observable[Polled[Run]]:
             return rx.of(Polled(run))
 
-        started = self._started(created, request, thread_id, _any, found, given)
+        started = self._started(created, request, thread_id, _any, found, given, waiting)
         return self._once(started.pipe(ops.map(_state)))
 
     def _place(self, *, waits: bool = True) -> Operator[_T, _T]:
@@ -192,22 +206,60 @@ class Starting(Resource[StreamT]):
             return _as_it_is
         return connection.budget.place(connection.home, waits=waits)
 
-    def _follow(
+    # --- polls ---
+
+    def _following(
         self,
-        started: LoopObservable[Run],
-        following: Callable[[Run], Observable[Run]],
+        given: Mapping[str, Any],
+        thread_id: str | None = None,
+        run_id: str | None = None,
         *,
-        deadline: float | None = None,
-        waits: bool = True,
-    ) -> LoopObservable[Run]:
-        """What follows on a run that is started, or goes on, once, and has a place meanwhile.
+        calls_tools: bool = False,
+    ) -> Following:
+        """How the run of a call is followed by polls."""
+        on_dispose, deadline = given.get("on_dispose", "detach"), given.get("deadline")
+        check_on_dispose(on_dispose)
+        if deadline is not None:
+            check_positive("deadline", deadline)
+        known = None if run_id is None else Run(run_id, thread_id=thread_id or "")
+        cancel = partial(self._cancel_run, given, thread_id)
+        farewell = Farewell(cancel, self._connection.home, known)
+        return Following(farewell, Waiting(), thread_id, on_dispose, deadline, calls_tools)
+
+    def _follow(self, runs: Observable[Run], following: Following) -> Observable[Run]:
+        """A run at each of its changes, to its end or until it is left: to be subscribed once.
 
         All of it has to end within the deadline, also what comes before the run exists.
         """
-        followed = started.pipe(ops.flat_map(following))
-        if deadline is not None:
-            followed = followed.pipe(_ending_within(deadline))
+        farewell = following.farewell
+        if following.on_dispose == "cancel":
+            followed = runs.pipe(cancel_when_left(farewell, self._connection.home, _as_it_is))
+        else:
+            followed = runs.pipe(ops.do_action(farewell.told))
+        if following.deadline is not None:
+            in_time: Operator[Run, Run] = operators.deadline(
+                following.deadline, late=following.late
+            )
+            followed = followed.pipe(in_time, ops.catch(following.say_farewell))
+        return followed
+
+    def _created_and_followed(
+        self,
+        created: Observable[Run],
+        following: Following,
+        then: Callable[[Run], Observable[Run]],
+        *,
+        waits: bool = True,
+    ) -> LoopObservable[Run]:
+        """A run that is created, or goes on, once, and has a place while it is followed."""
+        begun = created.pipe(ops.do_action(following.farewell.told))
+        followed = self._follow(begun.pipe(ops.flat_map(then)), following)
         return self._once(followed.pipe(self._place(waits=waits)))
+
+    def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run]:
+        """Poll a run that was just created."""
+        ids = {"run_id": run.id, "thread_id": run.thread_id}
+        return self._poll(Run, RUN, ids, options, has_settled)
 
     # --- streams ---
 
@@ -217,11 +269,12 @@ class Starting(Resource[StreamT]):
         given: Mapping[str, object],
         parameters: Any,  # noqa: ANN401 -- a TypedDict
         thread_id: str | None,
+        waiting: Waiting | None = None,
     ) -> Observable[Event]:
         """The events of a new run, as they come."""
         request = self._streamed(self._start_request(where, given, parameters), given)
         return self._started(
-            self._events(request), request, thread_id, _tells_of_a_run, _found, given
+            self._events(request), request, thread_id, _tells_of_a_run, _found, given, waiting
         )
 
     def _output_stream(
@@ -289,24 +342,27 @@ class Starting(Resource[StreamT]):
         run_id: str | None = None,
         submitted: Collection[str] | None = None,
         tooling: Tooling | None = None,
+        waiting: Waiting | None = None,
     ) -> StreamT:
         """The stream of a run, with what was given for it."""
         options: Any = {key: given[key] for key in StreamOptions.__annotations__ if key in given}
         for name in ("idle_timeout", "recover", "recovery_timeout"):  # of the requests
             options.pop(name, None)
 
+        cancel = partial(self._cancel_run, given, thread_id)
         tools: Callable[[OnResult], Operator[Event, Event]] | None = None
         if tooling is not None:
             leg = self._leg(given, thread_id)
             patience = cast("float", given.get("recovery_timeout", PATIENCE))
             read = partial(self._awaited, given, thread_id, INTERVAL, patience)
-            tools = partial(self._called, tooling, run_of_event, leg, read)
+            tools = partial(self._called, cancel, tooling, run_of_event, leg, read)
         return self._connection.stream_class(
             self._connection.home,
             events,
             recovery=self._recovery(given, thread_id, run_id, submitted),
             tools=tools,
-            cancel=self._cancel_run,
+            cancel=cancel,
+            waiting=waiting,
             thread_id=thread_id,
             run_id=run_id,
             place=self._place(waits=run_id is None),
@@ -375,6 +431,7 @@ class Starting(Resource[StreamT]):
 
     def _called(
         self,
+        cancel: Callable[[Run], Observable[Run]],
         tooling: Tooling,
         run_of: Callable[[_T], Run | None],
         submit: Callable[[Run, Submission], Observable[_T]],
@@ -386,7 +443,7 @@ class Starting(Resource[StreamT]):
             tooling.calls,
             run_of,
             submit,
-            cancel=self._cancel_run,
+            cancel=cancel,
             max_rounds=tooling.max_rounds,
             on_result=on_result,
             read=read,
@@ -415,8 +472,7 @@ class Starting(Resource[StreamT]):
     ) -> Request:
         """The request that submits outputs, made as that for the run was."""
         where = path(OUTPUTS, thread_id=run.thread_id, run_id=run.id)
-        carried = {key: given[key] for key in _CARRIED if key in given}
-        asked = {**carried, **submission}
+        asked = {**carried(given), **submission}
         return self._request("POST", where, asked, ToolOutputsParameters, careful=True)
 
     def _leg(
@@ -445,14 +501,11 @@ class Starting(Resource[StreamT]):
         tooling: Tooling | None,
     ) -> Observable[Run]:
         """The run at each change, to its end, and the functions called that it asks for."""
-        where = path(RUN, thread_id=run.thread_id, run_id=run.id)
         if tooling is None:
-            return self._poll(Run, where, polls, has_settled)
-        each = {key: polls[key] for key in polls if key != "deadline"}
-        last: list[Run] = []
+            return self._poll_on(run, polls)
 
         def polled() -> Observable[Run]:
-            return self._poll(Run, where, each, has_settled)
+            return self._poll_on(run, polls)
 
         def submit(waiting: Run, submission: Submission) -> Observable[Run]:
             request = self._outputs_request(waiting, submission, given)
@@ -476,15 +529,8 @@ class Starting(Resource[StreamT]):
         interval = INTERVAL if milliseconds is None else milliseconds / 1000
         patience: float = polls.get("patience") or PATIENCE
         read = partial(self._awaited, given, run.thread_id, interval, patience)
-        called = self._called(tooling, _as_it_is, submit, read)
-        runs = polled().pipe(called, ops.do_action(last.append))
-        deadline: float | None = polls.get("deadline")
-        if deadline is None:
-            return runs
-        late = rx.timer(deadline).pipe(
-            ops.flat_map(lambda _: rx.throw(PollTimeout(deadline, last[-1] if last else None)))
-        )
-        return runs.pipe(ops.take_until(late))
+        cancel = partial(self._cancel_run, given, run.thread_id)
+        return polled().pipe(self._called(cancel, tooling, _as_it_is, submit, read))
 
     # --- what is stored ---
 
@@ -510,14 +556,8 @@ class Starting(Resource[StreamT]):
         asked = {"order": "asc", "limit": _PAGE, "run_id": run_id}
         return self._items(Message, self._read(where, given, MessageListParameters, **asked))
 
-    def _cancel_run(self, run: Run) -> Observable[Run]:
-        """Cancel a run, until the service says that it has ended."""
-        ended = self._ended(run.thread_id, run.id, cancel=True)
-        return ended.pipe(operators.deadline(_CANCEL_DEADLINE))
-
 
 _NOT_SENT = frozenset({*StartOptions.__annotations__, *StreamOptions.__annotations__})
-_CARRIED = ("extra_headers", "extra_query", "timeout", "max_retries")
 
 
 def _any(_: object) -> bool:
@@ -530,23 +570,6 @@ def _state(polled: Polled[_T]) -> _T:
 
 def _as_it_is(given: _T) -> _T:
     return given
-
-
-def _ending_within(seconds: float) -> Operator[Run, Run]:
-    """A poll's deadline, which tells the last state."""
-
-    def operator(source: Observable[Run]) -> Observable[Run]:
-        last: list[Run] = []
-
-        def keep(run: Run) -> None:
-            last[:] = [run]
-
-        in_time: Operator[Run, Run] = operators.deadline(
-            seconds, late=lambda: PollTimeout(seconds, last[0] if last else None)
-        )
-        return source.pipe(ops.do_action(keep), in_time)
-
-    return operator
 
 
 def searching(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -563,10 +586,6 @@ def _calls_of(request: Request) -> set[str]:
 
 def _as_read(run: Run, _: Exception) -> Observable[Run]:
     return rx.of(run)
-
-
-def _has_finished(run: Run) -> bool:
-    return run.status in FINISHED
 
 
 def _tells_of_a_run(event: Event) -> bool:
@@ -593,9 +612,4 @@ def _by_told_ids(
     return reading
 
 
-def _unless_it_ended(error: Exception, _: Observable[Run]) -> Observable[Run]:
-    """A run that has ended cannot be cancelled any more, which is as well."""
-    return rx.empty() if isinstance(error, BadRequestError) else rx.throw(error)
-
-
-__all__ = ["MESSAGES", "OUTPUTS", "RUN", "RUNS", "STEPS", "Starting", "searching"]
+__all__ = ["MESSAGES", "OUTPUTS", "STEPS", "Starting", "not_of_following", "searching"]

@@ -100,7 +100,7 @@ class Files(Resource[StreamT]):
         self, file_id: str, **options: Unpack[PollOptions]
     ) -> LoopObservable[File]:
         """The file each time it has changed, until it is processed, in error or deleted: cold."""
-        return self._poll(File, path(_ONE, file_id=file_id), options, _processed)
+        return self._poll(File, _ONE, {"file_id": file_id}, options, _processed)
 
     def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[File]:
         """The file's description: a cold Observable. ``GET /files/{file_id}``."""

@@ -11,9 +11,9 @@ from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 from rxassist.creation import IfBusy
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
+from rxassist.leaving import OnDispose
 from rxassist.models import Tool as ToolModel
 from rxassist.operators._run_tools import Approve, OnToolError
-from rxassist.run_stream import OnDispose
 from rxassist.tools import Tool, Toolbox
 
 Object: TypeAlias = Mapping[str, Any]
@@ -209,7 +209,18 @@ class ThreadParameters(RequestOptions, total=False):
     metadata: Metadata | None
 
 
-class MessageParameters(RequestOptions, total=False):
+class BusyOptions(TypedDict, total=False):
+    """What to do on a thread with a run that works or waits: nothing of it is sent.
+
+    ``if_busy="fail"``, the default, is a ``ThreadBusyError``; ``"wait"`` waits until that run has
+    ended; ``"cancel"`` cancels it. Runs and messages of one client that wait for one thread come in
+    the order in which they were asked for.
+    """
+
+    if_busy: IfBusy
+
+
+class MessageParameters(RequestOptions, BusyOptions, total=False):
     """``POST /threads/{thread_id}/messages``."""
 
     role: Required[str]
@@ -236,24 +247,23 @@ class CommonRunParameters(RequestOptions, total=False):
     response_format: str | Object | None
 
 
-class StartOptions(TypedDict, total=False):
+class StartOptions(BusyOptions, total=False):
     """How a run is started: nothing of it is sent.
 
     Where nobody knows whether a run was created, that is a ``RunOutcomeUnknown``, and it is not
     asked for again. With ``idempotent`` the run carries a mark in its metadata, by which it is
-    looked for before that is said, for ``patience`` seconds (30; ``None``: once). On a thread with
-    a run that works or waits, ``if_busy="fail"``, the default, is a ``ThreadBusyError``; ``"wait"``
-    waits until that has ended; ``"cancel"`` cancels it. Runs of one client that wait for one thread
-    start in the order in which they were asked for.
+    looked for before that is said, for ``patience`` seconds (30; ``None``: once).
     """
 
     idempotent: bool
     patience: float | None
-    if_busy: IfBusy
 
 
 class RunParameters(CommonRunParameters, StartOptions, total=False):
-    """``POST /threads/{thread_id}/runs``."""
+    """``POST /threads/{thread_id}/runs``.
+
+    ``additional_messages`` are added to the thread before the run starts, in the same request.
+    """
 
     additional_instructions: str | None
     additional_messages: Objects | None
@@ -308,14 +318,16 @@ class StreamOptions(TypedDict, total=False):
     ``replay=False`` drops the events that every subscriber has seen. The stream runs at most
     ``read_ahead`` events ahead of a reader that can be slow (1,024; ``None``: without bound).
     ``on_dispose="cancel"`` cancels the run on the server when the last subscriber leaves before
-    its end; ``"detach"``, the default, leaves it working. ``event_handler`` is told of each event
+    its end, and ``close()`` waits for that; ``"detach"``, the default, leaves it working.
+    ``event_handler`` is told of each event
     once, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
     ``AsyncAssistantEventHandler`` on an ``AsyncClient``.
 
     Where the connection is lost, or silent for ``idle_timeout`` seconds (the client's; any byte is
     a sign of life), the run is followed to its end all the same, unless ``recover`` is ``False``;
     the service may be out of reach for ``recovery_timeout`` seconds (60). The whole of it ends
-    after ``deadline`` seconds, by default never.
+    after ``deadline`` seconds, by default never, in an ``APITimeoutError``; a run that waits for
+    ``tools`` of this call then is cancelled, as nobody goes on with it.
     """
 
     recover: bool
@@ -328,15 +340,30 @@ class StreamOptions(TypedDict, total=False):
     event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None
 
 
-class RunPollParameters(RunParameters, PollOptions, ToolOptions, total=False):
+class RunPollOptions(PollOptions, total=False):
+    """How a run is polled.
+
+    ``on_dispose="cancel"`` cancels the run on the server when the last subscriber leaves before
+    its end, or the deadline comes; ``"detach"``, the default, leaves it working.
+
+    After ``deadline`` seconds, counted from the subscription, the poll ends in ``PollTimeout``,
+    also where the run has not begun. If the run was last seen to wait for ``tools`` of this call,
+    nobody goes on with it, and it is cancelled. ``PollTimeout`` comes when a run that is to be
+    cancelled has ended, at most five seconds late; if it cannot be cancelled, that is logged.
+    """
+
+    on_dispose: OnDispose
+
+
+class RunPollParameters(RunParameters, RunPollOptions, ToolOptions, total=False):
     """``POST /threads/{thread_id}/runs``, and then polls."""
 
 
-class ThreadAndRunPollParameters(ThreadAndRunParameters, PollOptions, ToolOptions, total=False):
+class ThreadAndRunPollParameters(ThreadAndRunParameters, RunPollOptions, ToolOptions, total=False):
     """``POST /threads/runs``, and then polls."""
 
 
-class OutputsPollParameters(ToolOutputsParameters, PollOptions, total=False):
+class OutputsPollParameters(ToolOutputsParameters, RunPollOptions, total=False):
     """``POST …/submit_tool_outputs``, and then polls."""
 
 
@@ -356,6 +383,7 @@ __all__ = [
     "AssistantParameters",
     "AssistantSettings",
     "AssistantUpdateParameters",
+    "BusyOptions",
     "CommonRunParameters",
     "FileBatchParameters",
     "FileBatchPollParameters",
@@ -372,6 +400,7 @@ __all__ = [
     "PollOptions",
     "RequestOptions",
     "RunParameters",
+    "RunPollOptions",
     "RunPollParameters",
     "RunStreamParameters",
     "SearchParameters",

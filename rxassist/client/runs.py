@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import Unpack
 
 from rxassist.client._arguments import path
+from rxassist.client._busy import RUN, RUNS
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client._starting import OUTPUTS, RUN, RUNS, STEPS, Starting, searching
+from rxassist.client._starting import OUTPUTS, STEPS, Starting, not_of_following, searching
 from rxassist.client.parameters import (
     ListParameters,
     MetadataParameters,
     OutputsPollParameters,
     OutputsStreamParameters,
-    PollOptions,
     RequestOptions,
     RunParameters,
+    RunPollOptions,
     RunPollParameters,
     RunStreamParameters,
     StepListParameters,
@@ -23,6 +24,7 @@ from rxassist.client.parameters import (
     ToolOutputsParameters,
 )
 from rxassist.consumers import LoopObservable
+from rxassist.creation import Waiting
 from rxassist.models import Run, RunStep
 from rxassist.operators._recovery import has_settled
 
@@ -64,7 +66,8 @@ class Runs(Starting[StreamT]):
         """Create a run, once, and leave it working: an Observable of it as it was created.
 
         It is created with the first subscription; every subscriber gets the same run.
-        ``POST /threads/{thread_id}/runs``.
+        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
+        another run works or waits there. ``POST /threads/{thread_id}/runs``.
         """
         where = path(RUNS, thread_id=thread_id)
         return self._create_run(where, parameters, RunParameters, thread_id)
@@ -115,12 +118,14 @@ class Runs(Starting[StreamT]):
     def stream(self, *, thread_id: str, **parameters: Unpack[RunStreamParameters]) -> StreamT:
         """A new run, as a stream: created with the first subscription, and only once.
 
-        ``POST /threads/{thread_id}/runs``.
+        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
+        another run works or waits there. ``POST /threads/{thread_id}/runs``.
         """
         where = path(RUNS, thread_id=thread_id)
         given, tooling = self._tooling(parameters)
-        events = self._run_events(where, given, RunParameters, thread_id)
-        return self._stream(events, given, thread_id, tooling=tooling)
+        waiting = Waiting()
+        events = self._run_events(where, given, RunParameters, thread_id, waiting)
+        return self._stream(events, given, thread_id, tooling=tooling, waiting=waiting)
 
     def submit_tool_outputs_stream(
         self, *, thread_id: str, run_id: str, **parameters: Unpack[OutputsStreamParameters]
@@ -136,42 +141,45 @@ class Runs(Starting[StreamT]):
     # --- polls ---
 
     def poll(
-        self, run_id: str, *, thread_id: str, **options: Unpack[PollOptions]
+        self, run_id: str, *, thread_id: str, **options: Unpack[RunPollOptions]
     ) -> LoopObservable[Run]:
         """The run each time it has changed, until it has ended or waits for you.
 
-        A cold Observable; its last item, which ``run()`` returns, is the run as it ended.
+        A cold Observable; its last item, which ``run()`` returns, is the run as it ended. With
+        ``on_dispose="cancel"`` it polls once, whatever the number of subscribers.
         """
-        where = path(RUN, thread_id=thread_id, run_id=run_id)
-        return self._poll(Run, where, options, has_settled)
+        following = self._following(options, thread_id, run_id)
+        ids = {"run_id": run_id, "thread_id": thread_id}
+        if following.on_dispose == "detach":
+            given = {key: value for key, value in options.items() if key != "on_dispose"}
+            return self._poll(Run, RUN, ids, given, has_settled)
+        polled = self._poll(Run, RUN, ids, not_of_following(options), has_settled)
+        return self._once(self._follow(polled, following))
 
     def create_and_poll(
         self, thread_id: str, **parameters: Unpack[RunPollParameters]
     ) -> LoopObservable[Run]:
-        """Create a run, once, and poll it: the run each time it has changed, to its end."""
+        """Create a run, once, and poll it: the run each time it has changed, to its end.
+
+        ``additional_messages`` and ``if_busy`` as for ``create``; see ``RunPollOptions``.
+        """
         given, tooling = self._tooling(parameters)
-        polls, rest = poll_options(given)
-        created = self.create(thread_id, **rest, **searching(given))
-        return self._follow(
-            created,
-            lambda run: self._polled(run, polls, rest, tooling),
-            deadline=polls.get("deadline"),
+        following = self._following(given, thread_id, calls_tools=tooling is not None)
+        polls, rest = poll_options(not_of_following(given))
+        where = path(RUNS, thread_id=thread_id)
+        rest = {**rest, **searching(given)}
+        created = self._create_run(where, rest, RunParameters, thread_id, following.waiting)
+        return self._created_and_followed(
+            created, following, lambda run: self._polled(run, polls, rest, tooling)
         )
 
     def submit_tool_outputs_and_poll(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[OutputsPollParameters]
     ) -> LoopObservable[Run]:
         """Send the outputs that a run waits for, once, and poll it to its end."""
-        polls, rest = poll_options(parameters)
+        following = self._following(parameters, thread_id, run_id)
+        polls, rest = poll_options(not_of_following(parameters))
         submitted = self.submit_tool_outputs(run_id, thread_id=thread_id, **rest)
-        return self._follow(
-            submitted,
-            lambda run: self._poll_on(run, polls),
-            deadline=polls.get("deadline"),
-            waits=False,
+        return self._created_and_followed(
+            submitted, following, lambda run: self._poll_on(run, polls), waits=False
         )
-
-    def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run]:
-        """Poll a run that was just created."""
-        where = path(RUN, thread_id=run.thread_id, run_id=run.id)
-        return self._poll(Run, where, options, has_settled)

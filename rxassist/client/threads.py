@@ -10,8 +10,9 @@ from reactivex import Observable
 from reactivex import operators as ops
 
 from rxassist.client._arguments import path
-from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client._starting import MESSAGES, RUNS, Starting, searching
+from rxassist.client._busy import RUNS, OnThread
+from rxassist.client._resource import Connection, Listing, StreamT, poll_options
+from rxassist.client._starting import MESSAGES, Starting, not_of_following, searching
 from rxassist.client.parameters import (
     MessageListParameters,
     MessageParameters,
@@ -34,15 +35,21 @@ _MESSAGE = MESSAGES + "/{message_id}"
 _THREAD_AND_RUN = "/threads/runs"
 
 
-class Messages(Resource[StreamT]):
+class Messages(OnThread[StreamT]):
     """The messages of a thread."""
 
     def create(
         self, thread_id: str, **parameters: Unpack[MessageParameters]
     ) -> LoopObservable[Message]:
-        """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``."""
+        """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``.
+
+        A thread takes none while a run works or waits there: ``if_busy`` says what to do then. To
+        start a run with messages, pass them as its ``additional_messages``.
+        """
         where = path(MESSAGES, thread_id=thread_id)
-        return self._create(Message, self._request("POST", where, parameters, MessageParameters))
+        rest = {key: value for key, value in parameters.items() if key != "if_busy"}
+        request = self._request("POST", where, rest, MessageParameters)
+        return self._once(self._on_free_thread(self._call(Message, request), thread_id, parameters))
 
     def retrieve(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
@@ -158,10 +165,9 @@ class Threads(Starting[StreamT]):
     ) -> LoopObservable[Run]:
         """Create a run on a new thread, once, and poll it: the run at each change, to its end."""
         given, tooling = self._tooling(parameters)
-        polls, rest = poll_options(given)
+        following = self._following(given, calls_tools=tooling is not None)
+        polls, rest = poll_options(not_of_following(given))
         created = self.create_and_run(**rest, **searching(given))
-        return self._follow(
-            created,
-            lambda run: self._polled(run, polls, rest, tooling),
-            deadline=polls.get("deadline"),
+        return self._created_and_followed(
+            created, following, lambda run: self._polled(run, polls, rest, tooling)
         )

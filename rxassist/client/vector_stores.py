@@ -143,8 +143,8 @@ class VectorStoreFiles(Resource[StreamT]):
         self, file_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
     ) -> LoopObservable[VectorStoreFile]:
         """The file each time it has changed, until it was taken in, or not: a cold Observable."""
-        where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
-        return self._poll(VectorStoreFile, where, options, _file_ended)
+        ids = {"file_id": file_id, "vector_store_id": vector_store_id}
+        return self._poll(VectorStoreFile, _FILE, ids, options, _file_ended)
 
     def create_and_poll(
         self, file_id: str, *, vector_store_id: str, **parameters: Unpack[IngestionPollParameters]
@@ -306,8 +306,8 @@ class FileBatches(Resource[StreamT]):
 
         Completes when it is cancelled, has failed, or is completed with nothing in progress.
         """
-        where = path(_BATCH, vector_store_id=vector_store_id, batch_id=batch_id)
-        return self._poll(VectorStoreFileBatch, where, options, _batch_ended)
+        ids = {"batch_id": batch_id, "vector_store_id": vector_store_id}
+        return self._poll(VectorStoreFileBatch, _BATCH, ids, options, _batch_ended)
 
     def create_and_poll(
         self, vector_store_id: str, **parameters: Unpack[FileBatchPollParameters]
@@ -487,5 +487,5 @@ class VectorStores(Resource[StreamT]):
         self, vector_store_id: str, **options: Unpack[PollOptions]
     ) -> LoopObservable[VectorStore]:
         """The store each time it has changed, until it is ready (or expired): a cold Observable."""
-        where = path(_STORE, vector_store_id=vector_store_id)
-        return self._poll(VectorStore, where, options, _store_ready)
+        ids = {"vector_store_id": vector_store_id}
+        return self._poll(VectorStore, _STORE, ids, options, _store_ready)

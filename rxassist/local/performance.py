@@ -65,6 +65,14 @@ _E = TypeVar("_E", bound=Event)
 Awaited: TypeAlias = Literal["tool_outputs", "tool_approvals"]
 
 
+@attrs.frozen
+class Pace:
+    """How long things take, in seconds: a piece of text, and a cancellation."""
+
+    token_delay: float = 0.0
+    cancel_delay: float = 0.0
+
+
 class Performance:
     """A run that is being performed.
 
@@ -77,12 +85,13 @@ class Performance:
         script: Script,
         turn: Turn,
         loop: asyncio.AbstractEventLoop,
-        token_delay: float = 0.0,
+        pace: Pace = Pace(),
     ) -> None:
         self.run: Run = turn.run
         self._turn = turn
         self._moves = _moves(script, turn)
-        self._steps = Steps(turn.run, _prompt_tokens(turn), token_delay)
+        self._steps = Steps(turn.run, _prompt_tokens(turn), pace.token_delay)
+        self._pace = pace
         self._single_call = False
         self._loop = loop
         self._leg: Leg[Event] = Leg(iter(()), loop)
@@ -242,7 +251,8 @@ class Performance:
 
     def _cancel(self) -> Beats[Event]:
         yield ThreadRunCancelling(self.run)
-        yield 0.0  # who asked for it hears that the run is cancelling before it is cancelled
+        # A turn of the loop at least: the answer to the request says that the run is cancelling.
+        yield self._pace.cancel_delay
         yield from self._steps.cancel()
         yield from self._end(ThreadRunCancelled, status="cancelled", cancelled_at=now())
 
@@ -278,4 +288,4 @@ def _prompt_tokens(turn: Turn) -> int:
     return sum(len(tokens(text)) for text in texts)
 
 
-__all__ = ["Awaited", "Performance"]
+__all__ = ["Awaited", "Pace", "Performance"]

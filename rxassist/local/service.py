@@ -26,6 +26,7 @@ from rxassist.local.ingestion import Ingest, default_ingest
 from rxassist.local.library import Library
 from rxassist.local.library_endpoints import LibraryEndpoints
 from rxassist.local.moves import Script
+from rxassist.local.performance import Pace
 from rxassist.local.script import default_script
 from rxassist.local.stage import Stage, fail_unfinished
 from rxassist.local.store import Store
@@ -48,8 +49,9 @@ class LocalService:
     scripted. ``port`` 0 is any free one. State is kept in memory, or in the file ``database``,
     which one service uses at a time; what it has answered is durable, also if its process is
     killed.
-    ``token_delay`` is the pause before each piece of text, in seconds. With ``api_key``, requests
-    need that key; without, any or none will do.
+    ``token_delay`` is the pause before each piece of text, in seconds; ``cancel_delay`` is how long
+    a run that is cancelled stays ``cancelling``. With ``api_key``, requests need that key; without,
+    any or none will do.
 
     A page in a browser cannot speak to the service, unless its origin
     (``http://localhost:3000``) is one of ``allowed_origins``; and requests must be made to an
@@ -71,6 +73,7 @@ class LocalService:
         port: int = 0,
         database: str | PathLike[str] | None = None,
         token_delay: float = 0.0,
+        cancel_delay: float = 0.0,
         api_key: str | None = None,
         allowed_hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
@@ -79,6 +82,7 @@ class LocalService:
         poll_after_ms: int | None = _POLL_AFTER_MS,
     ) -> None:
         check_duration("token_delay", token_delay)
+        check_duration("cancel_delay", cancel_delay)
         if not host:
             msg = "host must be an address to listen on ('0.0.0.0' is all of them), got ''"
             raise ValueError(msg)
@@ -91,7 +95,7 @@ class LocalService:
         self._faults = faults
         self._address = (host, port)
         self._database = None if database is None else fspath(database)
-        self._token_delay = token_delay
+        self._pace = Pace(token_delay, cancel_delay)
         self._visitors = Visitors.named(host, allowed_hosts, allowed_origins)
         self._api_key = api_key
         self._watch = Watch()
@@ -209,7 +213,7 @@ class LocalService:
         loop = asyncio.get_running_loop()
         with closing(Store(self._database, loop.call_soon)) as store:
             fail_unfinished(store)
-            stage = Stage(self._script, store, self._watch, loop, self._token_delay)
+            stage = Stage(self._script, store, self._watch, loop, self._pace)
             library = Library(self._ingest, store, loop)
             library.resume()
             routes = [

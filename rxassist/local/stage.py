@@ -14,7 +14,7 @@ from rxassist.errors import StreamClosed
 from rxassist.events import Event, MessageEvent, RunEvent, RunStepEvent, ThreadRunRequiresAction
 from rxassist.local.identity import now
 from rxassist.local.moves import Approval, Script, Turn
-from rxassist.local.performance import Awaited, Performance
+from rxassist.local.performance import Awaited, Pace, Performance
 from rxassist.local.problems import Problem
 from rxassist.local.store import Store
 from rxassist.local.watch import Watch
@@ -37,13 +37,13 @@ class Stage:
         store: Store,
         watch: Watch,
         loop: asyncio.AbstractEventLoop,
-        token_delay: float,
+        pace: Pace,
     ) -> None:
         self._script = script
         self._store = store
         self._watch = watch
         self._loop = loop
-        self._token_delay = token_delay
+        self._pace = pace
         self._acts: dict[str, _Act] = {}  # by thread
 
     def active_run(self, thread_id: str) -> Run | None:
@@ -53,7 +53,7 @@ class Stage:
 
     def begin(self, turn: Turn, *, new_thread: bool = False) -> Observable[Event]:
         """Begin to perform a run, on a thread on which nothing goes on."""
-        performance = Performance(self._script, turn, self._loop, self._token_delay)
+        performance = Performance(self._script, turn, self._loop, self._pace)
         self._acts[turn.thread.id] = act = _Act(performance)
         self._store.save(turn.run)
         self._watch.run_began(turn.run.id)

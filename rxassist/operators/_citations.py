@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from inspect import iscoroutinefunction
 from typing import Any, cast
 
@@ -14,41 +14,39 @@ from reactivex import Observable, abc, just
 from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
 
 from rxassist.errors import excerpt
-from rxassist.events import (
-    Event,
-    MessageEvent,
-    ThreadMessageCompleted,
-    ThreadMessageDelta,
-    ThreadMessageIncomplete,
-)
+from rxassist.events import Event, ThreadMessageCompleted, ThreadMessageIncomplete
 from rxassist.models import (
-    Annotation,
-    AnnotationDelta,
     FileCitationAnnotation,
     FileCitationDeltaAnnotation,
-    TextContentBlock,
-    TextDeltaBlock,
+    FilePathAnnotation,
+    FilePathDeltaAnnotation,
     UnknownAnnotation,
     UnknownAnnotationDelta,
 )
-from rxassist.operators._text import _Seen
+from rxassist.operators._markers import (
+    AnyAnnotation,
+    Mark,
+    Message,
+    Part,
+    Shape,
+    of_pattern,
+    of_the_service,
+)
+from rxassist.operators._text import Place, TextReader
 from rxassist.typing import Operator
 
 _logger = logging.getLogger("rxassist")
 
-_LONGEST = 200  # characters of a marker: what is longer is text
-_MARKER = re.compile(rf"【\d+(?::\d+)?†[^【】\n]{{0,{_LONGEST}}}】")
-_BEGUN = re.compile(rf"【(?:\d*|\d+:\d*|\d+(?::\d+)?†[^【】\n]{{0,{_LONGEST}}})\Z")
-
 
 @frozen
 class Citation:
-    """A marker of the service, such as ``【4:0†source】``, and what it stands for.
+    """A marker in a text, such as ``【4:0†source】``, and what it stands for.
 
     ``number`` counts the sources of the run from 1, in the order in which the text names them; two
     markers of one file have the same. What the service did not say is ``None``, and so is
     ``file_name`` where nobody looked it up or it was not found. ``url`` and ``title`` are those of
-    a page of the web.
+    a page of the web. ``is_path``: the marker is the path of a file that the code interpreter made
+    (``sandbox:/mnt/data/a.csv``); these files have numbers of their own.
     """
 
     marker: str
@@ -58,27 +56,42 @@ class Citation:
     quote: str | None = None
     url: str | None = None
     title: str | None = None
+    is_path: bool = False
 
 
 def citations(
     render: Callable[[Citation], str] | None = None,
     *,
     file_name: Callable[[str], Observable[str] | str] | None = None,
-) -> Operator[Event, str]:
-    """Emit the assistant's text as it grows, its citation markers taken out or replaced.
+    marker: str | re.Pattern[str] | None = None,
+) -> Operator[Event | str, str]:
+    r"""Emit the assistant's text as it grows, its citation markers taken out or replaced.
+
+    Takes the events of a run, or text. A marker is the text that an annotation names, whatever it
+    looks like, at the place that the annotation gives, in characters or in UTF-16 units; if the
+    text is not there, where it is nearest. The service's own markers (``【4:0†source】``) count
+    without an annotation, too, as the service forgets some and text has none. A finished message
+    takes back no annotation that its deltas brought.
 
     ``render`` gives the text for a marker: ``lambda cited: f"[{cited.number}]"``; without it they
-    are taken out. ``file_name`` looks up the name of a file by its id, once for each file of a
-    subscription: it gives an Observable, whose first item counts, or the name. Where there is none
-    or the look-up fails, the name is ``None``.
+    are taken out, but for paths of files, which stay. ``file_name`` looks up the name of a file by
+    its id, once for each file of a subscription: it gives an Observable, whose first item counts,
+    or the name. Where there is none or the look-up fails, the name is ``None``.
 
-    No marker is ever split between two emissions: what may be the beginning of one is held back,
-    and where ``render`` is given, so is a marker whose annotation or name has not come, with all
-    that stands behind it. Whatever the cuts of the deltas, the strings together are the same text.
-    What is held when the source fails is emitted before the error. Completes with its source, when
-    all names are known. An exception of ``render`` goes to ``on_error``, and ``TypeError`` for what
-    it gives that is no text. Raises ``TypeError`` for what cannot be called, and for coroutine
-    functions.
+    What went out cannot be replaced, so what may become a marker is held back: the service's own
+    markers, and paths (``sandbox:/…``) where ``render`` is given. ``marker`` is a regular
+    expression, as text or compiled, of what to hold back instead: ``r"\[doc\d+\]"``; it needs the
+    extra ``rxassist[text]``. What it matches waits, with all that stands after it, for its
+    annotation; if none has come when the message is finished, it is text and goes out as it is. So
+    waits a marker of the service's own where ``render`` is given, and one whose file's name has not
+    come. A marker has at most 200 characters and lies within one part of one message.
+
+    No marker is ever split between two emissions. Whatever the cuts of the deltas, the strings
+    together are the same text where markers are held back. What is held when the source fails is
+    emitted before the error. Completes with its source, when all names are known. An exception of
+    ``render`` goes to ``on_error``, and ``TypeError`` for what it gives that is no text. Raises
+    ``TypeError`` for what cannot be called, and for coroutine functions; ``TypeError`` or
+    ``ValueError`` for a ``marker`` that is no regular expression of text.
 
     Where ``t`` is a delta of ``"A【4:0"``, ``u`` of ``"†source】B"``::
 
@@ -93,12 +106,13 @@ def citations(
                 f"an Observable or text), or None, got {excerpt(function)}"
             )
             raise TypeError(msg)
+    shape = of_the_service(paths=render is not None) if marker is None else of_pattern(marker)
 
-    def operator(source: Observable[Event]) -> Observable[str]:
+    def operator(source: Observable[Event | str]) -> Observable[str]:
         def subscribe(
             observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            citing = _Citing(render, file_name, observer)
+            citing = _Citing(render, file_name, shape, observer)
             citing.held.add(
                 source.subscribe(
                     citing.on_next, citing.on_error, citing.on_completed, scheduler=scheduler
@@ -109,33 +123,6 @@ def citations(
         return Observable(subscribe)
 
     return operator
-
-
-class _Message:
-    """What is known of a message: its annotations by marker, and the end of its text."""
-
-    def __init__(self) -> None:
-        self.annotations: dict[str, Annotation | AnnotationDelta] = {}
-        self.finished = False
-        self._growing = ""
-
-    def cut(self, piece: str, *, last: bool) -> Iterator[str | re.Match[str]]:
-        """The text and the markers in it; the end is kept if it may be half a marker."""
-        text, begin = self._growing + piece, 0
-        for marker in _MARKER.finditer(text):
-            yield text[begin : marker.start()]
-            yield marker
-            begin = marker.end()
-        half = None if last else _BEGUN.search(text, begin)
-        end = len(text) if half is None else half.start()
-        yield text[begin:end]
-        self._growing = text[end:]
-
-
-@frozen
-class _Marker:
-    text: str
-    message: _Message
 
 
 class _Names:
@@ -198,26 +185,30 @@ class _Citing:
         self,
         render: Callable[[Citation], str] | None,
         file_name: Callable[[str], Observable[str] | str] | None,
+        shape: Shape,
         observer: abc.ObserverBase[str],
     ) -> None:
         self._render = render
+        self._shape = shape
         self._observer = observer
-        self._text = _Seen()
-        self._messages: dict[str, _Message] = {}
-        self._numbers: dict[str, int] = {}
-        self._waiting: deque[str | _Marker] = deque()
+        self._reader = TextReader()
+        self._messages: dict[str | None, Message] = {None: Message(finished=True)}
+        self._parts: dict[Place | None, Part] = {}
+        self._turns: deque[tuple[Part, int]] = deque()  # of whom the text up to where goes out
+        self._sources: dict[str, int] = {}
+        self._paths: dict[str, int] = {}
         self._completed = False
         self._sending = False
         self.held = CompositeDisposable()
         self._names = _Names(file_name, self._send, self.held)
 
-    def on_next(self, event: Event) -> None:
+    def on_next(self, item: Event | str) -> None:
         try:
-            self._take(event)
+            self._take(item)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self._fail(error)
         else:
-            if self._waiting:
+            if self._turns:
                 self._send()
 
     def on_completed(self) -> None:
@@ -228,46 +219,49 @@ class _Citing:
     def on_error(self, error: Exception) -> None:
         self._finish()
         try:
-            text = "".join(self._rendered(item) for item in self._waiting)
+            text = "".join(self._going_out(patient=False))
         except Exception:  # noqa: BLE001 -- the first error counts
             text = ""
         if text:
             self._observer.on_next(text)
         self._fail(error)
 
-    def _take(self, event: Event) -> None:
-        if isinstance(event, ThreadMessageDelta):
-            message = self._messages.setdefault(event.data.id, _Message())
-            for part in event.data.delta.content:
-                if isinstance(part, TextDeltaBlock) and part.text is not None:
-                    _annotate(message, part.text.annotations)
-            for piece in self._text.grow(event):
-                self._hold(message, piece)
-        elif isinstance(event, MessageEvent):
-            message = self._messages.setdefault(event.data.id, _Message())
-            finished = isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete)
-            for block in event.data.content:
-                if isinstance(block, TextContentBlock):
-                    _annotate(message, block.text.annotations)
-            for piece in self._text.complete(event.data, finished=finished):
-                self._hold(message, piece)
-            if finished:
-                self._end(message)
+    def _take(self, item: Event | str) -> None:
+        annotated = list(self._reader.annotated(item))
+        last: dict[Part, bool] = {}
+        for place, piece in self._reader.read(item):
+            part = self._part(place)
+            last[part] = piece is None
+            if piece is not None:
+                part.add(piece)
+        for place, noted in annotated:
+            part = self._part(place)
+            part.note(noted)
+            last.setdefault(part, False)
+        for part, ends in last.items():
+            self._turns.append((part, part.decide(last=ends)))
+        if isinstance(item, ThreadMessageCompleted | ThreadMessageIncomplete):
+            self._end(item.data.id)
 
-    def _hold(self, message: _Message, piece: str, *, last: bool = False) -> None:
-        for cut in message.cut(piece, last=last):
-            if isinstance(cut, re.Match):
-                self._waiting.append(_Marker(cut[0], message))
-            elif cut:
-                self._waiting.append(cut)
+    def _part(self, place: Place | None) -> Part:
+        if place not in self._parts:
+            message = self._messages.setdefault(place[0] if place else None, Message())
+            self._parts[place] = Part(message, self._shape)
+        return self._parts[place]
 
-    def _end(self, message: _Message) -> None:
-        self._hold(message, "", last=True)
-        message.finished = True
+    def _end(self, message_id: str) -> None:
+        """Nothing more will be told of a message."""
+        for place in [place for place in self._parts if place and place[0] == message_id]:
+            part = self._parts.pop(place)
+            self._turns.append((part, part.decide(last=True)))
+        message = self._messages.pop(message_id, None)
+        if message is not None:
+            message.finished = True
 
     def _finish(self) -> None:
-        for message in self._messages.values():
-            self._end(message)
+        for part in self._parts.values():
+            part.message.finished = True
+            self._turns.append((part, part.decide(last=True)))
 
     def _send(self) -> None:
         """Emit what need not be held any more, and the end behind it."""
@@ -275,71 +269,79 @@ class _Citing:
             return
         self._sending = True
         try:
-            texts: list[str] = []
-            while self._waiting and self._ready(self._waiting[0]):
-                texts.append(self._rendered(self._waiting.popleft()))
+            text = "".join(self._going_out())
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self._fail(error)
             return
         finally:
             self._sending = False
-        text = "".join(texts)
         if text:
             self._observer.on_next(text)
-        if self._completed and not self._waiting:
+        if self._completed and not self._turns:
             self._observer.on_completed()
 
-    def _ready(self, item: str | _Marker) -> bool:
-        if isinstance(item, str) or self._render is None:
-            return True
-        annotation = item.message.annotations.get(item.text)
-        if annotation is None:
-            return item.message.finished
-        return self._names.known(_file_id(annotation))
+    def _going_out(self, *, patient: bool = True) -> Iterator[str]:
+        """The text up to the first marker of which something has not come."""
+        while self._turns:
+            part, end = self._turns[0]
+            mark = part.next_mark()
+            if mark is None or mark.begin >= end:
+                yield part.take(end)
+                self._turns.popleft()
+                continue
+            yield part.take(mark.begin)
+            annotation = mark.annotation or part.message.annotations.get(mark.text)
+            if patient and not self._ready(mark, annotation, part.message):
+                return
+            part.skip(mark.end)
+            yield self._replaced(mark, annotation)
 
-    def _rendered(self, item: str | _Marker) -> str:
-        if isinstance(item, str):
-            return item
+    def _ready(self, mark: Mark, annotation: AnyAnnotation | None, message: Message) -> bool:
+        if self._render is None and mark.certain:
+            return True
+        if annotation is None:
+            return message.finished
+        return self._render is None or self._names.known(_file_id(annotation))
+
+    def _replaced(self, mark: Mark, annotation: AnyAnnotation | None) -> str:
+        if annotation is None and not mark.certain:
+            return mark.text
         if self._render is None:
-            return ""
-        text: object = self._render(self._citation(item))
+            return mark.text if _is_path(annotation) else ""
+        text: object = self._render(self._citation(mark.text, annotation))
         if not isinstance(text, str):
-            msg = f"render must give text, got {excerpt(text)} for {item.text}"
+            msg = f"render must give text, got {excerpt(text)} for {mark.text}"
             raise TypeError(msg)
         return text
 
-    def _citation(self, marker: _Marker) -> Citation:
-        annotation = marker.message.annotations.get(marker.text)
-        file_id = _file_id(annotation)
+    def _citation(self, marker: str, annotation: AnyAnnotation | None) -> Citation:
+        file_id, is_path = _file_id(annotation), _is_path(annotation)
         quote, url, title = _told(annotation)
-        number = self._numbers.setdefault(file_id or url or marker.text, len(self._numbers) + 1)
-        return Citation(marker.text, number, file_id, self._names.get(file_id), quote, url, title)
+        numbers = self._paths if is_path else self._sources
+        number = numbers.setdefault(file_id or url or marker, len(numbers) + 1)
+        name = self._names.get(file_id)
+        return Citation(marker, number, file_id, name, quote, url, title, is_path)
 
     def _fail(self, error: Exception) -> None:
         self.held.dispose()
         self._observer.on_error(error)
 
 
-def _annotate(message: _Message, annotations: Iterable[Annotation | AnnotationDelta]) -> None:
-    for annotation in annotations:
-        if isinstance(annotation, UnknownAnnotation | UnknownAnnotationDelta):
-            text = annotation.raw.get("text")
-        else:
-            text = annotation.text
-        if isinstance(text, str):
-            message.annotations[text] = annotation
+def _is_path(annotation: AnyAnnotation | None) -> bool:
+    return isinstance(annotation, FilePathAnnotation | FilePathDeltaAnnotation)
 
 
-def _file_id(annotation: Annotation | AnnotationDelta | None) -> str | None:
+def _file_id(annotation: AnyAnnotation | None) -> str | None:
     if isinstance(annotation, FileCitationAnnotation | FileCitationDeltaAnnotation):
         cited = annotation.file_citation
         return (cited.file_id or None) if cited else None
+    if isinstance(annotation, FilePathAnnotation | FilePathDeltaAnnotation):
+        made = annotation.file_path
+        return (made.file_id or None) if made else None
     return None
 
 
-def _told(
-    annotation: Annotation | AnnotationDelta | None,
-) -> tuple[str | None, str | None, str | None]:
+def _told(annotation: AnyAnnotation | None) -> tuple[str | None, str | None, str | None]:
     """The quote, the address and the title of what is cited, as far as the service told."""
     if isinstance(annotation, FileCitationAnnotation | FileCitationDeltaAnnotation):
         cited = annotation.file_citation

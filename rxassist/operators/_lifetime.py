@@ -184,9 +184,9 @@ def deadline(
 ) -> Operator[_T, _T]:
     """Fail if the source has not ended in time, counted from the subscription.
 
-    Emits every item. After ``seconds`` without an end frees the source and sends what ``late()``
-    gives to ``on_error``, by default an ``APITimeoutError``. Waits on ``scheduler``, else on that
-    of the subscription.
+    Emits every item. After ``seconds`` without an end asks ``late()`` for an error, by default an
+    ``APITimeoutError``, frees the source and sends the error to ``on_error``. Waits on
+    ``scheduler``, else on that of the subscription.
 
     Where five ticks are allowed::
 
@@ -208,9 +208,11 @@ def deadline(
             held = CompositeDisposable()
 
             def too_late(_: abc.SchedulerBase, __: object) -> None:
-                held.dispose()
-                told = APITimeoutError(f"no end within the deadline of {seconds:g} s")
-                observer.on_error(told if late is None else late())
+                try:
+                    error = _too_late(seconds) if late is None else late()
+                finally:
+                    held.dispose()
+                observer.on_error(error)
 
             held.add(clock.schedule_relative(seconds, too_late))
             held.add(link(source, observer, given))
@@ -219,6 +221,10 @@ def deadline(
         return Observable(subscribe)
 
     return operator
+
+
+def _too_late(seconds: float) -> Exception:
+    return APITimeoutError(f"no end within the deadline of {seconds:g} s")
 
 
 def raise_for_status() -> Operator[Event, Event]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from math import ceil, inf
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 from reactivex.scheduler import TimeoutScheduler
 
+from rxassist.events import Event
+from rxassist.operators._text import Place, Splitter, SplitTexts
+from rxassist.operators._units import By, units
 from rxassist.typing import Operator
 
 _A = TypeVar("_A")
@@ -31,7 +33,7 @@ class _Waiting(Protocol[_Item_contra, _Shown_co]):
 
     def take(self) -> tuple[_Shown_co] | None: ...
 
-    def rest(self) -> tuple[_Shown_co] | None: ...
+    def rest(self) -> Iterable[_Shown_co]: ...
 
 
 def _paced(
@@ -120,9 +122,8 @@ class _Pace(Generic[_A, _B]):
     def _end(self) -> None:
         self._ended = True
         self._timer.dispose()
-        rest = self._waiting.rest()
-        if rest is not None:
-            self._observer.on_next(rest[0])
+        for item in self._waiting.rest():
+            self._observer.on_next(item)
 
 
 def _checked(name: str, seconds: float) -> None:
@@ -150,7 +151,8 @@ class _Newest(Generic[_T]):
         item, self._item = self._item, None
         return item
 
-    rest = take
+    def rest(self) -> tuple[_T] | tuple[()]:
+        return self.take() or ()
 
 
 def debounce_snapshots(
@@ -174,105 +176,70 @@ def debounce_snapshots(
 
 # --- text ----------------------------------------------------------------------------------
 
-By = str | re.Pattern[str]
-"""``"word"``, ``"grapheme"``, or a regular expression that matches what ends one unit of text."""
-
 _FAR_BEHIND = 30  # units: where more wait, several come at a time
-
-# Signs that are words by themselves: of Chinese and Japanese, and their punctuation.
-_SIGN = "[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff]"
-_WORD = re.compile(rf"\S{{0,39}}?{_SIGN}|\S{{0,39}}\s+|\S{{40}}")  # no longer word is held back
-
-_Cut = Callable[[str], tuple[list[str], str]]
-
-
-def _cut_by(pattern: re.Pattern[str]) -> _Cut:
-    """Cut behind each match; what is behind the last one may still grow."""
-
-    def cut(text: str) -> tuple[list[str], str]:
-        ends = [match.end() for match in pattern.finditer(text) if match[0]]
-        units = [text[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
-        return units, text[ends[-1] :] if ends else text
-
-    return cut
-
-
-def _cut_by_grapheme() -> _Cut:
-    """Cut into what a reader takes for one character; the last one may still grow."""
-    try:
-        import regex  # noqa: PLC0415 -- only who asks for graphemes needs it
-    except ModuleNotFoundError:
-        msg = 'smooth(by="grapheme") needs an extra: pip install "rxassist[text]"'
-        raise ModuleNotFoundError(msg, name="regex") from None
-    find = regex.compile(r"\X").findall
-
-    def cut(text: str) -> tuple[list[str], str]:
-        units = find(text)
-        return units[:-1], units[-1] if units else ""
-
-    return cut
-
-
-def _cut(by: By) -> _Cut:
-    if by == "word":
-        return _cut_by(_WORD)
-    if by == "grapheme":
-        return _cut_by_grapheme()
-    wrong = f'by must be "word", "grapheme" or a regular expression of text, got {by!r}'
-    try:
-        pattern = re.compile(by)
-    except re.error as error:
-        msg = f"{wrong}: {error}"
-        raise ValueError(msg) from None
-    except TypeError:
-        raise TypeError(wrong) from None
-    if not isinstance(cast("object", pattern.pattern), str):
-        raise TypeError(wrong)
-    return _cut_by(pattern)
 
 
 class _Units:
-    """Units of text; the more of them wait, the more are taken at a time."""
+    """Units of texts, in order; the more of them wait, the more are taken at a time."""
 
-    def __init__(self, cut: _Cut) -> None:
-        self._cut = cut
-        self._units: deque[str] = deque()
-        self._growing = ""
+    def __init__(self, begin: Callable[[], Splitter]) -> None:
+        self._texts = SplitTexts(begin)
+        self._units: deque[str | None] = deque()  # None: here another text begins
+        self._place: Place | None = None
 
-    def put(self, item: str) -> None:
-        units, self._growing = self._cut(self._growing + item)
-        self._units.extend(units)
+    def put(self, item: Event | str) -> None:
+        self._add(self._texts.step(item))
+
+    def _add(self, units: Iterable[tuple[Place | None, str]]) -> None:
+        for place, unit in units:
+            if self._units and place != self._place:
+                self._units.append(None)
+            self._place = place
+            self._units.append(unit)
 
     def take(self) -> tuple[str] | None:
-        if not self._units:
-            return None
-        count = ceil(len(self._units) / _FAR_BEHIND)
-        return ("".join([self._units.popleft() for _ in range(count)]),)
+        return self._taken(ceil(len(self._units) / _FAR_BEHIND))
 
-    def rest(self) -> tuple[str] | None:
-        rest = "".join([*self._units, self._growing])
-        return (rest,) if rest else None
+    def rest(self) -> Iterator[str]:
+        self._add(self._texts.finish())
+        while (rest := self._taken(len(self._units))) is not None:
+            yield rest[0]
+
+    def _taken(self, most: int) -> tuple[str] | None:
+        """The next units, of one text."""
+        if self._units and self._units[0] is None:
+            self._units.popleft()
+        taken: list[str] = []
+        while self._units and self._units[0] is not None and len(taken) < most:
+            taken.append(self._units[0])
+            self._units.popleft()
+        return ("".join(taken),) if taken else None
 
 
 def smooth(
     delay: float, by: By = "word", *, scheduler: abc.SchedulerBase | None = None
-) -> Operator[str, str]:
+) -> Operator[Event | str, str]:
     r"""Pace text for a reader's eye: whole units of it, one every ``delay`` seconds.
 
-    A unit is a ``"word"`` with the space behind it (Chinese and Japanese: a sign), a ``"grapheme"``
-    (what a reader takes for one character, however many code points it has; needs the extra
-    ``rxassist[text]``), or what a regular expression ends, as text or compiled: ``r"\n"`` paces
-    lines. Where more than 30 wait, several are emitted at a time, so that who reads is never far
-    behind. What is left when the source completes or fails is emitted at once: nothing is lost, the
-    strings together are those of the source. Waits on ``scheduler``, else on that of the
-    subscription.
+    Takes text, or the events of a run. A unit is a ``"word"`` with the space after it (Chinese and
+    Japanese: a sign), a ``"grapheme"`` (what a reader takes for one character, however many code
+    points it has; needs the extra ``rxassist[text]``), or what a regular expression ends, as text
+    or compiled: ``r"\n"`` paces lines. The next character shows that a unit has ended, so no sign
+    is parted from its marks, and the units are the same however the text comes in pieces. A word
+    is cut after 40 characters, a grapheme after 128, any other unit after 2,000.
+
+    Where more than 30 units wait, several are emitted at a time, so that the reader is never far
+    behind. Over events the end of a message ends a unit, and so does an image or another part of
+    the message; what is emitted at a time is of one message. What is left when the source completes
+    or fails is emitted at once: nothing is lost, the strings together are the text of the source.
+    Waits on ``scheduler``, else on that of the subscription.
 
     Where ``p`` is ``"A B C "``, ``q`` is ``"D E"``, one tick lies between two words, and the
-    letters are words with a space behind them, but ``E``::
+    letters are words with a space after them, but ``E``::
 
-        source  -p----q-|
-        result  -ABC--D-(E|)
+        source  -p----q--|
+        result  -AB---CD-(E|)
     """
     _checked("delay", delay)
-    cut = _cut(by)
-    return _paced(delay, lambda: _Units(cut), scheduler)
+    begin = units(by)
+    return _paced(delay, lambda: _Units(begin), scheduler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import Protocol, get_args
 
 from rxassist.errors import excerpt
@@ -13,7 +14,15 @@ from rxassist.events import (
     ThreadMessageDelta,
     ThreadMessageIncomplete,
 )
-from rxassist.models import Message, MessageDeltaEvent, TextContentBlock, TextDeltaBlock
+from rxassist.models import (
+    Annotation,
+    AnnotationDelta,
+    Message,
+    MessageDeltaEvent,
+    Text,
+    TextContentBlock,
+    TextDeltaBlock,
+)
 from rxassist.operators._kernel import Finish, Step, choose_each, nothing
 from rxassist.typing import Operator
 
@@ -57,29 +66,43 @@ class _Seen:
 
     def complete(self, message: Message, *, finished: bool) -> Iterator[str]:
         """Emit what a whole message holds beyond its deltas."""
-        if message.id in self._finished or message.role == "user":
+        if not self.grows(message):
             return
+        texts = self.texts(message)
         parts = self._pieces.setdefault(message.id, {})
         if parts and not finished:  # told again while it grows: the deltas bring the rest
             return
-        texts = {
-            index: block.text.value
-            for index, block in enumerate(message.content)
-            if isinstance(block, TextContentBlock) and block.text.value
-        }
-        told: dict[int, int] = {}  # by the place in the message, the index of its deltas
-        if not parts.keys() <= texts.keys():  # the deltas counted with gaps: only the order is sure
-            told = dict(zip(texts, sorted(parts), strict=False))
-        for index, text in texts.items():
-            self.part = told.get(index, index)
-            pieces = parts.setdefault(self.part, [])
-            seen = "".join(pieces)
+        for part, told in texts:
+            self.part = part
+            pieces = parts.setdefault(part, [])
+            text, seen = told.value, "".join(pieces)
             if len(text) > len(seen) and text.startswith(seen):
                 pieces.append(text[len(seen) :])
                 yield pieces[-1]
         if finished:
             self._finished[message.id] = None
             del self._pieces[message.id]
+
+    def grows(self, message: Message) -> bool:
+        """Whether a message is one that the assistant writes and has not finished."""
+        return message.role != "user" and self.grows_by(message.id)
+
+    def grows_by(self, message_id: str) -> bool:
+        """Whether a message has not finished."""
+        return message_id not in self._finished
+
+    def texts(self, message: Message) -> list[tuple[int, Text]]:
+        """The texts of a message, each with the index that its deltas have."""
+        texts = {
+            index: block.text
+            for index, block in enumerate(message.content)
+            if isinstance(block, TextContentBlock) and block.text.value
+        }
+        told: dict[int, int] = {}  # by the place in the message, the index of its deltas
+        parts = self._pieces.get(message.id, {})
+        if not parts.keys() <= texts.keys():  # the deltas counted with gaps: only the order is sure
+            told = dict(zip(texts, sorted(parts), strict=False))
+        return [(told.get(index, index), text) for index, text in texts.items()]
 
 
 Place = tuple[str, int]
@@ -116,6 +139,19 @@ class TextReader:
             msg = f"an operator of text takes events or strings, got {excerpt(item)}"
             raise TypeError(msg)
 
+    def annotated(
+        self, item: Event | str
+    ) -> Iterator[tuple[Place, tuple[Annotation | AnnotationDelta, ...]]]:
+        """The annotations that an item has, each part's with its place. Ask before ``read``."""
+        if isinstance(item, ThreadMessageDelta):
+            if item.piece() is None and self._seen.grows_by(item.data.id):
+                for block in item.data.delta.content:
+                    if isinstance(block, TextDeltaBlock) and block.text is not None:
+                        yield (item.data.id, block.index or 0), block.text.annotations
+        elif isinstance(item, MessageEvent) and self._seen.grows(item.data):
+            for part, text in self._seen.texts(item.data):
+                yield (item.data.id, part), text.annotations
+
     def _placed(
         self, message_id: str, pieces: Iterable[str]
     ) -> Iterator[tuple[Place | None, str | None]]:
@@ -139,36 +175,58 @@ class Splitter(Protocol):
         ...
 
 
-def split_each(begin: Callable[[], Splitter]) -> Operator[Event | str, str]:
-    """Cut each text of a source by a splitter of its own, which ``begin`` gives."""
-
-    def begin_all() -> tuple[Step[Event | str, str], Finish[str]]:
-        splitting = _Splitting(begin)
-        return splitting.step, splitting.finish
-
-    return choose_each(begin_all)
-
-
-class _Splitting:
-    """The texts that have not ended, in the order in which they began."""
+class SplitTexts:
+    """The texts that have not ended, in the order in which they began, each with its splitter."""
 
     def __init__(self, begin: Callable[[], Splitter]) -> None:
         self._begin = begin
         self._reader = TextReader()
         self._texts: dict[Place | None, Splitter] = {}
 
-    def step(self, item: Event | str) -> Iterator[str]:
+    def step(self, item: Event | str) -> Iterator[tuple[Place | None, str]]:
+        """What becomes whole with an item, each with its place."""
         for place, piece in self._reader.read(item):
             if piece is None:
-                yield from self._texts.pop(place).finish()
-                continue
-            if place not in self._texts:
-                self._texts[place] = self._begin()
-            yield from self._texts[place].feed(piece)
+                whole = self._texts.pop(place).finish()
+            else:
+                if place not in self._texts:
+                    self._texts[place] = self._begin()
+                whole = self._texts[place].feed(piece)
+            for each in whole:
+                yield place, each
 
-    def finish(self) -> Iterator[str]:
-        for text in self._texts.values():
-            yield from text.finish()
+    def finish(self) -> Iterator[tuple[Place | None, str]]:
+        """The rest of each text."""
+        for place, text in self._texts.items():
+            for each in text.finish():
+                yield place, each
+
+
+def split_each(begin: Callable[[], Splitter]) -> Operator[Event | str, str]:
+    """Cut each text of a source by a splitter of its own, which ``begin`` gives."""
+
+    def begin_all() -> tuple[Step[Event | str, str], Finish[str]]:
+        texts = SplitTexts(begin)
+
+        def step(item: Event | str) -> Iterator[str]:
+            return (whole for _, whole in texts.step(item))
+
+        def finish() -> Iterator[str]:
+            return (whole for _, whole in texts.finish())
+
+        return step, finish
+
+    return choose_each(begin_all)
+
+
+def regex_of(what: str) -> ModuleType:
+    """The library ``regex``, which ``what`` needs."""
+    try:
+        import regex  # noqa: PLC0415 -- only those who ask for what needs it have it
+    except ModuleNotFoundError:
+        msg = f'{what} needs an extra: pip install "rxassist[text]"'
+        raise ModuleNotFoundError(msg, name="regex") from None
+    return regex
 
 
 def text_deltas(*, separator: str = "") -> Operator[Event, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socketserver
+import subprocess
 import sys
 import threading
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from rxassist import AsyncClient, Client
+from rxassist.http_client import _AIOHTTP, find_spec
 from rxassist.local import LocalService, say, wait
 
 
@@ -147,3 +149,34 @@ def raw():
             return server
 
         yield serve
+
+
+LIBRARIES = ["httpx"] + ["aiohttp"] * (find_spec(_AIOHTTP) is not None)
+BEGIN = """
+import asyncio, atexit, gc, os, signal, sys, threading, time
+import rxassist
+from rxassist import AsyncClient, Client
+def make(**options):
+    return Client(base_url=sys.argv[1], http_client=sys.argv[2], **options)
+def make_async(**options):
+    return AsyncClient(base_url=sys.argv[1], http_client=sys.argv[2], **options)
+"""
+
+
+@pytest.fixture(params=LIBRARIES)
+def process(request, service):
+    """Run code in a process of its own: ``process(code)`` gives what it wrote."""
+
+    def run(code, url=service.base_url):
+        done = subprocess.run(
+            [sys.executable, "-W", "always", "-c", BEGIN + code, url, request.param],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.split()
+
+    run.library = request.param
+    return run

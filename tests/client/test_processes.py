@@ -1,104 +1,10 @@
-"""What a client does to the process it lives in, and at its end: forks, exits, threads, files."""
+"""What a client does to the process it lives in, and at its end: exits, threads, files."""
 
-import os
-import subprocess
 import sys
 
 import pytest
 
 from rxassist import Client
-from rxassist.http_client import _AIOHTTP, find_spec
-
-LIBRARIES = ["httpx"] + ["aiohttp"] * (find_spec(_AIOHTTP) is not None)
-BEGIN = """
-import atexit, gc, os, signal, sys, threading, time
-import rxassist
-from rxassist import Client
-def make(**options):
-    return Client(base_url=sys.argv[1], http_client=sys.argv[2], **options)
-"""
-
-
-@pytest.fixture(params=LIBRARIES)
-def process(request, service):
-    """Run code in a process of its own: ``process(code)`` gives what it wrote."""
-
-    def run(code, url=service.base_url):
-        done = subprocess.run(
-            [sys.executable, "-W", "always", "-c", BEGIN + code, url, request.param],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout.split()
-
-    return run
-
-
-FORK = """
-def in_child(work):
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        signal.alarm(15)
-        work()
-        sys.exit()
-    _, status = os.waitpid(child, 0)
-    assert status == 0, status
-"""
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-
-
-@forks
-def test_a_client_that_was_never_used_belongs_to_the_process_that_uses_it(process):
-    code = """
-client = make()
-call = client.threads.create()
-def work():
-    print(call.run().id[:6])
-    client.close()
-in_child(work)
-in_child(work)
-work()
-"""
-    assert process(FORK + code) == ["thread"] * 3
-
-
-@forks
-def test_a_client_that_was_used_is_left_alone_in_a_child(process):
-    code = """
-import warnings
-warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside a thread
-client = make()
-stream = client.threads.create()
-stream.run()
-held = client._home._gate, client._home._lock
-holds, over = threading.Event(), threading.Event()
-def hold():
-    with held[0], held[1]:
-        holds.set()
-        over.wait()
-thread = threading.Thread(target=hold)
-thread.start()
-holds.wait()
-def work():
-    global client, stream
-    try:
-        stream.run()
-    except rxassist.WrongLoopError as error:
-        print("fork" in str(error))
-    client.close()
-    del client, stream
-    gc.collect()
-in_child(work)
-over.set()
-thread.join()
-stream.run()
-client.close()
-"""
-    assert process(FORK + code) == ["True"]
 
 
 def test_a_client_that_nobody_has_leaves_no_thread_and_no_file(process):
@@ -130,6 +36,83 @@ for _ in range(20):
 print(settled(before) or (before, count()))
 """
     assert process(code) == ["True"]
+
+
+DROP = """
+def count():
+    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+async def settled(wanted):
+    until = time.monotonic() + 10
+    while count() != wanted and time.monotonic() < until:
+        gc.collect()
+        await asyncio.sleep(0)
+    return count() == wanted or (wanted, count())
+async def use():
+    client = make_async()
+    assistant = await client.assistants.create(model="m")
+    stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+    del client
+    await FOLLOW
+async def early(stream):
+    events = aiter(stream)
+    await anext(events)
+    del events
+"""
+FOLLOWED = {"to the end": "stream.until_done()", "left early": "early(stream)"}
+
+
+@pytest.mark.parametrize("how", FOLLOWED)
+def test_an_async_client_that_nobody_has_leaves_nothing_on_its_loop(process, how):
+    code = """
+async def main():
+    async with make_async() as client:
+        await client.threads.create()
+    before = count()
+    for _ in range(20):
+        await use()
+    print(await settled(before))
+asyncio.run(main())
+"""
+    assert process(DROP.replace("FOLLOW", FOLLOWED[how]) + code) == ["True"]
+
+
+@pytest.mark.parametrize("how", FOLLOWED)
+def test_an_async_client_that_nobody_has_leaves_nothing_after_its_loop(process, how):
+    code = """
+asyncio.run(use())
+before = count()
+for _ in range(20):
+    asyncio.run(use())
+print(asyncio.run(settled((before[0], before[1] + 3))))  # and the files of a loop
+"""
+    assert process(DROP.replace("FOLLOW", FOLLOWED[how]) + code) == ["True"]
+
+
+def test_a_stream_whose_loop_was_closed_in_the_middle_is_collected(process, forever):
+    if process.library == "httpx":
+        pytest.skip("anyio, below httpx, keeps each task that was interrupted inside it")
+    code = """
+import warnings
+warnings.simplefilter("ignore")  # of asyncio, of sockets that nobody could close
+async def begin():
+    client = make_async()
+    assistant = await client.assistants.create(model="m")
+    stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+    begun = asyncio.Event()
+    stream.text_deltas.subscribe(lambda _: begun.set(), print)
+    await begun.wait()
+def files():
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # asyncio complains of the tasks
+    loop.run_until_complete(begin())
+    loop.close()
+    for _ in range(3):
+        gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+files()
+assert files() == files() == files()
+"""
+    assert process(code, forever.base_url) == []
 
 
 def test_a_client_that_nobody_has_goes_on_while_somebody_listens(process):
@@ -244,6 +227,70 @@ else:
     no_thread_starts = sys.version_info[:2] == (3, 12)  # 3.11 and 3.13 start threads to the end
     said = process(f"WHERE = {where!r}" + code)
     assert said == ["refused" if no_thread_starts else "works", "closed"]
+
+
+def test_a_client_whose_thread_cannot_start_says_so(process):
+    code = """
+start = threading.Thread.start
+def refused(self):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refused
+def files():
+    return len(os.listdir("/proc/self/fd"))
+client, other = make(), make()
+before = files()
+call, stream = client.threads.create(), client.threads.create_and_run_stream(assistant_id="a")
+def listen():
+    failed = []
+    stream.subscribe(print, failed.append)
+    raise failed[0]
+poll = client.threads.runs.poll("run_1", thread_id="thread_1")
+for use in (call.run, call.run, stream.until_done, lambda: list(stream), listen, poll.run):
+    try:
+        use()
+    except RuntimeError as error:
+        assert "cannot start: can't start new thread" in str(error), error
+    else:
+        print("no error")
+stream.close()
+other.close()
+assert files() == before
+threading.Thread.start = start
+print(call.run().id[:6])
+client.close()
+"""
+    assert process(code) == ["thread"]
+
+
+def test_a_name_is_looked_up_where_no_more_thread_can_start(process, service):
+    code = """
+os.environ["NO_PROXY"] = "*"
+start = threading.Thread.start
+def refused(self):
+    if "worker" in self.name:
+        raise RuntimeError("can't start new thread")
+    start(self)
+threading.Thread.start = refused
+with make() as client:
+    print(client.threads.create().run().id[:6])
+"""
+    url = service.base_url.replace("127.0.0.1", "localhost")
+    assert process(code, url) == ["thread"]
+
+
+def test_a_subscriber_without_on_error_is_one_line_when_its_client_closes(process, forever):
+    code = """
+sys.stderr = sys.stdout
+client = make()
+assistant = client.assistants.create(model="m").run()
+stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+begun = threading.Event()
+stream.text_deltas.subscribe(lambda _: begun.set())
+begun.wait()
+client.close()
+"""
+    line = "a subscriber without on_error was closed: the client is closed; make a new one"
+    assert process(code, forever.base_url) == line.split()
 
 
 def test_close_in_a_signal_handler_and_from_several_threads(process):

@@ -1,5 +1,9 @@
 """Runs go on whoever listens, one at a time on a thread, until they end or are cancelled."""
 
+import time
+
+import pytest
+
 from rxassist.local import call, say, wait
 from rxassist.local.writing import EventWriter
 
@@ -97,6 +101,24 @@ def test_a_run_that_waits_for_outputs_is_cancelled(serve, connect, path_of):
     assert caller.get(path_of(run))["status"] == "cancelled"
     assert caller.get(path_of(run))["required_action"] is None
     assert caller.get(path_of(run) + "/steps")["data"][0]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("move", [call("f"), wait(60)], ids=["waiting", "working"])
+def test_a_cancellation_takes_as_long_as_it_should(serve, connect, move):
+    service = serve(lambda _: [move], cancel_delay=0.3)
+    caller = connect(service)
+    thread = caller.thread("hi")
+    run = caller.post(f"/threads/{thread}/runs", assistant_id=caller.assistant())
+    where = f"/threads/{thread}/runs/{run['id']}"
+    began = time.monotonic()
+    assert caller.post(where + "/cancel")["status"] == "cancelling"
+    assert caller.get(where)["status"] == "cancelling"
+    early = {"role": "user", "content": "too early"}
+    error = caller.refused("POST", f"/threads/{thread}/messages", body=early)
+    assert f"while a run {run['id']} is active" in error["message"]
+    service.wait_for(lambda: not service.active_runs)
+    assert time.monotonic() - began >= 0.3
+    assert caller.get(where)["status"] == "cancelled"
 
 
 def test_a_run_that_waits_for_too_long_expires(serve, connect, path_of, monkeypatch):

@@ -128,9 +128,10 @@ def test_a_database_that_is_none_is_an_error(tmp_path):
         LocalService(database=path).start()
 
 
-def test_a_negative_delay_is_an_error():
-    with pytest.raises(ValueError, match="token_delay"):
-        LocalService(token_delay=-1)
+@pytest.mark.parametrize("name", ["token_delay", "cancel_delay"])
+def test_a_negative_delay_is_an_error(name):
+    with pytest.raises(ValueError, match=name):
+        LocalService(**{name: -1})
 
 
 def test_it_listens_on_version_6_too(connect):

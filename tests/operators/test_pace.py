@@ -2,9 +2,11 @@
 
 import re
 import sys
+import time
 from itertools import accumulate
 
 import pytest
+import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 from reactivex import Subject
@@ -12,6 +14,7 @@ from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 from rxassist.operators import debounce_snapshots, smooth
+from rxassist.operators._units import _belongs
 from rxassist.testing import Marbles
 
 # --- debounce_snapshots --------------------------------------------------------------------
@@ -89,9 +92,25 @@ def shown(operator, *pieces, ticks=1000):
     [
         ("One two\nthree", ["One ", "two\n"], ["three"]),
         (" One", [" "], ["One"]),
-        ("今日は good 人", ["今", "日", "は", " ", "good ", "人"], []),
+        ("今日は good 人", ["今", "日", "は", " ", "good "], ["人"]),
         ("日本語。Yes", ["日", "本", "語", "。"], ["Yes"]),
         ("x" * 85, ["x" * 40] * 2, ["x" * 5]),
+        ("a\n\n b" + " " * 50, ["a\n\n ", "b" + " " * 40], [" " * 10]),
+        # no sign is parted from its marks
+        ("ｶﾞｷﾞ", ["ｶﾞ"], ["ｷﾞ"]),
+        ("か\u3099き", ["か\u3099"], ["き"]),
+        ("葛\U000e0100城", ["葛\U000e0100"], ["城"]),
+        ("㊗\ufe0f人", ["㊗\ufe0f"], ["人"]),
+        ("〰\ufe0f\u20e3人", ["〰\ufe0f\u20e3"], ["人"]),
+        ("a \u0301b c", ["a \u0301", "b "], ["c"]),
+        ("a\r\nb", ["a\r\n"], ["b"]),
+        ("x" * 39 + "e\u0301\u0301y", ["x" * 39 + "e\u0301\u0301"], ["y"]),
+        ("x" * 38 + "👨\u200d👩\u200d👧y", ["x" * 38 + "👨\u200d👩\u200d👧"], ["y"]),
+        ("x" * 39 + "🇩🇪🇫🇷y", ["x" * 39 + "🇩🇪"], ["🇫🇷y"]),
+        ("x" * 39 + "👋🏽y", ["x" * 39 + "👋🏽"], ["y"]),
+        ("x" * 39 + "\u1112\u1161\u11aby", ["x" * 39 + "\u1112\u1161\u11ab"], ["y"]),
+        ("x" * 39 + "क्\u200dषय", ["x" * 39 + "क्\u200dष"], ["य"]),
+        ("x" * 39 + "\u0600ay", ["x" * 39 + "\u0600a"], ["y"]),
         ("", [], []),
     ],
 )
@@ -125,13 +144,12 @@ def test_who_is_far_behind_catches_up():
     seen, rest = shown(smooth(1), "a " * 3000, ticks=200)
     assert seen[0] == "a " * 100
     assert len(seen) < 200
-    assert rest == []
-    assert "".join(seen) == "a " * 3000
+    assert rest == ["a "]
+    assert "".join([*seen, *rest]) == "a " * 3000
 
 
 def test_one_word_a_tick_where_not_much_waits():
-    seen, _ = shown(smooth(1), "a " * 30)
-    assert seen == ["a "] * 30
+    assert shown(smooth(1), "a " * 30) == (["a "] * 29, ["a "])
 
 
 def test_what_waits_comes_before_an_error_too(flows):
@@ -158,14 +176,155 @@ def test_nothing_is_lost_whatever_comes_when(pieces, by, delay):
     assert ended == [True]
 
 
-@given(st.lists(st.text(max_size=5), max_size=8))
-def test_no_grapheme_is_ever_split(pieces):
-    import regex
+# Letters, marks and what joins them: most texts of these have graphemes of several characters.
+SIGNS = st.one_of(
+    st.sampled_from(
+        [
+            "x" * 13,
+            *"aé \r\n.人かｶᄒ\u1161한\u11a8कष🇩🇪👩👧🏽㊗ﾞ",
+            *"\u0301\u3099\ufe0f\U000e0100\u20e3\u094d\u093c\u0e33\u200d\u200c\u0600\u00ad",
+        ]
+    ),
+    st.characters(),
+)
+CUT_BY = st.sampled_from(["word", "grapheme", re.compile(r"[.!?]+\s*"), r"\r?\n", "."])
 
-    before, after = shown(smooth(1, by="grapheme"), *pieces)
-    graphemes = regex.findall(r"\X", "".join(pieces))
-    ends = set(accumulate(map(len, graphemes)))
-    assert set(accumulate(map(len, [*before, *after]))) <= ends
+
+def units_of(by, pieces):
+    """The units of a text that comes in pieces, so slowly that each is shown by itself."""
+    clock, source, values = TestScheduler(), Subject(), []
+    source.pipe(smooth(1, by)).subscribe(values.append, scheduler=clock)
+    for piece in pieces:
+        for few in re.findall("(?s).{1,30}", piece):
+            source.on_next(few)
+            clock.advance_by(len(few) + 1)
+    source.on_completed()
+    return values
+
+
+@given(st.lists(SIGNS, max_size=20).map("".join), CUT_BY, st.data())
+@example("ab", "word", None)
+def test_the_pieces_make_no_difference_and_no_grapheme_is_split(text, by, data):
+    whole = units_of(by, [text])
+    assert "".join(whole) == text
+    ends = set(accumulate(map(len, regex.findall(r"\X", text))))
+    assert set(accumulate(map(len, whole))) <= ends
+    assert units_of(by, text) == whole
+    if data is not None:
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
+        pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+        assert units_of(by, pieces) == whole
+
+
+def test_where_unicode_breaks_no_grapheme_no_word_is_cut():
+    """Every sign of which Unicode's newest data know more, next to a letter, and doubled."""
+    all_signs = "".join(map(chr, range(sys.maxunicode + 1)))
+    signs = regex.findall(r"\P{Grapheme_Cluster_Break=Other}", all_signs)
+    pairs = [pair for sign in signs for pair in (f"a{sign}", f"{sign}a", f"{sign}{sign}")]
+    graphemes = [pair for pair in pairs if regex.fullmatch(r"\X", pair)]
+    assert len(graphemes) > 5000
+    assert [pair for pair in graphemes if not _belongs(pair, 0, 1)] == []
+
+
+@pytest.mark.parametrize("by", ["word", "grapheme", "."])
+@pytest.mark.parametrize("endless", ["\u0301", "\u200d", "ﾞ", "👩\u200d", "\u1100"])
+def test_an_endless_grapheme_is_cut(by, endless):
+    text = "人" + endless * 1000
+    units = units_of(by, [text])
+    assert "".join(units) == text
+    assert max(map(len, units)) <= 40 + 128
+    assert units_of(by, text) == units
+
+
+@pytest.mark.parametrize(
+    ("by", "text"),
+    [
+        ("word", "x"),
+        ("word", " "),
+        ("word", "\u0301"),
+        ("word", "人\u200d"),
+        ("word", "🇩"),
+        ("grapheme", "\u0301"),
+        ("grapheme", "🇩"),
+        ("grapheme", "👩\u200d"),
+        ("grapheme", "क्"),
+        (r"\n", "x"),
+        (r"\n", "\n\u0301"),
+    ],
+)
+def test_time_is_linear(by, text):
+    """In small pieces, and as one."""
+
+    def seconds(count):
+        best = []
+        for pieces in (text * count, [text * count]):
+            source = Subject()
+            source.pipe(smooth(1, by)).subscribe(scheduler=TestScheduler())
+            begin = time.process_time()
+            for piece in pieces:
+                source.on_next(piece)
+            best.append(time.process_time() - begin)
+        return sum(best)
+
+    few = min(seconds(1_000) for _ in range(3))
+    assert seconds(10_000) < 30 * few  # ten times as much: it would be a hundred times
+
+
+# --- smooth, over events -------------------------------------------------------------------
+
+
+def test_the_end_of_a_message_ends_a_unit(said):
+    first, second = (
+        said.message("completed", "Up."),
+        said.message("completed", "It is.", id="msg_2"),
+    )
+    events = said.delta("Up."), first, said.delta("It ", to="msg_2"), said.delta("is.", to="msg_2")
+    assert shown(smooth(1), *events, second) == (["Up.", "It ", "is."], [])
+    assert shown(smooth(1), *events, second, ticks=0) == (["Up."], ["It is."])
+
+
+def test_what_remains_of_a_message_is_paced_too(said, flows):
+    letters = {
+        "t": said.delta("A B"),
+        "n": said.message("completed", "A B"),
+        "u": said.delta("C D", to="msg_2"),
+        "A": "A ",
+        "C": "C ",
+    }
+    flows(smooth(2), "-tnu----|", "-A-B-C--(D|)", **letters)
+
+
+def test_what_is_shown_at_a_time_is_of_one_message(said):
+    events = []
+    for number in range(3):
+        to = f"msg_{number}"
+        text = f"{number} " * 25
+        events += [said.delta(text, to=to), said.message("completed", text, id=to)]
+    seen, rest = shown(smooth(1), *events, ticks=30)
+    assert all(len(set(piece.split())) == 1 for piece in [*seen, *rest])
+    assert "".join([*seen, *rest]) == "0 " * 25 + "1 " * 25 + "2 " * 25
+
+
+def test_messages_side_by_side_do_not_mix(said):
+    events = (
+        said.delta("On"),
+        said.delta("Tw", to="msg_2"),
+        said.delta("e "),
+        said.delta("o ", to="msg_2"),
+    )
+    assert shown(smooth(1), *events) == ([], ["One ", "Two "])
+
+
+def test_an_image_ends_a_unit(said):
+    assert shown(smooth(1), said.delta((0, "Look:")), said.delta((2, "A cat."))) == (
+        ["Look:", "A "],
+        ["cat."],
+    )
+
+
+def test_what_is_no_text_is_an_error(flows):
+    error = flows(smooth(1), "-x-|", "-#", "^!", x=3)
+    assert "takes events or strings, got 3" in str(error)
 
 
 @pytest.mark.parametrize("make", [smooth, debounce_snapshots])
@@ -194,7 +353,7 @@ def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "regex", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "rxassist\[text\]"'):
         smooth(1, by="grapheme")
-    assert shown(smooth(1), "a b") == (["a "], ["b"])
+    assert shown(smooth(1), "a か\u3099b") == (["a ", "か\u3099"], ["b"])
 
 
 def test_timers_of_other_threads_mix_nothing_up():

@@ -78,6 +78,9 @@ def calls_know_their_parameters(client: Client) -> None:
     client.threads.runs.retrieve("run_1", "thread_1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.threads.runs.stream(thread_id="thread_1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.threads.runs.stream(thread_id="thread_1", assistant_id="asst_1", on_dispose="kill")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.threads.messages.create("thread_1", role="user", content="", if_busy="now")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.threads.runs.poll("run_1", thread_id="thread_1", on_dispose="kill")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.vector_stores.poll("vs_1", on_dispose="cancel")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.threads.runs.create("thread_1", assistant_id="asst_1", replay=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 

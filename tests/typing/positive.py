@@ -66,6 +66,8 @@ def operators_have_the_types_of_what_they_take_and_give() -> None:
     assert_type(rxops.run_steps(), Operator[Event, RunStep])
     assert_type(rxops.runs(), Operator[Event, Run])
     assert_type(rxops.sentences(), Operator[Event | str, str])
+    assert_type(rxops.smooth(1), Operator[Event | str, str])
+    assert_type(rxops.citations(), Operator[Event | str, str])
     assert_type(rxops.text_deltas(separator="\n\n"), Operator[Event, str])
     assert_type(rxops.text_deltas(), Operator[Event, str])
     assert_type(rxops.text_snapshots(), Operator[Event, str])
@@ -83,6 +85,8 @@ def pipes(chunks: Observable[bytes]) -> None:
     assert_type(chunks.pipe(rxops.decode(), rxops.text_deltas()), Observable[str])
     assert_type(chunks.pipe(rxops.decode(), rxops.sentences()), Observable[str])
     assert_type(chunks.pipe(rxops.decode(), rxops.text_deltas(), rxops.lines()), Observable[str])
+    assert_type(chunks.pipe(rxops.decode(), rxops.smooth(1)), Observable[str])
+    assert_type(chunks.pipe(rxops.decode(), rxops.citations(), rxops.smooth(1)), Observable[str])
     assert_type(
         chunks.pipe(rxops.decode(), rxops.until_done(), rxops.raise_for_status(), rxops.runs()),
         Observable[Run],
@@ -170,6 +174,11 @@ def blocking(client: Client) -> None:
     thread = client.threads.create(messages=[{"role": "user", "content": "Hello"}]).run()
     assert_type(thread, Thread)
     client.threads.messages.create(thread.id, role="user", content="Hello", metadata={"a": "b"})
+    client.threads.messages.create(thread.id, role="user", content="Hello", if_busy="wait")
+    polling = client.threads.runs.create_and_poll(
+        thread.id, assistant_id="asst_1", if_busy="cancel", on_dispose="cancel", deadline=5
+    )
+    assert_type(polling.run(), Run)
     for message in client.threads.messages.list(thread.id, order="asc", limit=20):
         assert_type(message, Message)
     assert_type(client.beta.threads.runs.retrieve("run_1", thread_id="thread_1").run(), Run)

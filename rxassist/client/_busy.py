@@ -1,0 +1,100 @@
+"""A thread takes one run at a time, and no message meanwhile: waiting for it, and freeing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import reactivex as rx
+from reactivex import Observable
+from reactivex import operators as ops
+
+from rxassist import operators
+from rxassist.client._arguments import path
+from rxassist.client._resource import Resource, StreamT
+from rxassist.creation import Waiting, when_free
+from rxassist.errors import BadRequestError
+from rxassist.models import FINISHED, Run
+from rxassist.transport import Request
+from rxassist.typing import Operator
+
+_T = TypeVar("_T")
+
+RUNS = "/threads/{thread_id}/runs"
+RUN = RUNS + "/{run_id}"
+
+_CARRIED = ("extra_headers", "extra_query", "timeout", "max_retries")
+_IF_BUSY = ("fail", "wait", "cancel")
+_CANCEL_DEADLINE = 5.0  # seconds for the service to say that a run has ended as it is cancelled
+
+
+class OnThread(Resource[StreamT]):
+    """A part of the API that acts on threads, which may be busy."""
+
+    def _read(
+        self,
+        where: str,
+        given: Mapping[str, object],
+        parameters: Any,  # noqa: ANN401 -- a TypedDict
+        **asked: object,
+    ) -> Request:
+        """A request that reads what belongs to a call, made as that call's own request."""
+        return self._request("GET", where, {**carried(given), **asked}, parameters)
+
+    def _on_free_thread(
+        self,
+        asked: Observable[_T],
+        thread_id: str | None,
+        given: Mapping[str, object],
+        waiting: Waiting | None = None,
+    ) -> Observable[_T]:
+        """What is asked for, subscribed when the thread is free, if the call is to wait for that.
+
+        Calls that wait come in their order.
+        """
+        if_busy = given.get("if_busy", "fail")
+        if if_busy not in _IF_BUSY:
+            msg = f'if_busy must be "fail", "wait" or "cancel", got {if_busy!r}'
+            raise ValueError(msg)
+        if if_busy == "fail" or thread_id is None:
+            return asked
+        cancel, waiting = if_busy == "cancel", waiting or Waiting()
+        free: Operator[_T, _T] = when_free(
+            lambda run_id: self._ended(thread_id, run_id, given, cancel=cancel), waiting
+        )
+        return asked.pipe(free, self._connection.queues.in_turn(thread_id, waiting))
+
+    def _ended(
+        self, thread_id: str, run_id: str, given: Mapping[str, object], *, cancel: bool = False
+    ) -> Observable[Run]:
+        """A run until it has ended, by itself or because it is cancelled."""
+        ids, options = {"run_id": run_id, "thread_id": thread_id}, carried(given)
+        ended = self._poll(Run, RUN, ids, options, _has_finished)
+        if not cancel:
+            return ended
+        said = self._call(Run, self._request("POST", path(RUN + "/cancel", **ids), options))
+        return said.pipe(ops.catch(_unless_it_ended), ops.to_list(), ops.flat_map(lambda _: ended))
+
+    def _cancel_run(
+        self, given: Mapping[str, object], thread_id: str | None, run: Run
+    ) -> Observable[Run]:
+        """Cancel a run, until the service says that it has ended."""
+        ended = self._ended(run.thread_id or thread_id or "", run.id, given, cancel=True)
+        return ended.pipe(operators.deadline(_CANCEL_DEADLINE))
+
+
+def carried(given: Mapping[str, object]) -> dict[str, Any]:
+    """The request options of a call that hold for its other requests as well."""
+    return {key: given[key] for key in _CARRIED if key in given}
+
+
+def _has_finished(run: Run) -> bool:
+    return run.status in FINISHED
+
+
+def _unless_it_ended(error: Exception, _: Observable[Run]) -> Observable[Run]:
+    """A run that has ended cannot be cancelled any more, which is as well."""
+    return rx.empty() if isinstance(error, BadRequestError) else rx.throw(error)
+
+
+__all__ = ["RUN", "RUNS", "OnThread", "carried"]
