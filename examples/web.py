@@ -23,8 +23,10 @@ client = AsyncClient()
 async def ask(request: Request) -> StreamingResponse:
     assistant = await client.assistants.create(model="scripted")
     thread = {"messages": [{"role": "user", "content": request.query_params["question"]}]}
-    stream = client.threads.create_and_run_stream(assistant_id=assistant.id, thread=thread)
-    body = stream.text_deltas.pipe(smooth(0.02), to_sse())  # a browser that leaves closes it
+    stream = client.threads.create_and_run_stream(
+        assistant_id=assistant.id, thread=thread, on_dispose="cancel"
+    )
+    body = stream.text_deltas.pipe(smooth(0.02), to_sse())  # a browser that leaves cancels the run
     return StreamingResponse(body, media_type="text/event-stream")
 
 

@@ -3,7 +3,7 @@
 from rxassist import errors, events, models, operators
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.budget import Budget
-from rxassist.client import AsyncClient, Client
+from rxassist.client import AsyncClient, Client, ClientOptions
 from rxassist.consumers import LoopObservable, map_async
 from rxassist.errors import (
     APIConnectionError,
@@ -16,6 +16,7 @@ from rxassist.errors import (
     ClientClosed,
     ConflictError,
     DecodeError,
+    EmptyError,
     EventTooLargeError,
     FilesFailed,
     InternalServerError,
@@ -38,7 +39,7 @@ from rxassist.errors import (
 )
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.iteration import iterate
-from rxassist.many import RunEvent, RunSummary, merge_runs
+from rxassist.many import MergedEvent, RunSummary, merge_runs
 from rxassist.models import (
     Assistant,
     File,
@@ -61,7 +62,7 @@ from rxassist.serialization import from_dict, from_json, to_dict, to_json
 from rxassist.snapshots import Snapshot
 from rxassist.tools import Tool, Toolbox, ToolResult, tool
 from rxassist.typing import Operator
-from rxassist.web import to_sse
+from rxassist.web import to_sse, to_sse_blocking
 
 __all__ = [
     "APIConnectionError",
@@ -80,14 +81,17 @@ __all__ = [
     "Citation",
     "Client",
     "ClientClosed",
+    "ClientOptions",
     "ConflictError",
     "DecodeError",
     "Demand",
+    "EmptyError",
     "EventTooLargeError",
     "File",
     "FilesFailed",
     "InternalServerError",
     "LoopObservable",
+    "MergedEvent",
     "Message",
     "NotFoundError",
     "Operator",
@@ -97,7 +101,6 @@ __all__ = [
     "PollTimeout",
     "RateLimitError",
     "Run",
-    "RunEvent",
     "RunFailed",
     "RunOutcomeUnknown",
     "RunStep",
@@ -139,5 +142,6 @@ __all__ = [
     "to_dict",
     "to_json",
     "to_sse",
+    "to_sse_blocking",
     "tool",
 ]

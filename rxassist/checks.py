@@ -1,4 +1,4 @@
-"""What is wrong with a number, told where it is given."""
+"""What is wrong with a number, told where it is given, and what is to be installed."""
 
 from __future__ import annotations
 
@@ -29,4 +29,9 @@ def check_not_negative(name: str, value: object, *, whole: bool = False) -> None
         raise ValueError(msg)
 
 
-__all__ = ["check_not_negative", "check_positive"]
+def needing(what: str, extra: str, *packages: str) -> str:
+    """What to install for something that needs packages of an extra."""
+    return f'{what} needs packages: pip install {" ".join(packages)} (the extra "{extra}")'
+
+
+__all__ = ["check_not_negative", "check_positive", "needing"]

@@ -6,6 +6,7 @@ import argparse
 import sqlite3
 import sys
 from collections.abc import Sequence
+from errno import EADDRINUSE
 
 import rxassist
 
@@ -63,7 +64,10 @@ def _serve(given: argparse.Namespace) -> int:
         )
         service.start()
     except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
-        sys.stderr.write(f"rxassist: the service cannot start: {error}\n")
+        why = str(error)
+        if isinstance(error, OSError) and error.errno == EADDRINUSE:
+            why = f"{error.strerror}; choose another one with --port"
+        sys.stderr.write(f"rxassist: the service cannot start: {why}\n")
         return 2
     print(f"rxassist local service (scripted answers) on {service.base_url}", flush=True)
     print(f"RXASSIST_BASE_URL={service.base_url}; Ctrl-C ends it", flush=True)

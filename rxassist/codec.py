@@ -240,7 +240,7 @@ def _unknown_hook(cls: type[Unknown], _: Converter) -> _Hook:
         raw = _mapping(value, None)
         if isinstance(before, cls) and _alike(raw, before.raw):
             return before
-        return cls(type=str(raw.get("type") or ""), raw=raw)
+        return cls(str(raw.get("type") or ""), raw)
 
     return structure
 
@@ -1151,7 +1151,7 @@ def encode_event(event: Event) -> ServerSentEvent:
     if isinstance(event, DoneEvent):
         return ServerSentEvent(event.event, event.data)
     data = event.data if isinstance(event, UnknownEvent) else unstructure(event.data)
-    return ServerSentEvent(event.event, to_json(data).decode())
+    return ServerSentEvent(event.name, to_json(data).decode())
 
 
 # --- the usual deltas ----------------------------------------------------------------------

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -26,10 +26,11 @@ from rxassist.handler import (
     SyncTelling,
     telling_of,
 )
-from rxassist.iteration import IterableObservable
+from rxassist.iteration import iterate
 from rxassist.links import link
-from rxassist.loop import Home, _raise
+from rxassist.loop import Home, HomeT, RunningLoop, ThreadLoop, _raise
 from rxassist.operators import choose
+from rxassist.piping import PipedObservable
 from rxassist.typing import Operator
 
 _A = TypeVar("_A")
@@ -262,18 +263,22 @@ def _fail(observer: abc.ObserverBase[Any], error: BaseException) -> bool:
     return True
 
 
-class LoopObservable(IterableObservable[_T]):
+class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
     """An Observable whose items come from a client's event loop.
 
     All of RxPY works on it; besides, it is iterable (``for``, ``async for``, with backpressure),
     can be awaited on an ``AsyncClient``, frees its source when a blocked ``run()`` is interrupted,
     and refuses what would hang or be lost: blocking calls on the loop's own thread, an ``async
     def`` passed to ``subscribe``. What is piped from it is one again.
+
+    To type checkers ``for`` belongs to a ``Client``, whose home is a ``ThreadLoop``; ``async for``
+    and ``await`` to an ``AsyncClient``, whose home is a ``RunningLoop``. ``LoopObservable[str]`` is
+    one of any client.
     """
 
-    def __init__(self, home: Home, source: Observable[_T]) -> None:
+    def __init__(self, home: HomeT, source: Observable[_T]) -> None:
         super().__init__()
-        self._home = home
+        self._home: HomeT = home
         self._source = source
 
     def _subscribe_core(
@@ -363,7 +368,15 @@ class LoopObservable(IterableObservable[_T]):
     def _iterable(self, piped: Observable[Any]) -> Observable[Any]:
         return LoopObservable(self._home, piped)
 
-    def __await__(self) -> Generator[Any, None, _T]:
+    def __iter__(self: LoopObservable[_T, ThreadLoop]) -> Iterator[_T]:
+        """The items, for a blocking ``for``. See ``iterate``."""
+        return iter(iterate(self))
+
+    def __aiter__(self: LoopObservable[_T, RunningLoop]) -> AsyncIterator[_T]:
+        """The items, for an ``async for``. See ``iterate``."""
+        return aiter(iterate(self))
+
+    def __await__(self: LoopObservable[_T, RunningLoop]) -> Generator[Any, None, _T]:
         """Await the last item, on the event loop of an ``AsyncClient``. Raises as ``run()``."""
         if not self._home.closed:
             self._home.enter()

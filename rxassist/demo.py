@@ -32,6 +32,7 @@ from rxassist.models import (
     ToolCall,
     ToolCallsStepDetails,
 )
+from rxassist.models._values import type_on_wire
 from rxassist.snapshots import fold
 
 _WEATHER = {"Kyoto": "24 °C and clear", "Lima": "19 °C and foggy", "Oslo": "3 °C and snowing"}
@@ -141,7 +142,7 @@ def _describe(call: ToolCall) -> str:
         code = call.code_interpreter
         logs = [o.logs.strip() for o in code.outputs if isinstance(o, CodeInterpreterOutputLogs)]
         return f"python: {code.input} → {' '.join(logs) or '…'}"
-    return call.type
+    return type_on_wire(call)
 
 
 def _calls(snapshot: Snapshot) -> list[ToolCall]:

@@ -7,8 +7,10 @@ service answered, never from what was sent to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
+
+from reactivex.internal import SequenceContainsNoElementsError
 
 if TYPE_CHECKING:
     from rxassist.models import Run, VectorStoreFile
@@ -42,7 +44,7 @@ class RxAssistError(Exception):
         """Take over where a stream stood when this ended it; tracebacks show it, too."""
         run, event = snapshot.run, snapshot.event
         self.snapshot = snapshot
-        self.last_event = event.event if event else None
+        self.last_event = event.name if event else None
         if run is not None:
             self.run_id, self.thread_id = self.run_id or run.id, self.thread_id or run.thread_id
         if self.last_event is not None:
@@ -124,11 +126,34 @@ class WrongAnswerError(APIError):
     """The answer cannot be the service's: a page instead of an event stream, or one without end."""
 
 
+class Headers(Mapping[str, str]):
+    """The headers of an answer, by their names in any case."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        self._values = {name.lower(): value for name, value in (given or {}).items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[str(name).lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._values!r})"
+
+
 class APIStatusError(APIError):
     """The service, or a gateway before it, answered with an HTTP status of 400 or above.
 
     ``of_service`` is true where the body is the service's error object, and false for a page or
     another text. ``retry_after`` is the number of seconds to wait, where the answer told it.
+    ``method`` and ``path`` are those of the request, ``headers`` those of the answer, by their
+    names in any case; credentials in them are masked.
     """
 
     def __init__(
@@ -142,16 +167,23 @@ class APIStatusError(APIError):
         request_id: str | None = None,
         retry_after: float | None = None,
         of_service: bool = False,
+        method: str | None = None,
+        path: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, code=code, type=type, param=param)
         self.status_code = status_code
         self.request_id = request_id
         self.retry_after = retry_after
         self.of_service = of_service
+        self.method = method
+        self.path = path
+        self.headers: Mapping[str, str] = Headers(headers)
 
     def __str__(self) -> str:
+        asked = f"{self.method} {self.path}: " if self.path else ""
         request = f" (request {self.request_id})" if self.request_id else ""
-        return f"HTTP {self.status_code}: {self.message}{request}"
+        return f"{asked}HTTP {self.status_code}: {' '.join(self.message.split())}{request}"
 
 
 class BadRequestError(APIStatusError):
@@ -164,6 +196,9 @@ class ThreadBusyError(BadRequestError):
     With ``if_busy="wait"`` a new run or message waits for its end, with ``if_busy="cancel"`` it is
     cancelled before.
     """
+
+    def __str__(self) -> str:
+        return f'{super().__str__()}; if_busy="wait" waits for that run, "cancel" cancels it'
 
 
 class AuthenticationError(APIStatusError):
@@ -373,6 +408,13 @@ def _kind_of(name: str) -> str:
     return name.removesuffix("_id").replace("_", " ")
 
 
+class EmptyError(RxAssistError, SequenceContainsNoElementsError):
+    """Something that was to give its last item completed without one.
+
+    ``run()`` and ``await`` raise it. It is a ``SequenceContainsNoElementsError`` of RxPY, too.
+    """
+
+
 class UploadError(RxAssistError):
     """One of several files could not be uploaded.
 
@@ -416,9 +458,9 @@ class BlockingCallError(RxAssistError, RuntimeError):
     def __init__(self) -> None:
         super().__init__(
             "this call would wait for the very thread it runs on (run(), a blocking for, "
-            "until_done() inside a callback or a coroutine). Instead: chain the next call with "
-            "flat_map, await it on an AsyncClient, or move the callback to another thread with "
-            "observe_on"
+            "until_done() inside a callback or a coroutine). Instead: pass functions that answer "
+            "a run as tools=[…], chain the next call with flat_map, await it on an AsyncClient, or "
+            "move the callback to another thread with observe_on"
         )
 
 
@@ -454,6 +496,7 @@ __all__ = [
     "ClientClosed",
     "ConflictError",
     "DecodeError",
+    "EmptyError",
     "EventTooLargeError",
     "FilesFailed",
     "InternalServerError",

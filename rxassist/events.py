@@ -1,16 +1,18 @@
 """What the service says: one class for each kind of event.
 
 ``event.event`` is the name on the wire and tells the classes apart, for people and for type
-checkers; ``event.data`` is the object. API reference: Assistants, streaming events.
+checkers (``"unknown"`` for an ``UnknownEvent``); ``event.data`` is the object. API reference:
+Assistants, streaming events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, get_args
 
 from attrs import fields, frozen
 
+from rxassist.errors import excerpt
 from rxassist.models import (
     ErrorObject,
     Message,
@@ -19,12 +21,23 @@ from rxassist.models import (
     RunStep,
     RunStepDeltaEvent,
     Thread,
-    UnknownDelta,
 )
 
 
+class _Named:
+    """A base of events that are named on the wire as they are here."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The name on the wire, also of an ``UnknownEvent``."""
+        name: str = cast("Any", self).event
+        return name
+
+
 @frozen
-class ThreadCreated:
+class ThreadCreated(_Named):
     """A thread was created, by a call that also starts a run on it."""
 
     data: Thread
@@ -32,7 +45,7 @@ class ThreadCreated:
 
 
 @frozen
-class RunEvent:
+class RunEvent(_Named):
     """The base of the events that carry a run."""
 
     data: Run
@@ -109,7 +122,7 @@ class ThreadRunExpired(RunEvent):
 
 
 @frozen
-class RunStepEvent:
+class RunStepEvent(_Named):
     """The base of the events that carry a whole step."""
 
     data: RunStep
@@ -158,7 +171,7 @@ class ThreadRunStepExpired(RunStepEvent):
 
 
 @frozen
-class MessageEvent:
+class MessageEvent(_Named):
     """The base of the events that carry a whole message."""
 
     data: Message
@@ -204,7 +217,7 @@ _Data = TypeVar("_Data", MessageDeltaEvent, RunStepDeltaEvent)
 _Late = TypeVar("_Late", bound="_MadeLate[Any]")
 
 
-class _MadeLate(Generic[_Data]):
+class _MadeLate(_Named, Generic[_Data]):
     """A base of events whose ``data`` is made when somebody looks at it first.
 
     Of nearly all deltas nobody does: what follows text and tool calls asks for a ``glance``. An
@@ -280,7 +293,7 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
         if len(content) != 1:
             return None
         block = content[0]
-        if isinstance(block, UnknownDelta) or block.type != "text":
+        if block.type != "text":
             return None
         if block.text is None or block.text.annotations:
             return None
@@ -288,7 +301,7 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
 
 
 @frozen
-class ErrorEvent:
+class ErrorEvent(_Named):
     """Something went wrong on the service's side."""
 
     data: ErrorObject
@@ -296,7 +309,7 @@ class ErrorEvent:
 
 
 @frozen
-class DoneEvent:
+class DoneEvent(_Named):
     """The stream is over; says nothing about how the run ended."""
 
     data: str = "[DONE]"
@@ -305,10 +318,14 @@ class DoneEvent:
 
 @frozen
 class UnknownEvent:
-    """An event that this version does not know: its name, and its JSON whole."""
+    """An event that this version does not know: its name on the wire, and its JSON whole.
 
-    event: str
+    ``event`` is ``"unknown"``, which tells it from the other events.
+    """
+
+    name: str
     data: Any
+    event: Literal["unknown"] = "unknown"
 
 
 KnownEvent = (
@@ -341,6 +358,24 @@ KnownEvent = (
 
 Event = KnownEvent | UnknownEvent
 """Anything that a stream may say."""
+
+_EVENTS = get_args(Event)
+_CLASSES = frozenset(_EVENTS)
+
+
+def check_event(item: object, name: str, *, takes: str = "the events of one run") -> None:
+    """Raise ``TypeError`` for what is no event of a run: ``name`` is what was given it."""
+    if type(item) in _CLASSES or isinstance(item, _EVENTS):
+        return
+    merged = ""
+    if hasattr(item, "key") and hasattr(item, "summary"):
+        merged = (
+            " of merge_runs; one run of those is of_run(key), and each of them is what "
+            "group_by_run() emits"
+        )
+    msg = f"{name} takes {takes}, got {excerpt(item)}{merged}"
+    raise TypeError(msg)
+
 
 __all__ = [
     "DoneEvent",

@@ -9,6 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from inspect import (
+    isasyncgenfunction,
+    iscoroutine,
+    iscoroutinefunction,
+    isfunction,
+    isgeneratorfunction,
+)
 from typing import Any, NamedTuple, NoReturn
 
 from reactivex import Notification, abc
@@ -303,6 +310,9 @@ def _at_end(error: Exception | None) -> tuple[Call, ...]:
     return (*timeout, Call("on_exception", (error,)))
 
 
+_ON_END = Call("on_end")
+
+
 # --- one stream that is told ---------------------------------------------------------------
 
 
@@ -320,6 +330,7 @@ class Telling:
         self.begun: bool = False
         self.over: bool = False
         self._handler = handler
+        self._class: type[object] = handler.__class__
         self._busy = False
         self._ended = False
         self._waiting: list[Callable[[], object]] = []
@@ -399,13 +410,16 @@ class SyncTelling(Telling):
             self._call(_at_end(error))
         finally:
             try:
-                self._handler.on_end()
+                self._call((_ON_END,))
             finally:
                 self._finish()
 
     def _call(self, calls: tuple[Call, ...]) -> None:
         for name, arguments in calls:
-            getattr(self._handler, name)(*arguments)
+            returned = getattr(self._handler, name)(*arguments)
+            if returned is not None and iscoroutine(returned):
+                returned.close()
+                raise TypeError(_is_async(self._class, name))
 
 
 class AsyncTelling(Telling):
@@ -444,13 +458,16 @@ class AsyncTelling(Telling):
             await self._await(_at_end(error))
         finally:
             try:
-                await self._handler.on_end()
+                await self._await((_ON_END,))
             finally:
                 self._finish()
 
     async def _await(self, calls: tuple[Call, ...]) -> None:
         for name, arguments in calls:
-            await getattr(self._handler, name)(*arguments)
+            returned = getattr(self._handler, name)(*arguments)
+            if returned is None:
+                raise TypeError(_is_plain(self._class, name))
+            await returned
 
 
 # --- the handlers --------------------------------------------------------------------------
@@ -460,6 +477,12 @@ class _Handler(abc.ObserverBase[Event]):
     """What both handlers have: where the stream stands that they are told of."""
 
     _told: Telling | None = None  # on the class: who inherits need not call __init__
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Raise ``TypeError`` for a callback that would not be called, or not awaited."""
+        super().__init_subclass__(**options)
+        if cls.__module__ != __name__:
+            _check_callbacks(cls)
 
     @property
     def _snapshot(self) -> Snapshot:
@@ -498,6 +521,9 @@ class AssistantEventHandler(_Handler):
     An Rx observer of events, ``stream.subscribe(MyHandler())``, and what ``event_handler=`` takes
     on a ``Client``. It may be told of several streams, one after the other or at once: each keeps
     a state of its own. (Of plain Observables one after the other: see ``observer``.)
+
+    A class with a method that is meant as a callback and is none (``on_text_dleta``, an ``async
+    def``, a ``yield``) raises ``TypeError`` when it is made.
 
     An exception in a callback goes to ``on_exception``, closes the stream, and is raised by whoever
     waits for it. ``on_end`` is the last callback in any case, also when the stream is left early.
@@ -690,6 +716,69 @@ class AsyncAssistantEventHandler(_Handler):
     def on_completed(self) -> NoReturn:
         """Refuse to be told by who cannot await."""
         raise TypeError(_NOT_AWAITED)
+
+
+# --- handlers that people write ------------------------------------------------------------
+
+_OF_OBSERVERS = {"on_next", "on_error", "on_completed"}
+
+
+_NEARLY = 0.8  # of 1: on_text_dleta is, on_click is not
+
+
+def _check_callbacks(cls: type[_Handler]) -> None:
+    """Raise ``TypeError`` for a method of a class that is meant as a callback and is none."""
+    awaited = issubclass(cls, AsyncAssistantEventHandler)
+    handler = AsyncAssistantEventHandler if awaited else AssistantEventHandler
+    callbacks = [name for name in vars(handler) if name.startswith("on_")]
+    for name, given in vars(cls).items():
+        method: object = getattr(given, "__func__", given)  # of a static or class method
+        if not name.startswith("on_") or not callable(method):
+            continue
+        if name in callbacks and name not in _OF_OBSERVERS:
+            _check_kind(cls, name, method, awaited=awaited)
+        elif not any(name in vars(base) for base in cls.__mro__[1:]):
+            _check_name(cls, name, [each for each in callbacks if each not in _OF_OBSERVERS])
+
+
+def _check_kind(
+    cls: type[_Handler], name: str, method: Callable[..., object], *, awaited: bool
+) -> None:
+    """Raise ``TypeError`` for a callback that is not of the kind that its handler calls."""
+    if isgeneratorfunction(method) or isasyncgenfunction(method):
+        msg = f"{cls.__qualname__}.{name} has a yield in it, so its body would never run"
+        raise TypeError(msg)
+    if not awaited and iscoroutinefunction(method):
+        raise TypeError(_is_async(cls, name))
+    is_wrapped = hasattr(method, "__wrapped__")  # what it returns shows when it is called
+    if awaited and isfunction(method) and not is_wrapped and not iscoroutinefunction(method):
+        raise TypeError(_is_plain(cls, name))
+
+
+def _check_name(cls: type[_Handler], name: str, callbacks: list[str]) -> None:
+    """Raise ``TypeError`` for a name that is nearly that of a callback."""
+    from difflib import get_close_matches  # noqa: PLC0415 -- for mistakes alone
+
+    for nearest in get_close_matches(name, callbacks, n=1, cutoff=_NEARLY):
+        msg = (
+            f"{cls.__qualname__}.{name} is no callback, so nothing would call it; did you mean "
+            f"{nearest}? A method of your own needs a name that is less like it"
+        )
+        raise TypeError(msg)
+
+
+def _is_async(cls: type[object], name: str) -> str:
+    return (
+        f"{cls.__qualname__}.{name} is an async def, which an AssistantEventHandler never awaits; "
+        "write def, or inherit from AsyncAssistantEventHandler and use an AsyncClient"
+    )
+
+
+def _is_plain(cls: type[object], name: str) -> str:
+    return (
+        f"{cls.__qualname__}.{name} is a plain def, and an AsyncAssistantEventHandler awaits its "
+        f"callbacks; write async def {name}"
+    )
 
 
 def telling_of(

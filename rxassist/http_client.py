@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -15,6 +16,7 @@ from weakref import WeakKeyDictionary, finalize, ref
 
 from attrs import define
 
+from rxassist.checks import needing
 from rxassist.errors import excerpt
 
 if TYPE_CHECKING:  # slow to load, and not needed before the first request
@@ -65,7 +67,7 @@ def check_choice(choice: object) -> None:
         return
     if choice == "aiohttp":
         if find_spec(_AIOHTTP) is None:
-            msg = 'http_client="aiohttp" needs an extra: pip install "rxassist[aiohttp]"'
+            msg = needing('http_client="aiohttp"', "aiohttp", "httpx-aiohttp")
             raise ModuleNotFoundError(msg, name=_AIOHTTP)
     elif isinstance(choice, type) or not all(hasattr(choice, name) for name in _METHODS):
         msg = (
@@ -510,6 +512,15 @@ def _notes(error: BaseException | None) -> Sequence[str]:
     return getattr(error, "__notes__", ())
 
 
+def has_no_server(error: BaseException) -> bool:
+    """Whether nobody took the connection, which is another thing than to disagree about TLS."""
+    bottom = error
+    while bottom.__cause__ is not None:
+        bottom = bottom.__cause__
+    refused = "ConnectError" in names_of(error) or "ClientConnectorError" in _names_below(error)
+    return refused and not isinstance(bottom, ssl.SSLError)
+
+
 def _names_below(error: BaseException) -> frozenset[str]:
     cause = error.__cause__
     return frozenset() if cause is None else names_of(cause)
@@ -521,6 +532,7 @@ __all__ = [
     "Pool",
     "Pools",
     "check_choice",
+    "has_no_server",
     "names_of",
     "was_lost",
     "was_sent",

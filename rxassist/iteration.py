@@ -6,13 +6,13 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.internal import SequenceContainsNoElementsError
 
 from rxassist.backpressure import Demand, current_demand, demanding
+from rxassist.errors import EmptyError
 
 _T = TypeVar("_T")
 
@@ -64,17 +64,20 @@ class _Arrivals(Generic[_T]):
         if not self._demand.is_open:
             self._demand.open()
 
-    def last(self) -> _T:
-        """The last item of a source that has ended, or the error that ended it, raised."""
-        self.raise_error()
-        if not self.items:
-            raise SequenceContainsNoElementsError
-        return self.items[0]
+    def last(self, name: str) -> _T:
+        """The last item of a source that has ended, or the error that ended it, raised.
 
-    def raise_error(self) -> None:
-        """Raise what ended the source, if it was an error."""
+        Raises ``EmptyError``, of what the source is called, if there was no item.
+        """
         if self.error is not None:
             raise self.error
+        if not self.items:
+            msg = (
+                f"{name} is empty, and run() and await give its last item; list(…) and to_list() "
+                "of reactivex give all items, also none"
+            )
+            raise EmptyError(msg)
+        return self.items[0]
 
     def _on_next(self, item: _T) -> None:
         self.items.append(item)
@@ -112,9 +115,15 @@ class _Bell:
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._rung.set)
 
-    async def wait(self) -> None:
-        await self._rung.wait()
+    async def wait(self, silence: float | None = None) -> bool:
+        """Wait for a ring; ``False`` if none came for so many seconds."""
+        try:
+            async with nullcontext() if silence is None else asyncio.timeout(silence):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
         self._rung.clear()
+        return True
 
 
 class Items(Generic[_T]):
@@ -123,20 +132,46 @@ class Items(Generic[_T]):
     def __init__(self, source: Observable[_T], buffer: int) -> None:
         self._source = source
         self._size = buffer
+        self._silence: float | None = None
+        self._filler: tuple[_T, ...] = ()
+        self._instead: Callable[[Exception], _T] | None = None
+
+    def unbroken(
+        self, silence: float | None, filler: _T, instead: Callable[[Exception], _T]
+    ) -> Self:
+        """The same, with a filler after every silence, and an item instead of an error."""
+        self._silence, self._filler, self._instead = silence, (filler,), instead
+        return self
+
+    def _ending(self, error: BaseException | None) -> tuple[_T, ...]:
+        """What comes last: raises an error, or gives what comes instead."""
+        if error is None:
+            return ()
+        if self._instead is None or not isinstance(error, Exception):
+            raise error
+        return (self._instead(error),)
 
     def __iter__(self) -> Iterator[_T]:
-        ready, thread = threading.Event(), threading.get_ident()
+        return self.until(threading.Event(), lambda: False)
+
+    def until(self, ready: threading.Event, left: Callable[[], bool]) -> Generator[_T]:
+        """The items, for a thread that leaves when ``ready`` is set and ``left`` says so."""
+        thread = threading.get_ident()
         arrivals: _Arrivals[_T] = _Arrivals(
             ready.set, self._size, blocked_thread=thread, owner=thread
         )
         with arrivals.of(self._source):
             ended = False
             while not ended:
-                ready.wait()
+                if not ready.wait(self._silence):
+                    yield from self._filler
+                    continue
                 ready.clear()
+                if left():
+                    return
                 ended = arrivals.ended
                 yield from arrivals.take()
-        arrivals.raise_error()
+        yield from self._ending(arrivals.error)
 
     async def __aiter__(self) -> AsyncIterator[_T]:
         bell = _Bell()
@@ -144,11 +179,44 @@ class Items(Generic[_T]):
         with arrivals.of(self._source):
             ended = False
             while not ended:
-                await bell.wait()
+                if not await bell.wait(self._silence):
+                    for item in self._filler:
+                        yield item
+                    continue
                 ended = arrivals.ended
                 for item in arrivals.take():
                     yield item
-        arrivals.raise_error()
+        for item in self._ending(arrivals.error):
+            yield item
+
+
+class ClosableItems(Iterator[_T]):
+    """The items for one thread, until it, or another one, closes them: as a WSGI server does.
+
+    The source is subscribed with the first item. ``close()`` disposes the subscription, and ends
+    the wait of a thread that waits for an item; it never waits itself.
+    """
+
+    def __init__(self, items: Items[_T]) -> None:
+        self._ready = threading.Event()
+        self._left = left = threading.Event()
+        self._items = items.until(self._ready, left.is_set)
+
+    def __next__(self) -> _T:
+        """Wait for the next item."""
+        if not self._left.is_set():
+            item = next(self._items)
+            if not self._left.is_set():
+                return item
+        self._items.close()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Leave."""
+        self._left.set()
+        self._ready.set()
+        with suppress(ValueError):  # another thread runs in it, and leaves
+            self._items.close()
 
 
 def iterate(source: Observable[_T], *, buffer: int = BUFFER) -> Items[_T]:
@@ -175,6 +243,8 @@ class IterableObservable(Observable[_T]):
     All of RxPY works on it, and what is piped from it is iterable again.
     """
 
+    _name: str = "this Observable"  # in errors
+
     def _iterable(self, piped: Observable[Any]) -> Observable[Any]:
         return IterableObservable(piped._subscribe_core)
 
@@ -193,8 +263,8 @@ class IterableObservable(Observable[_T]):
     def run(self, scheduler: abc.SchedulerBase | None = None) -> _T:
         """Subscribe, wait for the end, and return the last item.
 
-        Raises what the Observable fails with, and ``SequenceContainsNoElementsError`` if it
-        completes without an item. An exception while it waits, such as Ctrl-C, disposes the
+        Raises what the Observable fails with, and ``EmptyError`` if it completes
+        without an item. An exception while it waits, such as Ctrl-C, disposes the
         subscription; one that an operator or a callback raises is raised here. Raises
         ``BlockingCallError`` on the thread of an event loop that the items come from.
         """
@@ -202,7 +272,7 @@ class IterableObservable(Observable[_T]):
         arrivals: _Arrivals[_T] = _Arrivals(ended.set, blocked_thread=thread, owner=thread)
         with arrivals.of(self, scheduler):
             ended.wait()
-        return arrivals.last()
+        return arrivals.last(self._name)
 
     def __await__(self) -> Generator[Any, None, _T]:
         """Await the last item, on whichever thread it comes. Raises as ``run()``."""
@@ -213,7 +283,7 @@ class IterableObservable(Observable[_T]):
         arrivals: _Arrivals[_T] = _Arrivals(bell.ring, owner=asyncio.current_task())
         with arrivals.of(self):
             await bell.wait()
-        return arrivals.last()
+        return arrivals.last(self._name)
 
     def __iter__(self) -> Iterator[_T]:
         """The items, for a blocking ``for``. See ``iterate``."""
@@ -224,4 +294,4 @@ class IterableObservable(Observable[_T]):
         return aiter(iterate(self))
 
 
-__all__ = ["BUFFER", "Items", "IterableObservable", "iterate"]
+__all__ = ["BUFFER", "ClosableItems", "Items", "IterableObservable", "iterate"]

@@ -24,6 +24,9 @@ READ_AHEAD = 1024
 Post = Callable[[Callable[[], None]], object]
 """Runs a function later, where the log lives, and in order; ``False`` if that place is gone."""
 
+Later = Callable[[Callable[[], None]], abc.DisposableBase]
+"""Runs a function after a while, where the log lives, unless what it returns is disposed before."""
+
 Report = Callable[[BaseException], object]
 """Reports an exception that a subscriber raised."""
 
@@ -55,7 +58,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     is ``read_ahead`` items ahead of the slowest of these readers (``None`` never pauses).
     ``replay=False`` drops what every reader has read, and tells ``on_drop`` before. When the last
     reader leaves before the end, the source is disposed; a reader that comes later gets what is
-    kept and then ``StreamClosed``.
+    kept and then ``StreamClosed``. With ``linger`` that is done a while after the last reader
+    left, unless another one comes meanwhile; until then the source is never paused.
 
     A reader that raises is closed, and the others go on. The exception goes to the consumer that
     waits for this reader; if none waits, it is reported. An exception such as ``SystemExit`` that
@@ -71,6 +75,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         replay: bool = True,
         read_ahead: int | None = READ_AHEAD,
         on_drop: Callable[[list[_T]], object] | None = None,
+        linger: Later | None = None,
     ) -> None:
         if isinstance(read_ahead, bool) or not isinstance(read_ahead, int | None):
             msg = f"read_ahead must be a whole number or None, got {read_ahead!r}"
@@ -89,6 +94,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self._replay = replay
         self._read_ahead = read_ahead
         self._on_drop = on_drop
+        self._linger = linger
+        self._lingering: abc.DisposableBase | None = None  # without a reader
         self._ending: Notification[_T] | None = None
         self._readers: list[_Reader[_T]] = []
         self._slow: list[_Reader[_T]] = []  # those of them that have a demand
@@ -99,6 +106,11 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def ended(self) -> bool:
         """Whether the source has completed or failed, or was closed."""
         return self._ending is not None
+
+    def check_open(self) -> None:
+        """Raise the ``StreamClosed`` that ended it, if one did."""
+        if isinstance(self._ending, OnError) and isinstance(self._ending.exception, StreamClosed):
+            raise self._ending.exception
 
     @property
     def place(self) -> Place:
@@ -132,6 +144,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             return
         reader.cursor = self.dropped
         self._readers.append(reader)
+        self._stop_lingering()
         if reader.demand is not None:
             self._slow.append(reader)
         if self._source is not None and self._ending is None:
@@ -178,10 +191,24 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if self._last_place is reader:
             self._last_place = Place(self._key, reader.cursor)
             self._last_place.memo = reader.memo
-        if self._readers or self._ending is not None:
-            self._balance()
-            return
-        self.close(StreamClosed("the last subscriber left before the end; call again"))
+        if not self._readers and self._ending is None:
+            if self._linger is None:
+                self._leave()
+                return
+            self._lingering = self._linger(self._leave)
+        self._balance()
+
+    def _leave(self) -> None:
+        msg = (
+            "the last subscriber left before the end, which closed the stream; call again for "
+            "another run, or keep the stream open for a while with linger="
+        )
+        self.close(StreamClosed(msg))
+
+    def _stop_lingering(self) -> None:
+        lingering, self._lingering = self._lingering, None
+        if lingering is not None:
+            lingering.dispose()
 
     def _free(self) -> None:
         subscription, self._subscription = self._subscription, None
@@ -213,6 +240,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if self._ending is None:
             self._ending = ending
             self._demand.failed = None  # which makes a circle
+            self._stop_lingering()
             try:
                 for reader in tuple(self._readers):
                     reader.deliver()

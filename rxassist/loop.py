@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iter
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from weakref import WeakSet, finalize
 
 from reactivex import Observable, abc, typing
@@ -24,6 +24,12 @@ from rxassist.daemon_threads import DaemonThreads
 from rxassist.errors import BlockingCallError, ClientClosed, WrongLoopError, closed_by
 from rxassist.links import link
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    HomeT = TypeVarWithDefault("HomeT", bound="Home", default=Any)
+else:
+    HomeT = TypeVar("HomeT", bound="Home")  # a class that needs the default has it in its own way
 _S = TypeVar("_S")
 _T = TypeVar("_T")
 

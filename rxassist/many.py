@@ -19,14 +19,14 @@ from rxassist.events import Event, RunStepEvent, ThreadMessageDelta, ThreadRunSt
 from rxassist.iteration import IterableObservable
 from rxassist.models import Run, Usage
 from rxassist.models._maker import maker
-from rxassist.operators._merge import RunEvent, RunSummary
+from rxassist.operators._merge import MergedEvent, RunSummary
 from rxassist.operators._usage import _Counting
 from rxassist.tally import Tally, tallying
 
 _K = TypeVar("_K")
 
 
-_run_event: Callable[[object, Event], RunEvent[Any]] = maker(RunEvent)
+_merged_event: Callable[[object, Event], MergedEvent[Any]] = maker(MergedEvent)
 _PAIR = 2
 _EVENTS = get_args(Event)
 
@@ -42,7 +42,7 @@ def merge_runs(  # type: ignore[overload-overlap] # of a mapping whose keys are 
     max_concurrent: int | None = ...,
     delay_errors: bool = ...,
     scheduler: abc.SchedulerBase | None = ...,
-) -> Observable[RunEvent[_K]]: ...
+) -> IterableObservable[MergedEvent[_K]]: ...
 @overload
 def merge_runs(
     streams: Iterable[tuple[_K, Observable[Event]]] | Observable[tuple[_K, Observable[Event]]],
@@ -51,7 +51,7 @@ def merge_runs(
     max_concurrent: int | None = ...,
     delay_errors: bool = ...,
     scheduler: abc.SchedulerBase | None = ...,
-) -> Observable[RunEvent[_K]]: ...
+) -> IterableObservable[MergedEvent[_K]]: ...
 @overload
 def merge_runs(
     streams: Iterable[Observable[Event]] | Observable[Observable[Event]],
@@ -60,20 +60,20 @@ def merge_runs(
     max_concurrent: int | None = ...,
     delay_errors: bool = ...,
     scheduler: abc.SchedulerBase | None = ...,
-) -> Observable[RunEvent[int]]: ...
+) -> IterableObservable[MergedEvent[int]]: ...
 @overload
 def merge_runs(
     *streams: Observable[Event],
     max_concurrent: int | None = ...,
     delay_errors: bool = ...,
     scheduler: abc.SchedulerBase | None = ...,
-) -> Observable[RunEvent[int]]: ...
+) -> IterableObservable[MergedEvent[int]]: ...
 def merge_runs(
     *streams: Any,
     max_concurrent: int | None = None,
     delay_errors: bool = True,
     scheduler: abc.SchedulerBase | None = None,
-) -> Observable[RunEvent[Any]]:
+) -> IterableObservable[MergedEvent[Any]]:
     """Merge the events of many runs, each with the key of its run.
 
     Takes streams, whose keys are 0, 1, 2…; or a mapping of streams; or one iterable or Observable
@@ -109,7 +109,7 @@ def merge_runs(
             keyed.take(item)
 
     def subscribe(
-        observer: abc.ObserverBase[RunEvent[Any]], lent: abc.SchedulerBase | None = None
+        observer: abc.ObserverBase[MergedEvent[Any]], lent: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         merging = _Merging(observer, max_concurrent, lent, scheduler, delay_errors=delay_errors)
         if isinstance(given, Observable):
@@ -165,7 +165,7 @@ class _Merging:
 
     def __init__(
         self,
-        observer: abc.ObserverBase[RunEvent[Any]],
+        observer: abc.ObserverBase[MergedEvent[Any]],
         most: int | None,
         lent: abc.SchedulerBase | None,
         clock: abc.SchedulerBase | None,
@@ -346,7 +346,7 @@ class _Run:
         with merging.lock:
             if not merging.over:
                 self._look(event)
-                merging.observer.on_next(_run_event(self._key, event))
+                merging.observer.on_next(_merged_event(self._key, event))
 
     def on_error(self, error: Exception) -> None:
         if self._merging.delay_errors:
@@ -386,8 +386,8 @@ class _Run:
                 tally.retries,
                 tally.recoveries,
             )
-            merging.observer.on_next(RunEvent(self._key, None, error, summary))
+            merging.observer.on_next(MergedEvent(self._key, None, error, summary))
             merging.ended(self)
 
 
-__all__ = ["RunEvent", "RunSummary", "merge_runs"]
+__all__ = ["MergedEvent", "RunSummary", "merge_runs"]

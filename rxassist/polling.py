@@ -129,7 +129,8 @@ class _First(Hold[_T, _T]):
             self.observer.on_error(error)
 
     def on_completed(self) -> None:
-        self.on_error(SequenceContainsNoElementsError())
+        msg = "a fetch of a poll completed without a state"
+        self.on_error(SequenceContainsNoElementsError(msg))
 
 
 class _Polling(Generic[_T]):

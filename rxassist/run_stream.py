@@ -9,12 +9,13 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from reactivex import Observable, abc
 
 from rxassist import operators
 from rxassist.calling import OnResult, Results
+from rxassist.checks import check_not_negative
 from rxassist.consumers import LoopObservable, tell
 from rxassist.creation import Waiting
 from rxassist.errors import APITimeoutError, RxAssistError, StreamClosed, excerpt
@@ -28,7 +29,7 @@ from rxassist.handler import (
 from rxassist.iteration import iterate
 from rxassist.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
 from rxassist.log import READ_AHEAD, Log
-from rxassist.loop import Home, scheduled
+from rxassist.loop import Home, HomeT, RunningLoop, ThreadLoop, scheduled
 from rxassist.models import Message, Run, RunStep, ToolCall
 from rxassist.operators._kernel import change_error, choose_each, take_through
 from rxassist.operators._lifetime import is_done
@@ -49,9 +50,13 @@ _T = TypeVar("_T")
 
 _LOOK_AGAIN = 0.1
 _CLOSE_TIMEOUT = 5.0  # seconds for which a close waits for a run to be cancelled
+_CLOSED = (
+    "the stream was closed before its end; read it inside its `with … as stream` block, or call "
+    "again for another run"
+)
 
 
-class RunObservable(LoopObservable[Event]):
+class RunObservable(LoopObservable[Event, HomeT]):
     """An Observable of the events of one run: the base of both kinds of stream.
 
     Nothing happens before the first subscription; then the run is created, once, whatever the
@@ -69,11 +74,12 @@ class RunObservable(LoopObservable[Event]):
 
     def __init__(
         self,
-        home: Home,
+        home: HomeT,
         source: Observable[Event],
         *,
         replay: bool = True,
         read_ahead: int | None = READ_AHEAD,
+        linger: float = 0.0,
         deadline: float | None = None,
         place: Operator[Event, Event] | None = None,
         recovery: Operator[Event, Event] | None = None,
@@ -87,6 +93,7 @@ class RunObservable(LoopObservable[Event]):
     ) -> None:
         self._known = (thread_id, run_id)  # before the stream told
         check_on_dispose(on_dispose)
+        check_not_negative("linger", linger)
         events = source.pipe(take_through(is_done), recovery or operators.check_ending())
         self._results: Results | None = None
         if tools is not None:
@@ -118,6 +125,7 @@ class RunObservable(LoopObservable[Event]):
             replay=replay,
             read_ahead=read_ahead,
             on_drop=None if replay else self._keep_folded,
+            linger=partial(_after, home, linger) if linger else None,
         )
         super().__init__(home, self._log)
 
@@ -153,22 +161,22 @@ class RunObservable(LoopObservable[Event]):
     # --- views ---
 
     @property
-    def text_deltas(self) -> LoopObservable[str]:
+    def text_deltas(self) -> LoopObservable[str, HomeT]:
         """The assistant's text as it grows. See ``operators.text_deltas``."""
         return self._view(self.pipe(operators.text_deltas()))
 
     @property
-    def snapshots(self) -> LoopObservable[Snapshot]:
+    def snapshots(self) -> LoopObservable[Snapshot, HomeT]:
         """The run as it stands after each event. See ``operators.accumulate_snapshots``."""
         return self._view(self.pipe(by_fold(each_snapshot, self._begin_fold)))
 
     @property
-    def tool_calls(self) -> LoopObservable[ToolCall]:
+    def tool_calls(self) -> LoopObservable[ToolCall, HomeT]:
         """Each tool call, when it is whole. See ``operators.tool_calls``."""
         return self._view(self.pipe(by_fold(whole_calls, self._begin_fold)))
 
     @property
-    def tool_results(self) -> LoopObservable[ToolResult]:
+    def tool_results(self) -> LoopObservable[ToolResult, HomeT]:
         """What became of each call of a function among ``tools``, as it ends.
 
         Completes and fails with the stream.
@@ -178,12 +186,12 @@ class RunObservable(LoopObservable[Event]):
         return self._view(self._results.beside(self))
 
     @property
-    def messages(self) -> LoopObservable[Message]:
+    def messages(self) -> LoopObservable[Message, HomeT]:
         """Each message, when it is finished. See ``operators.messages``."""
         return self._view(self.pipe(by_fold(finished_messages, self._begin_fold)))
 
     @property
-    def run_steps(self) -> LoopObservable[RunStep]:
+    def run_steps(self) -> LoopObservable[RunStep, HomeT]:
         """Each step, when it is finished. See ``operators.run_steps``."""
         return self._view(self.pipe(by_fold(finished_run_steps, self._begin_fold)))
 
@@ -191,8 +199,10 @@ class RunObservable(LoopObservable[Event]):
         """What views fold with: on the loop one fold for all, elsewhere one for each."""
         return fold if self._home.closed else self._once_folded
 
-    def _view(self, view: Observable[_T]) -> LoopObservable[_T]:
-        return view if isinstance(view, LoopObservable) else LoopObservable(self._home, view)
+    def _view(self, view: Observable[_T]) -> LoopObservable[_T, HomeT]:
+        if isinstance(view, LoopObservable):
+            return cast("LoopObservable[_T, HomeT]", view)
+        return LoopObservable(self._home, view)
 
     # --- where the stream stands ---
 
@@ -267,7 +277,7 @@ class RunObservable(LoopObservable[Event]):
     # --- the end ---
 
     @property
-    def final_snapshot(self) -> LoopObservable[Snapshot]:
+    def final_snapshot(self) -> LoopObservable[Snapshot, HomeT]:
         """The run as it stands at the end: emitted once, when the stream has completed."""
         at_end = choose_each(lambda: (_ignore, lambda: (self._snapshot_at_end(),)))
         return self._view(self.pipe(at_end))
@@ -280,7 +290,8 @@ class RunObservable(LoopObservable[Event]):
             if self._farewell.waits:
                 self._farewell.leave()
         why = str(waiting)
-        msg = f"no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
+        which = "" if run is None else f"run {run.id}, thread {run.thread_id}: "
+        msg = f"{which}no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
         error = APITimeoutError(msg, sent=not why)
         error.__cause__ = waiting.in_the_way
         return error
@@ -296,7 +307,7 @@ class RunObservable(LoopObservable[Event]):
         """
 
         def close() -> None:
-            self._log.close(StreamClosed("the stream was closed before its end"))
+            self._log.close(StreamClosed(_CLOSED))
             if self._telling is None or not self._telling.begun:
                 told()
             else:
@@ -309,6 +320,15 @@ class RunObservable(LoopObservable[Event]):
         elsewhere = self._home.bound and not self._home.is_here
         if not (elsewhere and self._home.post(close)):
             close()  # at once: in a callback, or where nothing was ever subscribed
+
+
+def _after(home: Home, seconds: float, action: Callable[[], None]) -> abc.DisposableBase:
+    """Run an action some seconds later on the loop."""
+
+    def act(_: abc.SchedulerBase, __: object = None) -> None:
+        action()
+
+    return home.scheduler.schedule_relative(seconds, act)
 
 
 def _ignore(_: Event) -> tuple[()]:
@@ -339,7 +359,7 @@ def _without(what: str, snapshot: Snapshot) -> RuntimeError:
     return RuntimeError(f"run {run.id} ended as {run.status!r} without a {what}{why}")
 
 
-class RunStream(RunObservable):
+class RunStream(RunObservable[ThreadLoop]):
     """The stream of a run of a ``Client``: its sugar blocks the caller.
 
     An Observable of the run's events (see ``RunObservable``), and iterable: ``for event in
@@ -362,7 +382,11 @@ class RunStream(RunObservable):
         return next(self._reading)
 
     def __enter__(self) -> Self:
-        """Nothing happens yet: the run is created with the first subscription."""
+        """Nothing happens yet: the run is created with the first subscription.
+
+        Raises ``StreamClosed`` if the stream was closed before its end.
+        """
+        self._log.check_open()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -415,7 +439,7 @@ class RunStream(RunObservable):
         return _final_run_steps(self.final_snapshot.run())
 
 
-class AsyncRunStream(RunObservable):
+class AsyncRunStream(RunObservable[RunningLoop]):
     """The stream of a run of an ``AsyncClient``: its sugar is awaited.
 
     An Observable of the run's events (see ``RunObservable``), and iterable: ``async for event in
@@ -438,7 +462,11 @@ class AsyncRunStream(RunObservable):
         return await anext(self._reading)
 
     async def __aenter__(self) -> Self:
-        """Nothing happens yet: the run is created with the first subscription."""
+        """Nothing happens yet: the run is created with the first subscription.
+
+        Raises ``StreamClosed`` if the stream was closed before its end.
+        """
+        self._log.check_open()
         return self
 
     async def __aexit__(self, *_: object) -> None:

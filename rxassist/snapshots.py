@@ -25,6 +25,7 @@ from rxassist.events import (
     ThreadRunStepCreated,
     ThreadRunStepDelta,
     ThreadRunStepInProgress,
+    check_event,
 )
 from rxassist.models import (
     SETTLED,
@@ -85,7 +86,7 @@ from rxassist.models import (
     UnknownToolCall,
 )
 from rxassist.models._maker import maker
-from rxassist.models._values import Unknown
+from rxassist.models._values import Unknown, type_on_wire
 
 _T = TypeVar("_T")
 _Unknown = TypeVar("_Unknown", bound=Unknown)
@@ -366,16 +367,16 @@ def _part_of(index: int, content: MessageContent) -> _Part:
     elif isinstance(content, RefusalContentBlock):
         text = content.refusal or ""
     raw = _growing_raw(content.raw) if isinstance(content, UnknownContentBlock) else None
-    return _Part(index, content.type, text, annotations, content, raw)
+    return _Part(index, type_on_wire(content), text, annotations, content, raw)
 
 
 def _grown_part(part: _Part | None, delta: MessageContentDelta) -> _Part:
     if part is None:
-        part = _Part(delta.index, delta.type, "", _NOTHING_YET)
+        part = _Part(delta.index, type_on_wire(delta), "", _NOTHING_YET)
     text, annotations = part.text, part.annotations
     if isinstance(delta, UnknownDelta):
         raw = (part.raw or _growing_raw()).plus(_raw_of_delta(delta))
-        return _Part(part.index, delta.type, text, annotations, None, raw)
+        return _Part(part.index, delta.wire_type, text, annotations, None, raw)
     if delta.type == "text":
         if delta.text is None:
             return part
@@ -400,7 +401,7 @@ def _annotation(delta: AnnotationDelta) -> Annotation:
     if isinstance(delta, FilePathDeltaAnnotation):
         path = delta.file_path or FilePath()
         return FilePathAnnotation(delta.text, path, delta.start_index, delta.end_index)
-    return UnknownAnnotation(delta.type, _raw_of_delta(delta))
+    return UnknownAnnotation(delta.wire_type, _raw_of_delta(delta))
 
 
 # --- messages ------------------------------------------------------------------------------
@@ -499,7 +500,7 @@ class _Output:
 
 def _unknown(cls: type[_Unknown], raw: _Growing[Any]) -> _Unknown:
     value = raw.value()
-    return cls(type=str(value.get("type") or ""), raw=value)
+    return cls(str(value.get("type") or ""), value)
 
 
 def _output_of(index: int, output: CodeInterpreterOutput) -> _Output:
@@ -778,7 +779,7 @@ def _grown_step(state: _StepState | None, event: ThreadRunStepDelta) -> _StepSta
     delta = event.glance()
     details = delta.delta.step_details
     if state is None:  # its beginning was never seen
-        kind = details.type if details else ""
+        kind = type_on_wire(details) if details else ""
         state = _StepState(RunStep(delta.id, type=kind, status="in_progress"))
     if details is None:
         return state
@@ -803,7 +804,7 @@ def _filled_step(state: _StepState, late: StepDetailsDelta) -> _StepState:
     said = state.said.step_details
     if isinstance(late, UnknownDelta):
         raw = _raw_of_delta(late)
-        if not _fills(said, UnknownStepDetails(late.type, raw)):
+        if not _fills(said, UnknownStepDetails(late.wire_type, raw)):
             return state
         return attrs.evolve(state, raw=(state.raw or _growing_raw()).plus(raw))
     if late.type == "tool_calls":
@@ -857,7 +858,7 @@ def required_call(required: RequiredToolCall) -> ToolCall:
         function = Function(required.function.name, required.function.arguments)
         return FunctionToolCall(required.id, function)
     if isinstance(required, UnknownRequiredToolCall):
-        return UnknownToolCall(required.type, required.raw)
+        return UnknownToolCall(required.wire_type, required.raw)
     said = {name: getattr(required, name) for name in ("id", "type", "name", "arguments")}
     raw = {**said, "server_label": required.server_label, **required.extra}
     return UnknownToolCall(required.type, raw)
@@ -1120,6 +1121,8 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         state = state.with_steps(steps, step_id)
     elif isinstance(event, RunEvent):
         state = state.with_run(event.data)
+    else:
+        check_event(event, "a snapshot")
     return _snapshot(event, state, count)
 
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -38,7 +39,15 @@ from rxassist.errors import (
     status_error,
 )
 from rxassist.events import Event
-from rxassist.http_client import HTTPChoice, HTTPClient, Pools, names_of, was_lost, was_sent
+from rxassist.http_client import (
+    HTTPChoice,
+    HTTPClient,
+    Pools,
+    has_no_server,
+    names_of,
+    was_lost,
+    was_sent,
+)
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.tally import count_retry
 
@@ -67,6 +76,8 @@ _FOR_ANY_HOST = frozenset(
 )
 
 _logger = logging.getLogger("rxassist")
+_SECRET_HEADERS = frozenset({"set-cookie", "set-cookie2"})
+_NO_SERVER = 'check base_url, or start one on this machine with "rxassist serve"'
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "request-id")
 
 
@@ -107,7 +118,7 @@ class Request:
     max_bytes: int | None = _MOST_BYTES
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path.partition('?')[0]}"
 
 
 @frozen
@@ -149,6 +160,7 @@ class Transport:
 
     def __init__(self, settings: Settings, like: Transport | None = None) -> None:
         self._settings = settings
+        self._host = urlsplit(settings.base_url).netloc.rpartition("@")[2]
         settings.tokens.remember(settings.headers)
         most = settings.max_connections
         places = None if most is None else asyncio.Semaphore(most)
@@ -182,7 +194,9 @@ class Transport:
             response = await self._respond(http, request, "text/event-stream", whole=False)
             begun = False
             try:
-                async with aclosing(Body(response, str(request), request.idle_timeout)) as body:
+                async with aclosing(
+                    Body(response, self.name_of(request), request.idle_timeout)
+                ) as body:
                     async for chunk in body:
                         if not chunk:
                             continue
@@ -240,7 +254,7 @@ class Transport:
                     raise  # whoever waits so long wants to know why
                 attempt += 1
                 count_retry()
-                _logger.info("%s: %s; trying again in %.2f s", request, error, wait)
+                _logger.info("%s; trying again in %.2f s", error, wait)
                 await asyncio.sleep(wait)
 
     async def _draw_on_budget(self, request: Request) -> None:
@@ -271,7 +285,7 @@ class Transport:
         except Exception as error:  # noqa: BLE001 -- it goes on
             self._fail(request, error)
         if failed:
-            raise self._status_error(response)
+            raise self._status_error(request, response)
         return response
 
     async def _read(self, request: Request, response: httpx.Response) -> None:
@@ -279,7 +293,7 @@ class Transport:
         most = request.max_bytes
         read = 0
         whole: list[bytes] = []
-        async with aclosing(Body(response, str(request))) as body:
+        async with aclosing(Body(response, self.name_of(request))) as body:
             async for chunk in body:
                 whole.append(chunk)
                 read += len(chunk)
@@ -307,7 +321,7 @@ class Transport:
                     "go to; check base_url"
                 )
                 raise APIError(msg)
-            where = self._said(str(following.url))
+            where = self._said(str(following.url.copy_with(query=None)))
             if following.method != built.method:
                 msg = (
                     f"{request}: HTTP {response.status_code} redirects to {where} as a "
@@ -356,30 +370,42 @@ class Transport:
         """A text for an error, without the credentials that a server may have repeated."""
         return self._settings.tokens.hidden_in(text)
 
+    def _said_in(self, name: str, value: str) -> str:
+        """The value of a header of an answer, without credentials."""
+        return "***" if name.lower() in _SECRET_HEADERS else self._said(value)
+
     def _fail(self, request: Request, error: Exception) -> NoReturn:
         """Raise our error for one of httpx, in one place, and any other as it is."""
+        asked = self.name_of(request)
         if isinstance(error, TimeoutError):
-            msg = f"{request}: no answer in time"
+            msg = f"{asked}: no answer in time"
             raise APITimeoutError(msg) from error
         names = names_of(error)
         if not names:
             raise error
         if "LocalProtocolError" in names:  # its text may be a header
-            msg = f"{request}: the request cannot be sent: a header or the body is malformed"
+            msg = f"{asked}: the request cannot be sent: a header or the body is malformed"
             raise APIConnectionError(msg, sent=False) from None
         if "ClientResponseError" in names:  # of aiohttp: it holds the headers and the whole URL
             why = " ".join(str(getattr(error, "message", "")).split())
-            msg = self._said(f"{request}: the answer is malformed: {why}")
+            msg = self._said(f"{asked}: the answer is malformed: {why}")
             raise APIConnectionError(msg, sent=was_sent(error)) from None
         sent = was_sent(error)
         lasted = "ConnectTimeout" not in names or not was_lost(error)
         if "TimeoutException" in names and lasted:
-            msg = f"{request}: no answer in time ({type(error).__name__})"
+            msg = f"{asked}: no answer in time ({type(error).__name__})"
             raise APITimeoutError(msg, sent=sent) from error
-        msg = self._said(f"{request}: {str(error) or type(error).__name__}{_below(error)}")
+        why = " ".join(f"{str(error) or type(error).__name__}{_below(error)}".split())
+        msg = self._said(f"{asked}: {why}")
+        if not sent and has_no_server(error):
+            msg = self._said(f"{request}: no server answers at {self._host}: {_NO_SERVER} ({why})")
         raise APIConnectionError(msg, sent=sent and "InvalidURL" not in names) from error
 
-    def _status_error(self, response: httpx.Response) -> APIStatusError:
+    def name_of(self, request: Request) -> str:
+        """What is asked of whom, for an error of the connection."""
+        return f"{request} at {self._host}"
+
+    def _status_error(self, request: Request, response: httpx.Response) -> APIStatusError:
         body, of_service = _error_body(response)
         said = {key: value and self._said(value) for key, value in body.items()}
         headers = response.headers
@@ -390,6 +416,9 @@ class Transport:
             request_id=request_id,
             retry_after=_retry_after(headers),
             of_service=of_service,
+            method=request.method,
+            path=str(request).partition(" ")[2],
+            headers={name: self._said_in(name, value) for name, value in headers.items()},
             **said,
         )
 

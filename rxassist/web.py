@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
@@ -11,19 +10,15 @@ from itertools import count
 from math import inf
 from typing import Any, cast, get_args
 
-import reactivex
 from attrs import asdict, evolve
-from reactivex import Notification, Observable
-from reactivex import operators as ops
-from reactivex.notification import OnNext
-from reactivex.scheduler.eventloop import AsyncIOScheduler
+from reactivex import Observable
 
 from rxassist.codec import encode_event, to_json, unstructure
 from rxassist.errors import APIError, excerpt
 from rxassist.events import Event
-from rxassist.iteration import BUFFER, iterate
+from rxassist.iteration import BUFFER, ClosableItems, Items, iterate
 from rxassist.operators._kernel import Finish, Step, choose_each
-from rxassist.operators._merge import RunEvent, RunSummary
+from rxassist.operators._merge import MergedEvent, RunSummary
 from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent
 from rxassist.snapshots import Snapshot
@@ -32,11 +27,11 @@ from rxassist.sse import encode as to_bytes
 from rxassist.tools import ToolResult
 from rxassist.typing import Operator
 
-_COMMENT = OnNext(b": keep-alive\n\n")
+_COMMENT = b": keep-alive\n\n"
 _END = ServerSentEvent("end", "null")
 _EVENTS = get_args(Event)
 _RESULTS: dict[type, tuple[str, ...]] = {
-    RunEvent: (),
+    MergedEvent: (),
     RunSummary: ("status",),
     PollEvent: (),
     ToolResult: (),
@@ -94,16 +89,46 @@ def to_sse(
 
     Made for ``pipe``: gives an async generator of bytes, for a ``StreamingResponse`` of Starlette
     or FastAPI, or whatever sends chunks. Each item is the event that ``encode`` makes of it, with
-    an ``id`` that counts from 1 unless it has one. Behind the last item comes an event named
+    an ``id`` that counts from 1 unless it has one. After the last item comes an event named
     ``end``, so that a browser does not ask again. An error is an event named ``error``, whose data
-    is JSON, its ``type`` and ``code``; what it says is logged and not told to the browser. Every
-    ``keep_alive`` seconds comes a comment.
+    is JSON, its ``type`` and ``code``; what it says is logged and not told to the browser. After
+    every ``keep_alive`` seconds of silence comes a comment.
 
     The source is subscribed when the generator is first asked, paused while ``buffer`` items wait
     for a slow browser, and disposed when the generator is closed or cancelled: when the browser
     leaves. ``after`` is the ``Last-Event-ID`` of a browser that comes back: as many items are left
-    out; what is no number leaves out none.
+    out; what is no number leaves out none. A server without asyncio takes ``to_sse_blocking``.
     """
+    chunks = _chunks(encode, keep_alive, after, buffer)
+    return lambda source: _generate(chunks(source))
+
+
+def to_sse_blocking(
+    *,
+    encode: Callable[[Any], ServerSentEvent] = to_event,
+    keep_alive: float | None = 15.0,
+    after: str | int | None = None,
+    buffer: int = BUFFER,
+) -> Callable[[Observable[Any]], ClosableItems[bytes]]:
+    """Write an Observable as the body of a response of a WSGI server: Flask, Django, Bottle.
+
+    As ``to_sse``, but an iterator of bytes: the thread of the request waits for each, so it takes
+    the streams of a ``Client``. A WSGI server calls its ``close()`` when the browser leaves, which
+    disposes the source; any thread may call it, and one that waits for an item leaves. A server
+    learns that a browser has left when it writes, so ``keep_alive`` also bounds how long a thread
+    waits for one that has: with ``None`` as long as the source is silent.
+    """
+    chunks = _chunks(encode, keep_alive, after, buffer)
+    return lambda source: ClosableItems(chunks(source))
+
+
+def _chunks(
+    encode: Callable[[Any], ServerSentEvent],
+    keep_alive: float | None,
+    after: str | int | None,
+    buffer: int,
+) -> Callable[[Observable[Any]], Items[bytes]]:
+    """What is written of a source, for whichever way of waiting for it."""
     given: object = keep_alive
     if isinstance(given, bool) or not isinstance(given, int | float | None):
         msg = f"keep_alive must be a number of seconds, or None, got {keep_alive!r}"
@@ -113,21 +138,17 @@ def to_sse(
         raise ValueError(msg)
     seen = int(str(after)) if _ID.fullmatch(str(after)) else 0
 
-    def body(source: Observable[Any]) -> AsyncGenerator[bytes]:
-        chunks = source.pipe(_encoded(encode, seen), ops.catch(_told))
-        return _generate(chunks, keep_alive, buffer)
+    def chunks(source: Observable[Any]) -> Items[bytes]:
+        items = iterate(source.pipe(_encoded(encode, seen)), buffer=buffer)
+        return items.unbroken(keep_alive, _COMMENT, _told)
 
-    return body
+    return chunks
 
 
-async def _generate(
-    chunks: Observable[bytes], keep_alive: float | None, buffer: int
-) -> AsyncGenerator[bytes]:
-    if keep_alive is not None:
-        chunks = chunks.pipe(_kept_alive(keep_alive))
-    items = cast("AsyncGenerator[bytes]", aiter(iterate(chunks, buffer=buffer)))
-    async with aclosing(items):
-        async for chunk in items:
+async def _generate(items: Items[bytes]) -> AsyncGenerator[bytes]:
+    chunks = cast("AsyncGenerator[bytes]", aiter(items))
+    async with aclosing(chunks):
+        async for chunk in chunks:
             yield chunk
 
 
@@ -151,25 +172,10 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
     return choose_each(begin)
 
 
-def _told(error: Exception, _: Observable[bytes]) -> Observable[bytes]:
+def _told(error: Exception) -> bytes:
     """What a browser is told of an error."""
     _logger.error("a stream for a browser failed", exc_info=error)
-    return reactivex.just(to_bytes(ServerSentEvent("error", to_json(_plain(error)).decode())))
+    return to_bytes(ServerSentEvent("error", to_json(_plain(error)).decode()))
 
 
-def _kept_alive(seconds: float) -> Operator[bytes, bytes]:
-    """A comment now and then, until the source has ended."""
-    clock = AsyncIOScheduler(asyncio.get_running_loop())
-
-    def comment(_: int) -> Notification[bytes]:
-        return _COMMENT
-
-    comments = reactivex.interval(seconds, scheduler=clock).pipe(ops.map(comment))
-
-    def operator(source: Observable[bytes]) -> Observable[bytes]:
-        return source.pipe(ops.materialize(), ops.merge(comments), ops.dematerialize())
-
-    return operator
-
-
-__all__ = ["to_event", "to_sse"]
+__all__ = ["to_event", "to_sse", "to_sse_blocking"]

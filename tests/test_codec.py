@@ -151,6 +151,7 @@ def test_a_numeric_error_code_is_text():
 def test_an_unknown_event_keeps_its_name_and_its_json_whole(data):
     event = sent("thread.run.step.hummed", data)
     assert event == UnknownEvent("thread.run.step.hummed", data)
+    assert (event.name, event.event) == ("thread.run.step.hummed", "unknown")
     assert decode_event(encode_event(event)) == event
 
 
@@ -401,17 +402,24 @@ def chunking(raw):
 )
 def test_an_unknown_type_keeps_the_raw_object(read, kind):
     value = read(UNKNOWN)
-    assert (type(value), value.type, value.raw) == (kind, "hum", UNKNOWN)
+    assert (type(value), value.wire_type, value.raw) == (kind, "hum", UNKNOWN)
+    assert value.type == "unknown"
     assert unstructure(value) == UNKNOWN
     for unnamed in ({"type": None}, {}):
-        assert (type(read(unnamed)), read(unnamed).type) == (kind, "")
+        assert (type(read(unnamed)), read(unnamed).wire_type) == (kind, "")
+
+
+def test_a_part_that_is_no_text_has_none():
+    grown = content_delta({"type": "refusal", "refusal": "No", "index": 0})
+    for part in (grown, content_delta(UNKNOWN), models.ImageFileDeltaBlock()):
+        assert part.text is None
 
 
 def test_types_that_other_servers_have():
     cited = {"type": "url_citation", "url_citation": {"url": "https://example.org"}}
     assert annotation(cited) == models.UnknownAnnotation("url_citation", cited)
     browsed = {"type": "browser", "id": "call_1", "browser": {}}
-    assert (call(browsed).type, call(browsed).id) == ("browser", "call_1")
+    assert (call(browsed).wire_type, call(browsed).id) == ("browser", "call_1")
     consent = {"type": "submit_consent", "submit_consent": {"tool_calls": []}}
     assert action(consent).raw == consent
     grounded = {"type": "bing_grounding", "bing_grounding": {}}
@@ -666,7 +674,7 @@ def test_law_any_json_is_an_event_or_a_decode_error(name, data):
     except DecodeError as error:
         assert error.event == name  # noqa: PT017 -- both ends are right
     else:
-        assert event.event == name
+        assert event.event == event.name == name
 
 
 _shapes = {"id": "x", "content": [{"type": "text", "text": {"value": "a", "annotations": []}}],

@@ -1,14 +1,20 @@
 """What a stranger runs: the command line, the examples, the README; each in its own process."""
 
+import ast
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from rxassist.checks import needing
 from rxassist.local import LocalService
 
 ROOT = Path(__file__).parent.parent
@@ -71,7 +77,60 @@ def test_a_missing_extra_is_named(command):
     arguments = [sys.executable, "-c", code, command]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert 'pip install "rxassist[local]"' in done.stderr
+    assert done.stderr == (
+        "rxassist: this command needs packages: "
+        'pip install python-multipart rich starlette uvicorn (the extra "local")\n'
+    )
+
+
+def packages_of(extra):
+    """What an extra installs, by its names, as ``pyproject.toml`` has them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {re.match(r"[\w-]+", each)[0] for each in project["optional-dependencies"][extra]}
+
+
+def test_what_a_hint_says_to_install_is_what_the_extra_installs():
+    hints = 0
+    for module in (ROOT / "rxassist").rglob("*.py"):
+        source = module.read_text(encoding="utf-8")
+        assert "pip install" not in re.sub(r'^""".*?"""', "", source, flags=re.DOTALL) or (
+            module.name == "checks.py"
+        ), module
+        for call in ast.walk(ast.parse(source)):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "needing":
+                _, extra, *packages = call.args
+                names = {each.value for each in packages if isinstance(each, ast.Constant)}
+                assert names <= packages_of(extra.value)
+                hints += 1
+    assert hints == 6
+    assert needing("this", "text", "jiter") == (
+        'this needs packages: pip install jiter (the extra "text")'
+    )
+
+
+def test_ctrl_c_ends_the_demo_with_one_line():
+    command = [sys.executable, "-W", "error", "-m", "rxassist", "demo"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        while "in_progress" not in demo.stdout.readline():
+            pass
+        demo.send_signal(signal.SIGINT)
+        _, told = demo.communicate(timeout=60)
+    assert told == "rxassist: interrupted\n"
+    assert demo.returncode == 130
+
+
+def test_a_port_that_is_in_use_is_named_with_the_option_for_another():
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "rxassist", "serve", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"rxassist: the service cannot start: port {port} of 127.0.0.1 is in use; choose another "
+        "one with --port\n"
+    )
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

@@ -5,6 +5,7 @@ import gc
 import threading
 from contextvars import copy_context
 from functools import partial
+from typing import Any
 
 import pytest
 import reactivex
@@ -12,8 +13,9 @@ from reactivex import Observable, Subject
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
 
-from rxassist import Demand, current_demand, demanding, iterate, map_async
+from rxassist import Demand, LoopObservable, current_demand, demanding, iterate, map_async
 from rxassist.errors import StreamClosed
+from rxassist.loop import ThreadLoop
 
 WAIT = 10
 """Seconds after which a test that hangs fails."""
@@ -314,6 +316,14 @@ def test_a_thread_that_emits_after_the_loop_was_closed_is_not_disturbed():
     emitting.join(WAIT)
     assert not emitting.is_alive()
     del items
+
+
+def test_the_type_of_what_a_client_gives_takes_one_parameter_or_two():
+    kind = LoopObservable[str]
+    assert (kind.__origin__, kind.__args__) == (LoopObservable, (str, Any))
+    assert LoopObservable[str, ThreadLoop].__args__ == (str, ThreadLoop)
+    with pytest.raises(TypeError):
+        LoopObservable[str, ThreadLoop, int]
 
 
 # --- demand, inherited ---------------------------------------------------------------------

@@ -107,11 +107,11 @@ ENDED = ThreadRunCompleted(FOUND)
 TWO_CALLS = calls(call(0, "f"), call(1, "g"))
 
 
-END_OF_RUN = many.RunEvent(1, None, None, many.RunSummary(1))
+END_OF_RUN = many.MergedEvent(1, None, None, many.RunSummary(1))
 
 
 def of_run(key, event):
-    return many.RunEvent(key, event)
+    return many.MergedEvent(key, event)
 
 
 def stored(*items):

@@ -1,5 +1,6 @@
 """Which callbacks an event causes, and handlers as observers of any Observable."""
 
+from functools import partial, wraps
 from itertools import pairwise
 from pathlib import Path
 
@@ -764,3 +765,92 @@ def test_an_async_handler_explains_that_a_plain_observable_cannot_await(source):
 
 def test_the_module_says_what_is_public():
     assert {"AssistantEventHandler", "AsyncAssistantEventHandler"} <= set(handler.__all__)
+
+
+# --- handlers that are written wrong -------------------------------------------------------
+
+
+def a_handler(base, **members):
+    return type("Printer", (base,), members)
+
+
+def plain(*_):
+    pass
+
+
+async def awaited(*_):
+    pass
+
+
+def generates(*_):
+    yield
+
+
+async def generates_awaited(*_):
+    yield
+
+
+HANDLERS = {AssistantEventHandler: plain, AsyncAssistantEventHandler: awaited}
+
+
+@pytest.mark.parametrize("base", HANDLERS)
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [
+        ("on_text_dleta", "on_text_delta"),
+        ("on_texts_done", "on_text_done"),
+        ("on_toolcall_created", "on_tool_call_created"),
+        ("on_message_complete", "on_message_created"),
+        ("on_run_done", "on_run_step_done"),
+    ],
+)
+def test_a_name_that_is_no_callback_is_told_with_the_nearest(base, wrong, nearest):
+    with pytest.raises(TypeError, match=rf"Printer\.{wrong} is no .*did you mean {nearest}"):
+        a_handler(base, **{wrong: HANDLERS[base]})
+
+
+@pytest.mark.parametrize("base", HANDLERS)
+@pytest.mark.parametrize("name", ["on_click", "on_finish", "on_token", "on_tool_call_finished"])
+def test_a_name_that_is_not_like_a_callback_is_the_users_own(base, name):
+    a_handler(base, **{name: plain})
+
+
+def test_an_async_def_in_a_synchronous_handler_is_told():
+    for method in (awaited, staticmethod(awaited), classmethod(awaited), partial(awaited)):
+        with pytest.raises(TypeError, match=r"Printer\.on_text_delta is an async def.*write def"):
+            a_handler(AssistantEventHandler, on_text_delta=method)
+
+
+def test_a_plain_def_in_an_asynchronous_handler_is_told():
+    for method in (plain, staticmethod(plain), lambda *_: None):
+        with pytest.raises(TypeError, match=r"Printer\.on_end is a plain.*async def on_end"):
+            a_handler(AsyncAssistantEventHandler, on_end=method)
+
+
+@pytest.mark.parametrize("base", HANDLERS)
+@pytest.mark.parametrize("method", [generates, generates_awaited])
+def test_a_callback_with_a_yield_is_told(base, method):
+    with pytest.raises(TypeError, match=r"Printer\.on_event has a yield"):
+        a_handler(base, on_event=method)
+
+
+@pytest.mark.parametrize("base", HANDLERS)
+def test_what_is_right_or_of_another_base_is_let_be(base):
+    method = HANDLERS[base]
+    other = type("Button", (), {"on_click": plain})
+    members = {"on_click": plain, "on_event": method, "on_since": 3, "said": plain}
+    right = type("Printer", (base, other), members)
+
+    @wraps(method)
+    def wrapped(*given):
+        return method(*given)
+
+    a_handler(right, on_event=wrapped, on_end=method)
+
+
+def test_a_callback_that_was_put_on_the_handler_is_told_by_its_name():
+    handler = AssistantEventHandler()
+    handler.on_text_delta = awaited
+    told = r"AssistantEventHandler\.on_text_delta is an async def"
+    with pytest.raises(TypeError, match=told):
+        reactivex.of(grow("a")).subscribe(handler)

@@ -25,3 +25,11 @@ def test_a_module_imports_alone(name):
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_public_name_means_one_thing():
+    """A name of the package is nothing else in its modules."""
+    for module in (rxassist.errors, rxassist.events, rxassist.models, rxassist.operators):
+        for name in set(rxassist.__all__) & set(module.__all__):
+            assert getattr(rxassist, name) is getattr(module, name)
+    assert not set(rxassist.events.__all__) & set(rxassist.models.__all__)

@@ -10,6 +10,7 @@ from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
+from reactivex.testing import TestScheduler
 
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import StreamClosed
@@ -317,6 +318,90 @@ def test_a_reader_that_comes_too_late_gets_what_is_kept_and_an_error(scene):
     assert isinstance(late.error, StreamClosed)
     assert scene.source.subscribed == 1
     assert str(reader) == "ab"
+
+
+class Lingering(Scene):
+    """A scene whose log stays for 30 virtual seconds after its last reader left."""
+
+    def __init__(self, source=None, **options):
+        self.clock = TestScheduler()
+        self.timers = []
+        super().__init__(source, linger=self._later, **options)
+
+    def _later(self, action):
+        self.timers.append(self.clock.schedule_relative(30, lambda *_: action()))
+        return self.timers[-1]
+
+    def pass_time(self, seconds):
+        self.clock.advance_by(seconds)
+        self.loop.run()
+
+
+def test_a_log_that_lingers_goes_on_for_a_reader_that_comes_back():
+    scene = Lingering()
+    first = scene.reader()
+    scene.send("ab")
+    scene.leave(first)
+    scene.pass_time(29)
+    scene.send("c")
+    back = scene.reader()
+    scene.pass_time(100)
+    scene.send("d")
+    scene.complete()
+    assert (str(first), str(back)) == ("ab", "abcd|")
+    assert scene.source.subscribed == 1
+
+
+def test_a_log_that_lingered_in_vain_is_left():
+    scene = Lingering()
+    scene.leave(scene.reader())
+    scene.send("ab")
+    scene.pass_time(29)
+    assert scene.source.disposed == 0
+    scene.pass_time(1)
+    assert scene.source.disposed == 1
+    late = scene.reader()
+    assert str(late) == "ab#"
+    assert isinstance(late.error, StreamClosed)
+    assert "with linger=" in str(late.error)
+
+
+def test_each_leaving_lingers_anew():
+    scene = Lingering()
+    for _ in range(3):
+        scene.leave(scene.reader())
+        scene.pass_time(29)
+    assert scene.source.disposed == 0
+    scene.pass_time(1)
+    assert scene.source.disposed == 1
+
+
+def test_a_log_that_lingers_and_ends_has_no_timer_any_more():
+    scene = Lingering()
+    scene.leave(scene.reader())
+    scene.complete()
+    assert [timer.is_disposed for timer in scene.timers] == [True]
+    assert str(scene.reader()) == "|"
+
+
+def test_a_paused_source_goes_on_while_its_log_lingers():
+    scene = Lingering(Tap(100), read_ahead=10)
+    demand = Demand()
+    demand.close()
+    slow = scene.reader(demand=demand)
+    assert scene.source.sent == 10
+    scene.leave(slow)
+    assert scene.source.sent == 100
+    assert str(scene.reader(ops.take(3))) == "123|"
+
+
+def test_what_nobody_has_read_is_kept_while_a_log_lingers():
+    scene = Lingering(replay=False)
+    first = scene.reader()
+    scene.send("ab")
+    scene.leave(first)
+    scene.send("cd")
+    assert str(scene.reader()) == "cd"
 
 
 def test_closing_ends_it_for_all(scene):

@@ -42,7 +42,8 @@ def test_a_model_shows_the_fields_that_say_something():
         repr(Page((HELLO,)))
         == "Page(data=(TextContentBlock(text=Text(value='hello'), type='text'),))"
     )
-    assert repr(UnknownTool("x", {"type": "x"})) == "UnknownTool(type='x', raw={'type': 'x'})"
+    unknown = "UnknownTool(wire_type='x', raw={'type': 'x'}, type='unknown')"
+    assert repr(UnknownTool("x", {"type": "x"})) == unknown
 
 
 def test_a_model_that_says_nothing_is_shown_all_the_same():

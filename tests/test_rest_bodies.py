@@ -164,7 +164,7 @@ def test_a_step_with_a_tool_that_nobody_knows():
     function, browser = first.step_details.tool_calls
     assert function.function.output is None
     assert isinstance(browser, UnknownToolCall)
-    assert (browser.type, browser.id) == ("browser", "call_rwX78tZl6MzaPfNMYu5fFsQD")
+    assert (browser.wire_type, browser.id) == ("browser", "call_rwX78tZl6MzaPfNMYu5fFsQD")
 
 
 def test_vector_stores():

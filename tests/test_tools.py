@@ -413,7 +413,7 @@ def test_docstrings_of_all_styles(function):
 
 def test_without_the_extra_there_is_a_warning_where_something_is_left_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "docstring_parser", None)
-    with pytest.warns(UserWarning, match=r'docstring of google .* pip install "rxassist\[tools\]"'):
+    with pytest.warns(UserWarning, match=r"docstring of google .* pip install docstring-parser"):
         made = Tool(google)
     assert made.description == "Tell the weather, as it will be."
     assert made.parameters["properties"]["city"] == TEXT

@@ -1,27 +1,44 @@
 """Server-Sent Events for browsers: what is written, and that nothing is left behind."""
 
 import asyncio
+import gc
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import aclosing, contextmanager
+from itertools import islice, takewhile
 from pathlib import Path
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.validate import validator
 
+import httpx
 import pytest
 import reactivex as rx
 from reactivex import Observable, Subject
 from reactivex import operators as ops
+from reactivex.testing import TestScheduler
 
-from rxassist import AsyncClient, Client, Demand, Snapshot, current_demand, models, to_sse
+from rxassist import (
+    AsyncClient,
+    Client,
+    Demand,
+    Snapshot,
+    current_demand,
+    models,
+    to_sse,
+    to_sse_blocking,
+)
 from rxassist.codec import decode_event
 from rxassist.errors import APIError
 from rxassist.events import DoneEvent, ThreadRunQueued, UnknownEvent
 from rxassist.local import LocalService, say, wait
 from rxassist.many import RunSummary, merge_runs
-from rxassist.operators import latest_snapshots, raise_for_status
+from rxassist.operators import latest_snapshots, raise_for_status, smooth
 from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent
 from rxassist.snapshots import fold
@@ -32,19 +49,27 @@ WAIT = 10
 """Seconds after which a test that hangs fails."""
 
 
+def endless(turn):
+    yield say("Hello there.")
+    yield wait(60)
+    yield say("Never heard.")
+
+
 def decoded(*chunks):
     decoder = SSEDecoder()
     return [event for chunk in chunks for event in decoder.feed(chunk)]
 
 
 def written(source, **options):
-    """All that is written of a source, decoded as a browser would."""
+    """All that is written of a source, decoded as a browser would; with asyncio and without."""
 
     async def collect():
         async with asyncio.timeout(WAIT):
             return [chunk async for chunk in source.pipe(to_sse(**options))]
 
-    return decoded(*asyncio.run(collect()))
+    chunks = asyncio.run(collect())
+    assert list(source.pipe(to_sse_blocking(**options))) == chunks
+    return decoded(*chunks)
 
 
 def test_each_item_is_an_event_with_an_id_and_the_end_is_told():
@@ -71,7 +96,8 @@ def test_models_events_and_snapshots_are_written_as_the_service_does():
 
 def test_merged_runs_are_written_though_one_failed():
     event = ThreadRunQueued(models.Run("run_1", status="queued"))
-    source = merge_runs({"ann": rx.throw(APIError("secret", code="c")), "bob": rx.of(event)})
+    streams = {"ann": rx.throw(APIError("secret", code="c")), "bob": rx.of(event)}
+    source = merge_runs(streams, scheduler=TestScheduler())  # whose clock stands still
     failed, queued, ended, end = written(source)
     error = {"type": "APIError", "code": "c"}
     assert json.loads(failed.data)["error"] == error
@@ -184,13 +210,14 @@ def test_no_keep_alive_is_no_timer():
     assert [event.data for event in written(rx.of(1), keep_alive=None)] == ["1", "null"]
 
 
-def test_a_keep_alive_that_is_none_is_refused():
+@pytest.mark.parametrize("write", [to_sse, to_sse_blocking])
+def test_a_keep_alive_that_is_none_is_refused(write):
     for seconds in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="keep_alive must be above 0 and finite, or None, got"):
-            to_sse(keep_alive=seconds)
+            write(keep_alive=seconds)
     for seconds in ("15", True):
         with pytest.raises(TypeError, match="keep_alive must be a number of seconds, or None, got"):
-            to_sse(keep_alive=seconds)
+            write(keep_alive=seconds)
 
 
 def test_nothing_happens_before_the_first_chunk_is_asked_for():
@@ -281,6 +308,256 @@ def test_a_run_of_an_async_client_and_of_a_client():
     assert [event.data for event in again] == [event.data for event in texts][1:]
 
 
+def slow(turn):
+    yield say("Hello there, this takes a while.")
+
+
+async def left_after_two(stream):
+    """What the only browser gets that leaves after two events, and comes back for the rest."""
+    async with aclosing(stream.text_deltas.pipe(to_sse())) as chunks:
+        got = decoded(*[await anext(chunks) for _ in range(2)])
+    rest = stream.text_deltas.pipe(to_sse(after=got[-1].id))
+    return got + decoded(*[chunk async for chunk in rest])
+
+
+async def asked_with(service, **options):
+    async with AsyncClient(base_url=service.base_url) as client, asyncio.timeout(WAIT):
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id, **options)
+        return await left_after_two(stream)
+
+
+@pytest.mark.parametrize("on_dispose", ["detach", "cancel"])
+def test_the_only_browser_comes_back_for_the_rest_of_a_stream_that_lingers(on_dispose):
+    with LocalService(slow, token_delay=0.01) as service:
+        *texts, end = asyncio.run(asked_with(service, linger=WAIT, on_dispose=on_dispose))
+    assert "".join(json.loads(event.data) for event in texts) == "Hello there, this takes a while."
+    assert [event.id for event in texts] == [str(number) for number in range(1, len(texts) + 1)]
+    assert end.event == "end"
+
+
+def test_the_only_browser_that_comes_back_to_a_stream_that_does_not_linger_is_told():
+    with LocalService(slow, token_delay=0.01) as service:
+        *_, told = asyncio.run(asked_with(service))
+    assert (told.event, json.loads(told.data)["type"]) == ("error", "StreamClosed")
+
+
+def test_a_stream_that_lingered_in_vain_is_cancelled():
+    with LocalService(endless) as service, Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, linger=0.05, on_dispose="cancel"
+        )
+        stream.pipe(ops.take(5)).run()
+        assert service.open_streams == 1
+        service.wait_for(lambda: service.open_streams == 0, WAIT)
+
+
+def test_a_client_that_closes_does_not_wait_for_a_stream_that_lingers():
+    with LocalService(endless) as service:
+        with Client(base_url=service.base_url) as client:
+            assistant = client.assistants.create(model="m").run()
+            stream = client.threads.create_and_run_stream(assistant_id=assistant.id, linger=60)
+            stream.pipe(ops.take(5)).run()
+        service.wait_for(lambda: service.open_streams == 0, WAIT)
+
+
+@pytest.mark.parametrize("linger", [-1, "30", True])
+def test_a_linger_that_is_no_time_is_refused(linger):
+    with Client(base_url="http://127.0.0.1:9/v1") as client:
+        stream = client.threads.create_and_run_stream
+        with pytest.raises((TypeError, ValueError), match="linger must"):
+            stream(assistant_id="asst_1", linger=linger)
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_a_client_that_closes_tells_the_browser(paced):
+    async def main(service):
+        async with asyncio.timeout(WAIT):
+            client = AsyncClient(base_url=service.base_url)
+            assistant = await client.assistants.create(model="m")
+            texts = client.threads.create_and_run_stream(assistant_id=assistant.id).text_deltas
+            chunks = texts.pipe(*[smooth(0.001)] * paced, to_sse(keep_alive=None))
+            got = [await anext(chunks)]
+            closing = asyncio.ensure_future(client.close())
+            got += [chunk async for chunk in chunks]
+            await closing
+        return decoded(*got)
+
+    with LocalService(endless) as service:
+        *_, told = asyncio.run(main(service))
+    assert (told.event, json.loads(told.data)["type"]) == ("error", "ClientClosed")
+
+
+# --- without asyncio -----------------------------------------------------------------------
+
+
+def asked_in_a_thread(chunks):
+    """A thread that waits for the next chunk, and what it was given."""
+    given = []
+    waiting = threading.Thread(target=lambda: given.extend(islice(chunks, 1)))
+    waiting.start()
+    return waiting, given
+
+
+def subscribed_to(source):
+    for _ in range(WAIT * 1000):
+        if source.observers:
+            return
+        threading.Event().wait(0.001)
+    pytest.fail("nobody subscribed")
+
+
+def test_nothing_happens_before_a_thread_asks_and_nothing_if_it_never_does():
+    subscribed = []
+    source = rx.defer(lambda _: subscribed.append(True) or rx.of(1))
+    source.pipe(to_sse_blocking()).close()
+    chunks = source.pipe(to_sse_blocking())
+    assert subscribed == []
+    assert [event.data for event in decoded(*chunks)] == ["1", "null"]
+    assert subscribed == [True]
+    assert list(chunks) == []
+
+
+def test_silence_is_broken_by_comments_for_a_thread_too():
+    source = Subject()
+    chunks = source.pipe(to_sse_blocking(keep_alive=0.01))
+    comment = b": keep-alive\n\n"
+    assert [next(chunks) for _ in range(3)] == [comment] * 3
+    source.on_next(1)
+    source.on_completed()
+    assert [event.data for event in decoded(*chunks)] == ["1", "null"]
+
+
+def test_a_close_disposes_the_source_and_gives_nothing_more():
+    source = Subject()
+    chunks = source.pipe(to_sse_blocking(keep_alive=0.01))
+    next(chunks)
+    source.on_next(1)
+    source.on_next(2)
+    next(chunks)
+    chunks.close()
+    assert source.observers == []
+    assert list(chunks) == []
+    chunks.close()
+
+
+def test_a_close_holds_no_thread_that_waits():
+    source = Subject()
+    chunks = source.pipe(to_sse_blocking(keep_alive=None))
+    waiting, given = asked_in_a_thread(chunks)
+    subscribed_to(source)
+    chunks.close()
+    waiting.join(WAIT)
+    assert not waiting.is_alive()
+    assert given == []
+    assert source.observers == []
+
+
+def test_a_client_that_is_closed_holds_no_thread_that_waits():
+    with LocalService(endless) as service:
+        with Client(base_url=service.base_url) as client:
+            assistant = client.assistants.create(model="m").run()
+            stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+            chunks = stream.text_deltas.pipe(to_sse_blocking(keep_alive=None))
+            got = [next(chunks)]
+            waiting = threading.Thread(target=lambda: got.extend(chunks))
+            waiting.start()
+        waiting.join(WAIT)
+        assert not waiting.is_alive()
+    assert json.loads(decoded(*got)[-1].data)["type"] == "ClientClosed"
+
+
+def test_a_body_that_is_forgotten_disposes_the_source():
+    source = Subject()
+    chunks = source.pipe(to_sse_blocking(keep_alive=0.01))
+    next(chunks)
+    assert len(source.observers) == 1
+    del chunks
+    gc.collect()
+    assert source.observers == []
+
+
+def test_a_slow_browser_pauses_the_source_for_a_thread_too():
+    demands: list[Demand] = []
+
+    def subscribe(observer, scheduler=None):
+        demands.append(current_demand())
+        for number in range(4):
+            observer.on_next(number)
+
+    chunks = Observable(subscribe).pipe(to_sse_blocking(buffer=4, keep_alive=0.01))
+    next(chunks)
+    assert not demands[0].is_open
+    for _ in range(3):
+        next(chunks)
+    assert next(chunks).startswith(b":")
+    assert demands[0].is_open
+    chunks.close()
+
+
+@contextmanager
+def served_by_wsgi(application):
+    """The address of an application on the server of the standard library."""
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    class Threads(ThreadingMixIn, WSGIServer):  # which waits for its threads when it closes
+        pass
+
+    with make_server("127.0.0.1", 0, validator(application), Threads, Quiet) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            serving.join(WAIT)
+
+
+def answering(source, **options):
+    """An application that answers every request with a source, or its rest."""
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return source.pipe(to_sse_blocking(after=environ.get("HTTP_LAST_EVENT_ID"), **options))
+
+    return application
+
+
+def test_a_run_over_wsgi_and_a_browser_that_comes_back_for_the_rest():
+    with LocalService() as service, Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        with served_by_wsgi(answering(stream.text_deltas)) as address:
+            whole = decoded(httpx.get(address).content)
+            rest = decoded(httpx.get(address, headers={"Last-Event-ID": "2"}).content)
+        texts = [json.loads(event.data) for event in whole[:-1]]
+        assert "".join(texts) == "".join(stream.text_deltas)
+    assert whole[-1].event == "end"
+    assert rest == whole[2:]
+
+
+def test_a_browser_that_leaves_a_wsgi_server_cancels_the_run():
+    with LocalService(endless) as service, Client(base_url=service.base_url) as client:
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, on_dispose="cancel"
+        )
+        with served_by_wsgi(answering(stream.text_deltas, keep_alive=0.01)) as address:
+            with httpx.stream("GET", address) as answer:
+                written = b"".join(
+                    takewhile(lambda chunk: b"Hello" not in chunk, answer.iter_raw())
+                )
+                assert decoded(written) == []  # comments only, before the first text
+            service.wait_for(lambda: service.open_streams == 0, WAIT)
+            thread_id, run_id = stream.current_run.thread_id, stream.current_run.id
+            retrieved = client.threads.runs.poll(thread_id=thread_id, run_id=run_id).run()
+            assert retrieved.status == "cancelled"
+
+
 # --- the example, in a browser -------------------------------------------------------------
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -354,14 +631,26 @@ def test_three_runs_side_by_side_in_a_browser(browser):
 
 
 def test_a_browser_that_leaves_closes_its_runs(browser):
-    def endless(turn):
-        yield say("Hello there.")
-        yield wait(60)
-        yield say("Never heard.")
-
     with LocalService(endless) as service, served(service.base_url) as address:
         browser.get(address)
         browser.find_element("tag name", "button").click()
         service.wait_for(lambda: service.open_streams == 3, WAIT)
         browser.get("about:blank")
         service.wait_for(lambda: service.open_streams == 0, WAIT)
+        service.wait_for(lambda: cancellations(service) == 3, WAIT)
+
+
+def cancellations(service):
+    return sum(path.endswith("/cancel") for _, path in service.requests)
+
+
+def test_a_stop_button_cancels_the_runs_and_is_no_error(browser):
+    with LocalService(endless) as service, served(service.base_url) as address:
+        browser.get(address)
+        start, stop = browser.find_elements("tag name", "button")
+        start.click()
+        service.wait_for(lambda: service.open_streams == 3, WAIT)
+        stop.click()
+        service.wait_for(lambda: cancellations(service) == 3, WAIT)
+        shown = [element.text for element in browser.find_elements("tag name", "output")]
+        assert shown == ["stopped"] * 3

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from inspect import signature
 from math import isfinite
+from types import FrameType
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -19,9 +23,11 @@ from rxassist.tools._tool import definitions_of
 
 _T = TypeVar("_T")
 
+_UNPACKED = re.compile(r"Unpack\[(\w+)\]")
 _ID = re.compile(r"[^\s/?#%\\]+")
 _DOTS = {".", ".."}
 _LARGEST_PAGE = 100
+_CLIENT = "rxassist.client."  # where the methods are that users call
 
 
 @frozen
@@ -112,14 +118,12 @@ def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # 
     ``ValueError`` for a required one that is empty; both name it.
     """
     required: frozenset[str] = parameters.__required_keys__
+    if not given.keys() <= parameters.__annotations__.keys():
+        refuse_unknown(given.keys() - parameters.__annotations__.keys(), *_called())
     for name in sorted(required - given.keys()):
-        msg = f"{name} is missing"
-        raise TypeError(msg)
+        raise missing(name)
     plain: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in parameters.__annotations__:
-            msg = f"{name} is not a parameter of this call"
-            raise TypeError(msg)
         kind = _KINDS.get(name, _TEXT)
         if value is None and name not in required:
             plain[name] = None
@@ -129,6 +133,45 @@ def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # 
             raise TypeError(msg)
         plain[name] = _plain(name, kind, value, required=name in required)
     return plain
+
+
+def missing(name: str) -> TypeError:
+    """What is raised where a call was not given what it needs."""
+    return TypeError(f"{name} is missing: {_called()[0]} needs it")
+
+
+def refuse_unknown(given: Iterable[str], call: str, known: Iterable[str]) -> None:
+    """Raise ``TypeError`` for a name that a call does not know, with the nearest that it does."""
+    allowed = set(known)
+    for name in sorted(set(given) - allowed):
+        near = get_close_matches(name, sorted(allowed), 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        msg = f"{name} is not a parameter of {call}{hint}"
+        raise TypeError(msg)
+
+
+def _called() -> tuple[str, list[str]]:
+    """The method of a resource that was called, and the names of all that it takes."""
+    frame: FrameType | None = sys._getframe(1)
+    call, names = "this call", list[str]()
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith(_CLIENT):
+        resource, name = frame.f_locals.get("self"), frame.f_code.co_name
+        if resource is not None and not name.startswith("_"):
+            kind = type(cast("object", resource))
+            call, names = f"{kind.__name__}.{name}()", _names_of(getattr(kind, name))
+        frame = frame.f_back
+    return call, names
+
+
+def _names_of(method: Callable[..., object]) -> list[str]:
+    """What a method takes, by name: also of those that are typed by an unpacked mapping."""
+    names: list[str] = []
+    for name, parameter in signature(method).parameters.items():
+        unpacked = _UNPACKED.fullmatch(str(parameter.annotation))
+        module: object = sys.modules[method.__module__]
+        known: object = None if unpacked is None else getattr(module, unpacked[1])
+        names += getattr(known, "__annotations__", [name])
+    return names
 
 
 def request_options(given: Mapping[str, object]) -> dict[str, Any]:

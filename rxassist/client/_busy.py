@@ -11,9 +11,10 @@ from reactivex import operators as ops
 
 from rxassist import operators
 from rxassist.client._arguments import path
-from rxassist.client._resource import Resource, StreamT
+from rxassist.client._resource import Resource
 from rxassist.creation import Waiting, when_free
 from rxassist.errors import BadRequestError
+from rxassist.loop import HomeT
 from rxassist.models import FINISHED, Run
 from rxassist.transport import Request
 from rxassist.typing import Operator
@@ -28,7 +29,7 @@ _IF_BUSY = ("fail", "wait", "cancel")
 _CANCEL_DEADLINE = 5.0  # seconds for the service to say that a run has ended as it is cancelled
 
 
-class OnThread(Resource[StreamT]):
+class OnThread(Resource[HomeT]):
     """A part of the API that acts on threads, which may be busy."""
 
     def _read(

@@ -11,20 +11,21 @@ from urllib.parse import urlsplit
 import rxassist
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
-from rxassist.client._arguments import header_mapping, stated, text_mapping
+from rxassist.client._arguments import header_mapping, refuse_unknown, stated, text_mapping
 from rxassist.client._resource import Connection, Resource, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files
 from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_options
-from rxassist.client.parameters import RequestOptions
+from rxassist.client.parameters import HandlerT, RequestOptions
 from rxassist.client.threads import Threads
 from rxassist.client.vector_stores import VectorStores
 from rxassist.consumers import LoopObservable
 from rxassist.creation import Queues
 from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
+from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.http_client import HTTPChoice, check_choice
-from rxassist.loop import Home, RunningLoop, ThreadLoop
+from rxassist.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.run_stream import AsyncRunStream, RunStream
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.transport import Settings, Transport
@@ -33,7 +34,7 @@ _NO_BASE_URL = (
     "base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. Pass base_url "
     "(or set RXASSIST_BASE_URL) to a server that speaks the protocol, such as "
     'Client(base_url="http://127.0.0.1:8765/v1"), or start one on this machine with '
-    '"rxassist serve" (pip install "rxassist[local]")'
+    '"rxassist serve"'
 )
 
 
@@ -109,22 +110,33 @@ class ClientOptions(TypedDict, total=False):
     """
 
     base_url: str | None
+    """The address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``."""
     api_key: Credential | None
+    """The key, or a function that gives a token; else ``RXASSIST_API_KEY``, ``OPENAI_API_KEY``."""
     default_headers: Mapping[str, str] | None
+    """Headers of every request."""
     default_query: Mapping[str, str] | None
+    """Parameters of the query of every request."""
     timeout: float | None
+    """Seconds to connect (5 at most), write and wait for an answer (600)."""
     idle_timeout: float | None
+    """Seconds for which a stream may be silent (120); ``None`` for no bound."""
     max_connections: int | None
+    """How many requests and streams may be open at once; by default no bound."""
     max_event_bytes: int
+    """How large one event may be (16 MiB)."""
     max_retries: int
+    """How often a request is sent again that the service did not act on (2)."""
     http_client: HTTPChoice
+    """``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own."""
     budget: Budget | None
+    """A ``Budget`` that bounds runs and requests, together with other clients."""
 
 
 def _connected(
-    home: Home,
-    stream_class: type[StreamT],
-    like: Connection[StreamT] | None = None,
+    home: HomeT,
+    stream_class: type[Any],
+    like: Connection[HomeT] | None = None,
     *,
     base_url: str | None = None,
     api_key: Credential | None = None,
@@ -137,7 +149,7 @@ def _connected(
     max_retries: int = 2,
     http_client: HTTPChoice = None,
     budget: Budget | None = None,
-) -> Connection[StreamT]:
+) -> Connection[HomeT]:
     """What a client lends its resources, of its options, checked; with the pools of another."""
     base_url = _checked_base_url(base_url)
     tokens = _tokens(api_key)
@@ -176,15 +188,15 @@ def _connected(
     )
 
 
-class _BaseClient(Generic[StreamT]):
+class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     """What both clients have: the settings, and the resources that go with their streams."""
 
-    assistants: Assistants[StreamT]
-    files: Files[StreamT]
-    threads: Threads[StreamT]
-    vector_stores: VectorStores[StreamT]
+    assistants: Assistants[HomeT]
+    files: Files[HomeT]
+    threads: Threads[StreamT, HandlerT, HomeT]
+    vector_stores: VectorStores[HomeT]
 
-    def _begin(self, connection: Connection[StreamT], options: ClientOptions) -> None:
+    def _begin(self, connection: Connection[HomeT], options: ClientOptions) -> None:
         self._connection = connection
         self._given: Callable[[], ClientOptions] = lambda: options  # they hold a key
         self._transport = connection.transport
@@ -201,7 +213,26 @@ class _BaseClient(Generic[StreamT]):
         ``default_headers`` and ``default_query`` come on top of those that this client has.
         Raises as the class does, and ``TypeError`` for ``http_client`` and ``max_connections``,
         which are the connections' own.
+
+        Keywords:
+
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
+          ``OPENAI_BASE_URL``.
+        - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+          ``OPENAI_API_KEY``.
+        - ``default_headers``: headers of every request.
+        - ``default_query``: parameters of the query of every request.
+        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+        - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+        - ``max_connections``: how many requests and streams may be open at once; by default no
+          bound.
+        - ``max_event_bytes``: how large one event may be (16 MiB).
+        - ``max_retries``: how often a request is sent again that the service did not act on (2).
+        - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+        - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
+        call = f"{type(self).__name__}.with_options()"
+        refuse_unknown(options, call, ClientOptions.__annotations__)
         for name in _OF_CONNECTIONS & options.keys():
             msg = f"{name} belongs to the connections, which are shared; make another client"
             raise TypeError(msg)
@@ -225,13 +256,18 @@ class _BaseClient(Generic[StreamT]):
         *,
         body: Mapping[str, Any] | None = None,
         **options: Unpack[RequestOptions],
-    ) -> LoopObservable[Any]:
+    ) -> LoopObservable[Any, HomeT]:
         """A request to an endpoint that has no method here: an Observable of its JSON.
 
         ``path`` stands below ``base_url`` and begins with a slash: ``client.request("POST",
         "/threads/thread_1/pin", body={"pinned": True})``. A query is given as ``extra_query``.
         Emits ``None`` for an empty answer. What a ``POST`` asks for is asked for once, however
         often it is subscribed; every other request is made for each subscription.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         return Resource(self._connection).request(method, path, body, options)
 
@@ -252,7 +288,7 @@ class _BaseClient(Generic[StreamT]):
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
 
-class Client(_BaseClient[RunStream]):
+class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     """A client for synchronous code, notebooks and GUIs.
 
     It lives on an event loop of its own in one background thread, where subscribers are called;
@@ -261,9 +297,25 @@ class Client(_BaseClient[RunStream]):
 
     See ``ClientOptions`` for the arguments. Raises ``ValueError`` or ``TypeError``, naming the
     argument, before any request.
+
+    Keywords:
+
+    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
+    - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+      ``OPENAI_API_KEY``.
+    - ``default_headers``: headers of every request.
+    - ``default_query``: parameters of the query of every request.
+    - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+    - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+    - ``max_connections``: how many requests and streams may be open at once; by default no bound.
+    - ``max_event_bytes``: how large one event may be (16 MiB).
+    - ``max_retries``: how often a request is sent again that the service did not act on (2).
+    - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+    - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        refuse_unknown(options, "Client()", ClientOptions.__annotations__)
         home = self._home = ThreadLoop()
         self._begin(_connected(home, RunStream, **stated(options)), options)
         home.leave_with(self._transport.pools.close)
@@ -282,6 +334,23 @@ class Client(_BaseClient[RunStream]):
         ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
         ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
         credential of ``azure.identity``; asked again when the token ends or is refused.
+
+        Keywords:
+
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
+          ``OPENAI_BASE_URL``.
+        - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+          ``OPENAI_API_KEY``.
+        - ``default_headers``: headers of every request.
+        - ``default_query``: parameters of the query of every request.
+        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+        - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+        - ``max_connections``: how many requests and streams may be open at once; by default no
+          bound.
+        - ``max_event_bytes``: how large one event may be (16 MiB).
+        - ``max_retries``: how often a request is sent again that the service did not act on (2).
+        - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+        - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         return cls._of_foundry(endpoint, credential, api_version, options)
 
@@ -298,7 +367,7 @@ class Client(_BaseClient[RunStream]):
         self._home.close()
 
 
-class AsyncClient(_BaseClient[AsyncRunStream]):
+class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, RunningLoop]):
     """A client for asyncio code.
 
     It lives on the event loop in which it is first used, where subscribers are called; in another
@@ -307,9 +376,25 @@ class AsyncClient(_BaseClient[AsyncRunStream]):
 
     See ``ClientOptions`` for the arguments. Raises ``ValueError`` or ``TypeError``, naming the
     argument, before any request.
+
+    Keywords:
+
+    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
+    - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+      ``OPENAI_API_KEY``.
+    - ``default_headers``: headers of every request.
+    - ``default_query``: parameters of the query of every request.
+    - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+    - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+    - ``max_connections``: how many requests and streams may be open at once; by default no bound.
+    - ``max_event_bytes``: how large one event may be (16 MiB).
+    - ``max_retries``: how often a request is sent again that the service did not act on (2).
+    - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+    - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        refuse_unknown(options, "AsyncClient()", ClientOptions.__annotations__)
         self._home = RunningLoop()
         self._begin(_connected(self._home, AsyncRunStream, **stated(options)), options)
 
@@ -327,6 +412,23 @@ class AsyncClient(_BaseClient[AsyncRunStream]):
         ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
         ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
         credential of ``azure.identity``; asked again when the token ends or is refused.
+
+        Keywords:
+
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
+          ``OPENAI_BASE_URL``.
+        - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+          ``OPENAI_API_KEY``.
+        - ``default_headers``: headers of every request.
+        - ``default_query``: parameters of the query of every request.
+        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+        - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
+        - ``max_connections``: how many requests and streams may be open at once; by default no
+          bound.
+        - ``max_event_bytes``: how large one event may be (16 MiB).
+        - ``max_retries``: how often a request is sent again that the service did not act on (2).
+        - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+        - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         return cls._of_foundry(endpoint, credential, api_version, options)
 

@@ -29,7 +29,7 @@ from rxassist.consumers import LoopObservable
 from rxassist.creation import Queues
 from rxassist.errors import APITimeoutError, DecodeError, PollTimeout, excerpt
 from rxassist.log import Log
-from rxassist.loop import Home, from_batches, on_loop, scheduled
+from rxassist.loop import HomeT, ThreadLoop, from_batches, on_loop, scheduled
 from rxassist.models import Deleted, Page
 from rxassist.operators._kernel import change_error, choose
 from rxassist.polling import PATIENCE, check_id, is_passing, patiently, poll
@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 _B = TypeVar("_B")
 _P = ParamSpec("_P")
 
-StreamT = TypeVar("StreamT", bound=RunObservable)
+StreamT = TypeVar("StreamT", bound=RunObservable[Any])
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _CREATE = frozenset({"POST", "PATCH"})  # what repeats of these do is the endpoint's business
@@ -52,12 +52,12 @@ _POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__
 
 
 @frozen
-class Connection(Generic[StreamT]):
+class Connection(Generic[HomeT]):
     """What a client lends its resources: where it lives, how it speaks, what its streams are."""
 
-    home: Home
+    home: HomeT
     transport: Transport
-    stream_class: type[StreamT]
+    stream_class: type[Any]  # of RunObservable; resources that start runs know which
     timeout: float | None
     idle_timeout: float | None
     max_retries: int
@@ -73,7 +73,7 @@ class Polled(Generic[_T]):
     after: float | None = field(default=None, eq=False)
 
 
-class Resource(Generic[StreamT]):
+class Resource(Generic[HomeT]):
     """A part of the API; its methods bind requests to Observables."""
 
     def __init_subclass__(cls) -> None:
@@ -83,7 +83,7 @@ class Resource(Generic[StreamT]):
             if isfunction(method) and not name.startswith("_"):
                 setattr(cls, name, _taking_what_is_given(method))
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         self._connection = connection
 
     def _request(
@@ -121,7 +121,7 @@ class Resource(Generic[StreamT]):
         where: str,
         body: Mapping[str, object] | None,
         options: Mapping[str, object],
-    ) -> LoopObservable[Any]:
+    ) -> LoopObservable[Any, HomeT]:
         """The JSON that an endpoint answers with, ``None`` for nothing; creations happen once."""
         if method not in _METHODS:
             msg = f"method must be one of {', '.join(_METHODS)}, got {excerpt(method)}"
@@ -147,10 +147,10 @@ class Resource(Generic[StreamT]):
         answered = self._bound(from_batches(self._connection.home, answers))
         return self._once(answered) if creates else answered
 
-    def _bound(self, source: Observable[_T]) -> LoopObservable[_T]:
+    def _bound(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
         return LoopObservable(self._connection.home, source)
 
-    def _answers(self, target: type[_T], request: Request) -> LoopObservable[Polled[_T]]:
+    def _answers(self, target: type[_T], request: Request) -> LoopObservable[Polled[_T], HomeT]:
         """A cold Observable of the answer, with what the service says to polls."""
         transport = self._connection.transport
         before: _T | None = None  # a poll asks again and again, and mostly hears the same
@@ -163,18 +163,18 @@ class Resource(Generic[StreamT]):
 
         return self._bound(from_batches(self._connection.home, answers))
 
-    def _call(self, target: type[_T], request: Request) -> LoopObservable[_T]:
+    def _call(self, target: type[_T], request: Request) -> LoopObservable[_T, HomeT]:
         """A cold Observable of the answer: each subscription makes a request of its own."""
         return self._bound(self._answers(target, request).pipe(choose(_state)))
 
-    def _create(self, target: type[_T], request: Request) -> LoopObservable[_T]:
+    def _create(self, target: type[_T], request: Request) -> LoopObservable[_T, HomeT]:
         """What a request creates, once, however often it is subscribed."""
         return self._once(self._call(target, request))
 
-    def _delete(self, where: str, options: Mapping[str, object]) -> LoopObservable[Deleted]:
+    def _delete(self, where: str, options: Mapping[str, object]) -> LoopObservable[Deleted, HomeT]:
         return self._call(Deleted, self._request("DELETE", where, options))
 
-    def _content(self, request: Request) -> LoopObservable[bytes]:
+    def _content(self, request: Request) -> LoopObservable[bytes, HomeT]:
         """A cold Observable of the bytes of the answer."""
         transport = self._connection.transport
         request = evolve(request, max_bytes=None)  # files are as large as they are
@@ -184,7 +184,7 @@ class Resource(Generic[StreamT]):
 
         return self._bound(from_batches(self._connection.home, contents))
 
-    def _once(self, source: Observable[_T]) -> LoopObservable[_T]:
+    def _once(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
         """The same, subscribed once whatever the number of subscribers: for what creates."""
         home = self._connection.home
         return self._bound(Log(scheduled(home, source), post=home.post, report=home.report))
@@ -195,11 +195,11 @@ class Resource(Generic[StreamT]):
         where: str,
         given: Mapping[str, object],
         parameters: Any,  # noqa: ANN401 -- a TypedDict
-    ) -> Listing[_T]:
+    ) -> Listing[_T, HomeT]:
         """A cold Observable of the items of a list, which fetches the next page when it is due."""
         return self._items(item, self._request("GET", where, given, parameters))
 
-    def _items(self, item: type[_T], first: Request) -> Listing[_T]:
+    def _items(self, item: type[_T], first: Request) -> Listing[_T, HomeT]:
         return Listing(self._connection, item, first)
 
     def _poll(
@@ -209,7 +209,7 @@ class Resource(Generic[StreamT]):
         ids: Mapping[str, str],
         given: Mapping[str, object],
         until: Callable[[_T], bool],
-    ) -> LoopObservable[_T]:
+    ) -> LoopObservable[_T, HomeT]:
         """Poll the state of what has these ids: what is given are poll and request options."""
         options, rest = _apart(given)
         where = path(template, **ids)
@@ -226,7 +226,10 @@ class Resource(Generic[StreamT]):
         if options.get("patience") is not None:
             again = _POLL_INTERVAL if milliseconds is None else milliseconds / 1000
             ours: Operator[Polled[_T], Polled[_T]] = choose(_only(where))
-            out_of_patience: Operator[Polled[_T], Polled[_T]] = change_error(_out_of_patience)
+            name = self._connection.transport.name_of(request)
+            out_of_patience: Operator[Polled[_T], Polled[_T]] = change_error(
+                lambda error: _out_of_patience(error, name)
+            )
             patient = patiently(lambda: answers.pipe(ours), is_passing, again, options["patience"])
             asked = patient.pipe(out_of_patience)
         polls = poll(
@@ -240,8 +243,8 @@ class Resource(Generic[StreamT]):
         return self._bound(on_loop(self._connection.home, told))
 
     def _then(
-        self, created: LoopObservable[_B], following: Callable[[_B], Observable[_T]]
-    ) -> LoopObservable[_T]:
+        self, created: LoopObservable[_B, HomeT], following: Callable[[_B], Observable[_T]]
+    ) -> LoopObservable[_T, HomeT]:
         """What follows on something that is created, once whatever the number of subscribers."""
         return self._once(created.pipe(ops.flat_map(following)))
 
@@ -285,13 +288,13 @@ def _only(where: str) -> Callable[[Polled[_T]], Polled[_T]]:
     return check
 
 
-def _out_of_patience(error: Exception) -> Exception:
+def _out_of_patience(error: Exception, name: str) -> Exception:
     """What was wrong all the time."""
     if not isinstance(error, PollTimeout):
         return error
     if isinstance(error.last, Exception):
         return error.last
-    return APITimeoutError(f"no answer within the patience of {error.deadline:g} seconds")
+    return APITimeoutError(f"{name}: no answer within the patience of {error.deadline:g} seconds")
 
 
 def _unwrapped(ids: Mapping[str, str]) -> Callable[[Exception], Exception]:
@@ -323,7 +326,7 @@ def _state(polled: Polled[_T]) -> _T:
     return polled.state
 
 
-class Listing(LoopObservable[_T]):
+class Listing(LoopObservable[_T, HomeT], Generic[_T, HomeT]):
     """A cold Observable of the items of a list: the next page is fetched when the demand is there.
 
     Each subscription begins at the first page, or behind ``after``. No item comes twice, whatever
@@ -335,23 +338,24 @@ class Listing(LoopObservable[_T]):
     says where.
     """
 
-    def __init__(self, connection: Connection[Any], item: type[_T], first: Request) -> None:
+    def __init__(self, connection: Connection[HomeT], item: type[_T], first: Request) -> None:
         self._connection = connection
         self._first = first
+        self._name = f"the list {first}"
         self._page_type: type[Page[_T]] = Page[item]  # type: ignore[valid-type]
         super().__init__(connection.home, from_batches(connection.home, self._items))
 
-    def pages(self) -> LoopObservable[Page[_T]]:
+    def pages(self) -> LoopObservable[Page[_T], HomeT]:
         """A cold Observable of the pages: what one has of those before it is left out."""
         home = self._connection.home
         return LoopObservable(home, from_batches(home, self._single_pages))
 
-    def first_page(self) -> LoopObservable[Page[_T]]:
+    def first_page(self) -> LoopObservable[Page[_T], HomeT]:
         """A cold Observable of the first page alone: one request."""
         return LoopObservable(self._home, from_batches(self._home, self._first_page))
 
     @property
-    def data(self) -> list[_T]:
+    def data(self: Listing[_T, ThreadLoop]) -> list[_T]:
         """The items of the first page, as in the official SDK: fetches it, and waits for it.
 
         For a ``Client``: with an ``AsyncClient`` it is ``(await ….first_page()).data``, and this

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from uuid import uuid4
 
 import reactivex as rx
@@ -16,10 +16,11 @@ from reactivex.disposable import Disposable
 from rxassist import operators
 from rxassist.calling import OnResult, calling
 from rxassist.checks import check_positive
-from rxassist.client._arguments import path
+from rxassist.client._arguments import missing, path
 from rxassist.client._busy import RUN, RUNS, OnThread, carried
 from rxassist.client._resource import Polled, StreamT
 from rxassist.client.parameters import (
+    HandlerT,
     ListParameters,
     MessageListParameters,
     RequestOptions,
@@ -34,7 +35,7 @@ from rxassist.creation import SEARCH_PATIENCE, Search, Waiting, one_run, outputs
 from rxassist.errors import PollTimeout, RxAssistError, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
-from rxassist.loop import from_batches
+from rxassist.loop import HomeT, from_batches
 from rxassist.models import Message, Run, RunStep
 from rxassist.operators._awaited import awaited
 from rxassist.operators._kernel import change_error, take_through
@@ -116,7 +117,7 @@ def not_of_following(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: given[key] for key in given if key not in {"on_dispose", "deadline"}}
 
 
-class Starting(OnThread[StreamT]):
+class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
     """A part of the API that starts runs."""
 
     # --- requests ---
@@ -185,7 +186,7 @@ class Starting(OnThread[StreamT]):
         parameters: Any,  # noqa: ANN401 -- a TypedDict
         thread_id: str | None = None,
         waiting: Waiting | None = None,
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """A run that is created once, and left working."""
         for name in StreamOptions.__annotations__.keys() & given.keys():
             msg = f"{name} is an option of streams, and this call makes none"
@@ -250,13 +251,13 @@ class Starting(OnThread[StreamT]):
         then: Callable[[Run], Observable[Run]],
         *,
         waits: bool = True,
-    ) -> LoopObservable[Run]:
+    ) -> LoopObservable[Run, HomeT]:
         """A run that is created, or goes on, once, and has a place while it is followed."""
         begun = created.pipe(ops.do_action(following.farewell.told))
         followed = self._follow(begun.pipe(ops.flat_map(then)), following)
         return self._once(followed.pipe(self._place(waits=waits)))
 
-    def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run]:
+    def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run, HomeT]:
         """Poll a run that was just created."""
         ids = {"run_id": run.id, "thread_id": run.thread_id}
         return self._poll(Run, RUN, ids, options, has_settled)
@@ -287,6 +288,7 @@ class Starting(OnThread[StreamT]):
     ) -> StreamT:
         """The stream of a run that goes on with what is submitted, once."""
         request = self._streamed(self._start_request(where, given, parameters), given)
+        check_outputs(request)
         calls = _calls_of(request)
         events = self._events(request).pipe(self._submits(request, thread_id, run_id, given))
         return self._stream(events, given, thread_id, run_id, submitted=calls)
@@ -356,7 +358,7 @@ class Starting(OnThread[StreamT]):
             patience = cast("float", given.get("recovery_timeout", PATIENCE))
             read = partial(self._awaited, given, thread_id, INTERVAL, patience)
             tools = partial(self._called, cancel, tooling, run_of_event, leg, read)
-        return self._connection.stream_class(
+        stream: StreamT = self._connection.stream_class(
             self._connection.home,
             events,
             recovery=self._recovery(given, thread_id, run_id, submitted),
@@ -368,6 +370,7 @@ class Starting(OnThread[StreamT]):
             place=self._place(waits=run_id is None),
             **options,
         )
+        return stream
 
     def _recovery(
         self,
@@ -555,6 +558,13 @@ class Starting(OnThread[StreamT]):
         where = path(MESSAGES, thread_id=thread_id)
         asked = {"order": "asc", "limit": _PAGE, "run_id": run_id}
         return self._items(Message, self._read(where, given, MessageListParameters, **asked))
+
+
+def check_outputs(request: Request) -> None:
+    """Raise ``TypeError`` where a request submits nothing."""
+    if not {"tool_outputs", "tool_approvals"} & (request.body or {}).keys():
+        name = "tool_outputs"
+        raise missing(name)
 
 
 _NOT_SENT = frozenset({*StartOptions.__annotations__, *StreamOptions.__annotations__})

@@ -15,7 +15,7 @@ from reactivex import Observable, Observer, abc
 from reactivex import operators as ops
 
 from rxassist.client._arguments import path
-from rxassist.client._resource import Listing, Resource, StreamT
+from rxassist.client._resource import Listing, Resource
 from rxassist.client.parameters import (
     FileListParameters,
     FileParameters,
@@ -24,6 +24,7 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.errors import DecodeError, excerpt
+from rxassist.loop import HomeT
 from rxassist.models import Deleted, File
 from rxassist.transport import Upload
 
@@ -76,7 +77,7 @@ which ends as the upload does.
 """
 
 
-class Files(Resource[StreamT]):
+class Files(Resource[HomeT]):
     """Files for assistants and vector stores."""
 
     def create(
@@ -85,12 +86,19 @@ class Files(Resource[StreamT]):
         file: UploadFile,
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[FileParameters],
-    ) -> LoopObservable[File]:
+    ) -> LoopObservable[File, HomeT]:
         """Upload a file, once: an Observable of it. ``POST /files``.
 
         The file is read from disk as it is sent. ``upload_progress`` is told the number of bytes
         sent so far, and of how many, on the client's event loop: a function, or an observer of
         pairs.
+
+        Keywords:
+
+        - ``purpose``, required: what the file is for, such as ``"assistants"``.
+        - ``expires_after``: when the file expires: a mapping with ``anchor`` and ``seconds``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         upload = upload_of(file, None if upload_progress is None else _teller(upload_progress))
         request = self._request("POST", "/files", parameters, FileParameters, upload=upload)
@@ -98,31 +106,83 @@ class Files(Resource[StreamT]):
 
     def wait_for_processing(
         self, file_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[File]:
-        """The file each time it has changed, until it is processed, in error or deleted: cold."""
+    ) -> LoopObservable[File, HomeT]:
+        """The file each time it has changed, until it is processed, in error or deleted: cold.
+
+        Keywords:
+
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._poll(File, _ONE, {"file_id": file_id}, options, _processed)
 
-    def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[File]:
-        """The file's description: a cold Observable. ``GET /files/{file_id}``."""
+    def retrieve(
+        self, file_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[File, HomeT]:
+        """The file's description: a cold Observable. ``GET /files/{file_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._call(File, self._request("GET", path(_ONE, file_id=file_id), options))
 
-    def content(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[bytes]:
-        """The file's bytes: a cold Observable. ``GET /files/{file_id}/content``."""
+    def content(
+        self, file_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[bytes, HomeT]:
+        """The file's bytes: a cold Observable. ``GET /files/{file_id}/content``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_ONE + "/content", file_id=file_id)
         return self._content(self._request("GET", where, options))
 
     def retrieve_content(
         self, file_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[str]:
-        """The file's text, if it is UTF-8: a cold Observable. ``GET /files/{file_id}/content``."""
+    ) -> LoopObservable[str, HomeT]:
+        """The file's text, if it is UTF-8: a cold Observable. ``GET /files/{file_id}/content``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._bound(self.content(file_id, **options).pipe(ops.map(_text_of)))
 
-    def list(self, **parameters: Unpack[FileListParameters]) -> Listing[File]:
-        """The files, newest first: a cold Observable of items. ``GET /files``."""
+    def list(self, **parameters: Unpack[FileListParameters]) -> Listing[File, HomeT]:
+        """The files, newest first: a cold Observable of items. ``GET /files``.
+
+        Keywords:
+
+        - ``limit``: how many items one page has, from 1 to 100.
+        - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
+        - ``after``: the id of an item: the list begins after it.
+        - ``before``: the id of an item: the list ends before it.
+        - ``purpose``: only the files with this purpose.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._list(File, "/files", parameters, FileListParameters)
 
-    def delete(self, file_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[Deleted]:
-        """Delete a file: a cold Observable. ``DELETE /files/{file_id}``."""
+    def delete(
+        self, file_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Deleted, HomeT]:
+        """Delete a file: a cold Observable. ``DELETE /files/{file_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._delete(path(_ONE, file_id=file_id), options)
 
 

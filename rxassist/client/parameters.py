@@ -7,18 +7,21 @@ field names of the wire, tools may be models as well.
 # Evaluated at once (no ``from __future__ import annotations``): what is required is read from it.
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Required, TypeAlias, TypedDict
+from typing import Any, Generic, Literal, Required, TypeAlias, TypedDict, TypeVar
 
 from rxassist.creation import IfBusy
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.leaving import OnDispose
-from rxassist.models import Tool as ToolModel
+from rxassist.models import AssistantTool
 from rxassist.operators._run_tools import Approve, OnToolError
 from rxassist.tools import Tool, Toolbox
 
+HandlerT = TypeVar("HandlerT", bound=AssistantEventHandler | AsyncAssistantEventHandler)
+"""The handlers of a client."""
+
 Object: TypeAlias = Mapping[str, Any]
 Objects: TypeAlias = Iterable[Object]
-Tools: TypeAlias = Iterable[ToolModel | Object | Tool[..., Any] | Callable[..., Any]]
+Tools: TypeAlias = Iterable[AssistantTool | Object | Tool[..., Any] | Callable[..., Any]]
 """Functions are sent as their definitions."""
 Metadata: TypeAlias = Mapping[str, str]
 
@@ -30,10 +33,15 @@ class RequestOptions(TypedDict, total=False):
     """
 
     extra_headers: Mapping[str, str] | None
+    """Headers to add to the request; they replace those of the same name."""
     extra_query: Object | None
+    """Parameters to add to the query of the request."""
     extra_body: Object | None
+    """Fields to add to the JSON body of a ``POST``."""
     timeout: float | None
+    """Seconds for one request, ``None`` for no bound; instead of the client's."""
     max_retries: int
+    """How often a request that failed is sent again; instead of the client's."""
 
 
 class PollOptions(RequestOptions, total=False):
@@ -49,138 +57,181 @@ class PollOptions(RequestOptions, total=False):
     """
 
     poll_interval_ms: float
+    """Milliseconds between two polls; by default as the service asks, else 1,000."""
     deadline: float | None
+    """Seconds after which the poll ends in ``PollTimeout``; by default never."""
     patience: float | None
+    """Seconds for which the service may be out of reach, or not find what it stores late."""
 
 
 class ListParameters(RequestOptions, total=False):
     """Which items of a list: ``limit`` of them a page, from 1 to 100."""
 
     limit: int
+    """How many items one page has, from 1 to 100."""
     order: Literal["asc", "desc"]
+    """``"asc"`` gives the oldest items first, ``"desc"`` the newest."""
     after: str
+    """The id of an item: the list begins after it."""
     before: str
+    """The id of an item: the list ends before it."""
 
 
 class MessageListParameters(ListParameters, total=False):
     """Which messages: those of a run, if ``run_id`` is given."""
 
     run_id: str
+    """Only the messages that this run wrote."""
 
 
 class AssistantSettings(RequestOptions, total=False):
     """What an assistant is, besides its model."""
 
     name: str | None
+    """The name, of at most 256 characters."""
     description: str | None
+    """The description, of at most 512 characters."""
     instructions: str | None
+    """What the model is told to be and to do."""
     tools: Tools
+    """The tools: functions, mappings or models. Functions are sent as definitions."""
     tool_resources: Object | None
+    """The files and vector stores that the tools may use."""
     metadata: Metadata | None
+    """Up to 16 pairs of text, stored with the object."""
     temperature: float | None
+    """How random the answers are, from 0 to 2."""
     top_p: float | None
+    """The share of likely tokens that the model chooses from, from 0 to 1."""
     reasoning_effort: str | None
+    """How much a reasoning model thinks, such as ``"low"``."""
     response_format: str | Object | None
+    """``"auto"`` or an object, such as ``{"type": "json_object"}``."""
 
 
 class AssistantParameters(AssistantSettings, total=False):
     """``POST /assistants``."""
 
     model: Required[str]
+    """The name of the model."""
 
 
 class AssistantUpdateParameters(AssistantSettings, total=False):
     """``POST /assistants/{assistant_id}``."""
 
     model: str
+    """The name of the model."""
 
 
 class MetadataParameters(RequestOptions, total=False):
     """``POST`` on a message or a run: only its metadata can be changed."""
 
     metadata: Metadata | None
+    """Up to 16 pairs of text, stored with the object."""
 
 
 class ThreadUpdateParameters(MetadataParameters, total=False):
     """``POST /threads/{thread_id}``."""
 
     tool_resources: Object | None
+    """The files and vector stores that tools may use on this thread."""
 
 
 class StepParameters(RequestOptions, total=False):
     """``GET /threads/{thread_id}/runs/{run_id}/steps/{step_id}``."""
 
     include: Iterable[str]
+    """What else to return, such as the content of the results of file search."""
 
 
 class StepListParameters(ListParameters, total=False):
     """``GET /threads/{thread_id}/runs/{run_id}/steps``."""
 
     include: Iterable[str]
+    """What else to return, such as the content of the results of file search."""
 
 
 class FileListParameters(ListParameters, total=False):
     """``GET /files``."""
 
     purpose: str
+    """Only the files with this purpose."""
 
 
 class FileParameters(RequestOptions, total=False):
     """``POST /files``, besides the file itself."""
 
     purpose: Required[str]
+    """What the file is for, such as ``"assistants"``."""
     expires_after: Object
+    """When the file expires: a mapping with ``anchor`` and ``seconds``."""
 
 
 class VectorStoreUpdateParameters(RequestOptions, total=False):
     """``POST /vector_stores/{vector_store_id}``."""
 
     name: str | None
+    """The name of the store."""
     expires_after: Object | None
+    """When the store expires: a mapping with ``anchor`` and ``days``."""
     metadata: Metadata | None
+    """Up to 16 pairs of text, stored with the object."""
 
 
 class VectorStoreParameters(RequestOptions, total=False):
     """``POST /vector_stores``."""
 
     file_ids: Iterable[str]
+    """The ids of files that the store takes in."""
     name: str
+    """The name of the store."""
     description: str
+    """The description of the store."""
     expires_after: Object
+    """When the store expires: a mapping with ``anchor`` and ``days``."""
     chunking_strategy: Object
+    """How files are cut into chunks, such as ``{"type": "auto"}``."""
     metadata: Metadata | None
+    """Up to 16 pairs of text, stored with the object."""
 
 
 class IngestionParameters(RequestOptions, total=False):
     """How a file is taken into a vector store."""
 
     chunking_strategy: Object
+    """How files are cut into chunks, such as ``{"type": "auto"}``."""
     attributes: Object | None
+    """Up to 16 pairs that a search can filter by."""
 
 
 class VectorStoreFileParameters(IngestionParameters, total=False):
     """``POST /vector_stores/{vector_store_id}/files``."""
 
     file_id: Required[str]
+    """The id of the file."""
 
 
 class VectorStoreFileUpdateParameters(RequestOptions, total=False):
     """``POST /vector_stores/{vector_store_id}/files/{file_id}``."""
 
     attributes: Required[Object]
+    """Up to 16 pairs that a search can filter by."""
 
 
 class VectorStoreFileListParameters(ListParameters, total=False):
     """``GET /vector_stores/{vector_store_id}/files``: ``filter`` is a status."""
 
     filter: str
+    """Only the files with this status."""
 
 
 class FileBatchParameters(IngestionParameters, total=False):
     """``POST /vector_stores/{vector_store_id}/file_batches``: ids of files, or files."""
 
     file_ids: Iterable[str]
+    """The ids of the files."""
     files: Objects
+    """The files as mappings with ``file_id`` and settings of their own."""
 
 
 class IngestionPollParameters(IngestionParameters, PollOptions, total=False):
@@ -195,18 +246,26 @@ class SearchParameters(RequestOptions, total=False):
     """``POST /vector_stores/{vector_store_id}/search``."""
 
     query: Required[str | Iterable[str]]
+    """What to search for: a text, or several."""
     filters: Object
+    """A filter on the attributes of the files."""
     max_num_results: int
+    """How many results to return at most."""
     ranking_options: Object
+    """How results are ranked, and the score below which they are left out."""
     rewrite_query: bool
+    """Whether the service may rewrite the query for its search."""
 
 
 class ThreadParameters(RequestOptions, total=False):
     """``POST /threads``."""
 
     messages: Objects
+    """The messages that the thread begins with."""
     tool_resources: Object | None
+    """The files and vector stores that tools may use on this thread."""
     metadata: Metadata | None
+    """Up to 16 pairs of text, stored with the object."""
 
 
 class BusyOptions(TypedDict, total=False):
@@ -218,33 +277,51 @@ class BusyOptions(TypedDict, total=False):
     """
 
     if_busy: IfBusy
+    """What to do on a thread with an active run: ``"fail"``, ``"wait"`` or ``"cancel"`` it."""
 
 
 class MessageParameters(RequestOptions, BusyOptions, total=False):
     """``POST /threads/{thread_id}/messages``."""
 
     role: Required[str]
+    """``"user"`` or ``"assistant"``."""
     content: Required[str | Objects]
+    """The text, or a list of parts."""
     attachments: Objects | None
+    """Files for the tools: mappings with ``file_id`` and ``tools``."""
     metadata: Metadata | None
+    """Up to 16 pairs of text, stored with the object."""
 
 
 class CommonRunParameters(RequestOptions, total=False):
     """What every call that creates a run takes."""
 
     assistant_id: Required[str]
+    """The id of the assistant that runs."""
     model: str
+    """The model of this run, instead of the assistant's."""
     instructions: str | None
+    """The instructions of this run, instead of the assistant's."""
     tools: Tools | Toolbox | None
+    """The tools of this run, instead of the assistant's: functions, mappings, models."""
     metadata: Metadata | None
+    """Up to 16 pairs of text, stored with the object."""
     temperature: float | None
+    """How random the answer is, from 0 to 2."""
     top_p: float | None
+    """The share of likely tokens that the model chooses from, from 0 to 1."""
     max_prompt_tokens: int | None
+    """How many tokens the prompts of the run may have together."""
     max_completion_tokens: int | None
+    """How many tokens the model may write in the run."""
     truncation_strategy: Object | None
+    """How much of a long thread the model reads."""
     tool_choice: str | Object | None
+    """``"auto"``, ``"none"``, ``"required"``, or the tool that the model must call."""
     parallel_tool_calls: bool
+    """Whether the model may ask for several calls at once."""
     response_format: str | Object | None
+    """``"auto"`` or an object, such as ``{"type": "json_object"}``."""
 
 
 class StartOptions(BusyOptions, total=False):
@@ -256,7 +333,9 @@ class StartOptions(BusyOptions, total=False):
     """
 
     idempotent: bool
+    """Mark the run, so that it is found again where an answer was lost: exactly one run."""
     patience: float | None
+    """Seconds for which ``idempotent`` looks for the run (30); ``None``: it looks once."""
 
 
 class RunParameters(CommonRunParameters, StartOptions, total=False):
@@ -266,19 +345,28 @@ class RunParameters(CommonRunParameters, StartOptions, total=False):
     """
 
     additional_instructions: str | None
+    """Instructions that are added to the assistant's for this run."""
     additional_messages: Objects | None
+    """Messages that are added to the thread before the run."""
     tool_resources: Object | None
+    """The files and vector stores that the tools of this run may use."""
     reasoning_effort: str | None
+    """How much a reasoning model thinks, such as ``"low"``."""
     include: Iterable[str]
+    """What else to return, such as the content of the results of file search."""
 
 
 class ThreadAndRunParameters(CommonRunParameters, total=False):
     """``POST /threads/runs``."""
 
     thread: Object
+    """The thread to create: a mapping with ``messages``, ``metadata``, ``tool_resources``."""
     tool_resources: Object | None
+    """The files and vector stores that the tools of this run may use."""
     idempotent: bool
+    """Mark the run, so that it is found again where an answer was lost: exactly one run."""
     patience: float | None
+    """Seconds for which ``idempotent`` looks for the run (30); ``None``: it looks once."""
 
 
 class ToolOutputsParameters(RequestOptions, total=False):
@@ -288,7 +376,9 @@ class ToolOutputsParameters(RequestOptions, total=False):
     """
 
     tool_outputs: Objects
+    """Mappings with ``tool_call_id`` and ``output``, one for each call."""
     tool_approvals: Objects
+    """Mappings with ``tool_call_id`` and ``approve`` (Azure AI Foundry)."""
 
 
 class ToolOptions(TypedDict, total=False):
@@ -306,20 +396,26 @@ class ToolOptions(TypedDict, total=False):
     """
 
     max_rounds: int
+    """How often the run may ask for tools (16); then it is ``ToolRoundsExceeded``."""
     max_concurrent_tools: int | None
+    """How many functions run at a time; by default all calls of a round."""
     tool_timeout: float | None
+    """Seconds for each function; by default no bound."""
     on_tool_error: OnToolError
+    """``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of call and error."""
     approve: Approve | None
+    """A function that is asked before each call: it gives ``True``, or why not."""
 
 
-class StreamOptions(TypedDict, total=False):
+class StreamOptions(TypedDict, Generic[HandlerT], total=False):
     """How a stream behaves on this side: nothing of it is sent.
 
     ``replay=False`` drops the events that every subscriber has seen. The stream runs at most
     ``read_ahead`` events ahead of a reader that can be slow (1,024; ``None``: without bound).
     ``on_dispose="cancel"`` cancels the run on the server when the last subscriber leaves before
-    its end, and ``close()`` waits for that; ``"detach"``, the default, leaves it working.
-    ``event_handler`` is told of each event
+    its end, and ``close()`` waits for that; ``"detach"``, the default, leaves it working. With
+    ``linger`` the stream goes on for so many seconds after the last subscriber left, for one that
+    comes back; by default it ends at once. ``event_handler`` is told of each event
     once, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
     ``AsyncAssistantEventHandler`` on an ``AsyncClient``.
 
@@ -331,13 +427,23 @@ class StreamOptions(TypedDict, total=False):
     """
 
     recover: bool
+    """Whether a run is followed to its end after its connection is lost (``True``)."""
     recovery_timeout: float
+    """Seconds for which the service may be out of reach then (60)."""
     idle_timeout: float | None
+    """Seconds of silence after which a stream is recovered; ``None`` for no bound."""
     deadline: float | None
+    """Seconds after which the stream ends in an error; by default never."""
     replay: bool
+    """``False`` drops the events that every subscriber has received."""
     read_ahead: int | None
+    """How many events the stream may be ahead of a slow reader (1,024; ``None``: no bound)."""
     on_dispose: OnDispose
-    event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None
+    """``"cancel"`` cancels the run when the last reader leaves; ``"detach"`` does not."""
+    linger: float
+    """Seconds for which the run is read on after the last subscriber has left (0)."""
+    event_handler: HandlerT | None
+    """Its callbacks are called once for each event, before any subscriber."""
 
 
 class RunPollOptions(PollOptions, total=False):
@@ -353,6 +459,7 @@ class RunPollOptions(PollOptions, total=False):
     """
 
     on_dispose: OnDispose
+    """``"cancel"`` cancels the run when readers leave or time is up; ``"detach"`` does not."""
 
 
 class RunPollParameters(RunParameters, RunPollOptions, ToolOptions, total=False):
@@ -367,15 +474,17 @@ class OutputsPollParameters(ToolOutputsParameters, RunPollOptions, total=False):
     """``POST …/submit_tool_outputs``, and then polls."""
 
 
-class OutputsStreamParameters(ToolOutputsParameters, StreamOptions, total=False):
+class OutputsStreamParameters(ToolOutputsParameters, StreamOptions[HandlerT], total=False):
     """``POST …/submit_tool_outputs``, as a stream."""
 
 
-class RunStreamParameters(RunParameters, StreamOptions, ToolOptions, total=False):
+class RunStreamParameters(RunParameters, StreamOptions[HandlerT], ToolOptions, total=False):
     """``POST /threads/{thread_id}/runs``, as a stream."""
 
 
-class ThreadAndRunStreamParameters(ThreadAndRunParameters, StreamOptions, ToolOptions, total=False):
+class ThreadAndRunStreamParameters(
+    ThreadAndRunParameters, StreamOptions[HandlerT], ToolOptions, total=False
+):
     """``POST /threads/runs``, as a stream."""
 
 

@@ -14,6 +14,7 @@ from rxassist.client._busy import RUNS, OnThread
 from rxassist.client._resource import Connection, Listing, StreamT, poll_options
 from rxassist.client._starting import MESSAGES, Starting, not_of_following, searching
 from rxassist.client.parameters import (
+    HandlerT,
     MessageListParameters,
     MessageParameters,
     MetadataParameters,
@@ -28,6 +29,7 @@ from rxassist.client.parameters import (
 from rxassist.client.runs import Runs
 from rxassist.consumers import LoopObservable
 from rxassist.events import Event, ThreadCreated
+from rxassist.loop import HomeT
 from rxassist.models import Deleted, Message, Run, Thread
 
 _THREAD = "/threads/{thread_id}"
@@ -35,16 +37,27 @@ _MESSAGE = MESSAGES + "/{message_id}"
 _THREAD_AND_RUN = "/threads/runs"
 
 
-class Messages(OnThread[StreamT]):
+class Messages(OnThread[HomeT]):
     """The messages of a thread."""
 
     def create(
         self, thread_id: str, **parameters: Unpack[MessageParameters]
-    ) -> LoopObservable[Message]:
+    ) -> LoopObservable[Message, HomeT]:
         """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``.
 
         A thread takes none while a run works or waits there: ``if_busy`` says what to do then. To
         start a run with messages, pass them as its ``additional_messages``.
+
+        Keywords:
+
+        - ``role``, required: ``"user"`` or ``"assistant"``.
+        - ``content``, required: the text, or a list of parts.
+        - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
+          ``"cancel"`` it.
+        - ``attachments``: files for the tools: mappings with ``file_id`` and ``tools``.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         where = path(MESSAGES, thread_id=thread_id)
         rest = {key: value for key, value in parameters.items() if key != "if_busy"}
@@ -53,68 +66,158 @@ class Messages(OnThread[StreamT]):
 
     def retrieve(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Message]:
-        """The message: a cold Observable. ``GET …/messages/{message_id}``."""
+    ) -> LoopObservable[Message, HomeT]:
+        """The message: a cold Observable. ``GET …/messages/{message_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_MESSAGE, thread_id=thread_id, message_id=message_id)
         return self._call(Message, self._request("GET", where, options))
 
     def update(
         self, message_id: str, *, thread_id: str, **parameters: Unpack[MetadataParameters]
-    ) -> LoopObservable[Message]:
-        """Change the metadata of a message. ``POST …/messages/{message_id}``."""
+    ) -> LoopObservable[Message, HomeT]:
+        """Change the metadata of a message. ``POST …/messages/{message_id}``.
+
+        Keywords:
+
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_MESSAGE, thread_id=thread_id, message_id=message_id)
         return self._call(Message, self._request("POST", where, parameters, MetadataParameters))
 
-    def list(self, thread_id: str, **parameters: Unpack[MessageListParameters]) -> Listing[Message]:
+    def list(
+        self, thread_id: str, **parameters: Unpack[MessageListParameters]
+    ) -> Listing[Message, HomeT]:
         """The messages, newest first: a cold Observable of items, fetched page by page.
 
         ``GET /threads/{thread_id}/messages``.
+
+        Keywords:
+
+        - ``limit``: how many items one page has, from 1 to 100.
+        - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
+        - ``after``: the id of an item: the list begins after it.
+        - ``before``: the id of an item: the list ends before it.
+        - ``run_id``: only the messages that this run wrote.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         where = path(MESSAGES, thread_id=thread_id)
         return self._list(Message, where, parameters, MessageListParameters)
 
     def delete(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Deleted]:
-        """Delete a message: a cold Observable. ``DELETE …/messages/{message_id}``."""
+    ) -> LoopObservable[Deleted, HomeT]:
+        """Delete a message: a cold Observable. ``DELETE …/messages/{message_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._delete(path(_MESSAGE, thread_id=thread_id, message_id=message_id), options)
 
 
-class Threads(Starting[StreamT]):
+class Threads(Starting[StreamT, HandlerT, HomeT]):
     """Conversations, their messages and their runs."""
 
-    messages: Messages[StreamT]
-    runs: Runs[StreamT]
+    messages: Messages[HomeT]
+    runs: Runs[StreamT, HandlerT, HomeT]
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         super().__init__(connection)
         self.messages = Messages(connection)
         self.runs = Runs(connection)
 
-    def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread]:
-        """Create a thread, once: an Observable of it. ``POST /threads``."""
+    def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread, HomeT]:
+        """Create a thread, once: an Observable of it. ``POST /threads``.
+
+        Keywords:
+
+        - ``messages``: the messages that the thread begins with.
+        - ``tool_resources``: the files and vector stores that tools may use on this thread.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._create(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
 
-    def retrieve(self, thread_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[Thread]:
-        """The thread: a cold Observable. ``GET /threads/{thread_id}``."""
+    def retrieve(
+        self, thread_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Thread, HomeT]:
+        """The thread: a cold Observable. ``GET /threads/{thread_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_THREAD, thread_id=thread_id)
         return self._call(Thread, self._request("GET", where, options))
 
     def update(
         self, thread_id: str, **parameters: Unpack[ThreadUpdateParameters]
-    ) -> LoopObservable[Thread]:
-        """Change a thread: a cold Observable of it. ``POST /threads/{thread_id}``."""
+    ) -> LoopObservable[Thread, HomeT]:
+        """Change a thread: a cold Observable of it. ``POST /threads/{thread_id}``.
+
+        Keywords:
+
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``tool_resources``: the files and vector stores that tools may use on this thread.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_THREAD, thread_id=thread_id)
         return self._call(Thread, self._request("POST", where, parameters, ThreadUpdateParameters))
 
-    def delete(self, thread_id: str, **options: Unpack[RequestOptions]) -> LoopObservable[Deleted]:
-        """Delete a thread: a cold Observable. ``DELETE /threads/{thread_id}``."""
+    def delete(
+        self, thread_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Deleted, HomeT]:
+        """Delete a thread: a cold Observable. ``DELETE /threads/{thread_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._delete(path(_THREAD, thread_id=thread_id), options)
 
-    def create_and_run(self, **parameters: Unpack[ThreadAndRunParameters]) -> LoopObservable[Run]:
+    def create_and_run(
+        self, **parameters: Unpack[ThreadAndRunParameters]
+    ) -> LoopObservable[Run, HomeT]:
         """Create a run on a new thread, once, and leave it working: an Observable of it.
 
         It is created with the first subscription. ``POST /threads/runs``.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
+          ``tool_resources``.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
+          one run.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         if not parameters.get("idempotent"):
             return self._create_run(_THREAD_AND_RUN, parameters, ThreadAndRunParameters)
@@ -125,11 +228,57 @@ class Threads(Starting[StreamT]):
 
         return self._once(thread.pipe(ops.flat_map(create)))
 
-    def create_and_run_stream(self, **parameters: Unpack[ThreadAndRunStreamParameters]) -> StreamT:
+    def create_and_run_stream(
+        self, **parameters: Unpack[ThreadAndRunStreamParameters[HandlerT]]
+    ) -> StreamT:
         """A new run on a new thread, as a stream: created with the first subscription, once.
 
         ``POST /threads/runs``. With ``idempotent`` the thread is created first: only on a thread
         that is known can a run be looked for.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
+          ``tool_resources``.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
+          one run.
+        - ``recover``: whether a run is followed to its end after its connection is lost (``True``).
+        - ``recovery_timeout``: seconds for which the service may be out of reach then (60).
+        - ``idle_timeout``: seconds of silence after which a stream is recovered; ``None`` for no
+          bound.
+        - ``deadline``: seconds after which the stream ends in an error; by default never.
+        - ``replay``: ``False`` drops the events that every subscriber has received.
+        - ``read_ahead``: how many events the stream may be ahead of a slow reader (1,024; ``None``:
+          no bound).
+        - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
+          does not.
+        - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
+        - ``event_handler``: its callbacks are called once for each event, before any subscriber.
+        - ``max_rounds``: how often the run may ask for tools (16); then it is
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
+          round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         given, tooling = self._tooling(parameters)
         if not given.get("idempotent"):
@@ -162,8 +311,48 @@ class Threads(Starting[StreamT]):
 
     def create_and_run_poll(
         self, **parameters: Unpack[ThreadAndRunPollParameters]
-    ) -> LoopObservable[Run]:
-        """Create a run on a new thread, once, and poll it: the run at each change, to its end."""
+    ) -> LoopObservable[Run, HomeT]:
+        """Create a run on a new thread, once, and poll it: the run at each change, to its end.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
+          ``tool_resources``.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
+          one run.
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
+          ``"detach"`` does not.
+        - ``max_rounds``: how often the run may ask for tools (16); then it is
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
+          round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         given, tooling = self._tooling(parameters)
         following = self._following(given, calls_tools=tooling is not None)
         polls, rest = poll_options(not_of_following(given))

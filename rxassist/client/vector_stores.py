@@ -14,7 +14,7 @@ from rxassist.client._arguments import (
     listed,
     path,
 )
-from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
+from rxassist.client._resource import Connection, Listing, Resource, poll_options
 from rxassist.client.files import (
     Files,
     UploadFile,
@@ -40,6 +40,7 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.errors import FilesFailed, UploadError
+from rxassist.loop import HomeT
 from rxassist.models import (
     Deleted,
     File,
@@ -85,25 +86,40 @@ def _is_complete(counted: VectorStore | VectorStoreFileBatch) -> bool:
     return counted.status == "completed" and counted.file_counts.in_progress == 0
 
 
-class VectorStoreFiles(Resource[StreamT]):
+class VectorStoreFiles(Resource[HomeT]):
     """The files of a vector store."""
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         super().__init__(connection)
         self._uploads = Files(connection)
 
     def create(
         self, vector_store_id: str, **parameters: Unpack[VectorStoreFileParameters]
-    ) -> LoopObservable[VectorStoreFile]:
-        """Add a file to a store, once: an Observable of it. ``POST …/files``."""
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
+        """Add a file to a store, once: an Observable of it. ``POST …/files``.
+
+        Keywords:
+
+        - ``file_id``, required: the id of the file.
+        - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
+        - ``attributes``: up to 16 pairs that a search can filter by.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_FILES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, VectorStoreFileParameters)
         return self._create(VectorStoreFile, request)
 
     def retrieve(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStoreFile]:
-        """The file as it stands in the store: a cold Observable. ``GET …/files/{file_id}``."""
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
+        """The file as it stands in the store: a cold Observable. ``GET …/files/{file_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
         return self._call(VectorStoreFile, self._request("GET", where, options))
 
@@ -113,43 +129,97 @@ class VectorStoreFiles(Resource[StreamT]):
         *,
         vector_store_id: str,
         **parameters: Unpack[VectorStoreFileUpdateParameters],
-    ) -> LoopObservable[VectorStoreFile]:
-        """Change the attributes: a cold Observable of the file. ``POST …/files/{file_id}``."""
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
+        """Change the attributes: a cold Observable of the file. ``POST …/files/{file_id}``.
+
+        Keywords:
+
+        - ``attributes``, required: up to 16 pairs that a search can filter by.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
         request = self._request("POST", where, parameters, VectorStoreFileUpdateParameters)
         return self._call(VectorStoreFile, request)
 
     def list(
         self, vector_store_id: str, **parameters: Unpack[VectorStoreFileListParameters]
-    ) -> Listing[VectorStoreFile]:
-        """The files, newest first: a cold Observable of items. ``GET …/files``."""
+    ) -> Listing[VectorStoreFile, HomeT]:
+        """The files, newest first: a cold Observable of items. ``GET …/files``.
+
+        Keywords:
+
+        - ``limit``: how many items one page has, from 1 to 100.
+        - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
+        - ``after``: the id of an item: the list begins after it.
+        - ``before``: the id of an item: the list ends before it.
+        - ``filter``: only the files with this status.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_FILES, vector_store_id=vector_store_id)
         return self._list(VectorStoreFile, where, parameters, VectorStoreFileListParameters)
 
     def delete(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Deleted]:
-        """Take a file out of a store: a cold Observable. ``DELETE …/files/{file_id}``."""
+    ) -> LoopObservable[Deleted, HomeT]:
+        """Take a file out of a store: a cold Observable. ``DELETE …/files/{file_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._delete(path(_FILE, vector_store_id=vector_store_id, file_id=file_id), options)
 
     def content(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStoreFileContent]:
-        """The text of a file as the store parsed it. ``GET …/files/{file_id}/content``."""
+    ) -> LoopObservable[VectorStoreFileContent, HomeT]:
+        """The text of a file as the store parsed it. ``GET …/files/{file_id}/content``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_FILE + "/content", vector_store_id=vector_store_id, file_id=file_id)
         return self._call(VectorStoreFileContent, self._request("GET", where, options))
 
     def poll(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStoreFile]:
-        """The file each time it has changed, until it was taken in, or not: a cold Observable."""
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
+        """The file each time it has changed, until it was taken in, or not: a cold Observable.
+
+        Keywords:
+
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         ids = {"file_id": file_id, "vector_store_id": vector_store_id}
         return self._poll(VectorStoreFile, _FILE, ids, options, _file_ended)
 
     def create_and_poll(
         self, file_id: str, *, vector_store_id: str, **parameters: Unpack[IngestionPollParameters]
-    ) -> LoopObservable[VectorStoreFile]:
-        """Add a file to a store, once, and poll it to its end."""
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
+        """Add a file to a store, once, and poll it to its end.
+
+        Keywords:
+
+        - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
+        - ``attributes``: up to 16 pairs that a search can filter by.
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         options, rest = poll_options(parameters)
         created = self.create(vector_store_id, file_id=file_id, **rest)
         return self._then(
@@ -163,11 +233,18 @@ class VectorStoreFiles(Resource[StreamT]):
         file: UploadFile,
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[IngestionParameters],
-    ) -> LoopObservable[VectorStoreFile]:
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
         """Upload a file and add it to a store, once: emits it as it stands then, and completes.
 
         The request options go with both requests, ``extra_body`` only with the second one. If the
         file cannot be added, ``UploadError`` has its id.
+
+        Keywords:
+
+        - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
+        - ``attributes``: up to 16 pairs that a search can filter by.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         self.create(vector_store_id, file_id="file", **parameters)  # refused before any request
         check_searchable([file])
@@ -191,8 +268,21 @@ class VectorStoreFiles(Resource[StreamT]):
         file: UploadFile,
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[IngestionPollParameters],
-    ) -> LoopObservable[VectorStoreFile]:
-        """Upload a file, add it to a store, once, and poll it to its end; as ``upload``."""
+    ) -> LoopObservable[VectorStoreFile, HomeT]:
+        """Upload a file, add it to a store, once, and poll it to its end; as ``upload``.
+
+        Keywords:
+
+        - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
+        - ``attributes``: up to 16 pairs that a search can filter by.
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         options, rest = poll_options(parameters)
         added = self.upload(
             vector_store_id=vector_store_id, file=file, upload_progress=upload_progress, **rest
@@ -202,10 +292,10 @@ class VectorStoreFiles(Resource[StreamT]):
         )
 
 
-class FileOutcomes(Listing[VectorStoreFile]):
+class FileOutcomes(Listing[VectorStoreFile, HomeT]):
     """What became of each file of a batch: items with ``status`` and ``last_error``."""
 
-    def raise_for_status(self) -> LoopObservable[VectorStoreFile]:
+    def raise_for_status(self) -> LoopObservable[VectorStoreFile, HomeT]:
         """The same files; ends in ``FilesFailed`` if some of them failed or were cancelled."""
 
         def begin() -> tuple[Step[VectorStoreFile, VectorStoreFile], Finish[VectorStoreFile]]:
@@ -245,32 +335,54 @@ def _unnamed(_: Exception, __: Observable[File]) -> Observable[File]:
     return rx.empty()
 
 
-class FileBatches(Resource[StreamT]):
+class FileBatches(Resource[HomeT]):
     """Files that are added to a vector store together."""
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         super().__init__(connection)
         self._uploads = Files(connection)
 
     def create(
         self, vector_store_id: str, **parameters: Unpack[FileBatchParameters]
-    ) -> LoopObservable[VectorStoreFileBatch]:
-        """Add files to a store, once: an Observable of the batch. ``POST …/file_batches``."""
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
+        """Add files to a store, once: an Observable of the batch. ``POST …/file_batches``.
+
+        Keywords:
+
+        - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
+        - ``attributes``: up to 16 pairs that a search can filter by.
+        - ``file_ids``: the ids of the files.
+        - ``files``: the files as mappings with ``file_id`` and settings of their own.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_BATCHES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, FileBatchParameters)
         return self._create(VectorStoreFileBatch, request)
 
     def retrieve(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStoreFileBatch]:
-        """The batch as it stands: a cold Observable. ``GET …/file_batches/{batch_id}``."""
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
+        """The batch as it stands: a cold Observable. ``GET …/file_batches/{batch_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_BATCH, vector_store_id=vector_store_id, batch_id=batch_id)
         return self._call(VectorStoreFileBatch, self._request("GET", where, options))
 
     def cancel(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStoreFileBatch]:
-        """Cancel a batch: a cold Observable of it. ``POST …/file_batches/{batch_id}/cancel``."""
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
+        """Cancel a batch: a cold Observable of it. ``POST …/file_batches/{batch_id}/cancel``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_BATCH + "/cancel", vector_store_id=vector_store_id, batch_id=batch_id)
         return self._call(VectorStoreFileBatch, self._request("POST", where, options))
 
@@ -281,7 +393,18 @@ class FileBatches(Resource[StreamT]):
         vector_store_id: str,
         **parameters: Unpack[VectorStoreFileListParameters],
     ) -> FileOutcomes:
-        """The files of a batch: a cold Observable of items. ``GET …/{batch_id}/files``."""
+        """The files of a batch: a cold Observable of items. ``GET …/{batch_id}/files``.
+
+        Keywords:
+
+        - ``limit``: how many items one page has, from 1 to 100.
+        - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
+        - ``after``: the id of an item: the list begins after it.
+        - ``before``: the id of an item: the list ends before it.
+        - ``filter``: only the files with this status.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_BATCH + "/files", vector_store_id=vector_store_id, batch_id=batch_id)
         request = self._request("GET", where, parameters, VectorStoreFileListParameters)
         return FileOutcomes(self._connection, VectorStoreFile, request)
@@ -296,23 +419,58 @@ class FileBatches(Resource[StreamT]):
         """What became of each file of a batch: a cold Observable, to be asked when it has ended.
 
         ``.raise_for_status()`` fails if a file did. ``GET …/{batch_id}/files``.
+
+        Keywords:
+
+        - ``limit``: how many items one page has, from 1 to 100.
+        - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
+        - ``after``: the id of an item: the list begins after it.
+        - ``before``: the id of an item: the list ends before it.
+        - ``filter``: only the files with this status.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         return self.list_files(batch_id, vector_store_id=vector_store_id, **parameters)
 
     def poll(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStoreFileBatch]:
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
         """The batch each time it has changed, with its ``file_counts``: a cold Observable.
 
         Completes when it is cancelled, has failed, or is completed with nothing in progress.
+
+        Keywords:
+
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         ids = {"batch_id": batch_id, "vector_store_id": vector_store_id}
         return self._poll(VectorStoreFileBatch, _BATCH, ids, options, _batch_ended)
 
     def create_and_poll(
         self, vector_store_id: str, **parameters: Unpack[FileBatchPollParameters]
-    ) -> LoopObservable[VectorStoreFileBatch]:
-        """Add files to a store, once, and poll the batch to its end."""
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
+        """Add files to a store, once, and poll the batch to its end.
+
+        Keywords:
+
+        - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
+        - ``attributes``: up to 16 pairs that a search can filter by.
+        - ``file_ids``: the ids of the files.
+        - ``files``: the files as mappings with ``file_id`` and settings of their own.
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         options, rest = poll_options(parameters)
         return self._then(
             self.create(vector_store_id, **rest),
@@ -328,7 +486,7 @@ class FileBatches(Resource[StreamT]):
         max_concurrency: int = 5,
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[IngestionPollParameters],
-    ) -> LoopObservable[VectorStoreFileBatch]:
+    ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
         """Upload files, ``max_concurrency`` at a time, add them to a store, once, and poll.
 
         ``file_ids`` are files that are there already. ``upload_progress`` is told the bytes of all
@@ -338,6 +496,18 @@ class FileBatches(Resource[StreamT]):
         If an upload fails, those under way end, no other begins and no batch is made:
         ``UploadError`` says which file, and has the ids of those that were uploaded. It has them
         too if the batch cannot be made; its ``file`` is then the list of files.
+
+        Keywords:
+
+        - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
+        - ``attributes``: up to 16 pairs that a search can filter by.
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
         """
         every = listed("files", files)
         if not every:
@@ -434,58 +604,125 @@ def _upload_all(
     return rx.defer(begin)
 
 
-class VectorStores(Resource[StreamT]):
+class VectorStores(Resource[HomeT]):
     """Searchable collections of files."""
 
-    files: VectorStoreFiles[StreamT]
-    file_batches: FileBatches[StreamT]
+    files: VectorStoreFiles[HomeT]
+    file_batches: FileBatches[HomeT]
 
-    def __init__(self, connection: Connection[StreamT]) -> None:
+    def __init__(self, connection: Connection[HomeT]) -> None:
         super().__init__(connection)
         self.files = VectorStoreFiles(connection)
         self.file_batches = FileBatches(connection)
 
-    def create(self, **parameters: Unpack[VectorStoreParameters]) -> LoopObservable[VectorStore]:
-        """Create a store, once: an Observable of it. ``POST /vector_stores``."""
+    def create(
+        self, **parameters: Unpack[VectorStoreParameters]
+    ) -> LoopObservable[VectorStore, HomeT]:
+        """Create a store, once: an Observable of it. ``POST /vector_stores``.
+
+        Keywords:
+
+        - ``file_ids``: the ids of files that the store takes in.
+        - ``name``: the name of the store.
+        - ``description``: the description of the store.
+        - ``expires_after``: when the store expires: a mapping with ``anchor`` and ``days``.
+        - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         request = self._request("POST", _STORES, parameters, VectorStoreParameters)
         return self._create(VectorStore, request)
 
     def retrieve(
         self, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[VectorStore]:
-        """The store as it stands: a cold Observable. ``GET /vector_stores/{vector_store_id}``."""
+    ) -> LoopObservable[VectorStore, HomeT]:
+        """The store as it stands: a cold Observable. ``GET /vector_stores/{vector_store_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_STORE, vector_store_id=vector_store_id)
         return self._call(VectorStore, self._request("GET", where, options))
 
     def update(
         self, vector_store_id: str, **parameters: Unpack[VectorStoreUpdateParameters]
-    ) -> LoopObservable[VectorStore]:
-        """Change a store: a cold Observable of it. ``POST /vector_stores/{vector_store_id}``."""
+    ) -> LoopObservable[VectorStore, HomeT]:
+        """Change a store: a cold Observable of it. ``POST /vector_stores/{vector_store_id}``.
+
+        Keywords:
+
+        - ``name``: the name of the store.
+        - ``expires_after``: when the store expires: a mapping with ``anchor`` and ``days``.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_STORE, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, VectorStoreUpdateParameters)
         return self._call(VectorStore, request)
 
-    def list(self, **parameters: Unpack[ListParameters]) -> Listing[VectorStore]:
-        """The stores, newest first: a cold Observable of items. ``GET /vector_stores``."""
+    def list(self, **parameters: Unpack[ListParameters]) -> Listing[VectorStore, HomeT]:
+        """The stores, newest first: a cold Observable of items. ``GET /vector_stores``.
+
+        Keywords:
+
+        - ``limit``: how many items one page has, from 1 to 100.
+        - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
+        - ``after``: the id of an item: the list begins after it.
+        - ``before``: the id of an item: the list ends before it.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._list(VectorStore, _STORES, parameters, ListParameters)
 
     def delete(
         self, vector_store_id: str, **options: Unpack[RequestOptions]
-    ) -> LoopObservable[Deleted]:
-        """Delete a store, not its files. ``DELETE /vector_stores/{vector_store_id}``."""
+    ) -> LoopObservable[Deleted, HomeT]:
+        """Delete a store, not its files. ``DELETE /vector_stores/{vector_store_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         return self._delete(path(_STORE, vector_store_id=vector_store_id), options)
 
     def search(
         self, vector_store_id: str, **parameters: Unpack[SearchParameters]
-    ) -> LoopObservable[VectorStoreSearchPage]:
-        """Search the files: a cold Observable of a page of results. ``POST …/search``."""
+    ) -> LoopObservable[VectorStoreSearchPage, HomeT]:
+        """Search the files: a cold Observable of a page of results. ``POST …/search``.
+
+        Keywords:
+
+        - ``query``, required: what to search for: a text, or several.
+        - ``filters``: a filter on the attributes of the files.
+        - ``max_num_results``: how many results to return at most.
+        - ``ranking_options``: how results are ranked, and the score below which they are left out.
+        - ``rewrite_query``: whether the service may rewrite the query for its search.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         where = path(_STORE + "/search", vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, SearchParameters)
         return self._call(VectorStoreSearchPage, request)
 
     def poll(
         self, vector_store_id: str, **options: Unpack[PollOptions]
-    ) -> LoopObservable[VectorStore]:
-        """The store each time it has changed, until it is ready (or expired): a cold Observable."""
+    ) -> LoopObservable[VectorStore, HomeT]:
+        """The store each time it has changed, until it is ready (or expired): a cold Observable.
+
+        Keywords:
+
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
+          requests, see ``RequestOptions``.
+        """
         ids = {"vector_store_id": vector_store_id}
         return self._poll(VectorStore, _STORE, ids, options, _store_ready)

@@ -3,6 +3,7 @@
 Needs the extra ``local``: ``pip install "rxassist[local]"``. What the "model" says is a script.
 """
 
+from rxassist.checks import needing
 from rxassist.local.ingestion import Ingest, Upload, default_ingest
 from rxassist.local.moves import (
     Approval,
@@ -65,7 +66,8 @@ except ModuleNotFoundError as _error:
     _missing = (_error.name or "").partition(".")[0]
     if _missing not in {"python_multipart", "starlette", "uvicorn"}:
         raise
-    _message = 'the local service needs an extra: pip install "rxassist[local]"'
+    _packages = ("python-multipart", "starlette", "uvicorn")
+    _message = needing("the local service", "local", *_packages)
     raise ModuleNotFoundError(_message, name=_missing) from _error
 
 __all__ = [

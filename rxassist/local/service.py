@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, contextmanager, suppress
+from errno import EADDRINUSE
 from functools import partial
 from os import PathLike, fspath
 from types import FrameType
@@ -307,8 +308,11 @@ def _listener(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
-    except Exception:  # OSError, but also OverflowError or UnicodeError
+    except Exception as error:  # OSError, but also OverflowError or UnicodeError
         listener.close()
+        if isinstance(error, OSError) and error.errno == EADDRINUSE:
+            msg = f"port {port} of {host} is in use"
+            raise OSError(EADDRINUSE, msg) from None
         raise
     return listener
 

@@ -24,13 +24,13 @@ from rxassist.models._values import (
 )
 from rxassist.models.assistants import (
     Assistant,
+    AssistantTool,
     CodeInterpreterTool,
     FileSearchOptions,
     FileSearchTool,
     FunctionDefinition,
     FunctionTool,
     RankingOptions,
-    Tool,
     UnknownTool,
 )
 from rxassist.models.deltas import (
@@ -156,6 +156,7 @@ __all__ = [
     "Annotation",
     "AnnotationDelta",
     "Assistant",
+    "AssistantTool",
     "Attachment",
     "ChunkingStrategy",
     "CodeInterpreter",
@@ -244,7 +245,6 @@ __all__ = [
     "TextDelta",
     "TextDeltaBlock",
     "Thread",
-    "Tool",
     "ToolCall",
     "ToolCallDelta",
     "ToolCallDeltaObject",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 from attrs import field, fields, frozen
 
@@ -77,15 +77,34 @@ class Model(Shown):
 
 @frozen
 class Unknown(Shown):
-    """A member of a tagged union whose ``type`` nobody has heard of, kept whole in ``raw``."""
+    """A member of a tagged union of a type that this version does not know, whole in ``raw``.
 
-    type: str
+    ``type`` is ``"unknown"``, which tells it from the other members; ``wire_type`` is the type that
+    the service sent.
+    """
+
+    wire_type: str
     raw: Mapping[str, Any]
+    type: Literal["unknown"] = "unknown"
 
     @property
     def extra(self) -> Mapping[str, Any]:
         """All that the service said besides the type, as every object has it."""
         return {key: value for key, value in self.raw.items() if key != "type"}
+
+
+class Tagged(Protocol):
+    """A member of a tagged union, or what was read of one."""
+
+    @property
+    def type(self) -> str:
+        """The tag."""
+        ...
+
+
+def type_on_wire(member: Tagged | Unknown) -> str:
+    """The type of a member of a tagged union, as the service sent it."""
+    return member.wire_type if isinstance(member, Unknown) else member.type
 
 
 @frozen

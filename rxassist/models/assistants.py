@@ -64,7 +64,7 @@ class UnknownTool(Unknown):
     """A tool of a type that this version does not know, such as ``bing_grounding``."""
 
 
-Tool = CodeInterpreterTool | FileSearchTool | FunctionTool | UnknownTool
+AssistantTool = CodeInterpreterTool | FileSearchTool | FunctionTool | UnknownTool
 
 
 @frozen
@@ -78,7 +78,7 @@ class Assistant(Model):
     description: str | None = None
     model: str = ""
     instructions: str | None = None
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[AssistantTool, ...] = ()
     tool_resources: ToolResources | None = None
     metadata: Mapping[str, str] = field(factory=dict[str, str])
     temperature: float | None = None

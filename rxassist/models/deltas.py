@@ -74,8 +74,18 @@ class TextDeltaBlock(Model):
     type: Literal["text"] = "text"
 
 
+class _WithoutText:
+    """A base of parts that are no text, so that every part may be asked for its text."""
+
+    __slots__ = ()
+
+    @property
+    def text(self) -> None:
+        """No text: another part has it."""
+
+
 @frozen
-class RefusalDeltaBlock(Model):
+class RefusalDeltaBlock(_WithoutText, Model):
     """A refusal grows."""
 
     index: int = 0
@@ -84,7 +94,7 @@ class RefusalDeltaBlock(Model):
 
 
 @frozen
-class ImageFileDeltaBlock(Model):
+class ImageFileDeltaBlock(_WithoutText, Model):
     """An image was added."""
 
     index: int = 0
@@ -93,7 +103,7 @@ class ImageFileDeltaBlock(Model):
 
 
 @frozen
-class ImageURLDeltaBlock(Model):
+class ImageURLDeltaBlock(_WithoutText, Model):
     """An image was added."""
 
     index: int = 0
@@ -102,7 +112,7 @@ class ImageURLDeltaBlock(Model):
 
 
 @frozen
-class UnknownContentDelta(UnknownDelta):
+class UnknownContentDelta(_WithoutText, UnknownDelta):
     """A part of a type that this version does not know."""
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from rxassist.models._values import IncompleteDetails, Model, Unknown
-from rxassist.models.assistants import Tool
+from rxassist.models.assistants import AssistantTool
 
 
 @frozen
@@ -131,7 +131,7 @@ class Attachment(Model):
     """A file that came with a message, and the tools that may read it."""
 
     file_id: str | None = None
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[AssistantTool, ...] = ()
 
 
 @frozen

@@ -16,7 +16,7 @@ from rxassist.models._values import (
     Unknown,
     Usage,
 )
-from rxassist.models.assistants import Tool
+from rxassist.models.assistants import AssistantTool
 
 
 @frozen
@@ -50,6 +50,11 @@ class RequiredActionMCPToolCall(Model):
 @frozen
 class UnknownRequiredToolCall(Unknown):
     """A call that the run waits for, of a type that this version does not know."""
+
+    @property
+    def id(self) -> str:
+        """The call's id, empty where there is none."""
+        return str(self.raw.get("id") or "")
 
 
 RequiredToolCall = (
@@ -145,7 +150,7 @@ class Run(Model):
     incomplete_details: IncompleteDetails | None = None
     model: str = ""
     instructions: str | None = None
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[AssistantTool, ...] = ()
     tool_resources: ToolResources | None = None
     metadata: Mapping[str, str] = field(factory=dict[str, str])
     usage: Usage | None = None

@@ -31,7 +31,7 @@ def says_nothing(run: Run) -> bool:
         return not action.submit_tool_outputs.tool_calls
     if isinstance(action, RequiredActionSubmitToolApproval):
         return not action.submit_tool_approval.tool_calls
-    return action is None or not action.type
+    return action is None or not action.wire_type
 
 
 def nothing_awaited(run: Run) -> DecodeError:

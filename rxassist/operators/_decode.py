@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rxassist.codec import EventDecoder
+from rxassist.errors import excerpt
 from rxassist.events import Event
 from rxassist.operators._kernel import Finish, Step, choose_each
 from rxassist.sse import MAX_EVENT_BYTES
@@ -28,6 +31,13 @@ def decode(*, max_event_bytes: int = MAX_EVENT_BYTES) -> Operator[bytes, Event]:
 
     def begin() -> tuple[Step[bytes, Event], Finish[Event]]:
         decoder = EventDecoder(max_event_bytes)
-        return decoder.feed, decoder.flush
+
+        def step(chunk: bytes) -> Iterator[Event]:
+            if not isinstance(chunk, bytes | bytearray):
+                msg = f"decode takes bytes, the chunks of a body, got {excerpt(chunk)}"
+                raise TypeError(msg)
+            return decoder.feed(chunk)
+
+        return step, decoder.flush
 
     return choose_each(begin)

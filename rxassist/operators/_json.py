@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from rxassist.checks import needing
 from rxassist.codec import fit_value, from_json
-from rxassist.errors import DecodeError
+from rxassist.errors import DecodeError, excerpt
 from rxassist.operators._kernel import Finish, Step, choose_each
 from rxassist.typing import Operator
 
@@ -33,7 +34,7 @@ def _partial_parser() -> Callable[[bytes], Any]:
     try:
         import jiter  # noqa: PLC0415 -- only who asks for partial values needs it
     except ModuleNotFoundError:
-        msg = 'json_snapshots needs an extra: pip install "rxassist[text]"'
+        msg = needing("json_snapshots", "text", "jiter")
         raise ModuleNotFoundError(msg, name="jiter") from None
 
     def parse(text: bytes) -> Any:  # noqa: ANN401 -- JSON is anything
@@ -89,6 +90,12 @@ class _GrowingJSON:
         self._last: str | None = None  # as ``repr``: ``==`` takes 1.0 for 1, and no NaN for another
 
     def step(self, piece: str) -> Iterator[Any]:
+        if not isinstance(piece, str):
+            msg = (
+                f"json_snapshots takes the pieces of a text, as text_deltas() emits them, got "
+                f"{excerpt(piece)}"
+            )
+            raise TypeError(msg)
         self._pieces.append(piece)
         self._text += piece.encode(errors="replace")
         try:

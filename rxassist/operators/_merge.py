@@ -11,6 +11,7 @@ from reactivex import operators as ops
 from reactivex.disposable import RefCountDisposable, SingleAssignmentDisposable
 from reactivex.notification import OnCompleted, OnError, OnNext
 
+from rxassist.errors import excerpt
 from rxassist.events import Event
 from rxassist.models import Run, Usage
 from rxassist.operators._kernel import Finish, Step, choose, choose_each, nothing
@@ -48,12 +49,11 @@ class RunSummary(Generic[_K]):
 
 
 @frozen
-class RunEvent(Generic[_K]):
+class MergedEvent(Generic[_K]):
     """What happened in one of many runs: an event of its stream, or the end of it.
 
     The last one of each run has no ``event`` but a ``summary``, and the ``error`` that its stream
-    failed with, if it did. (The base class of the events that carry a run has the same name, and
-    is ``rxassist.events.RunEvent``.)
+    failed with, if it did.
     """
 
     key: _K
@@ -62,10 +62,16 @@ class RunEvent(Generic[_K]):
     summary: RunSummary[_K] | None = None
 
 
+def _check_merged(item: object, name: str) -> None:
+    if not isinstance(item, MergedEvent):
+        msg = f"{name} takes what merge_runs gives, got {excerpt(item)}"
+        raise TypeError(msg)
+
+
 # --- one of them, or each ------------------------------------------------------------------
 
 
-def of_run(key: _K) -> Operator[RunEvent[_K], Event]:
+def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
     """Emit the events of one of many runs, and end as its stream did.
 
     Takes what ``merge_runs`` gives. Completes when the run has ended, or with its source; fails
@@ -78,20 +84,21 @@ def of_run(key: _K) -> Operator[RunEvent[_K], Event]:
         result  ---T-U-|
     """
 
-    def told(item: RunEvent[_K]) -> Notification[Event] | None:
+    def told(item: MergedEvent[_K]) -> Notification[Event] | None:
+        _check_merged(item, "of_run")
         if item.key != key:
             return None
         if item.event is not None:
             return OnNext(item.event)
         return OnCompleted() if item.error is None else OnError(item.error)
 
-    def operator(source: Observable[RunEvent[_K]]) -> Observable[Event]:
+    def operator(source: Observable[MergedEvent[_K]]) -> Observable[Event]:
         return source.pipe(choose(told), ops.dematerialize())
 
     return operator
 
 
-def group_by_run() -> Operator[RunEvent[_K], GroupedObservable[_K, Event]]:
+def group_by_run() -> Operator[MergedEvent[_K], GroupedObservable[_K, Event]]:
     """Emit an Observable of its events for each of many runs, when it begins.
 
     Each has the ``key`` of its run and ends as its stream did; subscribe it at once (with
@@ -105,7 +112,7 @@ def group_by_run() -> Operator[RunEvent[_K], GroupedObservable[_K, Event]]:
         result  -A---B-|
     """
 
-    def operator(source: Observable[RunEvent[_K]]) -> Observable[GroupedObservable[_K, Event]]:
+    def operator(source: Observable[MergedEvent[_K]]) -> Observable[GroupedObservable[_K, Event]]:
         def subscribe(
             observer: abc.ObserverBase[GroupedObservable[_K, Event]],
             scheduler: abc.SchedulerBase | None = None,
@@ -130,8 +137,9 @@ class _Groups(Generic[_K]):
         self.held = SingleAssignmentDisposable()
         self.shared = RefCountDisposable(self.held)
 
-    def on_next(self, item: RunEvent[_K]) -> None:
+    def on_next(self, item: MergedEvent[_K]) -> None:
         try:
+            _check_merged(item, "group_by_run")
             key, event = item.key, item.event
             group = self._groups.get(key)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
@@ -160,7 +168,7 @@ class _Groups(Generic[_K]):
         self._observer.on_completed()
 
 
-def run_summaries() -> Operator[RunEvent[_K], RunSummary[_K]]:
+def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:
     """Emit a summary of each of many runs, when it has ended.
 
     Takes what ``merge_runs`` gives. Completes and fails with its source.
@@ -171,7 +179,8 @@ def run_summaries() -> Operator[RunEvent[_K], RunSummary[_K]]:
         result  ---E---|
     """
 
-    def summary(item: RunEvent[_K]) -> RunSummary[_K] | None:
+    def summary(item: MergedEvent[_K]) -> RunSummary[_K] | None:
+        _check_merged(item, "run_summaries")
         return item.summary
 
     return choose(summary)
@@ -250,7 +259,7 @@ def _put(node: tuple[Any, ...], shift: int, place: int, value: object) -> tuple[
     return tuple(changed)
 
 
-def latest_snapshots() -> Operator[RunEvent[_K], Mapping[_K, Snapshot]]:
+def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
     """Emit, for each event of any of many runs, how all of them stand: snapshots by their keys.
 
     The runs are in the order of their first events; those that have ended stay, and one that ended
@@ -267,11 +276,14 @@ def latest_snapshots() -> Operator[RunEvent[_K], Mapping[_K, Snapshot]]:
         result  -T-U-V-|
     """
 
-    def begin() -> tuple[Step[RunEvent[_K], Mapping[_K, Snapshot]], Finish[Mapping[_K, Snapshot]]]:
+    def begin() -> tuple[
+        Step[MergedEvent[_K], Mapping[_K, Snapshot]], Finish[Mapping[_K, Snapshot]]
+    ]:
         latest: _Latest[_K] = _Latest([], {})
 
-        def step(item: RunEvent[_K]) -> tuple[Mapping[_K, Snapshot], ...]:
+        def step(item: MergedEvent[_K]) -> tuple[Mapping[_K, Snapshot], ...]:
             nonlocal latest
+            _check_merged(item, "latest_snapshots")
             if item.event is None and item.key in latest:
                 return ()
             latest = latest.plus(item.key, item.event)
@@ -282,4 +294,11 @@ def latest_snapshots() -> Operator[RunEvent[_K], Mapping[_K, Snapshot]]:
     return choose_each(begin)
 
 
-__all__ = ["RunEvent", "RunSummary", "group_by_run", "latest_snapshots", "of_run", "run_summaries"]
+__all__ = [
+    "MergedEvent",
+    "RunSummary",
+    "group_by_run",
+    "latest_snapshots",
+    "of_run",
+    "run_summaries",
+]

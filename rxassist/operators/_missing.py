@@ -90,7 +90,7 @@ from rxassist.models import (
     UnknownToolCall,
     UnknownToolCallDelta,
 )
-from rxassist.models._values import Unknown
+from rxassist.models._values import Unknown, type_on_wire
 from rxassist.snapshots import Snapshot, required_calls
 
 Told = frozenset[tuple[str, str]]
@@ -420,7 +420,7 @@ def _part(
     id_: str, index: int, part: MessageContent, before: MessageContent | None
 ) -> MessageContentDelta | None:
     """What is missing of a part of a message."""
-    if before is not None and before.type != part.type:
+    if before is not None and type_on_wire(before) != type_on_wire(part):
         raise StreamDiverged(id_, before, part)
     if isinstance(part, TextContentBlock):
         return _text(id_, index, part, before)
@@ -430,7 +430,7 @@ def _part(
         return RefusalDeltaBlock(index, refusal) if refusal or before is None else None
     if isinstance(part, UnknownContentBlock):
         raw = _raw(id_, index, part, before)
-        return UnknownContentDelta(part.type, raw) if raw else None
+        return UnknownContentDelta(part.wire_type, raw) if raw else None
     return None if before else _image(index, part)
 
 
@@ -470,7 +470,7 @@ def _annotation(index: int, annotation: Annotation) -> AnnotationDelta:
             annotation.start_index,
             annotation.end_index,
         )
-    return UnknownAnnotationDelta(annotation.type, {**annotation.raw, "index": index})
+    return UnknownAnnotationDelta(annotation.wire_type, {**annotation.raw, "index": index})
 
 
 # --- tool calls ----------------------------------------------------------------------------
@@ -495,9 +495,9 @@ def _call(
     step_id: str, index: int, call: ToolCall, before: ToolCall | None
 ) -> Iterator[ToolCallDelta]:
     """What is missing of a tool call. Outputs and results come with the end of their step."""
-    if before is not None and (before.type, getattr(before, "id", "")) != (
-        call.type,
-        getattr(call, "id", ""),
+    if before is not None and (type_on_wire(before), before.id) != (
+        type_on_wire(call),
+        call.id,
     ):
         raise StreamDiverged(step_id, before, call)
     if isinstance(call, FunctionToolCall):
@@ -514,7 +514,7 @@ def _call(
     elif isinstance(call, UnknownToolCall):
         raw = _raw(step_id, index, call, before)
         if raw:
-            yield UnknownToolCallDelta(call.type, raw)
+            yield UnknownToolCallDelta(call.wire_type, raw)
     elif before is None:
         search = FileSearch(call.file_search.ranking_options)
         yield FileSearchToolCallDelta(index, call.id, search)
@@ -542,7 +542,7 @@ def _code(
 def _output(
     call_id: str, index: int, output: CodeInterpreterOutput, before: CodeInterpreterOutput | None
 ) -> OutputDelta | None:
-    if before is not None and before.type != output.type:
+    if before is not None and type_on_wire(before) != type_on_wire(output):
         raise StreamDiverged(call_id, before, output)
     if isinstance(output, CodeInterpreterOutputLogs):
         known = before.logs if isinstance(before, CodeInterpreterOutputLogs) else ""
@@ -551,7 +551,7 @@ def _output(
     if isinstance(output, CodeInterpreterOutputImage):
         return CodeInterpreterImageDelta(index, output.image) if before is None else None
     raw = _raw(call_id, index, output, before)
-    return UnknownOutputDelta(output.type, raw) if raw else None
+    return UnknownOutputDelta(output.wire_type, raw) if raw else None
 
 
 # --- what grows ----------------------------------------------------------------------------
@@ -560,7 +560,7 @@ def _output(
 def _raw(id_: str, index: int, stored: Unknown, before: object) -> Mapping[str, Any] | None:
     """What is missing of something of a type that nobody knows, as a raw delta."""
     added = _added(id_, stored.raw, getattr(before, "raw", {}))
-    return {**added, "type": stored.type, "index": index} if added else None
+    return {**added, "type": stored.wire_type, "index": index} if added else None
 
 
 def _added(id_: str, stored: object, heard: object) -> Any:  # noqa: ANN401 -- raw JSON

@@ -18,6 +18,7 @@ from rxassist.events import (
     ThreadMessageInProgress,
     ThreadRunStepCreated,
     ThreadRunStepInProgress,
+    check_event,
 )
 from rxassist.models import SETTLED, Run
 from rxassist.tally import count_retry
@@ -161,6 +162,7 @@ class _Attempts:
 
     def _asks_again(self, event: Event) -> bool:
         if not isinstance(event, RunEvent):
+            check_event(event, "retry_run")
             return False
         run = event.data
         if run.id in self._failed:

@@ -18,7 +18,7 @@ from reactivex.scheduler import ImmediateScheduler, TimeoutScheduler
 from rxassist.checks import check_positive
 from rxassist.codec import to_text
 from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded
-from rxassist.events import Event, RunEvent
+from rxassist.events import Event, RunEvent, check_event
 from rxassist.models import (
     FunctionToolCall,
     RequiredAction,
@@ -31,6 +31,7 @@ from rxassist.models import (
     ToolCall,
     UnknownRequiredToolCall,
 )
+from rxassist.models._values import type_on_wire
 from rxassist.operators._awaited import nothing_awaited, says_nothing
 from rxassist.operators._recovery import leaves_waiting
 from rxassist.snapshots import required_call
@@ -132,7 +133,10 @@ def run_tools(
 
 def run_of_event(event: Event) -> Run | None:
     """The run that an event tells of, if it tells of one."""
-    return event.data if isinstance(event, RunEvent) else None
+    if isinstance(event, RunEvent):
+        return event.data
+    check_event(event, "run_tools")
+    return None
 
 
 def _unread(run: Run) -> Observable[Run]:
@@ -385,7 +389,7 @@ class Calls:
         def failed(error: Exception, _: object) -> Observable[Mapping[str, Any]]:
             return rx.throw(ToolError(_name_of(asked), asked, error))
 
-        call_id = _id_of(asked)
+        call_id = asked.id
         decided = self._returned(partial(approve, cast("Approvable", asked)))
         return decided.pipe(ops.map(said), ops.catch(failed))
 
@@ -415,7 +419,7 @@ class Calls:
     def _answer(self, call: ToolCall, clock: abc.SchedulerBase) -> Observable[ToolResult]:
         began = _Began(clock)
         if not isinstance(call, FunctionToolCall):
-            kind = getattr(call, "type", None)
+            kind = type_on_wire(call)
             return self._failed(call, LookupError(f"no call of type {kind!r} can be made"), began)
         try:
             bound = self.toolbox.bind(call.function.name, call.function.arguments)
@@ -503,12 +507,6 @@ def _settled(value: object) -> Observable[Any]:
     if isinstance(value, Observable):
         return value  # pyright: ignore[reportUnknownVariableType]
     return _just(value)
-
-
-def _id_of(call: ToolCall | RequiredToolCall) -> str:
-    if isinstance(call, UnknownRequiredToolCall):
-        return str(call.raw.get("id") or "")
-    return call.id
 
 
 def _name_of(call: ToolCall | RequiredToolCall) -> str:

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from rxassist.errors import StreamTruncated
-from rxassist.events import Event, RunEvent
+from rxassist.events import Event, RunEvent, check_event
 from rxassist.models import SETTLED, Run
 from rxassist.operators._kernel import Finish, Step, choose, choose_each, nothing
 from rxassist.typing import Operator
 
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_C = TypeVar("_C")
+_D = TypeVar("_D")
 _T = TypeVar("_T")
 
 
-def of_type(*types: type[_T]) -> Operator[object, _T]:
+@overload
+def of_type(a: type[_A], /) -> Operator[object, _A]: ...
+@overload
+def of_type(a: type[_A], b: type[_B], /) -> Operator[object, _A | _B]: ...
+@overload
+def of_type(a: type[_A], b: type[_B], c: type[_C], /) -> Operator[object, _A | _B | _C]: ...
+@overload
+def of_type(
+    a: type[_A], b: type[_B], c: type[_C], d: type[_D], /
+) -> Operator[object, _A | _B | _C | _D]: ...
+@overload
+def of_type(*types: type[_T]) -> Operator[object, _T]: ...
+def of_type(*types: type[Any]) -> Operator[object, Any]:
     """Emit the items that are instances of any of the types, and drop the others.
 
     Base classes work too: ``of_type(RunEvent)`` gives every event that carries a run. Completes
@@ -29,7 +45,7 @@ def of_type(*types: type[_T]) -> Operator[object, _T]:
         msg = f"of_type takes one class or more, got {types!r}"
         raise TypeError(msg)
 
-    def instance(item: object) -> _T | None:
+    def instance(item: object) -> object:
         return item if isinstance(item, types) else None
 
     return choose(instance)
@@ -56,7 +72,9 @@ def runs() -> Operator[Event, Run]:
         status: dict[str, str] = {}
 
         def step(event: Event) -> Iterator[Run]:
-            if isinstance(event, RunEvent) and status.get(event.data.id) != event.data.status:
+            if not isinstance(event, RunEvent):
+                check_event(event, "runs")
+            elif status.get(event.data.id) != event.data.status:
                 status[event.data.id] = event.data.status
                 yield event.data
 
@@ -85,6 +103,8 @@ def final_run() -> Operator[Event, Run]:
             nonlocal last
             if isinstance(event, RunEvent):
                 last = event.data
+            else:
+                check_event(event, "final_run")
             return ()
 
         def finish() -> tuple[Run]:

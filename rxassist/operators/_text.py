@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
-from typing import Protocol, get_args
+from typing import Protocol
 
+from rxassist.checks import needing
 from rxassist.errors import excerpt
 from rxassist.events import (
     Event,
@@ -13,6 +14,7 @@ from rxassist.events import (
     ThreadMessageCompleted,
     ThreadMessageDelta,
     ThreadMessageIncomplete,
+    check_event,
 )
 from rxassist.models import (
     Annotation,
@@ -42,6 +44,7 @@ class _Seen:
         if isinstance(event, MessageEvent):
             finished = isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete)
             return self.complete(event.data, finished=finished)
+        check_event(event, "text_deltas")
         return ()
 
     def grow(self, event: ThreadMessageDelta) -> Iterable[str]:
@@ -108,8 +111,6 @@ class _Seen:
 Place = tuple[str, int]
 """Where a text stands: the id of its message, and the index of its part."""
 
-_EVENTS = frozenset(get_args(Event))
-
 
 class TextReader:
     """Tells apart the texts of a source: one for each part of a message, or one of plain strings.
@@ -135,9 +136,8 @@ class TextReader:
                 part = self._growing.pop(message_id, None)
                 if part is not None:
                     yield (message_id, part), None
-        elif type(item) not in _EVENTS:
-            msg = f"an operator of text takes events or strings, got {excerpt(item)}"
-            raise TypeError(msg)
+        else:
+            check_event(item, "an operator of text", takes="events or strings")
 
     def annotated(
         self, item: Event | str
@@ -224,7 +224,7 @@ def regex_of(what: str) -> ModuleType:
     try:
         import regex  # noqa: PLC0415 -- only those who ask for what needs it have it
     except ModuleNotFoundError:
-        msg = f'{what} needs an extra: pip install "rxassist[text]"'
+        msg = needing(what, "text", "regex")
         raise ModuleNotFoundError(msg, name="regex") from None
     return regex
 

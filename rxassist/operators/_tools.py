@@ -12,6 +12,7 @@ from rxassist.events import (
     ThreadRunStepCreated,
     ThreadRunStepDelta,
     ThreadRunStepInProgress,
+    check_event,
 )
 from rxassist.models import (
     SETTLED,
@@ -21,9 +22,8 @@ from rxassist.models import (
     ToolCall,
     ToolCallDelta,
     ToolCallsStepDetails,
-    UnknownDelta,
 )
-from rxassist.operators._kernel import Finish, Step, choose_each, nothing
+from rxassist.operators._kernel import Step, choose_each, nothing
 from rxassist.operators._snapshots import by_fold
 from rxassist.snapshots import Snapshot, required_calls
 from rxassist.typing import Operator
@@ -31,7 +31,7 @@ from rxassist.typing import Operator
 
 def _deltas(data: RunStepDeltaEvent) -> tuple[ToolCallDelta, ...]:
     details = data.delta.step_details
-    if details is None or isinstance(details, UnknownDelta) or details.type != "tool_calls":
+    if details is None or details.type != "tool_calls":
         return ()
     return details.tool_calls
 
@@ -46,14 +46,14 @@ def tool_call_deltas() -> Operator[Event, ToolCallDelta]:
         source  -s-x---d|
         result  ---(XY)-|
     """
+    return choose_each(lambda: (_deltas_of, nothing))
 
-    def begin() -> tuple[Step[Event, ToolCallDelta], Finish[ToolCallDelta]]:
-        return (
-            lambda event: _deltas(event.data) if isinstance(event, ThreadRunStepDelta) else (),
-            nothing,
-        )
 
-    return choose_each(begin)
+def _deltas_of(event: Event) -> tuple[ToolCallDelta, ...]:
+    if isinstance(event, ThreadRunStepDelta):
+        return _deltas(event.data)
+    check_event(event, "tool_call_deltas")
+    return ()
 
 
 class _Calls:

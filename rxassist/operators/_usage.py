@@ -14,6 +14,7 @@ from rxassist.events import (
     RunStepEvent,
     ThreadMessageDelta,
     ThreadRunStepDelta,
+    check_event,
 )
 from rxassist.models import Usage
 from rxassist.operators._kernel import Finish, Step, choose_each
@@ -68,6 +69,7 @@ class _Counting:
             run_id = event.data.run_id or self._run_id
             self._steps.setdefault(run_id, {})[event.data.id] = event.data.usage
         else:
+            check_event(event, "usage")
             return
         total = self._total()
         if total != self._sum:

@@ -6,6 +6,8 @@ import inspect
 import re
 import warnings
 
+from rxassist.checks import needing
+
 _DESCRIBES = re.compile(
     r"^\s*(?:Args|Arguments|Parameters|Attributes)\s*:?\s*$|^\s*:param\b", re.MULTILINE
 )
@@ -34,10 +36,8 @@ def descriptions(documented: object) -> dict[str, str]:
         import docstring_parser  # noqa: PLC0415 -- an extra
     except ModuleNotFoundError:
         name = getattr(documented, "__qualname__", repr(documented))
-        msg = (
-            f"the model is not told what the docstring of {name} says of its arguments: that "
-            'needs an extra, pip install "rxassist[tools]"'
-        )
+        told = f"the model is not told what the docstring of {name} says of its arguments: that"
+        msg = needing(told, "tools", "docstring-parser")
         warnings.warn(msg, stacklevel=2)
         return {}
     parsed = docstring_parser.parse(text).params

@@ -442,7 +442,9 @@ def test_what_is_not_packed_as_it_says_is_a_broken_connection(encoding):
         async with asyncio.timeout(SOON), packed_as(encoding, b"\xff" * 9) as client:
             await client.threads.retrieve("t")
 
-    with pytest.raises(APIConnectionError, match=f"GET /threads/t: .* unpacked as {encoding}"):
+    with pytest.raises(
+        APIConnectionError, match=f"GET /threads/t at memory: .* unpacked as {encoding}"
+    ):
         asyncio.run(main())
 
 

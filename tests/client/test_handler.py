@@ -726,3 +726,18 @@ def test_an_asynchronous_stream_that_nobody_reads_is_closed_at_once(service, run
 
     run_async(service, main)
     assert not any("/runs" in path and method == "GET" for method, path in service.requests)
+
+
+def test_a_plain_callback_of_an_asynchronous_handler_is_told_by_its_name(service, run_async):
+    async def main(client):
+        handler = AsyncAssistantEventHandler()
+        handler.on_text_delta = lambda delta, snapshot: None
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=handler
+        )
+        told = r"AsyncAssistantEventHandler\.on_text_delta is a plain def"
+        with pytest.raises(TypeError, match=told):
+            await stream.until_done()
+
+    run_async(service, main)

@@ -116,7 +116,7 @@ def test_waiting_for_what_is_asked_of_the_service_itself_times_out(serve, connec
 def test_a_port_that_is_taken_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         service = LocalService(port=taken.getsockname()[1])
-        with pytest.raises(OSError, match=r"[Aa]ddress|in use"):
+        with pytest.raises(OSError, match=r"port \d+ of 127.0.0.1 is in use"):
             service.start()
         service.close()
 
@@ -203,7 +203,8 @@ def test_a_missing_extra_is_told(name):
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert run.stderr.endswith(
-        'ModuleNotFoundError: the local service needs an extra: pip install "rxassist[local]"\n'
+        "ModuleNotFoundError: the local service needs packages: "
+        'pip install python-multipart starlette uvicorn (the extra "local")\n'
     )
 
 

@@ -5,10 +5,10 @@ from attrs import field, frozen
 from reactivex import Subject
 from reactivex.testing import TestScheduler
 
-from rxassist import many, operators
+from rxassist import many, models, operators
 from rxassist.codec import encode_event
 from rxassist.errors import StreamTruncated
-from rxassist.events import RunEvent
+from rxassist.events import DoneEvent, RunEvent
 from rxassist.sse import encode
 from rxassist.testing import END_OF_TIME, Marbles
 from rxassist.tools import Toolbox
@@ -39,11 +39,11 @@ def as_sentence(event):
 
 
 def as_of_a_run(event):
-    return many.RunEvent(0, event)
+    return many.MergedEvent(0, event)
 
 
 def as_end_of_a_run(event):
-    return many.RunEvent(0, None, None, many.RunSummary(0, event))
+    return many.MergedEvent(0, None, None, many.RunSummary(0, event))
 
 
 def key_of(group):
@@ -182,6 +182,36 @@ def test_its_own_exception_is_an_error_and_frees_the_source(entry, flows):
         assert isinstance(error, LookupError | TypeError | AttributeError)
     else:
         flows(entry.make(), "-b-b-|", "-b-b-|", "^----!", b=Broken())
+
+
+MERGED = many.MergedEvent("ann", None, None, many.RunSummary("ann"))
+TAKES_ANYTHING = {"choose", "choose_each", "of_type", "deadline", "debounce_snapshots"}
+TAKES_MERGED = {"of_run", "group_by_run", "run_summaries", "latest_snapshots"}
+TAKES_OTHERS = {
+    "decode": (["text", None, MERGED], "bytes"),
+    "json_snapshots": ([MERGED, b"1", 1], "the pieces of a text"),
+    **dict.fromkeys(
+        ("lines", "sentences", "smooth", "citations"), ([MERGED, b"text", 1], "events or strings")
+    ),
+    **dict.fromkeys(TAKES_MERGED, (["text", DoneEvent(), None], "what merge_runs gives")),
+}
+"""What an operator cannot know, and what it says that it takes; of all others ``OF_EVENTS``."""
+OF_EVENTS = [MERGED, "text", b"text", None, models.Message("msg_1")], "the events of"
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name not in TAKES_ANYTHING])
+def test_an_operator_that_gets_an_item_that_it_cannot_know_says_so(name, flows):
+    items, takes = TAKES_OTHERS.get(name.split()[0], OF_EVENTS)
+    if name == "text_deltas with a separator":
+        items, takes = [MERGED, b"text", None], "events or strings"
+    for item in items:
+        error = flows(OPERATORS[name].make(), "-b-b-|", "-#", "^!", b=item)
+        assert isinstance(error, TypeError)
+        assert f"takes {takes}" in str(error)
+        assert ", got " in str(error)
+        if item is MERGED and "event" in takes:
+            assert "one run of those is of_run(key)" in str(error)
+            assert "group_by_run()" in str(error)
 
 
 def test_to_dispose_frees_the_source(entry, flows, a_run):

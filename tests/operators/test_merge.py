@@ -10,7 +10,7 @@ from rxassist import operators
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import APIConnectionError
 from rxassist.events import UnknownEvent
-from rxassist.many import RunEvent, RunSummary, merge_runs
+from rxassist.many import MergedEvent, RunSummary, merge_runs
 from rxassist.models import Usage
 from rxassist.snapshots import Snapshot
 from rxassist.tally import count_recovery, count_retry
@@ -334,11 +334,11 @@ ENDED = RunSummary(1)
 def items(**more):
     """``a`` of run 0; ``t`` and ``u`` of run 1; ``e`` and ``x`` end run 1."""
     return {
-        "a": RunEvent(0, "A"),
-        "t": RunEvent(1, "T"),
-        "u": RunEvent(1, "U"),
-        "e": RunEvent(1, None, None, ENDED),
-        "x": RunEvent(1, None, LookupError("x"), ENDED),
+        "a": MergedEvent(0, "A"),
+        "t": MergedEvent(1, "T"),
+        "u": MergedEvent(1, "U"),
+        "e": MergedEvent(1, None, None, ENDED),
+        "x": MergedEvent(1, None, LookupError("x"), ENDED),
         **more,
     }
 
@@ -358,7 +358,7 @@ def test_of_run_of_a_run_that_never_comes(flows):
 
 
 def test_group_by_run_gives_each_run_its_own_observable():
-    marbles = Marbles(**items(b=RunEvent(2, "B")))
+    marbles = Marbles(**items(b=MergedEvent(2, "B")))
     seen = []
 
     def begin(group):
@@ -385,10 +385,10 @@ def test_group_by_run_tells_a_group_of_the_error_of_its_run():
 
 def test_latest_snapshots_has_each_run_as_it_stands(said):
     letters = {
-        "t": RunEvent("ann", said.delta("A")),
-        "u": RunEvent("ann", said.delta("B")),
-        "v": RunEvent("bob", said.delta("C")),
-        "e": RunEvent("ann", None, None, RunSummary("ann")),
+        "t": MergedEvent("ann", said.delta("A")),
+        "u": MergedEvent("ann", said.delta("B")),
+        "v": MergedEvent("bob", said.delta("C")),
+        "e": MergedEvent("ann", None, None, RunSummary("ann")),
     }
     marbles = Marbles(**letters)
     mappings = []
@@ -404,9 +404,9 @@ def test_latest_snapshots_shows_a_run_that_failed_before_its_first_event(said, e
     error = OSError()
     mappings = emitted(
         operators.latest_snapshots(),
-        RunEvent("ann", said.delta("A")),
-        RunEvent("bob", None, error, RunSummary("bob", None, error)),
-        RunEvent("ann", None, error, RunSummary("ann", None, error)),
+        MergedEvent("ann", said.delta("A")),
+        MergedEvent("bob", None, error, RunSummary("bob", None, error)),
+        MergedEvent("ann", None, error, RunSummary("ann", None, error)),
     )
     texts = [{key: snapshot.text for key, snapshot in each.items()} for each in mappings]
     assert texts == [{"ann": "A"}, {"ann": "A", "bob": ""}]
@@ -415,8 +415,8 @@ def test_latest_snapshots_shows_a_run_that_failed_before_its_first_event(said, e
 def test_the_mappings_of_latest_snapshots_are_immutable_and_stay_valid(said, emitted):
     first, second = emitted(
         operators.latest_snapshots(),
-        RunEvent("ann", said.delta("A")),
-        RunEvent("bob", said.delta("B")),
+        MergedEvent("ann", said.delta("A")),
+        MergedEvent("bob", said.delta("B")),
     )
     with pytest.raises(TypeError):
         first["ann"] = Snapshot()
@@ -431,8 +431,8 @@ def test_the_mappings_of_latest_snapshots_are_immutable_and_stay_valid(said, emi
 
 @pytest.mark.parametrize("runs", [1, 31, 32, 33, 1_023, 1_024, 1_025, 1_100])
 def test_latest_snapshots_holds_any_number_of_runs(said, emitted, runs):
-    events = [RunEvent(key, said.delta(f"{key} ")) for key in range(runs)]
-    again = [RunEvent(key, said.delta("again")) for key in (0, runs // 2, runs - 1)]
+    events = [MergedEvent(key, said.delta(f"{key} ")) for key in range(runs)]
+    again = [MergedEvent(key, said.delta("again")) for key in (0, runs // 2, runs - 1)]
     mappings = emitted(operators.latest_snapshots(), *events, *again)
     before, after = mappings[runs - 1], mappings[-1]
     assert {key: before[key].text for key in before} == {key: f"{key} " for key in range(runs)}

@@ -4,20 +4,35 @@ Each ignore names what the checker says. One that is not needed any more fails t
 something wrong has become possible.
 """
 
+from typing import assert_never
+
 from reactivex import Observable
 
 from rxassist import (
     AssistantEventHandler,
+    AsyncAssistantEventHandler,
     AsyncClient,
     Client,
     Operator,
+    RunStream,
     Snapshot,
     iterate,
     map_async,
 )
 from rxassist import operators as rxops
 from rxassist.events import Event, KnownEvent, RunEvent, ThreadMessageDelta
-from rxassist.models import MessageContent, Run, Text, ToolCall
+from rxassist.models import (
+    ImageFileContentBlock,
+    ImageURLContentBlock,
+    MessageContent,
+    RefusalContentBlock,
+    RequiredToolCall,
+    Run,
+    Text,
+    TextContentBlock,
+    ToolCall,
+    ToolCallDelta,
+)
 
 
 def operators_in_the_wrong_place(chunks: Observable[bytes], events: Observable[Event]) -> None:
@@ -32,8 +47,13 @@ def operators_with_the_wrong_arguments() -> None:
     rxops.decode(1024)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     rxops.decode(max_event_bytes="1024")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     rxops.text_deltas(1)  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
-    rxops.of_type("thread.message.delta")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    rxops.of_type("thread.message.delta")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    rxops.of_type(RunEvent, "thread.message.delta")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     rxops.choose(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def what_has_no_status(texts: Observable[str]) -> None:
+    texts.pipe(rxops.raise_for_status())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def no_operator_of_events() -> Operator[Event, int]:
@@ -56,8 +76,39 @@ def events_have_what_they_have(event: KnownEvent) -> None:
 def parts_must_be_told_apart(part: MessageContent, call: ToolCall) -> None:
     _ = part.text  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
     _ = call.function  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
-    if part.type == "text":  # an unknown part may call itself so too
-        _ = part.text  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    if part.type == "image_file":
+        _ = part.text  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    if call.type == "browser":  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+        pass  # which is a call's wire_type
+
+
+def the_page_of_the_helpers_asks_first(
+    delta: ToolCallDelta, call: RequiredToolCall, run: Run, stream: RunStream
+) -> None:
+    _ = delta.code_interpreter  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    if delta.type == "code_interpreter" and delta.code_interpreter:
+        for output in delta.code_interpreter.outputs:
+            _ = output.logs  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    _ = call.function  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    if run.required_action:
+        _ = run.required_action.submit_tool_outputs  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    for event in stream:
+        _ = event.data.delta  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        if event.event == "thread.message.delta":
+            _ = event.data.delta.content[0].refusal  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+            _ = event.data.delta.content[0].text.value  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def what_is_unknown_must_be_met(part: MessageContent, event: Event) -> None:
+    match part:
+        case TextContentBlock() | RefusalContentBlock() | ImageFileContentBlock():
+            pass
+        case ImageURLContentBlock():
+            pass
+        case _:
+            assert_never(part)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    if event.event == "thread.hummed":  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+        pass  # which is an event's name
 
 
 def values_do_not_change(run: Run, text: Text, snapshot: Snapshot, event: RunEvent) -> None:
@@ -95,6 +146,55 @@ async def the_edges_differ(client: Client, other: AsyncClient) -> None:
     _ = async_stream.get_final_run().status  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
 
+async def a_blocking_client(client: Client) -> None:
+    """Its calls are run, and its streams are for ``for``."""
+    await client.threads.create()  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+    await client.threads.create().map(str)  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+    await client.threads.messages.list("thread_1")  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+    stream = client.threads.create_and_run_stream(assistant_id="asst_1")
+    async for _ in stream:  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        pass
+    async for _ in stream.text_deltas:  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        pass
+    async for _ in stream.pipe(rxops.text_deltas(), rxops.sentences()):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        pass
+
+
+def an_asynchronous_client(client: AsyncClient) -> None:
+    """Its calls are awaited, and its streams are for ``async for``."""
+    for _ in client.threads.messages.list("thread_1"):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        pass
+    stream = client.threads.create_and_run_stream(assistant_id="asst_1")
+    for _ in stream:  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        pass
+    for _ in stream.text_deltas:  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        pass
+    for _ in stream.pipe(rxops.text_deltas(), rxops.sentences()):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        pass
+
+
+class Printer(AssistantEventHandler):
+    """A handler of a ``Client``."""
+
+
+class AsyncPrinter(AsyncAssistantEventHandler):
+    """A handler of an ``AsyncClient``."""
+
+
+def a_handler_of_the_other_client(client: Client, other: AsyncClient) -> None:
+    client.threads.create_and_run_stream(assistant_id="a", event_handler=AsyncPrinter())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.threads.runs.stream(thread_id="t", assistant_id="a", event_handler=AsyncPrinter())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.threads.runs.submit_tool_outputs_stream(
+        thread_id="t",
+        run_id="r",
+        tool_outputs=[],
+        event_handler=AsyncPrinter(),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    )
+    other.threads.create_and_run_stream(assistant_id="a", event_handler=Printer())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    other.threads.runs.stream(thread_id="t", assistant_id="a", event_handler=Printer())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.threads.create_and_run_stream(assistant_id="a", event_handler=Printer)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 def not_a_coroutine(text: str) -> str:
     return text
 
@@ -106,7 +206,7 @@ async def a_coroutine(text: str) -> str:
 async def coroutines(client: AsyncClient) -> None:
     stream = client.threads.create_and_run_stream(assistant_id="asst_1")
     stream.text_deltas.pipe(map_async(not_a_coroutine))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
-    stream.pipe(map_async(a_coroutine))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    stream.pipe(map_async(a_coroutine))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
     stream.text_deltas.subscribe_async(not_a_coroutine)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     map_async(a_coroutine, 2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
