@@ -333,7 +333,7 @@ class StartOptions(BusyOptions, total=False):
     """
 
     idempotent: bool
-    """Mark the run, so that it is found again where an answer was lost: exactly one run."""
+    """Mark the run, so that it is looked for where an answer was lost: never two runs."""
     patience: float | None
     """Seconds for which ``idempotent`` looks for the run (30); ``None``: it looks once."""
 
@@ -364,7 +364,7 @@ class ThreadAndRunParameters(CommonRunParameters, total=False):
     tool_resources: Object | None
     """The files and vector stores that the tools of this run may use."""
     idempotent: bool
-    """Mark the run, so that it is found again where an answer was lost: exactly one run."""
+    """Mark the run, so that it is looked for where an answer was lost: never two runs."""
     patience: float | None
     """Seconds for which ``idempotent`` looks for the run (30); ``None``: it looks once."""
 

@@ -109,8 +109,10 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
-        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
-          one run.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
+          once.
         - ``additional_instructions``: instructions that are added to the assistant's for this run.
         - ``additional_messages``: messages that are added to the thread before the run.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
@@ -226,8 +228,10 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
-        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
-          one run.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
+          once.
         - ``additional_instructions``: instructions that are added to the assistant's for this run.
         - ``additional_messages``: messages that are added to the thread before the run.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
@@ -350,8 +354,10 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
-        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
-          one run.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
         - ``additional_instructions``: instructions that are added to the assistant's for this run.
         - ``additional_messages``: messages that are added to the thread before the run.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
@@ -360,8 +366,6 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
-          stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
         - ``max_rounds``: how often the run may ask for tools (16); then it is
