@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -25,15 +26,17 @@ from rxassist.local import (
     Fault,
     Faults,
     LocalService,
-    Say,
+    Moves,
     Turn,
     answer,
     break_chunk,
+    call,
     cut,
     drop,
     duplicate,
     empty,
     finish,
+    forget,
     framing,
     garble,
     hang_up,
@@ -64,6 +67,10 @@ _PAGE = "<html><h1>Bad gateway</h1></html>"
 _DEEP = '{"id": "m", "delta": ' + "[" * 1_000 + "]" * 1_000 + "}"
 _LARGE = '{"id": "m", "delta": ' + "1" * 1_000_000 + "}"
 _SOON = {"retry-after": "0.01"}
+_GONE = "upstream connect error or disconnect/reset before headers"
+_TELL: Any = {"type": "function", "function": {"name": "tell"}}
+_UNAVAILABLE = 503
+_LATE = 3.0  # seconds after which a service acts that a gateway did not wait for
 
 
 # --- the faults ----------------------------------------------------------------------------
@@ -76,6 +83,23 @@ def _starting(fault: Fault, *, times: int = 1) -> Faults:
         return fault if asked.method == "POST" and asked.attempt <= times else None
 
     return faults
+
+
+def _submitting(fault: Fault) -> Faults:
+    """What submits the outputs of tools meets a fault, once."""
+
+    def faults(asked: Asked) -> Fault | None:
+        submits = asked.path.endswith("/submit_tool_outputs")
+        return fault if submits and asked.attempt == 1 else None
+
+    return faults
+
+
+def _gateway(status: int = 200, *, after: float = 0.0) -> Fault:
+    """A gateway answers that has lost the service, which acts, or acts later."""
+    if status == _UNAVAILABLE:
+        return answer(_GONE, "text/plain", status=status, headers=_SOON, handled=True, after=after)
+    return answer(_PAGE, status=status, handled=True, after=after)
 
 
 def _reading(fault: Fault, then: Fault, *, times: int = 1_000) -> Faults:
@@ -113,6 +137,10 @@ class Row:
     options: Mapping[str, Any] = field(factory=dict[str, Any])
     silence: float | None = None
     """Seconds of silence that both sides bear, where that matters."""
+    tools: bool = False
+    """Whether the run asks for the output of a function first."""
+    late: float = 0.0
+    """Seconds after which the service has acted, before its runs are counted."""
 
 
 _IS_RECOVERED = "test_a_lost_stream_is_recovered"
@@ -123,6 +151,12 @@ _IS_AN_ERROR = "test_what_is_wrong_is_an_error_that_says_where_the_run_stood"
 _IS_NO_ANSWER = "test_an_answer_that_is_none_is_an_error"
 _IS_UNKNOWN = "test_a_connection_lost_before_any_answer_never_makes_two_runs"
 _IS_ONE = "test_idempotent_makes_exactly_one"
+_IS_NO_WORD = "test_what_a_gateway_answers_never_makes_two_runs"
+_IS_FOUND = "test_idempotent_finds_the_run_that_a_gateway_says_nothing_of"
+_IS_LATE = "test_a_service_that_acts_late_is_found_to_have_acted"
+_ARE_TAKEN = "test_a_run_whose_outputs_were_taken_goes_on"
+_IDEMPOTENT = {"idempotent": True}
+_IMPATIENT = {"idempotent": True, "patience": 1}
 
 ROWS = (
     Row("closed behind 900 bytes", _starting(cut(900)), _IS_RECOVERED),
@@ -182,14 +216,47 @@ ROWS = (
     Row(
         "lost before an answer, not handled",
         _starting(hang_up(handled=False)),
-        _IS_ONE,
-        {"idempotent": True},
+        "test_idempotent_never_asks_again_for_what_is_not_found",
+        _IMPATIENT,
+    ),
+    Row("lost before an answer, handled", _starting(hang_up(handled=True)), _IS_ONE, _IDEMPOTENT),
+    Row("503 of a gateway, handled", _starting(_gateway(503)), _IS_NO_WORD),
+    Row("503 of a gateway, handled", _starting(_gateway(503)), _IS_FOUND, _IDEMPOTENT),
+    Row("502 of a gateway, handled", _starting(_gateway(502)), _IS_FOUND, _IDEMPOTENT),
+    Row("a page of a gateway, handled", _starting(_gateway()), _IS_FOUND, _IDEMPOTENT),
+    Row(
+        "502 of a gateway, handled three seconds later",
+        _starting(_gateway(502, after=_LATE)),
+        _IS_LATE,
+        _IDEMPOTENT,
+        late=_LATE,
     ),
     Row(
-        "lost before an answer, handled",
-        _starting(hang_up(handled=True)),
-        _IS_ONE,
-        {"idempotent": True},
+        "504 of a gateway, handled three seconds later",
+        _starting(_gateway(504, after=_LATE)),
+        _IS_LATE,
+        _IDEMPOTENT,
+        late=_LATE,
+    ),
+    Row(
+        "502 of a gateway, handled, and metadata is dropped",
+        _starting(forget("metadata") | _gateway(502)),
+        "test_a_service_that_keeps_no_metadata_never_gets_two_runs",
+        _IMPATIENT,
+    ),
+    Row(
+        "outputs: 409, handled",
+        _submitting(refuse(409, _SOON, handled=True)),
+        _ARE_TAKEN,
+        tools=True,
+    ),
+    Row("outputs: 503 of a gateway, handled", _submitting(_gateway(503)), _ARE_TAKEN, tools=True),
+    Row("outputs: a page of a gateway, handled", _submitting(_gateway()), _ARE_TAKEN, tools=True),
+    Row(
+        "outputs: lost before an answer, not handled",
+        _submitting(hang_up(handled=False)),
+        "test_outputs_are_submitted_once_more_where_the_connection_broke",
+        tools=True,
     ),
     Row("closed at the very end", _starting(cut(None)), _IS_HARMLESS),
     Row("`done` never comes", _starting(drop("done")), _IS_HARMLESS),
@@ -244,10 +311,16 @@ ROWS = (
     Row("an empty body", _starting(answer("", "text/event-stream"), times=9), _IS_NO_ANSWER),
     Row("429 twice, with `Retry-After`", _starting(refuse(429, _SOON), times=2), _IS_HARMLESS),
     Row(
+        "503 three times and then fine",
+        _starting(refuse(503, _SOON), times=3),
+        "test_503_of_the_service_three_times_and_then_fine",
+        {"max_retries": 3},
+    ),
+    Row(
         "500 three times and then fine",
         _starting(refuse(500, _SOON), times=3),
-        "test_500_three_times_and_then_fine",
-        {"idempotent": True, "max_retries": 3},
+        "test_500_says_nothing_of_a_run",
+        _IMPATIENT,
     ),
 )
 
@@ -298,6 +371,11 @@ def _what_is_wrong(pieces: list[str]) -> str:
     return "two words in the wrong order" if len(pieces) == len(_WORDS) else "a word is missing"
 
 
+def tell() -> str:
+    """Tell something."""
+    return "something"
+
+
 @frozen
 class Place:
     """Where the runs of a row are."""
@@ -311,6 +389,7 @@ class Rxassist:
 
     def __init__(self, row: Row, client: Any, place: Place) -> None:
         silence = {} if row.silence is None else {"idle_timeout": row.silence}
+        tools = {"tools": [tell]} if row.tools else {}
         self._pieces = list[str]()
         self._finals = list[str]()
         self.stream = client.threads.runs.stream(
@@ -319,6 +398,7 @@ class Rxassist:
             extra_headers={_HEADER: str(ROWS.index(row))},
             **row.options,
             **silence,
+            **tools,
         )
         self.stream.text_deltas.subscribe(self._pieces.append, _ignore)
         self.stream.messages.subscribe(self._keep, _ignore)
@@ -351,18 +431,35 @@ async def _by_async_client(row: Row, client: AsyncClient, place: Place) -> Outco
 def _by_openai(row: Row, client: openai.OpenAI, place: Place) -> Outcome:
     """The text deltas of an ``AssistantEventHandler`` stream, waited for with patience."""
     pieces, finals, errors = list[str](), list[str](), list[BaseException]()
+    how: dict[str, Any] = {
+        "extra_headers": {_HEADER: str(ROWS.index(row))},
+        "timeout": openai.Timeout(_LONG if row.silence is None else row.silence),
+    }
+
+    def told(stream: Any) -> None:
+        pieces.extend(stream.text_deltas)
+        with suppress(RuntimeError):  # there is none
+            finals.extend(_text_of(message) for message in stream.get_final_messages())
 
     def read() -> None:
         try:
             with client.beta.threads.runs.stream(
                 thread_id=place.thread_id,
                 assistant_id=place.assistant_id,
-                extra_headers={_HEADER: str(ROWS.index(row))},
-                timeout=openai.Timeout(_LONG if row.silence is None else row.silence),
+                tools=[_TELL] if row.tools else openai.omit,
+                **how,
             ) as stream:
-                pieces.extend(stream.text_deltas)
-                with suppress(RuntimeError):  # there is none
-                    finals.extend(_text_of(message) for message in stream.get_final_messages())
+                told(stream)
+                run = stream.current_run
+            if run is not None and run.required_action is not None:
+                asked = run.required_action.submit_tool_outputs.tool_calls
+                with client.beta.threads.runs.submit_tool_outputs_stream(
+                    run_id=run.id,
+                    thread_id=run.thread_id,
+                    tool_outputs=[{"tool_call_id": each.id, "output": tell()} for each in asked],
+                    **how,
+                ) as stream:
+                    told(stream)
         except Exception as error:  # noqa: BLE001 -- it is what the table tells
             errors.append(error)
 
@@ -397,7 +494,9 @@ def _faults(asked: Asked) -> Fault | None:
     return None if row is None else ROWS[int(row)].faults(asked)
 
 
-def _script(_: Turn) -> Iterable[Say]:
+def _script(turn: Turn) -> Moves:
+    if turn.run.tools:
+        yield call("tell")
     yield say(*_WORDS)
 
 
@@ -407,6 +506,7 @@ def _each(follow: Callable[[Row, Any, Place], Outcome], client: Any, places: Cli
     def described(row: Row) -> str:
         place = _new_place(places)
         outcome = follow(row, client, place)
+        time.sleep(row.late)
         return outcome.described(_runs_at(places, place))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from itertools import chain, repeat
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import reactivex as rx
@@ -20,33 +21,61 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxassist.errors import (
     APIConnectionError,
-    APIError,
+    APIStatusError,
     BadRequestError,
     ConflictError,
     DecodeError,
-    InternalServerError,
+    EventTooLargeError,
+    PollTimeout,
     RunOutcomeUnknown,
+    RxAssistError,
+    StreamClosed,
     StreamTruncated,
     ThreadBusyError,
+    WrongAnswerError,
+    says_not_done,
 )
 from rxassist.events import ThreadCreated
 from rxassist.links import Rescue, link
 from rxassist.models import (
-    FINISHED,
     RequiredActionSubmitToolApproval,
     RequiredActionSubmitToolOutputs,
     Run,
 )
+from rxassist.operators._recovery import is_lost
+from rxassist.polling import is_passing, poll
 from rxassist.typing import Operator
 
 _logger = logging.getLogger("rxassist")
 
 _T = TypeVar("_T")
 
-_OVER = FINISHED | {"cancelling"}
+SEARCH_PATIENCE = 30.0
+"""Seconds for which a run is looked for that may exist, by default."""
+
+_PAUSES = (1.0, 2.0, 4.0)  # seconds between two looks; the last for good
+_SERVER_ERROR = 500
+_NO_REFUSALS = frozenset({408, 429})  # they may come late, or of a gateway
 
 IfBusy: TypeAlias = Literal["fail", "wait", "cancel"]
 """What a new run or message does on a thread with a run that works or waits."""
+
+
+# --- what an error leaves open -------------------------------------------------------------
+
+
+def leaves_open(error: Exception) -> bool:
+    """Whether nobody knows, after this error, if the service did what it was asked for.
+
+    It says so itself, or the request was not sent: everything else, such as the answer of a gateway
+    that lost the service, leaves it open. A refusal (4xx) does not.
+    """
+    if isinstance(error, APIConnectionError):
+        return error.sent
+    if isinstance(error, APIStatusError):
+        fails = error.status_code >= _SERVER_ERROR or error.status_code in _NO_REFUSALS
+        return fails and not says_not_done(error)
+    return isinstance(error, StreamTruncated | DecodeError | EventTooLargeError | WrongAnswerError)
 
 
 # --- exactly one ---------------------------------------------------------------------------
@@ -54,15 +83,17 @@ IfBusy: TypeAlias = Literal["fail", "wait", "cancel"]
 
 @frozen
 class Search(Generic[_T]):
-    """How a run is looked for that may exist: by what it was given, so that it can be told.
+    """How a run is looked for that may exist: by a mark that it was given.
 
-    ``find()`` emits it if there is one; what was asked for goes on with it as ``found(run)`` does.
+    ``runs()`` emits the runs of the thread, newest first. What was asked for goes on with the one
+    that ``is_ours`` as ``found(run)`` does. It is looked for during ``patience`` seconds: once with
+    ``None``.
     """
 
-    find: Callable[[], Observable[Run]]
+    runs: Callable[[], Observable[Run]]
+    is_ours: Callable[[Run], bool]
     found: Callable[[Run], Observable[_T]]
-    pause: float = 1.0
-    retries: int = 2
+    patience: float | None = SEARCH_PATIENCE
 
 
 def one_run(
@@ -70,21 +101,21 @@ def one_run(
 ) -> Operator[_T, _T]:
     """Never ask twice for a run that may exist.
 
-    The source asks for it when it is subscribed; ``begins`` is true of its first item that says
-    that there is a run. If its connection breaks before that, nobody knows. Without a ``search``
-    it sends ``RunOutcomeUnknown`` to ``on_error``. With one it looks for the run, ``pause`` seconds
-    later, and goes on with what is found; if there is none, the source is subscribed again,
-    ``retries`` times. Everything else passes.
+    The source asks for it when it is subscribed, which happens once; ``begins`` is true of its
+    first item that says that there is a run. An error before that may leave open whether there is
+    one (``leaves_open``). Without a ``search`` that is a ``RunOutcomeUnknown``. With one the run is
+    looked for, at once and then at growing intervals, as the service may still be at work; what is
+    found goes on, and if nothing is found in time it is a ``RunOutcomeUnknown``. All other errors
+    pass. A thread that is busy may be so with the run itself, where a gateway has sent the request
+    twice: with a search that is looked into first.
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
-        left = search.retries if search else 0
-
         def subscribe(
             observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            first = _Try(source, thread_id, begins, search, left)
-            return link(first.events(), observer, scheduler)
+            creation = _Creation(source, thread_id, begins, search)
+            return link(creation.events(), observer, scheduler)
 
         return Observable(subscribe)
 
@@ -142,8 +173,8 @@ class _Asking(Rescue[_T]):
         return rx.throw(error) if self._lost is None else self._lost(error)
 
 
-class _Try(Generic[_T]):
-    """One request for a run, and what follows where its connection breaks."""
+class _Creation(Generic[_T]):
+    """One request for a run, and what follows where nobody knows whether it exists."""
 
     def __init__(
         self,
@@ -151,13 +182,11 @@ class _Try(Generic[_T]):
         thread_id: str | None,
         begins: Callable[[_T], bool],
         search: Search[_T] | None,
-        left: int,
     ) -> None:
         self._source = source
         self._thread_id = thread_id
         self._begins = begins
         self._search = search
-        self._left = left
         self._told_thread: str | None = None  # where the answer began with that of a new one
 
     def events(self) -> Observable[_T]:
@@ -169,44 +198,91 @@ class _Try(Generic[_T]):
         return self._begins(item)
 
     def _failed(self, error: Exception) -> Observable[_T]:
-        if not self._leaves_open(error):
+        search = self._search
+        if search is not None and isinstance(error, ThreadBusyError):
+            return self._look(search, error)
+        if not leaves_open(error):
             return rx.throw(error)
-        unknown = RunOutcomeUnknown(self._thread_id or self._told_thread, str(error))
+        if search is None:
+            return rx.throw(self._unknown(error))
+        _logger.info("it is unknown if a run exists (%s); looking for it", error)
+        return self._look(search, error)
+
+    def _unknown(self, error: Exception, searched: str | None = None) -> RunOutcomeUnknown:
+        unknown = RunOutcomeUnknown(self._thread_id or self._told_thread, str(error), searched)
         unknown.__cause__ = error
-        return rx.throw(unknown) if self._search is None else self._look(self._search, unknown)
+        return unknown
 
-    def _leaves_open(self, error: Exception) -> bool:
-        """Whether nobody knows, after this error, if there is a run."""
-        if isinstance(error, APIConnectionError):
-            return error.sent
-        if self._search is None:
-            return isinstance(error, StreamTruncated)
-        if isinstance(error, ThreadBusyError):  # perhaps with the run of the try before
-            return self._left < self._search.retries
-        return isinstance(error, StreamTruncated | InternalServerError)
+    def _look(self, search: Search[_T], error: Exception) -> Observable[_T]:
+        def go_on(seen: _Seen) -> Observable[_T]:
+            if seen.ours is not None:
+                return search.found(seen.ours)
+            if isinstance(error, ThreadBusyError) and seen.error is None:
+                return rx.throw(error)  # with the run of somebody else
+            return rx.throw(self._unknown(error, f"it was looked for once, {seen.not_found}"))
 
-    def _look(self, search: Search[_T], unknown: RunOutcomeUnknown) -> Observable[_T]:
-        def go_on(runs: list[Run]) -> Observable[_T]:
-            if runs:
-                return search.found(runs[0])
-            if isinstance(unknown.__cause__, ThreadBusyError):  # with a run of somebody else
-                return rx.throw(unknown.__cause__)
-            if not self._left:
-                return rx.throw(unknown)
-            left = self._left - 1
-            return _Try(self._source, self._thread_id, self._begins, search, left).events()
+        def failed(why: Exception, _: Observable[_Seen]) -> Observable[_Seen]:
+            if isinstance(why, StreamClosed) or not isinstance(why, RxAssistError):
+                return rx.throw(why)
+            if not isinstance(why, PollTimeout):
+                return rx.throw(self._unknown(error, f"it could not be looked for ({why})"))
+            seen = why.last if isinstance(why.last, _Seen) else _Seen(error=why.last)
+            during = f"it was looked for during {why.deadline:g} seconds"
+            return rx.throw(self._unknown(error, f"{during}, {seen.not_found}"))
 
-        def look(left: int) -> Observable[list[Run]]:
-            def failed(error: Exception, _: Observable[list[Run]]) -> Observable[list[Run]]:
-                if left and isinstance(error, APIConnectionError | InternalServerError):
-                    return look(left - 1)
-                return rx.throw(unknown if isinstance(error, APIError) else error)
+        stays = isinstance(error, ThreadBusyError)  # what keeps a thread busy is there, or not
+        return _looked(search, once=stays).pipe(ops.catch(failed), ops.flat_map(go_on))
 
-            found = rx.timer(search.pause).pipe(ops.flat_map(lambda _: search.find()))
-            return found.pipe(ops.to_list(), ops.catch(failed))
 
-        _logger.info("it is unknown if a run exists (%s); looking for it", unknown.__cause__)
-        return look(search.retries).pipe(ops.flat_map(go_on))
+@frozen
+class _Seen:
+    """What one look at the runs of a thread has brought."""
+
+    ours: Run | None = None
+    newest: Run | None = None
+    error: object = None
+
+    @property
+    def not_found(self) -> str:
+        """In words, with what may be the reason."""
+        if self.error is not None:
+            return f"at last in vain ({self.error})"
+        if self.newest is None or self.newest.metadata:
+            return "and not found"
+        return (
+            f"and not found: the newest run there, {self.newest.id}, has no metadata, by which it "
+            "would be found, so perhaps the server keeps none"
+        )
+
+
+def _looked(search: Search[Any], *, once: bool) -> Observable[_Seen]:
+    """Look at the runs until ours is there, or, with ``once``, until they can be seen at all."""
+
+    def seen(runs: list[Run]) -> _Seen:
+        ours = runs[-1] if runs and search.is_ours(runs[-1]) else None
+        return _Seen(ours, runs[0] if runs else None)
+
+    def no_answer(error: Exception, _: object) -> Observable[_Seen]:
+        passes = is_passing(error) or isinstance(error, DecodeError)
+        return rx.of(_Seen(error=error)) if passes else rx.throw(error)
+
+    def look() -> Observable[_Seen]:
+        others: Operator[Run, Run] = ops.take_while(
+            lambda run: not search.is_ours(run), inclusive=True
+        )
+        return search.runs().pipe(others, ops.to_list(), ops.map(seen), ops.catch(no_answer))
+
+    def is_last(seen: _Seen) -> bool:
+        enough = seen.ours is not None or (once and seen.error is None)
+        return enough or search.patience is None
+
+    def looks(_: object) -> Observable[_Seen]:
+        pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
+        return poll(
+            look, until=is_last, interval=lambda _: next(pauses), deadline=search.patience
+        ).pipe(ops.last())
+
+    return rx.defer(looks)
 
 
 # --- a free thread -------------------------------------------------------------------------
@@ -359,78 +435,65 @@ class _Turn(Generic[_T]):
 # --- outputs -------------------------------------------------------------------------------
 
 
+def _to_be_recovered(_: Run, lost: Exception) -> Observable[Any]:
+    return rx.throw(lost)
+
+
 def outputs_once(
     fetch: Callable[[], Observable[Run]],
     calls: Collection[str],
     *,
-    retries: int = 2,
+    went_on: Callable[[Run, Exception], Observable[_T]] = _to_be_recovered,
+    again: bool = True,
     follow: bool = False,
 ) -> Operator[_T, _T]:
-    """Never submit outputs twice that were taken.
+    """Never submit outputs twice that were taken, and never give up a run that has taken them.
 
-    The source submits them when it is subscribed. If its connection breaks before its first item,
-    ``fetch()`` says whether the run still waits for these ``calls``: then they were not taken, and
-    the source is subscribed again, ``retries`` times, and after them an ``APIConnectionError`` that
-    is not ``sent`` goes to ``on_error``. A run that does not wait any more has taken them: what
-    goes to ``on_error`` is the lost connection.
+    The source submits them when it is subscribed. An error before its first item may leave open
+    whether they were taken: ``leaves_open``, or a conflict, or a refusal of what was submitted
+    before. Then ``fetch()`` says whether the run still waits for these ``calls``. Where it does
+    not, ``went_on(run, lost)`` follows, by default the error ``lost``: a lost connection, of which
+    the rest can be recovered. Where it does, and the connection broke, the source is subscribed
+    once more, if ``again`` is true; after that it is an ``APIConnectionError`` that is not
+    ``sent``. Where it does, any other error goes to ``on_error`` as it is. Where the run cannot be
+    read, ``lost`` does.
 
-    An answer that says nothing of the outputs is looked at in the same way, and never followed by
-    another try: a server's error, one that cannot be decoded, and a refusal of what was submitted
-    before, as that may have come late. With ``follow`` so is every refusal: where the run has ended
-    meanwhile, or is about to, what goes to ``on_error`` is a lost connection, behind which that end
-    is found. Everything else passes.
+    With ``follow`` every refusal is looked into: the run may have ended meanwhile, or a gateway has
+    sent the outputs twice. Everything else passes.
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def attempt(left: int, before: Exception | None = None) -> Observable[_T]:
             def failed(error: Exception) -> Observable[_T]:
-                lost = _lost_answer(error, before, follow=follow)
-                if lost is None:
+                broke = isinstance(error, APIConnectionError | StreamTruncated)
+                refused = isinstance(error, BadRequestError) and (follow or before is not None)
+                refused = refused or isinstance(error, ConflictError)
+                if not (broke or refused or leaves_open(error)):
                     return rx.throw(error)
+                lost = before or (error if is_lost(error) else _lost_answer(error))
 
                 def go_on(run: Run) -> Observable[_T]:
-                    if before is None and _is_refusal(error) and run.status not in _OVER:
-                        return rx.throw(error)
                     if not awaits(run, calls):
-                        return rx.throw(lost)
-                    if not isinstance(error, APIConnectionError | StreamTruncated):
+                        return went_on(run, lost)
+                    if not broke:
                         return rx.throw(error)
                     return attempt(left - 1, lost) if left else rx.throw(_not_taken(error))
 
-                looked = fetch().pipe(ops.catch(lambda _, __: rx.throw(before or error)))
+                looked = fetch().pipe(ops.catch(lambda _, __: rx.throw(lost)))
                 return looked.pipe(ops.flat_map(go_on))
 
             return _asking(source, _anything, failed)
 
-        return rx.defer(lambda _: attempt(retries))
+        return rx.defer(lambda _: attempt(1 if again else 0))
 
     return operator
 
 
-def _is_refusal(error: Exception) -> bool:
-    return isinstance(error, BadRequestError | ConflictError)
-
-
-def _over(error: Exception) -> APIConnectionError:
-    told = APIConnectionError(f"the run ended before it was given the outputs: {error}")
-    told.__cause__ = error
-    return told
-
-
-def _lost_answer(error: Exception, before: Exception | None, *, follow: bool) -> Exception | None:
-    """How the answer was lost, if the run went on or ended; ``None`` where it cannot have.
-
-    ``before`` is how the answer to an earlier try was lost.
-    """
-    if isinstance(error, APIConnectionError | StreamTruncated):
-        return before or error
-    if _is_refusal(error):
-        return before or (_over(error) if follow else None)
-    if not isinstance(error, InternalServerError | DecodeError):
-        return None
-    lost = APIConnectionError(f"the outputs were taken, but their answer was lost: {error}")
+def _lost_answer(error: Exception) -> APIConnectionError:
+    """What stands for an answer that does not say what became of outputs."""
+    lost = APIConnectionError(f"no answer says what became of the outputs: {error}")
     lost.__cause__ = error
-    return before or lost
+    return lost
 
 
 def _not_taken(error: Exception) -> APIConnectionError:
@@ -460,11 +523,13 @@ def _awaited(run: Run) -> set[str]:
 
 
 __all__ = [
+    "SEARCH_PATIENCE",
     "IfBusy",
     "Queues",
     "Search",
     "Waiting",
     "awaits",
+    "leaves_open",
     "one_run",
     "outputs_once",
     "when_free",

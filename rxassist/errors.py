@@ -103,23 +103,27 @@ class APITimeoutError(APIConnectionError):
 
 
 class RunOutcomeUnknown(APIConnectionError):  # noqa: N818 -- as StreamTruncated
-    """The connection broke after a run was asked for and before the service said that it exists.
+    """A run was asked for, and nothing that the service itself said tells whether it exists.
 
-    Nobody knows on this side whether there is one: ``thread_id`` is the thread to look at, ``None``
-    if it was to be created as well. ``__cause__`` is how the connection broke.
+    The connection broke, or a gateway answered. ``thread_id`` is the thread to look at, ``None`` if
+    it was to be created as well. ``__cause__`` is how the connection broke, or the answer.
     """
 
-    def __init__(self, thread_id: str | None, cause: str) -> None:
+    def __init__(self, thread_id: str | None, cause: str, searched: str | None = None) -> None:
         look = (
             f"look for it with client.threads.runs.list({thread_id!r}, limit=1)"
             if thread_id
             else "the thread was to be created as well, so it cannot be looked for"
         )
+        how = f"{searched}; {look}" if searched else f"{look}. idempotent=True looks for it"
         super().__init__(
-            f"a run was asked for, and it is unknown whether it exists ({cause}): {look}. With "
-            "idempotent=True this is done before it is asked for again"
+            f"a run was asked for, and it is unknown whether it exists ({cause}): {how}"
         )
         self.thread_id = thread_id
+
+
+class WrongAnswerError(APIError):
+    """The answer cannot be the service's: a page instead of an event stream, or one without end."""
 
 
 class Headers(Mapping[str, str]):
@@ -144,11 +148,12 @@ class Headers(Mapping[str, str]):
 
 
 class APIStatusError(APIError):
-    """The service answered with an HTTP status of 400 or above.
+    """The service, or a gateway before it, answered with an HTTP status of 400 or above.
 
-    ``retry_after`` is the number of seconds the service asked to wait, where it did. ``method`` and
-    ``path`` are those of the request, ``headers`` those of the answer, by their names in any case;
-    credentials in them are masked.
+    ``of_service`` is true where the body is the service's error object, and false for a page or
+    another text. ``retry_after`` is the number of seconds to wait, where the answer told it.
+    ``method`` and ``path`` are those of the request, ``headers`` those of the answer, by their
+    names in any case; credentials in them are masked.
     """
 
     def __init__(
@@ -161,6 +166,7 @@ class APIStatusError(APIError):
         param: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        of_service: bool = False,
         method: str | None = None,
         path: str | None = None,
         headers: Mapping[str, str] | None = None,
@@ -169,6 +175,7 @@ class APIStatusError(APIError):
         self.status_code = status_code
         self.request_id = request_id
         self.retry_after = retry_after
+        self.of_service = of_service
         self.method = method
         self.path = path
         self.headers: Mapping[str, str] = Headers(headers)
@@ -233,6 +240,7 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 }
 
 _BAD_REQUEST, _SERVER_ERROR = 400, 500
+_NOT_DONE = frozenset({429, 503})
 _BUSY = re.compile(r"\b(run_\w+) is active\b|\bactive run `?(run_\w+)")
 
 
@@ -247,6 +255,11 @@ def status_error(message: str, *, status_code: int, **said: Any) -> APIStatusErr
     error = ThreadBusyError(message, status_code=status_code, **said)
     error.run_id = busy[1] or busy[2]
     return error
+
+
+def says_not_done(error: Exception) -> bool:
+    """Whether the service itself says that it did not act: its error object, with 429 or 503."""
+    return isinstance(error, APIStatusError) and error.of_service and error.status_code in _NOT_DONE
 
 
 class DecodeError(RxAssistError):

@@ -33,6 +33,7 @@ _METHODS = ("build_request", "send", "aclose")
 _NEVER_SENT = frozenset({"InvalidURL", "ProxyError", "UnsupportedProtocol"})
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _NOT_WRITTEN = "Cannot write"
+_NOTHING_SENT = "nothing was sent: there was no connection to the service yet"
 _LONGEST_LINE = 64 * 1024  # bytes of a header; aiohttp takes 8 KiB by itself, httpx 100
 _NOT_CONNECTED = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
 
@@ -203,7 +204,7 @@ class _OurClient:
         if transport is None:
             transport = self._transports[proxy] = self._make(proxy)
         try:
-            response = await transport.handle_async_request(request)
+            response = await self._through(proxy, transport, request)
         except UnicodeError as error:  # of Python's look-up, on a label that is too long
             import httpx  # noqa: PLC0415 -- as above
 
@@ -213,6 +214,26 @@ class _OurClient:
         if "set-cookie" in response.headers or response.has_redirect_location:
             return await self._shared.digest(request, response)
         return response
+
+    async def _through(
+        self, proxy: str | None, transport: httpx.AsyncBaseTransport, request: httpx.Request
+    ) -> httpx.Response:
+        """Send a request, and note where an error came while a proxy was asked to connect."""
+        if proxy is None or request.url.scheme != "https":
+            return await transport.handle_async_request(request)
+        asked = list[bytes]()  # the methods of what httpx has sent
+
+        async def trace(event: str, info: Mapping[str, Any]) -> None:
+            if event == "http11.send_request_headers.started":
+                asked.append(info["request"].method)
+
+        request.extensions["trace"] = trace
+        try:
+            return await transport.handle_async_request(request)
+        except Exception as error:
+            if asked == [b"CONNECT"]:
+                error.add_note(_NOTHING_SENT)
+            raise
 
     async def aclose(self) -> None:
         await self._open.aclose()
@@ -359,8 +380,9 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
 def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
     """The connector of aiohttp, which closes quietly when nobody has its client any more.
 
-    Its session complains unless the connector is closed: it is where the client is gone. A fork
-    leaves its copy alone, as the sockets are still the parent's.
+    It notes of its errors that they came before the request was sent. Its session complains unless
+    the connector is closed: it is where the client is gone. A fork leaves its copy alone, as the
+    sockets are still the parent's.
     """
     base, process, process_now = aiohttp.TCPConnector, os.getpid(), os.getpid
 
@@ -378,7 +400,18 @@ def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
         else:
             leave()
 
-    parts: dict[str, Any] = {"closed": property(closed), "__del__": close_at_once}
+    async def connect(self: Any, *given: Any, **named: Any) -> Any:  # noqa: ANN401 -- as above
+        try:
+            return await base.connect(self, *given, **named)
+        except Exception as error:
+            error.add_note(_NOTHING_SENT)
+            raise
+
+    parts: dict[str, Any] = {
+        "closed": property(closed),
+        "__del__": close_at_once,
+        "connect": connect,
+    }
     return type("Connector", (base,), parts)
 
 
@@ -455,10 +488,10 @@ def names_of(error: BaseException) -> frozenset[str]:
 def was_sent(error: BaseException) -> bool:
     """Whether a request that failed may have reached the service.
 
-    It did not where the address is none, or where a proxy refused to connect.
+    It did not where the address is none, or where a proxy refused to connect, or hung up on that.
     """
     names = names_of(error)
-    if names & _NEVER_SENT:
+    if names & _NEVER_SENT or _NOTHING_SENT in (*_notes(error), *_notes(error.__cause__)):
         return False
     if not names & _NOT_SENT:
         return True
@@ -469,9 +502,14 @@ def was_sent(error: BaseException) -> bool:
     return "ClientError" in below and not below & _NOT_CONNECTED
 
 
-def was_refused(error: BaseException) -> bool:
-    """Whether there was nobody to connect to, which httpx-aiohttp calls a timeout."""
-    return "ClientConnectorError" in _names_below(error)
+def was_lost(error: BaseException) -> bool:
+    """Whether a connection was refused or lost, which httpx-aiohttp calls a timeout."""
+    below = _names_below(error)
+    return "ClientError" in below and "ServerTimeoutError" not in below
+
+
+def _notes(error: BaseException | None) -> Sequence[str]:
+    return getattr(error, "__notes__", ())
 
 
 def has_no_server(error: BaseException) -> bool:
@@ -479,7 +517,7 @@ def has_no_server(error: BaseException) -> bool:
     bottom = error
     while bottom.__cause__ is not None:
         bottom = bottom.__cause__
-    refused = "ConnectError" in names_of(error) or was_refused(error)
+    refused = "ConnectError" in names_of(error) or "ClientConnectorError" in _names_below(error)
     return refused and not isinstance(bottom, ssl.SSLError)
 
 
@@ -496,6 +534,6 @@ __all__ = [
     "check_choice",
     "has_no_server",
     "names_of",
-    "was_refused",
+    "was_lost",
     "was_sent",
 ]

@@ -33,7 +33,9 @@ from rxassist.errors import (
     AuthenticationError,
     DecodeError,
     RateLimitError,
+    WrongAnswerError,
     api_error_fields,
+    says_not_done,
     status_error,
 )
 from rxassist.events import Event
@@ -43,7 +45,7 @@ from rxassist.http_client import (
     Pools,
     has_no_server,
     names_of,
-    was_refused,
+    was_lost,
     was_sent,
 )
 from rxassist.sse import MAX_EVENT_BYTES
@@ -59,7 +61,6 @@ _SERVER_ERROR = 500
 _CONNECT_TIMEOUT = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds
 _RETRIED = frozenset({408, 409, 429})
-_NOT_DONE = frozenset({429, 503})  # the service says that it did not act
 _MOST_REDIRECTS = 20  # as httpx
 _FOR_ANY_HOST = frozenset(
     {
@@ -98,9 +99,10 @@ class Request:
     """What to ask the service for: a path below the base URL, a query, a body of plain data.
 
     With an ``upload`` the body is multipart, of the file and the fields of ``body``. ``careful``
-    is set where the request may create a run, and is tried again only if the service certainly
-    did not act on it. ``timeout`` is in seconds, ``None`` for without bound; ``idle_timeout``
-    takes its place for the silence of a stream. ``max_bytes`` bounds an answer that is no stream.
+    is set where the request may create a run, and is tried again only if it was not sent, or if the
+    service itself says that it did not act. ``timeout`` is in seconds, ``None`` for without bound;
+    ``idle_timeout`` takes its place for the silence of a stream. ``max_bytes`` bounds an answer
+    that is no stream.
     """
 
     method: str
@@ -151,9 +153,9 @@ class Transport:
 
     A request is tried again, ``max_retries`` times, where the connection failed before it was
     sent (one that only reads, also where it failed later), and for the statuses 408, 409, 429 and
-    5xx; one that is ``careful`` only where it was not sent, and for 429 and 503. Between two tries
-    it waits as long as ``Retry-After`` says, unless that is longer than its timeout, else with
-    exponential backoff and full jitter.
+    5xx; one that is ``careful`` only where it was not sent, and for 429 and 503 with the service's
+    error object. Between two tries it waits as long as ``Retry-After`` says, unless that is longer
+    than its timeout, else with exponential backoff and full jitter.
     """
 
     def __init__(self, settings: Settings, like: Transport | None = None) -> None:
@@ -299,7 +301,7 @@ class Transport:
                     break
         if most is not None and read > most:
             msg = f"{request}: the answer is larger than {most} bytes"
-            raise APIError(msg)
+            raise WrongAnswerError(msg)
         response._content = b"".join(whole)  # as aread does
 
     async def _follow(
@@ -387,9 +389,9 @@ class Transport:
         if "ClientResponseError" in names:  # of aiohttp: it holds the headers and the whole URL
             why = " ".join(str(getattr(error, "message", "")).split())
             msg = self._said(f"{asked}: the answer is malformed: {why}")
-            raise APIConnectionError(msg) from None
+            raise APIConnectionError(msg, sent=was_sent(error)) from None
         sent = was_sent(error)
-        lasted = "ConnectTimeout" not in names or not (sent or was_refused(error))
+        lasted = "ConnectTimeout" not in names or not was_lost(error)
         if "TimeoutException" in names and lasted:
             msg = f"{asked}: no answer in time ({type(error).__name__})"
             raise APITimeoutError(msg, sent=sent) from error
@@ -404,7 +406,7 @@ class Transport:
         return f"{request} at {self._host}"
 
     def _status_error(self, request: Request, response: httpx.Response) -> APIStatusError:
-        body = _error_body(response)
+        body, of_service = _error_body(response)
         said = {key: value and self._said(value) for key, value in body.items()}
         headers = response.headers
         request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
@@ -413,6 +415,7 @@ class Transport:
             status_code=response.status_code,
             request_id=request_id,
             retry_after=_retry_after(headers),
+            of_service=of_service,
             method=request.method,
             path=str(request).partition(" ")[2],
             headers={name: self._said_in(name, value) for name, value in headers.items()},
@@ -427,7 +430,7 @@ class Transport:
         kind = response.headers.get("content-type", "no content type")
         text = " ".join(chunk[:_BODY_EXCERPT].decode(errors="replace").split())
         what = f"{request}: HTTP {response.status_code}"
-        raise APIError(self._said(f"{what} is no event stream but {kind}: {text}"))
+        raise WrongAnswerError(self._said(f"{what} is no event stream but {kind}: {text}"))
 
 
 class _Place:
@@ -464,9 +467,9 @@ class _Place:
 
 def _may_try_again(request: Request, error: APIError) -> bool:
     if isinstance(error, APIStatusError):
-        statuses = _NOT_DONE if request.careful else _RETRIED
-        server = error.status_code >= _SERVER_ERROR and not request.careful
-        return server or error.status_code in statuses
+        if request.careful:
+            return says_not_done(error)
+        return error.status_code >= _SERVER_ERROR or error.status_code in _RETRIED
     if isinstance(error, APIConnectionError) and request.method == "GET":
         return not isinstance(error, APITimeoutError)  # to read twice does no harm
     if isinstance(error, APIConnectionError) and not error.sent:
@@ -552,18 +555,28 @@ def _number(value: str | None) -> float | None:
     return max(0.0, number) if isfinite(number) else None
 
 
-def _error_body(response: httpx.Response) -> dict[str, Any]:
-    """The fields of the service's error object; of a body that is none (HTML, text), a piece."""
+def _error_body(response: httpx.Response) -> tuple[dict[str, Any], bool]:
+    """The fields of the service's error object, or a piece of a body that is none; and which."""
     try:
-        said = api_error_fields(from_json(response.content))
+        body = from_json(response.content)
     except DecodeError:
-        said = {}
+        body = None
+    said = api_error_fields(body)
     if not said.get("message"):
         text = " ".join(response.text.split())
         kind = response.headers.get("content-type", "a body without a content type")
         if text:
             said["message"] = f"{response.reason_phrase}: {kind}: {text[:_BODY_EXCERPT]}"
-    return said
+    return said, _is_of_service(body)
+
+
+def _is_of_service(body: object) -> bool:
+    """Whether a body is the service's: gateways say ``{"message": …}``, and do not wrap it."""
+    error = cast("dict[str, object]", body).get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return False
+    said = cast("dict[str, object]", error)
+    return bool(said.get("message") or said.get("code"))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -10,13 +10,16 @@ from reactivex import operators as ops
 from rxassist.creation import Queues, Search, Waiting, one_run, outputs_once, when_free
 from rxassist.errors import (
     APIConnectionError,
+    APIError,
     APITimeoutError,
     DecodeError,
-    InternalServerError,
+    EventTooLargeError,
     NotFoundError,
     RunOutcomeUnknown,
+    StreamClosed,
     StreamTruncated,
     ThreadBusyError,
+    WrongAnswerError,
     status_error,
 )
 from rxassist.models import (
@@ -29,6 +32,7 @@ from rxassist.models import (
     SubmitToolApproval,
     SubmitToolOutputs,
 )
+from rxassist.operators._recovery import leaves_waiting
 from rxassist.testing import Marbles
 
 RUN = Run("run_1", thread_id="thread_1", status="in_progress")
@@ -64,6 +68,26 @@ class Tries:
     @property
     def subscriptions(self):
         return [window for source in self.sources for window in source.subscriptions]
+
+
+GATEWAY = [
+    status_error(f"gateway {status}", status_code=status) for status in (502, 503, 504, 408, 429)
+]
+SAYS = [
+    status_error(f"service {status}", status_code=status, of_service=True)
+    for status in (500, 502, 504, 408)
+]
+GARBAGE = DecodeError("Run", "$", "<html>", "an object")
+UNKNOWN = [
+    *(BROKEN, *GATEWAY, *SAYS, GARBAGE),
+    *(WrongAnswerError("HTTP 200 is no event stream but text/html"), EventTooLargeError(9)),
+]
+SAYS_NOT = [status_error("Later.", status_code=status, of_service=True) for status in (429, 503)]
+REDIRECT = APIError("HTTP 302 redirects to nowhere")
+KNOWN = [
+    *(REFUSED, BUSY, MISSING, *SAYS_NOT, REDIRECT, LookupError("ours"), StreamClosed("left")),
+    *(status_error(f"No: {status}", status_code=status) for status in (400, 401, 403, 409, 413)),
+]
 
 
 def begins(item):
@@ -115,7 +139,16 @@ def test_a_connection_that_breaks_after_a_run_was_told(error):
     assert marbles.errors == [error]
 
 
-@pytest.mark.parametrize("error", [REFUSED, BROKEN, BUSY, MISSING, LookupError("ours")], ids=repr)
+@pytest.mark.parametrize("error", UNKNOWN, ids=repr)
+def test_an_answer_that_is_no_word_of_the_service_leaves_the_run_unknown(error):
+    marbles = Marbles(error)
+    assert marbles.run(marbles.cold("-#").pipe(one_run("thread_1", begins))) == "-#"
+    (unknown,) = marbles.errors
+    assert isinstance(unknown, RunOutcomeUnknown)
+    assert unknown.__cause__ is error
+
+
+@pytest.mark.parametrize("error", KNOWN, ids=repr)
 def test_other_errors_pass_as_they_are(error):
     marbles = Marbles(error)
     assert marbles.run(marbles.cold("-#").pipe(one_run("thread_1", begins))) == "-#"
@@ -125,93 +158,147 @@ def test_other_errors_pass_as_they_are(error):
 # --- one run, with a search ----------------------------------------------------------------
 
 
-class Searched:
-    """One run of some tries that is looked for if need be."""
+MINE = evolve(RUN, id="run_2", metadata={"mark": "mine"})
+OTHER = evolve(RUN, metadata={"mark": "of another"})
 
-    def __init__(self, marbles, *tries, find="|", found="(fd|)", **options):
+
+class Searched:
+    """One run that is looked for if need be: what is listed each time, and what follows then."""
+
+    def __init__(self, marbles, asked, runs="|", found="(fd|)", **options):
         self.marbles = marbles
-        self.tries = Tries(marbles, *tries)
-        self.finds = Tries(marbles, *([find] if isinstance(find, str | Exception) else find))
+        self.asked = Tries(marbles, asked)
+        self.lists = Tries(marbles, *(runs if isinstance(runs, list) else [runs]))
         self.found = []
         self.goes_on = Tries(marbles, found)
-        search = Search(self.finds.next, self._found, **options)
-        self.observable = self.tries.observable.pipe(one_run("thread_1", begins, search))
+        search = Search(
+            self.lists.next, lambda run: run.metadata.get("mark") == "mine", self._found, **options
+        )
+        self.observable = self.asked.observable.pipe(one_run("thread_1", begins, search))
 
     def _found(self, run):
         self.found.append(run)
         return self.goes_on.next()
 
 
-@pytest.mark.parametrize("error", [RESET, CUT, BROKEN, APITimeoutError("silence")], ids=repr)
+@pytest.mark.parametrize("error", [RESET, CUT, APITimeoutError("silence"), *UNKNOWN], ids=repr)
 def test_a_run_that_is_found_is_gone_on_with(error):
-    marbles = Marbles(R=RUN)
-    searched = Searched(marbles, error, find="-(R|)", found="-f-d|", pause=2)
-    assert marbles.run(searched.observable) == "----f-d|"
-    assert searched.found == [RUN]
-    assert searched.tries.ticks == [0]
-    assert searched.finds.ticks == [2]
+    marbles = Marbles(O=OTHER, M=MINE)
+    searched = Searched(marbles, error, runs="-(OM|)", found="-f-d|")
+    assert marbles.run(searched.observable) == "--f-d|"
+    assert searched.found == [MINE]
+    assert searched.asked.ticks == [0]
+    assert searched.lists.ticks == [0]
 
 
-def test_a_run_that_is_not_found_is_asked_for_again():
-    marbles = Marbles(RESET, R=RUN)
-    searched = Searched(marbles, "-t-#", "--#", "-r-d|", pause=1)
-    assert marbles.run(searched.observable) == "-t-----" + "-r-d|"
-    assert searched.tries.ticks == [0, 4, 7]
-    assert searched.finds.ticks == [4, 7]
+def test_nothing_is_read_behind_the_run_that_is_found():
+    marbles = Marbles(O=OTHER, M=MINE)
+    searched = Searched(marbles, RESET, runs="(OM)--(O|)")
+    assert marbles.run(searched.observable) == "(fd|)"
 
 
-def test_a_run_that_is_never_found_stays_unknown():
-    marbles = Marbles()
-    searched = Searched(marbles, RESET, CUT, BROKEN, retries=2)
-    assert marbles.run(searched.observable) == "---#"
-    assert searched.tries.ticks == [0, 1, 2]
-    assert searched.finds.ticks == [1, 2, 3]
+def test_a_service_that_acts_late_is_waited_for():
+    """It is asked for once, and looked for at growing intervals."""
+    marbles = Marbles(M=MINE, O=OTHER)
+    searched = Searched(marbles, RESET, runs=["|", "(O|)", "|", "(M|)"])
+    assert marbles.run(searched.observable) == "-------(fd|)"
+    assert searched.lists.ticks == [0, 1, 3, 7]
+    assert searched.asked.ticks == [0]
+
+
+@pytest.mark.parametrize("error", [RESET, CUT, *UNKNOWN], ids=repr)
+def test_a_run_that_is_not_found_in_time_is_never_asked_for_again(error):
+    marbles = Marbles(O=OTHER)
+    searched = Searched(marbles, error, runs="(O|)", patience=20)
+    assert marbles.run(searched.observable) == "-" * 20 + "#"
+    assert searched.asked.ticks == [0]
+    assert searched.lists.ticks == [0, 1, 3, 7, 11, 15, 19]
     (unknown,) = marbles.errors
     assert isinstance(unknown, RunOutcomeUnknown)
-    assert unknown.__cause__ is BROKEN
+    assert unknown.__cause__ is error
+    assert "it was looked for during 20 seconds, and not found" in str(unknown)
 
 
-def test_without_retries_it_only_looks():
+def test_it_is_looked_for_during_half_a_minute_by_default():
     marbles = Marbles()
-    searched = Searched(marbles, RESET, retries=0)
-    assert marbles.run(searched.observable) == "-#"
-    assert searched.tries.ticks == [0]
-    assert isinstance(marbles.errors[0], RunOutcomeUnknown)
+    assert len(marbles.run(Searched(marbles, RESET).observable)) == 31
+
+
+def test_without_patience_it_looks_once():
+    marbles = Marbles()
+    searched = Searched(marbles, RESET, patience=None)
+    assert marbles.run(searched.observable) == "#"
+    assert searched.lists.ticks == [0]
+    assert "it was looked for once, and not found" in str(marbles.errors[0])
+
+
+def test_a_server_that_keeps_no_metadata_is_named():
+    marbles = Marbles(R=evolve(RUN, metadata={}), O=OTHER)
+    searched = Searched(marbles, RESET, runs="(RO|)", patience=2)
+    assert marbles.run(searched.observable) == "--#"
+    (unknown,) = marbles.errors
+    assert isinstance(unknown, RunOutcomeUnknown)
+    assert "run_1, has no metadata" in str(unknown)
+    assert searched.asked.ticks == [0]
 
 
 def test_an_end_without_a_run_is_looked_into():
-    marbles = Marbles(R=RUN)
-    searched = Searched(marbles, "-t-|", find="(R|)")
-    assert marbles.run(searched.observable) == "-t--(fd|)"
+    marbles = Marbles(M=MINE)
+    searched = Searched(marbles, "-t-|", runs="(M|)")
+    assert marbles.run(searched.observable) == "-t-(fd|)"
 
 
-@pytest.mark.parametrize(
-    ("error", "told"), [(RESET, "---#"), (BROKEN, "---#"), (MISSING, "-#")], ids=repr
-)
-def test_a_search_that_fails_is_repeated_or_says_that_nothing_is_known(error, told):
+PASSES = [RESET, BROKEN, *GATEWAY, MISSING, GARBAGE, *SAYS_NOT]
+
+
+@pytest.mark.parametrize("error", PASSES, ids=repr)
+def test_a_search_that_fails_is_repeated(error):
+    marbles = Marbles(M=MINE)
+    searched = Searched(marbles, RESET, runs=[error, error, "(M|)"])
+    assert marbles.run(searched.observable) == "---(fd|)"
+
+
+@pytest.mark.parametrize("error", PASSES, ids=repr)
+def test_a_search_that_fails_for_good_says_so(error):
     marbles = Marbles()
-    searched = Searched(marbles, RESET, find=error)
-    assert marbles.run(searched.observable) == told
+    searched = Searched(marbles, RESET, runs=error, patience=9)
+    assert marbles.run(searched.observable) == "-" * 9 + "#"
     (unknown,) = marbles.errors
     assert isinstance(unknown, RunOutcomeUnknown)
     assert unknown.__cause__ is RESET
-    assert searched.tries.ticks == [0]
+    assert f"at last in vain ({error})" in str(unknown)
+    assert searched.asked.ticks == [0]
 
 
-def test_a_mistake_in_the_search_is_the_error():
+def test_a_search_that_never_answers_is_given_up():
     marbles = Marbles()
-    mistake = LookupError("ours")
-    assert marbles.run(Searched(marbles, RESET, find=mistake).observable) == "-#"
-    assert marbles.errors == [mistake]
+    searched = Searched(marbles, RESET, runs="-", patience=9)
+    assert marbles.run(searched.observable) == "-" * 9 + "#"
+    assert isinstance(marbles.errors[0], RunOutcomeUnknown)
+    assert searched.lists.subscriptions == ["^--------!"]
 
 
-@pytest.mark.parametrize("error", [REFUSED, MISSING, BUSY, LookupError("ours")], ids=repr)
+def test_a_search_that_is_refused_says_so_at_once():
+    forbidden = status_error("No.", status_code=403)
+    marbles = Marbles()
+    assert marbles.run(Searched(marbles, RESET, runs=forbidden).observable) == "#"
+    assert "it could not be looked for (HTTP 403: No.)" in str(marbles.errors[0])
+
+
+@pytest.mark.parametrize("error", [LookupError("ours"), StreamClosed("left")], ids=repr)
+def test_a_mistake_in_the_search_is_the_error(error):
+    marbles = Marbles()
+    assert marbles.run(Searched(marbles, RESET, runs=error).observable) == "#"
+    assert marbles.errors == [error]
+
+
+@pytest.mark.parametrize("error", [each for each in KNOWN if each is not BUSY], ids=repr)
 def test_errors_that_leave_nothing_open_pass(error):
     marbles = Marbles()
     searched = Searched(marbles, error)
     assert marbles.run(searched.observable) == "#"
     assert marbles.errors == [error]
-    assert searched.finds.ticks == []
+    assert searched.lists.ticks == []
 
 
 @pytest.mark.parametrize("error", [RESET, BROKEN], ids=repr)
@@ -220,56 +307,68 @@ def test_nothing_is_looked_for_once_a_run_was_told(error):
     searched = Searched(marbles, "-r-#")
     assert marbles.run(searched.observable) == "-r-#"
     assert marbles.errors == [error]
-    assert searched.finds.ticks == []
+    assert searched.lists.ticks == []
 
 
-def test_a_thread_that_is_busy_with_the_run_of_the_try_before():
-    marbles = Marbles(R=RUN)
-    searched = Searched(marbles, RESET, BUSY, find=["|", "(R|)"])
-    assert marbles.run(searched.observable) == "--(fd|)"
-    assert searched.found == [RUN]
+def test_a_thread_that_is_busy_with_the_run_itself():
+    """A gateway has sent the request twice."""
+    marbles = Marbles(M=MINE)
+    searched = Searched(marbles, BUSY, runs=[RESET, "(M|)"])
+    assert marbles.run(searched.observable) == "-(fd|)"
+    assert searched.found == [MINE]
 
 
-def test_a_thread_that_is_busy_with_the_run_of_somebody_else():
-    """Then it is known that no run of ours exists: whoever waits for the thread may wait."""
-    marbles = Marbles()
-    searched = Searched(marbles, RESET, BUSY)
-    assert marbles.run(searched.observable) == "--#"
+@pytest.mark.parametrize("runs", ["|", "(OR|)"])
+def test_a_thread_that_is_busy_with_the_run_of_somebody_else(runs):
+    """Then it is known that no run of ours exists: code that waits for the thread may wait."""
+    marbles = Marbles(O=OTHER, R=RUN)
+    searched = Searched(marbles, BUSY, runs=runs)
+    assert marbles.run(searched.observable) == "#"
     assert marbles.errors == [BUSY]
-    assert searched.tries.ticks == [0, 1]
+    assert searched.lists.ticks == [0]
+
+
+@pytest.mark.parametrize("patience", [9, None])
+def test_a_thread_that_is_busy_with_nobody_knows_what(patience):
+    marbles = Marbles()
+    searched = Searched(marbles, BUSY, runs=RESET, patience=patience)
+    assert marbles.run(searched.observable) == "-" * (patience or 0) + "#"
+    assert isinstance(marbles.errors[0], RunOutcomeUnknown)
 
 
 @pytest.mark.parametrize(
     ("window", "asked", "looked"),
     [
         ("--!", ["^-!"], []),
-        ("----!", ["^--!"], []),
-        ("------!", ["^--!"], ["-----^!"]),
-        ("--------!", ["^--!"], ["-----^-!"]),
+        ("----!", ["^--!"], ["---^!"]),
+        ("------!", ["^--!"], ["---^-!"]),
+        ("-------!", ["^--!"], ["---^-!", "------^!"]),
+        ("---------!", ["^--!"], ["---^-!", "------^-!"]),
     ],
-    ids=["asking", "pausing", "looking", "going on"],
+    ids=["asking", "looking", "pausing", "looking again", "going on"],
 )
 def test_to_dispose_frees_all_of_it(window, asked, looked):
-    marbles = Marbles(RESET, R=RUN)
-    searched = Searched(marbles, "---#", find="--(R|)", found="---f", pause=2)
+    marbles = Marbles(RESET, M=MINE)
+    searched = Searched(marbles, "---#", runs=["--|", "--(M|)"], found="---f")
     assert marbles.run(searched.observable, window) == "-"
-    assert searched.tries.subscriptions == asked
-    assert searched.finds.subscriptions == looked
-    assert searched.goes_on.subscriptions == (["-------^!"] if len(window) > 8 else [])
+    assert searched.asked.subscriptions == asked
+    assert searched.lists.subscriptions == looked
+    assert searched.goes_on.subscriptions == (["--------^!"] if len(window) > 9 else [])
 
 
 def test_two_subscriptions_are_two_runs():
-    marbles = Marbles(RESET)
-    searched = Searched(marbles, "-#", "-#", "-(r|)")
+    marbles = Marbles(RESET, M=MINE)
+    searched = Searched(marbles, "-#", runs=["|", "|", "|", "|", "(M|)"])
     first, second = marbles.watch(searched.observable), marbles.watch(searched.observable, "^")
     marbles.start()
-    assert str(first) == str(second) == "---(r|)"
+    assert str(first) == str(second) == "----(fd|)"
+    assert len(searched.asked.ticks) == 2
 
 
 def test_a_search_is_logged_once(caplog):
-    marbles = Marbles(R=RUN)
+    marbles = Marbles(M=MINE)
     with caplog.at_level(logging.DEBUG, "rxassist"):
-        marbles.run(Searched(marbles, RESET, find="(R|)").observable)
+        marbles.run(Searched(marbles, RESET, runs=["|", "(M|)"]).observable)
     (record,) = caplog.records
     assert record.levelname == "INFO"
     assert "reset by peer" in record.getMessage()
@@ -334,17 +433,18 @@ def test_outputs_that_were_taken_are_not_submitted_again(run):
     assert tries.ticks == [0]
 
 
-def test_outputs_are_not_submitted_for_ever():
+@pytest.mark.parametrize(("again", "times"), [(True, 2), (False, 1)])
+def test_outputs_are_submitted_once_more_at_most(again, times):
     marbles = Marbles(RESET, W=waiting("call_1"))
     tries = Tries(marbles, "-#")
-    piped, asked = submitted(marbles, tries, "(W|)", retries=2)
-    assert marbles.run(piped) == "---#"
+    piped, asked = submitted(marbles, tries, "(W|)", again=again)
+    assert marbles.run(piped) == "-" * times + "#"
     (error,) = marbles.errors
     assert str(error) == "the outputs were not taken: reset by peer"
     assert not error.sent  # so that nothing is recovered
     assert error.__cause__ is RESET
-    assert tries.ticks == [0, 1, 2]
-    assert asked.ticks == [1, 2, 3]
+    assert tries.ticks == [0, 1][:times]
+    assert asked.ticks == [1, 2][:times]
 
 
 @pytest.mark.parametrize("error", [RESET, BROKEN, MISSING], ids=repr)
@@ -357,7 +457,53 @@ def test_a_run_that_cannot_be_asked_leaves_the_first_error(error):
 
 LATE = status_error("Runs in status completed do not accept tool outputs.", status_code=400)
 CLASH = status_error("Conflict.", status_code=409)
-GARBAGE = DecodeError("Run", "$", "<html>", "an object")
+LEAVES_OPEN = [*UNKNOWN, CLASH]
+
+
+@pytest.mark.parametrize("error", LEAVES_OPEN, ids=repr)
+@pytest.mark.parametrize("why", [RESET, BROKEN, MISSING], ids=repr)
+def test_a_run_that_cannot_be_read_is_a_lost_connection_and_not_given_up(error, why):
+    marbles = Marbles()
+    tries = Tries(marbles, error)
+    piped, _ = submitted(marbles, tries, why)
+    assert marbles.run(piped) == "#"
+    (lost,) = marbles.errors
+    assert not leaves_waiting(lost)
+    assert lost.__cause__ is error
+    assert tries.ticks == [0]
+
+
+@pytest.mark.parametrize("run", [RUN, evolve(RUN, status="completed"), waiting("call_2")], ids=repr)
+@pytest.mark.parametrize("error", [RESET, REFUSED, *LEAVES_OPEN], ids=repr)
+def test_what_follows_on_outputs_that_were_taken_may_be_chosen(run, error):
+    """As polls do: they go on with the run as it was read."""
+    marbles = Marbles(R=run)
+    piped, _ = submitted(
+        marbles, Tries(marbles, error), "-(R|)", went_on=lambda run, lost: rx.of((run, lost))
+    )
+    seen = marbles.watch(piped)
+    marbles.start()
+    ((told, lost),) = seen.values
+    assert told is run
+    assert not leaves_waiting(lost)
+
+
+@pytest.mark.parametrize("run", [RUN, evolve(RUN, status="cancelled")], ids=repr)
+@pytest.mark.parametrize("error", [LATE, CLASH], ids=repr)
+def test_with_follow_a_refusal_is_looked_into(run, error):
+    """The run was cancelled meanwhile, or a gateway has sent the outputs twice."""
+    marbles = Marbles(R=run)
+    piped, _ = submitted(marbles, Tries(marbles, error), "-(R|)", follow=True)
+    assert marbles.run(piped) == "-#"
+    assert not leaves_waiting(marbles.errors[0])
+
+
+@pytest.mark.parametrize("error", [LATE, CLASH], ids=repr)
+def test_a_refusal_though_the_run_waits_is_the_error(error):
+    marbles = Marbles(W=waiting("call_1"))
+    piped, _ = submitted(marbles, Tries(marbles, error), "-(W|)", follow=True)
+    assert marbles.run(piped) == "-#"
+    assert marbles.errors == [error]
 
 
 @pytest.mark.parametrize("error", [LATE, CLASH], ids=repr)
@@ -387,7 +533,7 @@ def test_another_try_that_is_not_sent_leaves_the_first_to_be_recovered():
     assert marbles.errors == [RESET]
 
 
-@pytest.mark.parametrize("error", [BROKEN, GARBAGE], ids=repr)
+@pytest.mark.parametrize("error", LEAVES_OPEN, ids=repr)
 def test_outputs_that_were_taken_though_the_answer_is_useless_are_a_lost_connection(error):
     marbles = Marbles(R=RUN)
     tries = Tries(marbles, error)
@@ -399,7 +545,7 @@ def test_outputs_that_were_taken_though_the_answer_is_useless_are_a_lost_connect
     assert lost.__cause__ is error
 
 
-@pytest.mark.parametrize("error", [BROKEN, GARBAGE], ids=repr)
+@pytest.mark.parametrize("error", LEAVES_OPEN, ids=repr)
 def test_an_answer_that_is_useless_is_no_reason_to_submit_again(error):
     marbles = Marbles(W=waiting("call_1"))
     tries = Tries(marbles, error)
@@ -409,7 +555,9 @@ def test_an_answer_that_is_useless_is_no_reason_to_submit_again(error):
     assert tries.ticks == [0]
 
 
-@pytest.mark.parametrize("error", [LATE, CLASH, BUSY, MISSING, LookupError("ours")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [LATE, BUSY, MISSING, *SAYS_NOT, LookupError("ours"), StreamClosed("left")], ids=repr
+)
 def test_what_the_service_answers_passes(error):
     marbles = Marbles()
     piped, asked = submitted(marbles, Tries(marbles, error), "|")
@@ -637,9 +785,9 @@ def test_who_begins_again_queues_again():
 
 def test_outcomes_are_known_before_the_next_begins():
     """As the client combines them: who is unknown still has its turn while it is looked for."""
-    marbles = Marbles(R=RUN)
+    marbles = Marbles(R=MINE)
     queues = Queues()
-    searched = Searched(marbles, InternalServerError("", status_code=500), find="-(R|)")
+    searched = Searched(marbles, BROKEN, runs=["-|", "(R|)"])
     free = when_free(lambda _: rx.empty())
     first = marbles.watch(searched.observable.pipe(free, queues.in_turn("thread_1")))
     second = marbles.watch(marbles.cold("(a|)").pipe(queues.in_turn("thread_1")))

@@ -31,7 +31,7 @@ from rxassist.client.parameters import (
     ToolOutputsParameters,
 )
 from rxassist.consumers import LoopObservable
-from rxassist.creation import Search, Waiting, awaits, one_run, outputs_once
+from rxassist.creation import SEARCH_PATIENCE, Search, Waiting, one_run, outputs_once
 from rxassist.errors import PollTimeout, RxAssistError, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
@@ -47,6 +47,7 @@ from rxassist.operators._recovery import (
     has_settled,
     is_lost,
     recovering,
+    unrecovered,
 )
 from rxassist.operators._run_tools import MAX_ROUNDS, Calls, Submission, run_of_event, tool_rounds
 from rxassist.tools import Toolbox
@@ -62,6 +63,7 @@ MESSAGES = "/threads/{thread_id}/messages"
 
 _NONCE = "rxassist_nonce"
 _MOST_METADATA = 16
+_PAGE = 100  # items of a list that one request gives, at most
 
 
 @frozen
@@ -131,6 +133,8 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
             if not isinstance(given.get(name, True), bool):
                 msg = f"{name} must be True or False, got {given[name]!r}"
                 raise TypeError(msg)
+        if given.get("patience") is not None:
+            check_positive("patience", given["patience"])
         rest = {key: value for key, value in given.items() if key not in _NOT_SENT}
         if isinstance(rest.get("tools"), Toolbox):
             msg = "a Toolbox is called, and this call calls nothing; pass its definitions as tools"
@@ -158,24 +162,22 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
         waiting: Waiting | None,
     ) -> Observable[_T]:
         """One run on a free thread, of an Observable that asks for it."""
-        nonce: dict[str, str] = {}
-        if given.get("idempotent"):
-            nonce = (request.body or {}).get("metadata", {})
         search: Search[_T] | None = None
-        if nonce and thread_id is not None:
+        if given.get("idempotent") and thread_id is not None:
+            mark = (request.body or {})["metadata"][_NONCE]
             search = Search(
-                lambda: self._find(thread_id, nonce[_NONCE], given),
+                lambda: self._runs(thread_id, given),
+                lambda run: run.metadata.get(_NONCE) == mark,
                 found,
-                retries=request.max_retries,
+                cast("float | None", given.get("patience", SEARCH_PATIENCE)),
             )
         source = asked.pipe(one_run(thread_id, begins, search))
         return self._on_free_thread(source, thread_id, given, waiting)
 
-    def _find(self, thread_id: str, nonce: str, given: Mapping[str, object]) -> Observable[Run]:
+    def _runs(self, thread_id: str, given: Mapping[str, object]) -> Observable[Run]:
+        """The runs of a thread, newest first."""
         where = path(RUNS, thread_id=thread_id)
-        runs = self._items(Run, self._read(where, given, ListParameters, order="desc"))
-        ours: Operator[Run, Run] = ops.filter(lambda run: run.metadata.get(_NONCE) == nonce)
-        return runs.pipe(ours, ops.take(1))
+        return self._items(Run, self._read(where, given, ListParameters, order="desc", limit=_PAGE))
 
     def _create_run(
         self,
@@ -287,33 +289,41 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
         """The stream of a run that goes on with what is submitted, once."""
         request = self._streamed(self._start_request(where, given, parameters), given)
         check_outputs(request)
-        events, calls = self._submitted(self._events(request), request, thread_id, run_id, given)
+        calls = _calls_of(request)
+        events = self._events(request).pipe(self._submits(request, thread_id, run_id, given))
         return self._stream(events, given, thread_id, run_id, submitted=calls)
+
+    def _submits(
+        self,
+        request: Request,
+        thread_id: str,
+        run_id: str,
+        given: Mapping[str, object],
+        **how: Any,
+    ) -> Operator[_T, _T]:
+        """What makes sure that outputs are taken once, of what submits them when subscribed."""
+        return outputs_once(
+            lambda: self._retrieve(thread_id, run_id, given),
+            _calls_of(request),
+            again=request.max_retries > 0,
+            **how,
+        )
 
     def _submitted(
         self,
-        asked: Observable[_T],
         request: Request,
         thread_id: str,
         run_id: str,
         given: Mapping[str, object],
         *,
         follow: bool = False,
-    ) -> tuple[Observable[_T], set[str]]:
-        """What submits outputs when it is subscribed, made to do so once; and their calls.
-
-        With ``follow`` a run that has ended meanwhile is no error.
-        """
-        body = request.body or {}
-        outputs = [*body.get("tool_outputs", ()), *body.get("tool_approvals", ())]
-        calls = {str(output.get("tool_call_id")) for output in outputs}
-        once: Operator[_T, _T] = outputs_once(
-            lambda: self._retrieve(thread_id, run_id, given),
-            calls,
-            retries=request.max_retries,
-            follow=follow,
+    ) -> Observable[Run]:
+        """The run that has taken outputs, which are submitted once."""
+        asked: Observable[Run] = self._call(Run, request)
+        submits: Operator[Run, Run] = self._submits(
+            request, thread_id, run_id, given, went_on=_as_read, follow=follow
         )
-        return asked.pipe(once), calls
+        return asked.pipe(submits)
 
     def _streamed(self, request: Request, given: Mapping[str, object]) -> Request:
         idle = given.get("idle_timeout", self._connection.idle_timeout)
@@ -476,11 +486,11 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
         def leg(run: Run, submission: Submission) -> Observable[Event]:
             run = evolve(run, thread_id=run.thread_id or thread_id or "")
             request = self._streamed(self._outputs_request(run, submission, given), given)
-            asked = self._events(request)
             follow = bool(given.get("recover", True))  # else nothing would find how it ended
-            events, calls = self._submitted(
-                asked, request, run.thread_id, run.id, given, follow=follow
+            submits: Operator[Event, Event] = self._submits(
+                request, run.thread_id, run.id, given, follow=follow
             )
+            events, calls = self._events(request).pipe(submits), _calls_of(request)
             to_the_end = events.pipe(take_through(is_done))
             return to_the_end.pipe(self._recovery(given, run.thread_id, run.id, calls))
 
@@ -502,21 +512,14 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
 
         def submit(waiting: Run, submission: Submission) -> Observable[Run]:
             request = self._outputs_request(waiting, submission, given)
-            asked = self._call(Run, request)
-            taken, calls = self._submitted(
-                asked, request, run.thread_id, run.id, given, follow=True
-            )
+            taken = self._submitted(request, run.thread_id, run.id, given, follow=True)
 
             def lost(error: Exception, _: Observable[Run]) -> Observable[Run]:
-                """Where the answer was lost, the run says whether the outputs were taken."""
-                if not is_lost(error):
-                    return rx.throw(error)
-                found = self._retrieve(run.thread_id, run.id, given)
-                return found.pipe(
-                    ops.flat_map(
-                        lambda now: rx.throw(error) if awaits(now, calls) else rx.just(now)
-                    )
+                """The run as it can be read later, where nobody knows if it took the outputs."""
+                found = polled().pipe(
+                    ops.take(1), ops.catch(lambda why, _: rx.throw(unrecovered(why, error)))
                 )
+                return found if is_lost(error) else rx.throw(error)
 
             def follow(now: Run) -> Observable[Run]:
                 if has_settled(now):  # perhaps it is the state of before
@@ -544,7 +547,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
         self, thread_id: str, run_id: str, given: Mapping[str, object]
     ) -> Observable[RunStep]:
         where = path(STEPS, thread_id=thread_id, run_id=run_id)
-        asked: dict[str, object] = {"order": "asc", "limit": 100}
+        asked: dict[str, object] = {"order": "asc", "limit": _PAGE}
         if "include" in given:
             asked["include"] = given["include"]
         return self._items(RunStep, self._read(where, given, StepListParameters, **asked))
@@ -553,7 +556,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
         self, thread_id: str, run_id: str, given: Mapping[str, object]
     ) -> Observable[Message]:
         where = path(MESSAGES, thread_id=thread_id)
-        asked = {"order": "asc", "limit": 100, "run_id": run_id}
+        asked = {"order": "asc", "limit": _PAGE, "run_id": run_id}
         return self._items(Message, self._read(where, given, MessageListParameters, **asked))
 
 
@@ -577,6 +580,22 @@ def _state(polled: Polled[_T]) -> _T:
 
 def _as_it_is(given: _T) -> _T:
     return given
+
+
+def searching(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call that creates and polls was given for both: how long it looks for its run."""
+    return {"patience": given["patience"]} if "patience" in given else {}
+
+
+def _calls_of(request: Request) -> set[str]:
+    """The ids of the calls that a submission answers."""
+    body = request.body or {}
+    outputs = [*body.get("tool_outputs", ()), *body.get("tool_approvals", ())]
+    return {str(output.get("tool_call_id")) for output in outputs}
+
+
+def _as_read(run: Run, _: Exception) -> Observable[Run]:
+    return rx.of(run)
 
 
 def _tells_of_a_run(event: Event) -> bool:
@@ -603,4 +622,4 @@ def _by_told_ids(
     return reading
 
 
-__all__ = ["MESSAGES", "OUTPUTS", "STEPS", "Starting", "not_of_following"]
+__all__ = ["MESSAGES", "OUTPUTS", "STEPS", "Starting", "not_of_following", "searching"]

@@ -52,7 +52,8 @@ class PollOptions(RequestOptions, total=False):
 
     For ``patience`` seconds it asks again where the service is out of reach or does not find what
     is polled: 60 of what the same call has created or gone on with, which may be stored late. By
-    default any other poll fails at once.
+    default any other poll fails at once. Where a run is created it is the patience of
+    ``idempotent``, too.
     """
 
     poll_interval_ms: float
@@ -326,13 +327,15 @@ class CommonRunParameters(RequestOptions, total=False):
 class StartOptions(BusyOptions, total=False):
     """How a run is started: nothing of it is sent.
 
-    With ``idempotent`` the run carries a mark in its metadata, by which it is looked for before it
-    is asked for again where nobody knows whether there is one; without, that is a
-    ``RunOutcomeUnknown``.
+    Where nobody knows whether a run was created, that is a ``RunOutcomeUnknown``, and it is not
+    asked for again. With ``idempotent`` the run carries a mark in its metadata, by which it is
+    looked for before that is said, for ``patience`` seconds (30; ``None``: once).
     """
 
     idempotent: bool
-    """Mark the run, so that it is found again where an answer was lost: exactly one run."""
+    """Mark the run, so that it is looked for where an answer was lost: never two runs."""
+    patience: float | None
+    """Seconds for which ``idempotent`` looks for the run (30); ``None``: it looks once."""
 
 
 class RunParameters(CommonRunParameters, StartOptions, total=False):
@@ -361,7 +364,9 @@ class ThreadAndRunParameters(CommonRunParameters, total=False):
     tool_resources: Object | None
     """The files and vector stores that the tools of this run may use."""
     idempotent: bool
-    """Mark the run, so that it is found again where an answer was lost: exactly one run."""
+    """Mark the run, so that it is looked for where an answer was lost: never two runs."""
+    patience: float | None
+    """Seconds for which ``idempotent`` looks for the run (30); ``None``: it looks once."""
 
 
 class ToolOutputsParameters(RequestOptions, total=False):

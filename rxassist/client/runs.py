@@ -7,7 +7,14 @@ from typing import Unpack
 from rxassist.client._arguments import path
 from rxassist.client._busy import RUN, RUNS
 from rxassist.client._resource import Connection, Listing, Resource, StreamT, poll_options
-from rxassist.client._starting import OUTPUTS, STEPS, Starting, check_outputs, not_of_following
+from rxassist.client._starting import (
+    OUTPUTS,
+    STEPS,
+    Starting,
+    check_outputs,
+    not_of_following,
+    searching,
+)
 from rxassist.client.parameters import (
     HandlerT,
     ListParameters,
@@ -102,8 +109,10 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
-        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
-          one run.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
+          once.
         - ``additional_instructions``: instructions that are added to the assistant's for this run.
         - ``additional_messages``: messages that are added to the thread before the run.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
@@ -189,7 +198,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
         request = self._request("POST", where, parameters, ToolOutputsParameters, careful=True)
         check_outputs(request)
-        return self._once(self._call(Run, request))
+        return self._once(self._submitted(request, thread_id, run_id, parameters))
 
     # --- streams ---
 
@@ -219,8 +228,10 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
-        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
-          one run.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
+          once.
         - ``additional_instructions``: instructions that are added to the assistant's for this run.
         - ``additional_messages``: messages that are added to the thread before the run.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
@@ -343,8 +354,10 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
-        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
-          one run.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
         - ``additional_instructions``: instructions that are added to the assistant's for this run.
         - ``additional_messages``: messages that are added to the thread before the run.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
@@ -353,8 +366,6 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
-          stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
         - ``max_rounds``: how often the run may ask for tools (16); then it is
@@ -372,6 +383,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         following = self._following(given, thread_id, calls_tools=tooling is not None)
         polls, rest = poll_options(not_of_following(given))
         where = path(RUNS, thread_id=thread_id)
+        rest = {**rest, **searching(given)}
         created = self._create_run(where, rest, RunParameters, thread_id, following.waiting)
         return self._created_and_followed(
             created, following, lambda run: self._polled(run, polls, rest, tooling)

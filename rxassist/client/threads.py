@@ -12,7 +12,7 @@ from reactivex import operators as ops
 from rxassist.client._arguments import path
 from rxassist.client._busy import RUNS, OnThread
 from rxassist.client._resource import Connection, Listing, StreamT, poll_options
-from rxassist.client._starting import MESSAGES, Starting, not_of_following
+from rxassist.client._starting import MESSAGES, Starting, not_of_following, searching
 from rxassist.client.parameters import (
     HandlerT,
     MessageListParameters,
@@ -214,8 +214,10 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
           ``tool_resources``.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
-        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
-          one run.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
+          once.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
           requests, see ``RequestOptions``.
         """
@@ -255,8 +257,10 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
           ``tool_resources``.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
-        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
-          one run.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
+          once.
         - ``recover``: whether a run is followed to its end after its connection is lost (``True``).
         - ``recovery_timeout``: seconds for which the service may be out of reach then (60).
         - ``idle_timeout``: seconds of silence after which a stream is recovered; ``None`` for no
@@ -333,13 +337,13 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
           ``tool_resources``.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
-        - ``idempotent``: mark the run, so that it is found again where an answer was lost: exactly
-          one run.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
-          stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
         - ``max_rounds``: how often the run may ask for tools (16); then it is
@@ -356,7 +360,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         given, tooling = self._tooling(parameters)
         following = self._following(given, calls_tools=tooling is not None)
         polls, rest = poll_options(not_of_following(given))
-        created = self.create_and_run(**rest)
+        created = self.create_and_run(**rest, **searching(given))
         return self._created_and_followed(
             created, following, lambda run: self._polled(run, polls, rest, tooling)
         )

@@ -47,10 +47,14 @@ class Connection:
         if piece or not more:
             await self._send({"type": "http.response.body", "body": piece, "more_body": more})
 
-    async def read(self) -> None:
-        """Read the whole request: who is still sending would not hear an answer."""
-        while (await self._receive()).get("more_body"):
-            pass
+    async def read(self) -> bytes:
+        """Read the whole body: a client that is still sending would not hear an answer."""
+        pieces, more = list[bytes](), True
+        while more:
+            message = await self._receive()
+            pieces.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        return b"".join(pieces)
 
     async def left(self) -> None:
         """Return when the client has left."""

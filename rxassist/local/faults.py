@@ -13,6 +13,7 @@ the body there, without the framing of HTTP.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeAlias
@@ -22,8 +23,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rxassist.codec import from_json, to_json
 from rxassist.local.connection import Connection
 from rxassist.local.durations import check_duration
+from rxassist.local.plain import as_object
 from rxassist.local.problems import refused
 
 _NO_HEADERS: Mapping[str, str] = {}
@@ -73,14 +76,21 @@ Edit: TypeAlias = Callable[[bytes | None], Iterable[bytes]]
 
 
 def refuse(
-    status: int, headers: Mapping[str, str] = _NO_HEADERS, *, handled: bool = False
+    status: int,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    *,
+    handled: bool = False,
+    after: float = 0.0,
 ) -> Fault:
     """Turn the request away before the service looks at it, with an error body that fits.
 
-    ``refuse(429, {"retry-after": "1"})``. It has no effect, unless it was ``handled`` before.
+    ``refuse(429, {"retry-after": "1"})``. It has no effect, unless it was ``handled`` before, or
+    is so many seconds ``after``, as in ``answer``.
     """
     body = refused(status).body
-    return answer(body, "application/json", status=status, headers=headers, handled=handled)
+    return answer(
+        body, "application/json", status=status, headers=headers, handled=handled, after=after
+    )
 
 
 def answer(
@@ -90,6 +100,7 @@ def answer(
     status: int = 200,
     headers: Mapping[str, str] = _NO_HEADERS,
     handled: bool = False,
+    after: float = 0.0,
 ) -> Fault:
     """Answer anything at all, before the service looks at the request, which has no effect.
 
@@ -98,21 +109,50 @@ def answer(
     comes instead of the service's own, as from a gateway that has lost the service::
 
         answer("upstream connect error", "text/plain", status=503, handled=True)
+
+    With ``after`` it has its effect only so many seconds after the answer, as from a gateway that
+    did not wait for a slow service.
     """
     if not _LEAST_STATUS <= status <= _LARGEST_STATUS:
         msg = f"status must be from {_LEAST_STATUS} to {_LARGEST_STATUS}, got {status}"
         raise ValueError(msg)
     response = Response(body, status, {"content-type": content_type, **headers})
+    return _acting(response, handled=handled, after=after)
+
+
+def hang_up(*, handled: bool, reset: bool = False, after: float = 0.0) -> Fault:
+    """Close the connection before the first byte of an answer; with ``reset``, break it.
+
+    Whether the request was ``handled``, so that it has its effect, or just read, is what the
+    client cannot know; nor that it has its effect only so many seconds ``after``.
+    """
+
+    async def end(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
+        await (connection.reset() if reset else connection.close())
+
+    return _acting(end, handled=handled, after=after)
+
+
+def _acting(act: ASGIApp, *, handled: bool, after: float) -> Fault:
+    """Act instead of the service's answer, to a request that is handled, or not, or later."""
+    check_duration("after", after)
+    if after and not handled:
+        msg = f"after={after:g} needs handled=True: without it a request has no effect"
+        raise ValueError(msg)
 
     def around(app: ASGIApp) -> ASGIApp:
-        async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        async def acting(scope: Scope, receive: Receive, send: Send) -> None:
+            if handled and not after:
+                await app(scope, receive, _instead(partial(act, scope, receive, send)))
+                return
+            body = await Connection(scope, receive, send).read()
+            await act(scope, receive, send)
             if handled:
-                await app(scope, receive, _instead(partial(response, scope, receive, send)))
-            else:
-                await Connection(scope, receive, send).read()
-                await response(scope, receive, send)
+                await asyncio.sleep(after)
+                await app(scope, _receiving(body), _instead(_nothing))
 
-        return answering
+        return acting
 
     return Fault(around)
 
@@ -130,27 +170,42 @@ def _instead(act: Callable[[], Awaitable[None]]) -> Send:
     return send
 
 
-def hang_up(*, handled: bool, reset: bool = False) -> Fault:
-    """Close the connection before the first byte of an answer; with ``reset``, break it.
+async def _nothing() -> None:
+    """What there is to do where the answer was given before."""
 
-    Whether the request was ``handled``, so that it has its effect, or just read, is what the
-    client cannot know.
+
+# --- other requests ------------------------------------------------------------------------
+
+
+def forget(*names: str) -> Fault:
+    """The service never sees these fields of a request, as one that does not keep them.
+
+    ``forget("metadata") | answer("upstream connect error", status=503, handled=True)``.
     """
 
     def around(app: ASGIApp) -> ASGIApp:
-        async def hanging_up(scope: Scope, receive: Receive, send: Send) -> None:
-            connection = Connection(scope, receive, send)
-            end = connection.reset if reset else connection.close
+        async def forgetting(scope: Scope, receive: Receive, send: Send) -> None:
+            body = await Connection(scope, receive, send).read()
+            given = as_object(from_json(body)) if body else None
+            if given is not None:
+                body = to_json({name: given[name] for name in given if name not in names})
+            await app(scope, _receiving(body), send)
 
-            if handled:
-                await app(scope, receive, _instead(end))
-            else:
-                await connection.read()
-                await end()
-
-        return hanging_up
+        return forgetting
 
     return Fault(around)
+
+
+def _receiving(body: bytes) -> Receive:
+    """A request whose body is there, and whose client never leaves."""
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> Message:
+        for message in messages:
+            return message
+        return await asyncio.Future()
+
+    return receive
 
 
 # --- ends of answers -----------------------------------------------------------------------
@@ -363,6 +418,7 @@ __all__ = [
     "break_chunk",
     "cut",
     "edited",
+    "forget",
     "garble",
     "hang_up",
     "refuse",

@@ -178,7 +178,7 @@ class _Hearing(Rescue[Event]):
         clock = self._clock or self.scheduler or TimeoutScheduler.singleton()
         missing = _Look(how, where, so_far, clock).events()
         events = missing.pipe(choose_each(lambda: (_as_they_are, nothing)))
-        return events.pipe(ops.catch(lambda why, _: rx.throw(_told(why, error))))
+        return events.pipe(ops.catch(lambda why, _: rx.throw(unrecovered(why, error))))
 
     def _so_far(self) -> Heard:
         for event in self._events:
@@ -330,8 +330,8 @@ def _place(
     return next(((thread, run) for thread, run in told if thread and run), None)
 
 
-def _told(why: Exception, error: Exception) -> Exception:
-    """What the subscriber is told where a recovery fails."""
+def unrecovered(why: Exception, error: Exception) -> Exception:
+    """What the subscriber is told where a recovery from an error fails, too."""
     if isinstance(why, StreamClosed | StreamDiverged) or not isinstance(why, RxAssistError):
         return why
     last = f" ({why.last})" if isinstance(why, PollTimeout) and why.last is not None else ""
@@ -351,4 +351,5 @@ __all__ = [
     "leaves_waiting",
     "recover",
     "recovering",
+    "unrecovered",
 ]

@@ -466,6 +466,43 @@ def test_what_a_proxy_refuses_to_connect_was_not_sent(raw, over, monkeypatch, st
     assert [head.partition(b" ")[0] for head in proxy.heads] == [b"connect"]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nContent", b"\0\0 hello\r\n\r\n"],
+    ids=["nothing", "half a line", "half a head", "garbage"],
+)
+def test_where_a_proxy_hangs_up_before_it_has_connected_nothing_was_sent(
+    raw, over, monkeypatch, said
+):
+    proxy = raw(said)
+    monkeypatch.setenv("https_proxy", proxy.url.removesuffix("/v1"))
+    error = start_run(over, "https://service.invalid/v1")
+    assert type(error) is APIConnectionError
+    assert not error.sent
+    assert [head.partition(b" ")[0] for head in proxy.heads] == [b"connect"]
+
+
+def test_where_a_proxy_does_not_answer_nothing_was_sent(over, monkeypatch):
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async def main():
+        async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+            async with AsyncClient(
+                base_url="https://service.invalid/v1", http_client=over, timeout=0.2, max_retries=0
+            ) as client:
+                with pytest.raises(APIError) as caught:
+                    await client.threads.runs.create("thread_1", assistant_id="asst_1")
+            return caught.value
+
+    error = asyncio.run(main())
+    assert type(error) is APITimeoutError
+    assert not error.sent
+
+
 @pytest.mark.parametrize("host", ["127.1:9", "127.1.1:9", "a" * 70 + ".invalid", "a." + "b" * 64])
 def test_to_an_address_that_is_none_nothing_was_sent(over, host):
     error = start_run(over, f"http://{host}/v1")

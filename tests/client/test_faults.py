@@ -444,10 +444,15 @@ def test_any_byte_is_a_sign_of_life(perform):
 
 PAGE = "<html><h1>Bad gateway</h1></html>"
 ANSWERS = {
-    "an HTML page": (answer(PAGE), APIError, "no event stream but text/html.*Bad gateway"),
-    "an HTML page with 502": (answer(PAGE, status=502), InternalServerError, "HTTP 502.*Bad gate"),
-    "JSON": (answer('{"id": "run_1"}', "application/json"), APIError, "no event stream but app"),
-    "500": (refuse(500), InternalServerError, "HTTP 500"),
+    "an HTML page": (answer(PAGE), RunOutcomeUnknown, "no event stream but text/html.*Bad gateway"),
+    "an HTML page with 502": (answer(PAGE, status=502), RunOutcomeUnknown, "HTTP 502.*Bad gate"),
+    "JSON": (
+        answer('{"id": "run_1"}', "application/json"),
+        RunOutcomeUnknown,
+        "no event stream but app",
+    ),
+    "500": (refuse(500), RunOutcomeUnknown, "HTTP 500"),
+    "503 for good": (refuse(503, {"retry-after": "0.01"}), InternalServerError, "HTTP 503"),
     "429 for good": (refuse(429, {"retry-after": "0.01"}), RateLimitError, "HTTP 429"),
     "an endless header": (
         answer("", "text/event-stream", headers={"x-long": "x" * 3_000_000}),
@@ -491,24 +496,42 @@ def test_a_connection_lost_before_any_answer_never_makes_two_runs(perform, handl
     assert said in str(ended.error)
 
 
+def creations(service):
+    """How often a run was asked for."""
+    return sum((method, path[-5:]) == ("POST", "/runs") for method, path in service.requests)
+
+
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-@pytest.mark.parametrize("handled", [False, True], ids=["not handled", "handled"])
-def test_idempotent_makes_exactly_one(perform, handled, reset):
-    ended, service = perform(starts(hang_up(handled=handled, reset=reset)), idempotent=True)
+def test_idempotent_makes_exactly_one(perform, reset):
+    ended, service = perform(starts(hang_up(handled=True, reset=reset)), idempotent=True)
     is_whole(ended)
-    assert len(service.runs) == 1
-    posts = [path for method, path in service.requests if (method, path[-5:]) == ("POST", "/runs")]
-    assert len(posts) == (1 if handled else 2)
+    assert (len(service.runs), creations(service)) == (1, 1)
 
 
-def test_500_three_times_and_then_fine(perform):
-    ended, service = perform(starts(refuse(500), times=3), idempotent=True, max_retries=3)
-    assert (ended.error, ended.text, len(service.runs)) == (None, TEXT, 1)
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_idempotent_never_asks_again_for_what_is_not_found(perform, reset):
+    hung_up = starts(hang_up(handled=False, reset=reset))
+    ended, service = perform(hung_up, idempotent=True, patience=0.5)
+    assert type(ended.error) is RunOutcomeUnknown
+    assert "it was looked for during 0.5 seconds, and not found" in str(ended.error)
+    assert (len(service.runs), creations(service)) == (0, 1)
 
 
-@pytest.mark.parametrize("handled", [False, True], ids=["not handled", "handled"])
-def test_idempotent_on_a_new_thread(serve, follow, handled):
-    service = serve(numbers, faults=starts(hang_up(handled=handled)))
+def test_500_says_nothing_of_a_run(perform):
+    ended, service = perform(starts(refuse(500), times=3), idempotent=True, patience=0.5)
+    assert type(ended.error) is RunOutcomeUnknown
+    assert (len(service.runs), creations(service)) == (0, 1)
+
+
+def test_503_of_the_service_three_times_and_then_fine(perform):
+    refused = starts(refuse(503, {"retry-after": "0.01"}), times=3)
+    ended, service = perform(refused, max_retries=3)
+    is_whole(ended)
+    assert (len(service.runs), creations(service)) == (1, 4)
+
+
+def test_idempotent_on_a_new_thread(serve, follow):
+    service = serve(numbers, faults=starts(hang_up(handled=True)))
 
     def begin(client, assistant_id, **_):
         return client.threads.create_and_run_stream(assistant_id=assistant_id, idempotent=True)

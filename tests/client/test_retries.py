@@ -10,8 +10,10 @@ from rxassist import (
     APITimeoutError,
     Budget,
     Client,
+    ConflictError,
     InternalServerError,
     RateLimitError,
+    RunOutcomeUnknown,
 )
 
 OK = (
@@ -20,8 +22,9 @@ OK = (
 )
 
 
-def refusal(status, *headers):
-    lines = [f"HTTP/1.1 {status} No", "connection: close", "content-length: 0", *headers, "", ""]
+def refusal(status, *headers, body=""):
+    length = f"content-length: {len(body)}"
+    lines = [f"HTTP/1.1 {status} No", "connection: close", length, *headers, "", body]
     return "\r\n".join(lines).encode()
 
 
@@ -68,26 +71,87 @@ def test_max_retries_per_client_and_per_call(raw, per_call):
 
 
 def creations(client):
-    outputs = {"thread_id": "t", "tool_outputs": []}
     return [
         client.threads.runs.create("t", assistant_id="a"),
         client.threads.runs.stream(thread_id="t", assistant_id="a"),
         client.threads.create_and_run(assistant_id="a"),
         client.threads.create_and_run_stream(assistant_id="a"),
-        client.threads.runs.submit_tool_outputs("r", **outputs),
-        client.threads.runs.submit_tool_outputs_stream(run_id="r", **outputs),
+        client.threads.runs.create_and_poll("t", assistant_id="a"),
+        client.threads.create_and_run_poll(assistant_id="a"),
     ]
 
 
-@pytest.mark.parametrize(("status", "tries"), [(429, 3), (503, 3), (500, 1), (409, 1), (408, 1)])
-def test_a_run_is_created_again_only_if_certainly_none_was(raw, status, tries):
-    server = raw(refusal(status, NOW))
+SERVICE = '{"error": {"message": "Sorry.", "type": "server_error", "param": null, "code": null}}'
+GATEWAYS = {
+    "Envoy": "upstream connect error or disconnect/reset before headers. reset reason: connection",
+    "nginx": "<html><head><title>503 Service Temporarily Unavailable</title></head></html>",
+    "AWS": '{"message": "Service Unavailable"}',
+    "text": '{"error": "Service Unavailable"}',
+    "nothing": "",
+    "null": "null",
+    "empty error": '{"error": {}}',
+    "list": '[{"error": {"message": "Sorry."}}]',
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "tries", "kind"),
+    [
+        (429, 3, RateLimitError),
+        (503, 3, InternalServerError),
+        (500, 1, None),
+        (502, 1, None),
+        (504, 1, None),
+        (409, 1, ConflictError),
+        (408, 1, None),
+    ],
+)
+def test_a_run_is_created_again_only_if_the_service_says_that_none_was(raw, status, tries, kind):
+    server = raw(refusal(status, NOW, body=SERVICE))
     with Client(base_url=server.url) as client:
         calls = creations(client)
         for call in calls:
-            with pytest.raises(APIStatusError):
+            with pytest.raises(kind or RunOutcomeUnknown) as caught:
                 call.run()
+            assert caught.type is (kind or RunOutcomeUnknown)
     assert sum(map(bool, server.bodies)) == tries * len(calls)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        *((503, body) for body in GATEWAYS.values()),
+        *((status, GATEWAYS["Envoy"]) for status in (408, 429, 500, 502, 504)),
+    ],
+)
+def test_what_a_gateway_says_is_no_word_of_the_service(raw, status, body):
+    server = raw(refusal(status, NOW, body=body))
+    with Client(base_url=server.url) as client:
+        calls = creations(client)
+        for call in calls:
+            with pytest.raises(RunOutcomeUnknown) as caught:
+                call.run()
+            assert f"HTTP {status}" in str(caught.value)
+            assert isinstance(caught.value.__cause__, APIStatusError)
+    assert sum(map(bool, server.bodies)) == len(calls)
+
+
+@pytest.mark.parametrize("body", [GATEWAYS["Envoy"], SERVICE])
+def test_what_only_reads_is_tried_again_whoever_answers(raw, body):
+    server = raw(refusal(503, NOW, body=body), refusal(429, NOW, body=body), OK)
+    with Client(base_url=server.url) as client:
+        assert client.threads.retrieve("thread_1").run().id == "thing_1"
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("body", GATEWAYS.values(), ids=GATEWAYS)
+def test_an_error_says_whether_it_is_of_the_service(raw, body):
+    for told in (body, SERVICE):
+        server = raw(refusal(503, body=told))
+        with Client(base_url=server.url, max_retries=0) as client:
+            with pytest.raises(InternalServerError) as caught:
+                client.threads.retrieve("thread_1").run()
+            assert caught.value.of_service is (told is SERVICE)
 
 
 def test_a_connection_that_breaks_after_the_request_was_sent_is_not_tried_again(raw):

@@ -21,6 +21,7 @@ from rxassist.local import (
     duplicate,
     empty,
     finish,
+    forget,
     framing,
     garble,
     hang_up,
@@ -557,6 +558,59 @@ def test_outputs_are_taken_although_the_answer_says_nothing_of_it(serve, connect
     assert caller.get(path)["status"] == "completed"
     newest = caller.get(f"/threads/{run.thread_id}/messages")["data"][0]
     assert newest["content"][0]["text"]["value"] == "taken"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("fault", [answer(GONE, status=504, handled=True, after=0.3)])
+def test_a_service_may_act_after_the_answer_of_a_gateway(serve, connect, fault, streamed):
+    service = serve(
+        lambda _: [say("text")],
+        faults=lambda asked: (
+            fault if (asked.method, asked.path[-5:]) == ("POST", "/runs") else None
+        ),
+    )
+    caller = connect(service)
+    thread_id, assistant_id = caller.thread("hi"), caller.assistant()
+    body = {"assistant_id": assistant_id, "stream": streamed}
+    told = caller.http.post(f"/threads/{thread_id}/runs", json=body)
+    assert (told.status_code, told.text, service.runs) == (504, GONE, [])
+    service.wait_for(lambda: len(service.runs) == 1 and not service.active_runs)
+    (run,) = caller.get(f"/threads/{thread_id}/runs")["data"]
+    assert (run["status"], run["assistant_id"]) == ("completed", assistant_id)
+
+
+def test_a_service_may_act_after_the_connection_was_closed(serve, connect):
+    fault = hang_up(handled=True, after=0.3)
+    service = serve(faults=lambda asked: fault if asked.path.endswith("/runs") else None)
+    caller = connect(service)
+    body = {"assistant_id": caller.assistant()}
+    with pytest.raises(httpx.RemoteProtocolError):
+        caller.http.post("/threads/runs", json=body)
+    assert service.runs == []
+    service.wait_for(lambda: len(service.runs) == 1 and not service.active_runs)
+
+
+def test_what_has_no_effect_has_none_later():
+    for make in (answer, refuse, hang_up):
+        given = {answer: ["x"], refuse: [503], hang_up: []}[make]
+        with pytest.raises(ValueError, match="after=1 needs handled=True"):
+            make(*given, handled=False, after=1)
+        with pytest.raises(ValueError, match="after must not be negative"):
+            make(*given, handled=True, after=-1)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_service_may_forget_what_it_was_asked_for(serve, connect, streamed):
+    fault = forget("metadata", "temperature")
+    service = serve(faults=lambda asked: fault if asked.path.endswith("/runs") else None)
+    caller = connect(service)
+    given = {"metadata": {"a": "b"}, "temperature": 0.5, "instructions": "Be brief."}
+    body = {"assistant_id": caller.assistant(), "stream": streamed, **given}
+    thread_id = caller.thread("hi")
+    caller.http.post(f"/threads/{thread_id}/runs", json=body)
+    (run,) = caller.get(f"/threads/{thread_id}/runs")["data"]
+    assert (run["metadata"], run["temperature"]) == ({}, 1)
+    assert run["instructions"] == "Be brief."
 
 
 def test_an_answer_before_a_request_is_handled_has_no_effect(serve, connect):
