@@ -6,7 +6,6 @@ Observables of whoever binds them.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
@@ -31,6 +30,7 @@ from rxassist.errors import (
 )
 from rxassist.events import ThreadCreated
 from rxassist.links import Rescue, link
+from rxassist.logger import logger
 from rxassist.models import (
     FINISHED,
     RequiredActionSubmitToolApproval,
@@ -38,8 +38,6 @@ from rxassist.models import (
     Run,
 )
 from rxassist.typing import Operator
-
-_logger = logging.getLogger("rxassist")
 
 _T = TypeVar("_T")
 
@@ -205,7 +203,7 @@ class _Try(Generic[_T]):
             found = rx.timer(search.pause).pipe(ops.flat_map(lambda _: search.find()))
             return found.pipe(ops.to_list(), ops.catch(failed))
 
-        _logger.info("it is unknown if a run exists (%s); looking for it", unknown.__cause__)
+        logger.info("it is unknown if a run exists (%s); looking for it", unknown.__cause__)
         return look(search.retries).pipe(ops.flat_map(go_on))
 
 
