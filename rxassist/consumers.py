@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from functools import partial
@@ -28,7 +30,7 @@ from rxassist.handler import (
 from rxassist.iteration import iterate
 from rxassist.links import link
 from rxassist.logger import logger
-from rxassist.loop import Home, HomeT, RunningLoop, ThreadLoop, _raise
+from rxassist.loop import Home, HomeT, RunningLoop, ThreadLoop, _raise, is_ours
 from rxassist.operators import choose
 from rxassist.piping import PipedObservable
 from rxassist.typing import Operator
@@ -374,8 +376,12 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
         """The items, for an ``async for``. See ``iterate``."""
         return aiter(iterate(self))
 
+    def _run(self) -> None:
+        """Somebody runs it, or tries to."""
+
     def __await__(self: LoopObservable[_T, RunningLoop]) -> Generator[Any, None, _T]:
         """Await the last item, on the event loop of an ``AsyncClient``. Raises as ``run()``."""
+        self._run()
         if not self._home.closed:
             self._home.enter()
             if not self._home.is_here:
@@ -384,4 +390,43 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
         return super().__await__()
 
 
-__all__ = ["LoopObservable", "map_async", "tell"]
+class Call(LoopObservable[_T, HomeT]):
+    """What a method of a client gives that is one request, or a few: it is sent when it is run.
+
+    A call that is collected and was never subscribed warns of that, with the place where it was
+    made, as asyncio does of a coroutine: nothing was sent.
+    """
+
+    made: tuple[str, str, int] | None = None
+    """By which method, and in which file and line of user code; ``None`` once it was run."""
+
+    def _subscribe_core(
+        self,
+        observer: abc.ObserverBase[_T],
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        self._run()
+        return super()._subscribe_core(observer, scheduler)
+
+    def _run(self) -> None:
+        self.made = None
+
+    def __del__(self) -> None:
+        """Warn where nobody has run it."""
+        if self.made is not None:
+            name, file, line = self.made
+            message = f"{name}(…) was never run, and nothing was sent: call .run() or await it"
+            warnings.warn_explicit(message, RuntimeWarning, file, line)
+
+
+def note_place(given: object, name: str) -> None:
+    """Note where user code has made a call with a method: to be called by that method.
+
+    A call that is made within another is not noted: the other one is.
+    """
+    frame = sys._getframe(2)
+    if isinstance(given, Call) and not is_ours(frame):
+        given.made = (name, frame.f_code.co_filename, frame.f_lineno)
+
+
+__all__ = ["Call", "LoopObservable", "map_async", "note_place", "tell"]

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iter
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from weakref import WeakSet, finalize
 
@@ -414,12 +415,17 @@ def _interrupts() -> bool:
     """Whether a call from outside this library was made, as by a signal handler, inside another."""
     frame, outside = sys._getframe().f_back, False
     while frame is not None:
-        ours = str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE
+        ours = is_ours(frame)
         if ours and outside:
             return True
         outside = outside or not ours
         frame = frame.f_back
     return False
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame is of this library."""
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE
 
 
 def _let_go_of(
@@ -764,6 +770,7 @@ __all__ = [
     "RunningLoop",
     "ThreadLoop",
     "from_batches",
+    "is_ours",
     "on_loop",
     "opened",
     "parting",

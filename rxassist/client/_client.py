@@ -19,7 +19,7 @@ from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_opti
 from rxassist.client.parameters import HandlerT, RequestOptions
 from rxassist.client.threads import Threads
 from rxassist.client.vector_stores import VectorStores
-from rxassist.consumers import LoopObservable
+from rxassist.consumers import LoopObservable, note_place
 from rxassist.creation import Queues
 from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
@@ -275,7 +275,9 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
           requests, see ``RequestOptions``.
         """
-        return Resource(self._connection).request(method, path, body, options)
+        call = Resource(self._connection).request(method, path, body, options)
+        note_place(call, "Client.request")
+        return call
 
     @classmethod
     def _of_foundry(

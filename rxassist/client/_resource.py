@@ -26,7 +26,7 @@ from rxassist.client._arguments import (
 )
 from rxassist.client.parameters import PollOptions, RequestOptions
 from rxassist.codec import from_json, structure, to_request
-from rxassist.consumers import LoopObservable
+from rxassist.consumers import Call, LoopObservable, note_place
 from rxassist.creation import Queues
 from rxassist.errors import APITimeoutError, DecodeError, PollTimeout, excerpt
 from rxassist.log import Log
@@ -148,8 +148,8 @@ class Resource(Generic[HomeT]):
             content = (await transport.send(request)).content
             yield (from_json(content, str(request)) if content.strip() else None,)
 
-        answered = self._bound(from_batches(self._connection.home, answers))
-        return self._once(answered) if creates else answered
+        answered = from_batches(self._connection.home, answers)
+        return self._once(answered) if creates else self._as_call(answered)
 
     def _bound(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
         return LoopObservable(self._connection.home, source)
@@ -167,9 +167,12 @@ class Resource(Generic[HomeT]):
 
         return self._bound(from_batches(self._connection.home, answers))
 
+    def _as_call(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
+        return Call(self._connection.home, source)
+
     def _call(self, target: type[_T], request: Request) -> LoopObservable[_T, HomeT]:
         """A cold Observable of the answer: each subscription makes a request of its own."""
-        return self._bound(self._answers(target, request).pipe(choose(_state)))
+        return self._as_call(self._answers(target, request).pipe(choose(_state)))
 
     def _create(self, target: type[_T], request: Request) -> LoopObservable[_T, HomeT]:
         """What a request creates, once, however often it is subscribed."""
@@ -186,12 +189,12 @@ class Resource(Generic[HomeT]):
         async def contents() -> AsyncGenerator[tuple[bytes]]:
             yield ((await transport.send(request)).content,)
 
-        return self._bound(from_batches(self._connection.home, contents))
+        return self._as_call(from_batches(self._connection.home, contents))
 
     def _once(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
         """The same, subscribed once whatever the number of subscribers: for what creates."""
         home = self._connection.home
-        return self._bound(Log(scheduled(home, source), post=home.post, report=home.report))
+        return self._as_call(Log(scheduled(home, source), post=home.post, report=home.report))
 
     def _list(
         self,
@@ -256,7 +259,9 @@ class Resource(Generic[HomeT]):
 def _taking_what_is_given(method: Callable[_P, _T]) -> Callable[_P, _T]:
     @wraps(method)
     def call(*arguments: _P.args, **given: _P.kwargs) -> _T:
-        return method(*arguments, **stated(given))
+        returned = method(*arguments, **stated(given))
+        note_place(returned, method.__qualname__)
+        return returned
 
     return call
 

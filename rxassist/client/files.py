@@ -156,7 +156,7 @@ class Files(Resource[HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
           requests, see ``RequestOptions``.
         """
-        return self._bound(self.content(file_id, **options).pipe(ops.map(_text_of)))
+        return self._as_call(self.content(file_id, **options).pipe(ops.map(_text_of)))
 
     def list(self, **parameters: Unpack[FileListParameters]) -> Listing[File, HomeT]:
         """The files, newest first: a cold Observable of items. ``GET /files``.

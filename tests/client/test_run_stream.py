@@ -539,6 +539,7 @@ def test_a_subscriber_that_raises_is_closed_and_the_others_go_on(client, place, 
     assert caplog.text.count("a subscriber raised") == 1
 
 
+@pytest.mark.filterwarnings("ignore:Threads.create.* was never run")  # the second of a merge
 def test_a_blocking_call_on_the_clients_thread_raises_instead_of_hanging(client):
     caught = []
 
