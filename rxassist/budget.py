@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections import deque
@@ -17,13 +16,12 @@ from reactivex import Observable
 from reactivex import operators as ops
 
 from rxassist.errors import APITimeoutError
+from rxassist.logger import logger
 from rxassist.loop import Home, from_batches
 from rxassist.typing import Operator
 
 _MINUTE = 60.0
 _T = TypeVar("_T")
-
-_logger = logging.getLogger("rxassist")
 
 
 class _Places:
@@ -139,7 +137,7 @@ class Budget:
             begins = self._paused_until <= now
             self._paused_until = max(self._paused_until, now + seconds)
         if begins:
-            _logger.info("%s: nobody sends a request for %.2f s", self, seconds)
+            logger.info("%s: nobody sends a request for %.2f s", self, seconds)
 
     def _check_pause(self, longest: float | None) -> None:
         pause = self._paused_until - self._clock()

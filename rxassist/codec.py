@@ -13,7 +13,6 @@ import json
 from collections.abc import (
     Callable,
     Collection,
-    Generator,
     Iterable,
     Iterator,
     Mapping,
@@ -21,7 +20,7 @@ from collections.abc import (
     ValuesView,
 )
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -55,7 +54,7 @@ from cattrs import (
 )
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from rxassist.errors import DecodeError, StreamTruncated, api_error_fields, excerpt
+from rxassist.errors import DecodeError, StreamTruncated, api_error_fields, excerpt, redacted_error
 from rxassist.events import (
     DoneEvent,
     ErrorEvent,
@@ -77,6 +76,7 @@ _Hook = Callable[[Any, Any], Any]
 again where it is what would be made; cattrs passes the type there, which is no such value."""
 
 _DONE = "[DONE]"
+_ODD: Any = object()
 
 _DEEPEST = 200  # levels of nested JSON: more than any schema, less than Python's stack can take
 
@@ -98,6 +98,8 @@ def from_json(text: str | bytes, name: str = "body") -> Any:  # noqa: ANN401 -- 
     try:
         value = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        value = _ODD
+    if value is _ODD:  # after the ``except``, so that no error hangs on one that holds the text
         value = _from_odd_json(text, name)
     if _is_too_deep(text, value):
         raise DecodeError(name, "$", text, f"JSON that is nested at most {_DEEPEST} deep")
@@ -110,10 +112,12 @@ def _from_odd_json(text: str | bytes, name: str) -> Any:  # noqa: ANN401 -- JSON
     try:
         value, end = json.JSONDecoder().raw_decode(text.lstrip())
     except (ValueError, RecursionError) as error:
-        raise DecodeError(name, "$", text, f"JSON ({error})") from None
-    if text.lstrip()[end:].strip("}] \t\r\n"):
-        raise DecodeError(name, "$", text, "JSON and nothing behind it")
-    return value
+        wrong = DecodeError(name, "$", text, f"JSON ({error})")
+    else:
+        if not text.lstrip()[end:].strip("}] \t\r\n"):
+            return value
+        wrong = DecodeError(name, "$", text, "JSON and nothing behind it")
+    raise wrong
 
 
 def _is_too_deep(text: str | bytes, value: object) -> bool:
@@ -554,20 +558,23 @@ def structure(
         raise DecodeError(called, "$", value, f"an object ({called})")
     try:
         return cast("_T", _hook_of(cast("Any", target))(value, before))
-    except Exception:  # noqa: BLE001 -- whatever it was, the slow converter tells it precisely
-        return _structure_or_explain(value, target, called)
+    except Exception:  # noqa: BLE001, S110 -- whatever it is, the slow converter tells it precisely
+        pass
+    return _structure_or_explain(value, target, called)
 
 
 def _structure_or_explain(value: object, target: type[_T], name: str) -> _T:
     try:
         return _explaining().structure(value, target)
     except RecursionError:
-        raise DecodeError(name, "$", value, "JSON that is not nested so deep") from None
-    except Exception as error:
+        wrong = DecodeError(name, "$", value, "JSON that is not nested so deep")
+    except Exception as error:  # noqa: BLE001 -- it is explained
         path, leaf = _leaf(error)
         if isinstance(leaf, _MisfitError):
-            raise DecodeError(name, path, leaf.value, leaf.expected) from None
-        raise DecodeError(name, path, value, f"something else ({leaf})") from error
+            wrong = DecodeError(name, path, leaf.value, leaf.expected)
+        else:
+            wrong = DecodeError(name, path, value, f"something else ({leaf})")
+    raise wrong
 
 
 def _leaf(error: BaseException, path: str = "$") -> tuple[str, BaseException]:
@@ -798,24 +805,22 @@ def fit(value: object, fields: Iterable[Field], name: str) -> dict[str, Any]:
     What has a default may be missing, or null where its type takes none: then it is left out.
     Raises ``DecodeError`` that names the place: nothing is made to fit that does not.
     """
-    with _misfits_told(value, name):
-        return _fit_fields(value, tuple(fields), "")
+    return _fitted(lambda: _fit_fields(value, tuple(fields), ""), value, name)
 
 
 def fit_value(value: object, kind: Any, name: str) -> Any:  # noqa: ANN401 -- the type decides
     """Structure a JSON value into a type, strictly, as ``fit`` does the fields of an object."""
-    with _misfits_told(value, name):
-        return _placed(value, kind, "")
+    return _fitted(lambda: _placed(value, kind, ""), value, name)
 
 
-@contextmanager
-def _misfits_told(value: object, name: str) -> Generator[None]:
+def _fitted(fit: Callable[[], _T], value: object, name: str) -> _T:
     try:
-        yield
+        return fit()
     except _MisplacedError as misfit:
-        raise DecodeError(name, f"${misfit.path}", misfit.value, misfit.expected) from None
+        wrong = DecodeError(name, f"${misfit.path}", misfit.value, misfit.expected)
     except RecursionError:
-        raise DecodeError(name, "$", value, "JSON that is not nested so deep") from None
+        wrong = DecodeError(name, "$", value, "JSON that is not nested so deep")
+    raise wrong
 
 
 class _MisplacedError(_MisfitError):
@@ -1111,7 +1116,7 @@ def event_of(name: str, data: Any) -> Event:  # noqa: ANN401 -- JSON is anything
         return DoneEvent(data if isinstance(data, str) else _DONE)
     if name == "error":
         said = {**_besides(data), **api_error_fields(data)}
-        return ErrorEvent(structure(said, ErrorObject, name))
+        return ErrorEvent(structure(redacted_error(said), ErrorObject, name))
     known = _EVENT_TYPES.get(name)
     if known is None:
         return UnknownEvent(name, data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import sys
 import warnings
 from collections import deque
@@ -30,6 +29,7 @@ from rxassist.handler import (
 )
 from rxassist.iteration import iterate
 from rxassist.links import link
+from rxassist.logger import logger
 from rxassist.loop import Home, HomeT, RunningLoop, ThreadLoop, _raise, is_ours
 from rxassist.operators import choose
 from rxassist.piping import PipedObservable
@@ -38,8 +38,6 @@ from rxassist.typing import Operator
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 _T = TypeVar("_T")
-
-_logger = logging.getLogger("rxassist")
 
 
 # --- coroutines ----------------------------------------------------------------------------
@@ -253,7 +251,7 @@ def _unheard(error: Exception) -> None:
     """Raise an error for which a subscriber has no ``on_error``; a closed client is one line."""
     if not isinstance(error, StreamClosed):
         raise error
-    _logger.warning("a subscriber without on_error was closed: %s", error)
+    logger.warning("a subscriber without on_error was closed: %s", error)
 
 
 _RUN_SCHEDULER = run.__globals__.get("_default_scheduler", object())

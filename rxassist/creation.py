@@ -6,7 +6,6 @@ Observables of whoever binds them.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from itertools import chain, repeat
@@ -37,6 +36,7 @@ from rxassist.errors import (
 )
 from rxassist.events import ThreadCreated
 from rxassist.links import Rescue, link
+from rxassist.logger import logger
 from rxassist.models import (
     RequiredActionSubmitToolApproval,
     RequiredActionSubmitToolOutputs,
@@ -45,8 +45,6 @@ from rxassist.models import (
 from rxassist.operators._recovery import is_lost
 from rxassist.polling import is_passing, poll
 from rxassist.typing import Operator
-
-_logger = logging.getLogger("rxassist")
 
 _T = TypeVar("_T")
 
@@ -205,7 +203,7 @@ class _Creation(Generic[_T]):
             return rx.throw(error)
         if search is None:
             return rx.throw(self._unknown(error))
-        _logger.info("it is unknown if a run exists (%s); looking for it", error)
+        logger.info("it is unknown if a run exists (%s); looking for it", error)
         return self._look(search, error)
 
     def _unknown(self, error: Exception, searched: str | None = None) -> RunOutcomeUnknown:

@@ -8,17 +8,19 @@ import re
 import time
 from base64 import urlsafe_b64decode
 from binascii import Error as NoBase64Error
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from math import inf
 from typing import Protocol, TypeAlias, cast
 
 from rxassist.codec import from_json
-from rxassist.errors import DecodeError
+from rxassist.errors import DecodeError, RxAssistError
+from rxassist.redaction import Secrets
 
-_MOST_OTHERS = 16
+_MOST_TOKENS = 2  # the one that is sent, and the one before: a server may still repeat it
+_MOST_OTHERS = 1024  # each request may have its own
 _CREDENTIAL = re.compile("auth|key|token|secret|cookie|password", re.IGNORECASE)
-_TELLING = 8  # characters of a token that are too many to be shown
+_ENDS = (StopIteration, StopAsyncIteration, asyncio.CancelledError)
+_PARTS = re.compile(r"[\s,;]+|(?<=\w)=")
 _TOO_LATE = 30.0  # seconds before its end in which a token is not used any more
 
 
@@ -46,6 +48,9 @@ token, or its JWT, says) and when the service refuses it with a 401.
 """
 
 
+_Outcome: TypeAlias = "tuple[object, BaseException | None]"
+
+
 class Tokens:
     """The token to send, if any, of a credential. No ``repr`` and no message here holds it."""
 
@@ -54,11 +59,12 @@ class Tokens:
         self._ask = credential if callable(credential) else None
         self._token: str | None = None
         self._end = inf
-        self._ended: str | None = None  # the one before: a server may still repeat it
-        self._others: deque[str] = deque(maxlen=_MOST_OTHERS)  # secrets that are headers
+        self._secrets = Secrets(_MOST_TOKENS)
+        self._others = Secrets(_MOST_OTHERS)
         self._asking = asyncio.Lock()
         if credential is not None and self._ask is None:
             self._token = _checked(credential, name)
+            self._secrets.add(self._token)
 
     async def current(self) -> str | None:
         """The token to send now, asked for if need be."""
@@ -66,7 +72,7 @@ class Tokens:
             return self._token
         async with self._asking:  # many requests at once ask once
             if self._token is None or time.time() > self._end - _TOO_LATE:
-                self._keep(await _told(self._ask))
+                self._keep(await _told(self._ask, self._name))
         return self._token
 
     def refused(self, token: str | None) -> bool:
@@ -74,47 +80,66 @@ class Tokens:
         if self._ask is None:
             return False
         if token == self._token:
-            self._ended, self._token = token, None
+            self._token = None
         return True
 
-    def remember(self, headers: Mapping[str, str]) -> None:
-        """Hide the headers, too, whose names say that they are credentials."""
-        for name, value in headers.items():
-            secret = value.removeprefix("Bearer ").strip()
-            if secret and _CREDENTIAL.search(name) and secret not in self._others:
-                self._others.append(secret)
+    def remember(self, named: Iterable[tuple[str, str]]) -> None:
+        """Hide the headers, or the parts of a query, whose names say that they are credentials.
 
-    def hidden_in(self, text: str) -> str:
-        """A text without the tokens that a server may have repeated in it, also cut ones."""
-        for token in (self._token, self._ended, *self._others):
-            if token is None or token[:_TELLING] not in text:
-                continue
-            for end in range(len(token), min(_TELLING, len(token)) - 1, -1):
-                text = text.replace(token[:end], "***")
-        return text
-
-    def hide_in(self, error: Exception) -> None:
-        """Take the tokens that a server may have repeated out of an error."""
-        error.args = tuple(self._hidden(each) for each in error.args)
-        for name, value in vars(error).items():
-            setattr(error, name, self._hidden(value))
-
-    def _hidden(self, value: object) -> object:
-        return self.hidden_in(value) if isinstance(value, str) else value
+        And the parts of such a header: the token after ``Bearer``, each cookie's value.
+        """
+        for name, value in named:
+            if _CREDENTIAL.search(name):
+                for secret in (value, *_PARTS.split(value)):
+                    self._others.add(secret)
 
     def _keep(self, told: object) -> None:
         token = getattr(told, "token", told)
         end = getattr(told, "expires_on", None)
         checked = _checked(token, f"what {self._name} returned")
         self._end = float(end) if isinstance(end, int | float) else _end_of(checked)
-        self._ended, self._token = self._token or self._ended, checked
+        self._secrets.add(checked)
+        self._token = checked
 
 
-async def _told(ask: Callable[[], object]) -> object:
-    if inspect.iscoroutinefunction(ask):
-        return await cast("Awaitable[object]", ask())
-    told = await asyncio.to_thread(ask)
-    return await cast("Awaitable[object]", told) if inspect.isawaitable(told) else told
+async def _told(ask: Callable[[], object], name: str) -> object:
+    """What a credential returns, or raises.
+
+    What ends an iterator or cancels a task would do that to the code that waits here.
+    """
+    told, error = (ask(), None) if inspect.iscoroutinefunction(ask) else await _in_thread(ask)
+    if error is None and inspect.isawaitable(told):
+        told, error = await _awaited(told)
+    if error is None:
+        return told
+    cause = error.__cause__ if isinstance(error, RuntimeError) else None
+    raised = cause if isinstance(cause, _ENDS) else error  # of a coroutine, Python wraps it
+    if not isinstance(raised, _ENDS):
+        raise error
+    msg = (
+        f"{name} gave no token: it raised {type(raised).__name__}; it must return a token each time"
+    )
+    raise RxAssistError(msg) from error
+
+
+async def _in_thread(ask: Callable[[], object]) -> _Outcome:
+    def outcome() -> _Outcome:
+        try:
+            return ask(), None
+        except BaseException as error:  # noqa: BLE001 -- it goes on: no thread may end of it
+            return None, error
+
+    return await asyncio.to_thread(outcome)
+
+
+async def _awaited(told: Awaitable[object]) -> _Outcome:
+    task = asyncio.current_task()
+    try:
+        return await told, None
+    except BaseException as error:
+        if task is not None and task.cancelling() and isinstance(error, asyncio.CancelledError):
+            raise
+        return None, error
 
 
 def _checked(token: object, name: str) -> str:

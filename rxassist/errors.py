@@ -1,7 +1,9 @@
 """Everything that rxassist raises or sends to ``on_error``.
 
-No message and no ``repr`` here ever holds a credential: errors are built from what the
-service answered, never from what was sent to it.
+No error here shows a credential: errors are built from what the service answered, never from what
+was sent to it, and what a server repeats of a credential is ``***``. Ids such as ``run_id`` stay as
+they are, because code uses them; they are redacted where they are shown. So do runs and snapshots:
+they are data.
 """
 
 from __future__ import annotations
@@ -12,20 +14,25 @@ from typing import TYPE_CHECKING, Any, cast
 
 from reactivex.internal import SequenceContainsNoElementsError
 
+from rxassist.redaction import HIDDEN, beginning, holds_secret, printable, redacted, redacted_data
+
 if TYPE_CHECKING:
     from rxassist.models import Run, VectorStoreFile
     from rxassist.snapshots import Snapshot
 
+_WORDS = frozenset({"code", "type"})  # of the service's vocabulary
+_LARGEST = 64 * 1024  # characters of a value that an error keeps: to search more takes too long
 _EXCERPT = 120
 
 
 def excerpt(value: object) -> str:
-    """The ``repr`` of a value, cut to a length that fits a line of a log."""
+    """The ``repr`` of a value, without credentials, cut to a length that fits a line of a log."""
     try:
         text = repr(value)
     except RecursionError:
         text = f"<{type(value).__name__} that is nested too deep to show>"
-    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}… ({len(text)} characters)"
+    shown = beginning(text, _EXCERPT)
+    return shown if len(text) <= _EXCERPT else f"{shown}… ({len(text)} characters)"
 
 
 class RxAssistError(Exception):
@@ -33,6 +40,7 @@ class RxAssistError(Exception):
 
     Where it ended a stream, ``snapshot`` is the run so far, ``run_id`` and ``thread_id`` say which
     run it was, as far as the stream told, and ``last_event`` is the name of its last event.
+    Its text is one line.
     """
 
     snapshot: Snapshot | None = None
@@ -40,11 +48,21 @@ class RxAssistError(Exception):
     thread_id: str | None = None
     last_event: str | None = None
 
+    def __init__(self, *args: object) -> None:
+        super().__init__(*map(redacted_data, args))
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+    def add_note(self, note: str, /) -> None:
+        """Add a line below the error in tracebacks."""
+        super().add_note(printable(redacted(note)))
+
     def ended_after(self, snapshot: Snapshot) -> None:
         """Take over where a stream stood when this ended it; tracebacks show it, too."""
         run, event = snapshot.run, snapshot.event
         self.snapshot = snapshot
-        self.last_event = event.name if event else None
+        self.last_event = redacted(event.name) if event else None
         if run is not None:
             self.run_id, self.thread_id = self.run_id or run.id, self.thread_id or run.thread_id
         if self.last_event is not None:
@@ -54,6 +72,21 @@ class RxAssistError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors can be pickled and copied, whatever their constructors take."""
         return _restored, (type(self), self.args, self.__dict__)
+
+
+def stand_alone(error: RxAssistError) -> None:
+    """Cut off what an error came of, where that is not ours: it may hold what was sent or received.
+
+    An exception of an HTTP library holds the request with its headers, one of a parser the text.
+    """
+    below = error.__cause__, error.__context__
+    for each in below:
+        if isinstance(each, RxAssistError):
+            stand_alone(each)
+    if not isinstance(error.__cause__, RxAssistError):
+        error.__cause__ = None
+    if not isinstance(error.__context__, RxAssistError):
+        error.__context__ = None
 
 
 def _restored(
@@ -69,7 +102,9 @@ class APIError(RxAssistError):
     """The service said that something went wrong, or could not be reached.
 
     ``code``, ``type`` and ``param`` are the fields of the service's error object, ``None`` where
-    it named none. ``snapshot`` is the run so far, where the error arrived inside a stream.
+    it named none. ``code`` and ``type`` are as the service said them; one that holds a whole
+    credential is no code, and is ``***``. ``snapshot`` is the run so far, where the error arrived
+    inside a stream.
     """
 
     def __init__(
@@ -81,10 +116,15 @@ class APIError(RxAssistError):
         param: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.code = code
-        self.type = type
-        self.param = param
+        self.message = redacted(message)
+        self.code = _word(code)
+        self.type = _word(type)
+        self.param = param and redacted(param)
+
+
+def _word(said: str | None) -> str | None:
+    """A word of the service's vocabulary, of which nothing is ever hidden in part."""
+    return HIDDEN if said and holds_secret(said) else said
 
 
 class APIConnectionError(APIError):
@@ -173,7 +213,7 @@ class APIStatusError(APIError):
     ) -> None:
         super().__init__(message, code=code, type=type, param=param)
         self.status_code = status_code
-        self.request_id = request_id
+        self.request_id = request_id and redacted(request_id)
         self.retry_after = retry_after
         self.of_service = of_service
         self.method = method
@@ -183,7 +223,8 @@ class APIStatusError(APIError):
     def __str__(self) -> str:
         asked = f"{self.method} {self.path}: " if self.path else ""
         request = f" (request {self.request_id})" if self.request_id else ""
-        return f"{asked}HTTP {self.status_code}: {' '.join(self.message.split())}{request}"
+        message = " ".join(self.message.split())
+        return printable(f"{asked}HTTP {self.status_code}: {message}{request}")
 
 
 class BadRequestError(APIStatusError):
@@ -266,14 +307,22 @@ class DecodeError(RxAssistError):
     """The service sent something that cannot be what it says it is.
 
     ``event`` is the name of the event (or of the object) that was decoded, ``path`` the place in
-    it, such as ``$.delta.content[0]``, ``value`` what stood there.
+    it, such as ``$.delta.content[0]``, ``value`` what stood there, or an excerpt of it if it is
+    large.
     """
 
     def __init__(self, event: str, path: str, value: object, expected: str) -> None:
         super().__init__(f"{event}: at {path} expected {expected}, got {excerpt(value)}")
-        self.event = event
-        self.path = path
-        self.value = value
+        self.event = redacted(event)
+        self.path = redacted(path)
+        self.value = _shown(value)
+
+
+def _shown(value: object) -> object:
+    try:
+        return redacted_data(value) if len(repr(value)) <= _LARGEST else excerpt(value)
+    except RecursionError:
+        return excerpt(value)
 
 
 class EventTooLargeError(RxAssistError):
@@ -312,8 +361,8 @@ class StreamDiverged(RxAssistError):  # noqa: N818 -- as StreamTruncated
             "messages.list"
         )
         self.id = id
-        self.streamed = streamed
-        self.stored = stored
+        self.streamed = redacted_data(streamed)
+        self.stored = redacted_data(stored)
 
 
 class StreamClosed(RxAssistError):  # noqa: N818 -- as StreamTruncated
@@ -483,6 +532,14 @@ def api_error_fields(body: object) -> dict[str, Any]:
     said = cast("dict[str, object]", error)
     named = {key: said.get(key) for key in ("message", "code", "type", "param")}
     return {key: value if value is None else str(value) for key, value in named.items()}
+
+
+def redacted_error(said: Mapping[str, object]) -> dict[str, object]:
+    """An error object without credentials; its ``code`` and ``type`` are whole, as in errors."""
+    return {
+        key: _word(value) if key in _WORDS and isinstance(value, str) else redacted_data(value)
+        for key, value in said.items()
+    }
 
 
 __all__ = [

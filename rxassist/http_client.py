@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -12,21 +13,26 @@ from importlib import import_module
 from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from urllib.parse import unquote, urlsplit
 from weakref import WeakKeyDictionary, finalize, ref
 
 from attrs import define
 
 from rxassist.checks import needing
 from rxassist.errors import excerpt
+from rxassist.redaction import HIDDEN, Secrets
 
 if TYPE_CHECKING:  # slow to load, and not needed before the first request
     import httpx
 
 _AIOHTTP = "httpx_aiohttp"  # optional, and slow to load
 _TIMEOUTS = ("connect", "read", "write", "pool")
+_LAST_PORT = 65535
 _MOST_ADDRESSES = 1024  # of about 700 bytes
 _MOST_HEADS = 16  # they differ in what they accept, and from token to token
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_MOST_OF_PROXIES = 32  # secrets: user, password and both, as they are and unquoted, of three
+_OF_PROXIES = frozenset({"http", "https", "socks5", "socks5h"})
 _MOST_IN_A_POOL = 4
 _KEPT_ALIVE = 5.0  # seconds, as httpx keeps a connection that is idle
 _METHODS = ("build_request", "send", "aclose")
@@ -88,6 +94,9 @@ class _Shared:
         self.tls = httpx.create_ssl_context()  # which takes longer than many requests
         self._cookies = CookieJar()
         self._proxies = _proxies()
+        self._secrets = Secrets(_MOST_OF_PROXIES)
+        for url in self._proxies.values():
+            self._hide_user(url)
         usual = self._by_httpx(None).headers
 
         def headers(host: bytes, given: tuple[tuple[str, str], ...]) -> httpx.Headers:
@@ -146,12 +155,23 @@ class _Shared:
         """The proxy that the environment names for an address."""
         return self._proxy(url.scheme, url.host, url.port) if self._proxies else None
 
+    def _hide_user(self, proxy: str) -> None:
+        """Show user and password of a proxy nowhere, also where it repeats them."""
+        user_info = proxy.rpartition("@")[0].rpartition("://")[2]
+        token = b64encode(unquote(user_info).encode()).decode()
+        for secret in (user_info, token, *user_info.split(":", 1)):
+            self._secrets.add(secret)
+            self._secrets.add(unquote(secret))
+
     def _proxy_of(self, scheme: str, host: str, port: int | None) -> str | None:
         from urllib.request import proxy_bypass  # noqa: PLC0415 -- as above
 
         if proxy_bypass(host if port is None else f"{host}:{port}"):
             return None
-        return self._proxies.get(scheme) or self._proxies.get("all")
+        proxy = self._proxies.get(scheme) or self._proxies.get("all")
+        if proxy is not None:
+            _check_proxy(scheme, proxy)
+        return proxy
 
 
 class _There:
@@ -162,6 +182,24 @@ class _There:
 
     async def handle_async_request(self, _: httpx.Request) -> httpx.Response | None:
         return self._response
+
+
+def _check_proxy(scheme: str, proxy: str) -> None:
+    """Raise where the environment names a proxy that is no address. It may hold a password."""
+    import httpx  # noqa: PLC0415 -- as above
+
+    try:
+        parts = urlsplit(proxy)
+        valid = parts.scheme in _OF_PROXIES and bool(parts.hostname) and is_port(parts.port)
+    except ValueError:
+        valid = False
+    if not valid:
+        shown = proxy if "@" not in proxy else f"{HIDDEN}@{proxy.rpartition('@')[2]}"
+        msg = (
+            f"the proxy for {scheme} that the environment names must be a URL (http, https or "
+            f"socks5) with a host and a port from 1 to 65535, got {excerpt(shown)}"
+        )
+        raise httpx.InvalidURL(msg)
 
 
 def _proxies() -> dict[str, str]:
@@ -200,6 +238,8 @@ class _OurClient:
 
     async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
         proxy = self._shared.proxy_of(request.url)
+        if not request.headers.get("cookie", "").isprintable():  # as a server has set it
+            del request.headers["cookie"]
         transport = self._transports.get(proxy)
         if transport is None:
             transport = self._transports[proxy] = self._make(proxy)
@@ -366,7 +406,7 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
     )
 
     def transport(proxy: str | None) -> httpx.AsyncBaseTransport:
-        via = proxy and httpx.Proxy(proxy)
+        via = proxy and _with_a_header(httpx.Proxy(proxy))
         made: httpx.AsyncBaseTransport = bridge.AiohttpTransport(
             verify=shared.tls, client=session, proxy=via
         )
@@ -413,6 +453,16 @@ def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
         "connect": connect,
     }
     return type("Connector", (base,), parts)
+
+
+def _with_a_header(proxy: httpx.Proxy) -> httpx.Proxy:
+    """A proxy whose user and password are a header: all other ways are deprecated in aiohttp."""
+    import httpx  # noqa: PLC0415 -- as above
+
+    if proxy.raw_auth is None:
+        return proxy
+    token = b64encode(b":".join(proxy.raw_auth)).decode()
+    return httpx.Proxy(proxy.url, headers={"Authorization": f"Basic {token}"})
 
 
 class _Ends:
@@ -475,6 +525,11 @@ def _let_go(opened: AsyncGenerator[None], process: int) -> None:
             opened.asend(None).send(None)
 
 
+def is_port(port: int | None) -> bool:
+    """Whether there may be a service at a port; ``None`` is the usual one of the scheme."""
+    return port is None or 0 < port <= _LAST_PORT
+
+
 def names_of(error: BaseException) -> frozenset[str]:
     """What an error of an HTTP library is called, with all its bases; of any other, nothing.
 
@@ -533,6 +588,7 @@ __all__ = [
     "Pools",
     "check_choice",
     "has_no_server",
+    "is_port",
     "names_of",
     "was_lost",
     "was_sent",

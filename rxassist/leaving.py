@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Generic, Literal, TypeVar
 
@@ -10,6 +9,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist.errors import ClientClosed, RxAssistError
+from rxassist.logger import logger
 from rxassist.loop import Home, parting
 from rxassist.models import FINISHED, Run
 from rxassist.operators._recovery import leaves_waiting
@@ -19,8 +19,6 @@ _T = TypeVar("_T")
 
 OnDispose = Literal["detach", "cancel"]
 """What happens to the run on the server when the last subscriber leaves before its end."""
-
-_logger = logging.getLogger("rxassist")
 
 
 def check_on_dispose(given: object) -> None:
@@ -96,7 +94,7 @@ class Farewell:
             try:
                 await self._cancel(run)
             except (RxAssistError, ValueError) as error:
-                _logger.info("run %s could not be cancelled: %s", run.id, error)
+                logger.info("run %s could not be cancelled: %s", run.id, error)
 
         with parting():
             task = self._home.spawn(say())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from inspect import iscoroutinefunction
@@ -33,6 +32,7 @@ from rxassist.errors import (
 )
 from rxassist.iteration import IterableObservable
 from rxassist.links import Hold, link_first
+from rxassist.logger import logger
 
 _K = TypeVar("_K")
 _P = ParamSpec("_P")
@@ -44,8 +44,6 @@ _TOGETHER = 0.01  # seconds: what is due within them is asked for at once
 
 _SERVER_ERROR = 500
 _FOR_NOW = frozenset({404, 408, 409, 429})
-
-_logger = logging.getLogger("rxassist")
 
 
 # --- one -----------------------------------------------------------------------------------
@@ -476,7 +474,7 @@ class _Polls(Generic[_K, _T]):
                 self._fetch_singly(rest, pause)
 
         def failed(error: Exception) -> None:
-            _logger.info("the list that is polled failed, fetching one by one: %s", error)
+            logger.info("the list that is polled failed, fetching one by one: %s", error)
             del self._under_way[None]
             self._fetch_singly([each for each in wanted if each in self._open])
 

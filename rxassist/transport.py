@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import (
     AsyncGenerator,
@@ -33,9 +32,11 @@ from rxassist.errors import (
     AuthenticationError,
     DecodeError,
     RateLimitError,
+    RxAssistError,
     WrongAnswerError,
     api_error_fields,
     says_not_done,
+    stand_alone,
     status_error,
 )
 from rxassist.events import Event
@@ -44,16 +45,21 @@ from rxassist.http_client import (
     HTTPClient,
     Pools,
     has_no_server,
+    is_port,
     names_of,
     was_lost,
     was_sent,
 )
+from rxassist.logger import logger
+from rxassist.redaction import HIDDEN, beginning, redacted
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.tally import count_retry
 
 if TYPE_CHECKING:  # slow to load, and not needed before the first request
     import httpx
 
+_SCHEMES = frozenset({"http", "https"})
+_NO_LOCATION = "Invalid URL in location"  # as httpx says it
 _REDIRECTS, _FAILED = 300, 400
 _MOST_BYTES = 256 * 1024 * 1024  # of an answer that is no file and no stream
 _BODY_EXCERPT = 300
@@ -75,7 +81,6 @@ _FOR_ANY_HOST = frozenset(
     }
 )
 
-_logger = logging.getLogger("rxassist")
 _SECRET_HEADERS = frozenset({"set-cookie", "set-cookie2"})
 _NO_SERVER = 'check base_url, or start one on this machine with "rxassist serve"'
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "request-id")
@@ -107,7 +112,7 @@ class Request:
 
     method: str
     path: str
-    query: Sequence[tuple[str, str]] = ()
+    query: Sequence[tuple[str, str]] = field(repr=False, default=())
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(repr=False, factory=dict[str, str])
     upload: Upload | None = None
@@ -139,7 +144,7 @@ class Settings:
     base_url: str
     tokens: Tokens = field(repr=False, factory=lambda: Tokens(None))
     headers: Mapping[str, str] = field(repr=False, factory=dict[str, str])
-    query: Sequence[tuple[str, str]] = ()
+    query: Sequence[tuple[str, str]] = field(repr=False, default=())
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
     http_client: HTTPChoice = field(repr=False, default=None)
@@ -161,7 +166,8 @@ class Transport:
     def __init__(self, settings: Settings, like: Transport | None = None) -> None:
         self._settings = settings
         self._host = urlsplit(settings.base_url).netloc.rpartition("@")[2]
-        settings.tokens.remember(settings.headers)
+        settings.tokens.remember(settings.headers.items())
+        settings.tokens.remember(settings.query)
         most = settings.max_connections
         places = None if most is None else asyncio.Semaphore(most)
         self._places: asyncio.Semaphore | None = places if like is None else like._places
@@ -219,11 +225,6 @@ class Transport:
             )
             raise APITimeoutError(msg, sent=False) from None
 
-    def discreet(self, error: Exception) -> Exception:
-        """An error, without the credentials that a server may have repeated in its answer."""
-        self._settings.tokens.hide_in(error)
-        return error
-
     async def close(self) -> None:
         """Close every connection."""
         await self.pools.close()
@@ -254,7 +255,7 @@ class Transport:
                     raise  # whoever waits so long wants to know why
                 attempt += 1
                 count_retry()
-                _logger.info("%s; trying again in %.2f s", error, wait)
+                logger.info("%s; trying again in %.2f s", error, wait)
                 await asyncio.sleep(wait)
 
     async def _draw_on_budget(self, request: Request) -> None:
@@ -321,16 +322,25 @@ class Transport:
                     "go to; check base_url"
                 )
                 raise APIError(msg)
-            where = self._said(str(following.url.copy_with(query=None)))
+            where = following.url
+            shown = where.copy_with(query=None)
+            if where.scheme not in _SCHEMES or not where.host or not is_port(where.port):
+                msg = (
+                    f"{request}: HTTP {response.status_code} redirects to {shown}, which is "
+                    "no address of a service: its scheme must be http or https, its port from 1 "
+                    "to 65535"
+                )
+                raise APIError(msg)
             if following.method != built.method:
                 msg = (
-                    f"{request}: HTTP {response.status_code} redirects to {where} as a "
+                    f"{request}: HTTP {response.status_code} redirects to {shown} as a "
                     f"{following.method}, which would be another request; set base_url to there"
                 )
                 raise APIError(msg)
             if not _same_place(built.url, following.url):
                 for name in set(following.headers.keys()) - _FOR_ANY_HOST:
                     del following.headers[name]
+            following.url = where.copy_with(userinfo=b"")  # or the library sends what it holds
             response = await http.send(following, **how)
         await response.aclose()
         msg = f"{request}: redirected more than {_MOST_REDIRECTS} times"
@@ -359,20 +369,15 @@ class Transport:
         elif request.body is not None:
             ours["Content-Type"] = "application/json"
             how["content"] = to_json(request.body)
-        self._settings.tokens.remember(request.headers)
+        self._settings.tokens.remember(request.headers.items())
+        self._settings.tokens.remember(request.query)
         credential = {} if token is None else {"Authorization": f"Bearer {token}"}
         how["headers"] = _merged(credential, self._settings.headers, ours, request.headers)
         url = self._settings.base_url.rstrip("/") + request.path
         built: httpx.Request = http.build_request(request.method, url, **how)
+        if not isinstance(self._settings.http_client, str | None):  # it adds headers of its own
+            self._settings.tokens.remember(built.headers.items())
         return built
-
-    def _said(self, text: str) -> str:
-        """A text for an error, without the credentials that a server may have repeated."""
-        return self._settings.tokens.hidden_in(text)
-
-    def _said_in(self, name: str, value: str) -> str:
-        """The value of a header of an answer, without credentials."""
-        return "***" if name.lower() in _SECRET_HEADERS else self._said(value)
 
     def _fail(self, request: Request, error: Exception) -> NoReturn:
         """Raise our error for one of httpx, in one place, and any other as it is."""
@@ -380,15 +385,22 @@ class Transport:
         if isinstance(error, TimeoutError):
             msg = f"{asked}: no answer in time"
             raise APITimeoutError(msg) from error
+        if isinstance(error, ExceptionGroup):  # of anyio, below httpx, where it connects
+            group = cast("ExceptionGroup[Exception]", error)
+            msg = f"{asked}: cannot connect: {group.exceptions[0]}"
+            raise APIConnectionError(msg, sent=False) from None
         names = names_of(error)
         if not names:
             raise error
+        if "RemoteProtocolError" in names and str(error).startswith(_NO_LOCATION):
+            msg = f"{asked}: the answer redirects, and its Location is no URL"  # it may be secret
+            raise APIError(msg) from None
         if "LocalProtocolError" in names:  # its text may be a header
             msg = f"{asked}: the request cannot be sent: a header or the body is malformed"
             raise APIConnectionError(msg, sent=False) from None
         if "ClientResponseError" in names:  # of aiohttp: it holds the headers and the whole URL
             why = " ".join(str(getattr(error, "message", "")).split())
-            msg = self._said(f"{asked}: the answer is malformed: {why}")
+            msg = f"{asked}: the answer is malformed: {why}"
             raise APIConnectionError(msg, sent=was_sent(error)) from None
         sent = was_sent(error)
         lasted = "ConnectTimeout" not in names or not was_lost(error)
@@ -396,9 +408,9 @@ class Transport:
             msg = f"{asked}: no answer in time ({type(error).__name__})"
             raise APITimeoutError(msg, sent=sent) from error
         why = " ".join(f"{str(error) or type(error).__name__}{_below(error)}".split())
-        msg = self._said(f"{asked}: {why}")
+        msg = f"{asked}: {why}"
         if not sent and has_no_server(error):
-            msg = self._said(f"{request}: no server answers at {self._host}: {_NO_SERVER} ({why})")
+            msg = f"{request}: no server answers at {self._host}: {_NO_SERVER} ({why})"
         raise APIConnectionError(msg, sent=sent and "InvalidURL" not in names) from error
 
     def name_of(self, request: Request) -> str:
@@ -406,8 +418,7 @@ class Transport:
         return f"{request} at {self._host}"
 
     def _status_error(self, request: Request, response: httpx.Response) -> APIStatusError:
-        body, of_service = _error_body(response)
-        said = {key: value and self._said(value) for key, value in body.items()}
+        said, of_service = _error_body(response)
         headers = response.headers
         request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
         return status_error(
@@ -418,7 +429,7 @@ class Transport:
             of_service=of_service,
             method=request.method,
             path=str(request).partition(" ")[2],
-            headers={name: self._said_in(name, value) for name, value in headers.items()},
+            headers={name: _shown(name, value) for name, value in headers.items()},
             **said,
         )
 
@@ -428,13 +439,18 @@ class Transport:
         if begins not in {b"<", b"{", b"["}:
             return
         kind = response.headers.get("content-type", "no content type")
-        text = " ".join(chunk[:_BODY_EXCERPT].decode(errors="replace").split())
+        said = " ".join(chunk.decode(errors="replace").split())
+        text = beginning(said, _BODY_EXCERPT)
         what = f"{request}: HTTP {response.status_code}"
-        raise WrongAnswerError(self._said(f"{what} is no event stream but {kind}: {text}"))
+        msg = f"{what} is no event stream but {kind}: {text}"
+        raise WrongAnswerError(msg)
 
 
 class _Place:
-    """One of the connections that may be open at once, while it is needed."""
+    """One of the connections that may be open at once, while it is needed.
+
+    An error of ours that leaves it stands alone.
+    """
 
     __slots__ = ("_pool", "_pools", "_request", "_transport")
 
@@ -454,7 +470,9 @@ class _Place:
             raise
         return self._pool.client
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, RxAssistError):
+            stand_alone(error)
         try:
             await self._pools.give_back(self._pool)
         finally:
@@ -463,6 +481,11 @@ class _Place:
     def _release(self) -> None:
         if self._transport._places is not None:
             self._transport._places.release()
+
+
+def _shown(name: str, value: str) -> str:
+    """The value of a header of an answer, without credentials."""
+    return HIDDEN if name.lower() in _SECRET_HEADERS else redacted(value)
 
 
 def _may_try_again(request: Request, error: APIError) -> bool:
@@ -566,7 +589,7 @@ def _error_body(response: httpx.Response) -> tuple[dict[str, Any], bool]:
         text = " ".join(response.text.split())
         kind = response.headers.get("content-type", "a body without a content type")
         if text:
-            said["message"] = f"{response.reason_phrase}: {kind}: {text[:_BODY_EXCERPT]}"
+            said["message"] = f"{response.reason_phrase}: {kind}: {beginning(text, _BODY_EXCERPT)}"
     return said, _is_of_service(body)
 
 

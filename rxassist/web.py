@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import count
 from math import inf
+from traceback import extract_tb
 from typing import Any, cast, get_args
 
 from attrs import asdict, evolve
@@ -17,6 +17,7 @@ from rxassist.codec import encode_event, to_json, unstructure
 from rxassist.errors import APIError, excerpt
 from rxassist.events import Event
 from rxassist.iteration import BUFFER, ClosableItems, Items, iterate
+from rxassist.logger import logger
 from rxassist.operators._kernel import Finish, Step, choose_each
 from rxassist.operators._merge import MergedEvent, RunSummary
 from rxassist.operators._usage import Timings
@@ -40,8 +41,6 @@ _RESULTS: dict[type, tuple[str, ...]] = {
 """What operators emit beside models, and the properties that are written besides the fields."""
 
 _ID = re.compile("[0-9]{1,18}")  # of an event, as this counts: no longer than anybody counts
-
-_logger = logging.getLogger("rxassist")
 
 
 def to_event(item: object) -> ServerSentEvent:
@@ -174,8 +173,15 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
 
 def _told(error: Exception) -> bytes:
     """What a browser is told of an error."""
-    _logger.error("a stream for a browser failed", exc_info=error)
+    what = type(error).__name__
+    logger.error("a stream for a browser failed: %s: %s%s", what, error, _raised_at(error))
     return to_bytes(ServerSentEvent("error", to_json(_plain(error)).decode()))
+
+
+def _raised_at(error: Exception) -> str:
+    """The line that raised an error, if any did: a traceback is no line of a log."""
+    frames = extract_tb(error.__traceback__)
+    return f" (at {frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
 __all__ = ["to_event", "to_sse", "to_sse_blocking"]

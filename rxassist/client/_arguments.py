@@ -25,6 +25,7 @@ _T = TypeVar("_T")
 
 _UNPACKED = re.compile(r"Unpack\[(\w+)\]")
 _ID = re.compile(r"[^\s/?#%\\]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _DOTS = {".", ".."}
 _LARGEST_PAGE = 100
 _CLIENT = "rxassist.client."  # where the methods are that users call
@@ -201,6 +202,21 @@ def listed(name: str, value: Iterable[_T]) -> list[_T]:
     return list(value)
 
 
+def check_encodable(name: str, value: object) -> None:
+    """Refuse text that cannot be sent: half of a surrogate pair is no character."""
+    if not _is_encodable(str(value)):
+        msg = f"{name} must be text that UTF-8 can encode: it holds half of a surrogate pair"
+        raise ValueError(msg)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def text_mapping(name: str, value: object) -> dict[str, str]:
     """A mapping of text to text, or nothing. No message here holds a value of it."""
     if value is None:
@@ -213,6 +229,8 @@ def text_mapping(name: str, value: object) -> dict[str, str]:
         if not isinstance(key, str) or not isinstance(item, str):
             msg = f"{name} must hold text only, got {type(item).__name__} at {excerpt(key)}"
             raise TypeError(msg)
+        check_encodable(f"a name in {name}", key)
+        check_encodable(f"{name}, at {excerpt(key)},", item)
     return {str(key): str(item) for key, item in given.items()}
 
 
@@ -220,6 +238,9 @@ def header_mapping(name: str, value: object) -> dict[str, str]:
     """Headers, or nothing. What no header can hold is refused before it fails on its way."""
     given = text_mapping(name, value)
     for key, item in given.items():
+        if not _HEADER_NAME.fullmatch(key):
+            msg = f"{name} must hold names of letters, digits and hyphens, got {excerpt(key)}"
+            raise ValueError(msg)
         if not item.isascii() or not item.replace("\t", " ").isprintable():
             msg = f"{name} must hold printable ASCII only; the value at {excerpt(key)} holds more"
             raise ValueError(msg)
@@ -278,7 +299,7 @@ def _refuse_no_id(name: str, value: object) -> None:
     if not isinstance(value, str):
         msg = f"{name} must be text, got {_shown(value)}"
         raise TypeError(msg)
-    if not _ID.fullmatch(value) or value in _DOTS:
+    if not _ID.fullmatch(value) or value in _DOTS or not _is_encodable(value):
         expected = "an id, not empty, without slashes or spaces"
         msg = f"{name} must be {expected}, got {excerpt(value)}"
         raise ValueError(msg)
@@ -297,6 +318,9 @@ def query(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
             pairs.extend((f"{name}[]", str(item)) for item in items)
         elif value is not None:
             pairs.append((name, str(value)))
+    for name, value in pairs:
+        check_encodable("a name in a query", name)
+        check_encodable(name, value)
     return pairs
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 import reactivex as rx
 from reactivex import Observable
@@ -13,12 +13,13 @@ from rxassist import operators
 from rxassist.client._arguments import path
 from rxassist.client._resource import Resource
 from rxassist.creation import Waiting, when_free
-from rxassist.errors import BadRequestError
+from rxassist.errors import BadRequestError, RxAssistError
 from rxassist.loop import HomeT
 from rxassist.models import FINISHED, Run
 from rxassist.transport import Request
 from rxassist.typing import Operator
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 RUNS = "/threads/{thread_id}/runs"
@@ -60,9 +61,11 @@ class OnThread(Resource[HomeT]):
         if if_busy == "fail" or thread_id is None:
             return asked
         cancel, waiting = if_busy == "cancel", waiting or Waiting()
-        free: Operator[_T, _T] = when_free(
-            lambda run_id: self._ended(thread_id, run_id, given, cancel=cancel), waiting
-        )
+
+        def ended(run_id: str) -> Observable[Run]:
+            return self._ended(thread_id, run_id, given, cancel=cancel)
+
+        free: Operator[_T, _T] = when_free(by_told_ids(ended), waiting)
         return asked.pipe(free, self._connection.queues.in_turn(thread_id, waiting))
 
     def _ended(
@@ -80,8 +83,22 @@ class OnThread(Resource[HomeT]):
         self, given: Mapping[str, object], thread_id: str | None, run: Run
     ) -> Observable[Run]:
         """Cancel a run, until the service says that it has ended."""
-        ended = self._ended(run.thread_id or thread_id or "", run.id, given, cancel=True)
+        ended = by_told_ids(self._ended)(
+            run.thread_id or thread_id or "", run.id, given, cancel=True
+        )
         return ended.pipe(operators.deadline(_CANCEL_DEADLINE))
+
+
+def by_told_ids(ask: Callable[_P, Observable[_T]]) -> Callable[_P, Observable[_T]]:
+    """What asks by ids that the service told: one that cannot be an id is an error of it."""
+
+    def asking(*given: _P.args, **named: _P.kwargs) -> Observable[_T]:
+        try:
+            return ask(*given, **named)
+        except ValueError as error:
+            return rx.throw(RxAssistError(str(error)))
+
+    return asking
 
 
 def carried(given: Mapping[str, object]) -> dict[str, Any]:
@@ -98,4 +115,4 @@ def _unless_it_ended(error: Exception, _: Observable[Run]) -> Observable[Run]:
     return rx.empty() if isinstance(error, BadRequestError) else rx.throw(error)
 
 
-__all__ = ["RUN", "RUNS", "OnThread", "carried"]
+__all__ = ["RUN", "RUNS", "OnThread", "by_told_ids", "carried"]

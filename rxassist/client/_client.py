@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypedDict, Unpack
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import rxassist
 from rxassist.budget import Budget
@@ -24,7 +24,7 @@ from rxassist.creation import Queues
 from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
-from rxassist.http_client import HTTPChoice, check_choice
+from rxassist.http_client import HTTPChoice, check_choice, is_port
 from rxassist.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.run_stream import AsyncRunStream, RunStream
 from rxassist.sse import MAX_EVENT_BYTES
@@ -54,6 +54,17 @@ def _from_environment(name: str) -> tuple[str | None, str]:
     return None, f"RXASSIST_{name}"
 
 
+def _address(given: str) -> SplitResult | None:
+    """The parts of a URL, if there can be a service at it."""
+    try:
+        parts = urlsplit(given)
+        host = _HOST.fullmatch(parts.hostname or "") is not None
+        valid = parts.scheme in {"http", "https"} and host and is_port(parts.port)
+    except ValueError:
+        return None
+    return parts if valid and given == given.strip() else None
+
+
 def _checked_base_url(given: object) -> str:
     if given is None:
         given, _ = _from_environment("BASE_URL")
@@ -63,15 +74,10 @@ def _checked_base_url(given: object) -> str:
         msg = f"base_url must be text, got {excerpt(given)}"
         raise TypeError(msg)
     wanted = 'base_url must be a URL such as "http://127.0.0.1:8765/v1"'
-    try:
-        parts = urlsplit(given)
-        host = _HOST.fullmatch(parts.hostname or "") is not None
-        valid = parts.scheme in {"http", "https"} and host and parts.port != 0
-    except ValueError as error:
-        msg = f"{wanted}, got {excerpt(given)} ({error})"
-        raise ValueError(msg) from None
-    if not valid or given != given.strip():
-        msg = f"{wanted}, got {excerpt(given)}"
+    parts = _address(given)
+    if parts is None:
+        shown = excerpt(given) if "@" not in given else "one with a user name or a password"
+        msg = f"{wanted}, with a port from 1 to 65535 if any, got {shown}"
         raise ValueError(msg)
     if parts.username or parts.password:  # which would stand in every repr and log
         msg = "base_url must hold no user name and no password; pass them as default_headers"

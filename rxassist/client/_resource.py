@@ -17,6 +17,7 @@ from reactivex import operators as ops
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
 from rxassist.client._arguments import (
+    check_encodable,
     checked,
     path,
     query,
@@ -103,6 +104,9 @@ class Resource(Generic[HomeT]):
         body = plain if method == "POST" else None
         if body is not None and "extra_body" in options:
             body |= options["extra_body"]
+        for name, value in (body or {}).items() if upload is not None else ():
+            check_encodable("a name in extra_body", name)  # JSON escapes it, a form cannot
+            check_encodable(name, value)
         return Request(
             method,
             where,
@@ -158,7 +162,7 @@ class Resource(Generic[HomeT]):
         async def answers() -> AsyncGenerator[tuple[Polled[_T]]]:
             nonlocal before
             answer = await transport.send(request)
-            before = _read(transport, request, answer, target, before)
+            before = _read(request, answer, target, before)
             yield (Polled(before, answer.poll_after),)
 
         return self._bound(from_batches(self._connection.home, answers))
@@ -315,16 +319,12 @@ def _unwrapped(ids: Mapping[str, str]) -> Callable[[Exception], Exception]:
 
 
 def _read(
-    transport: Transport,
     request: Request,
     answer: Answer,
     target: type[_T],
     before: _T | None = None,
 ) -> _T:
-    try:
-        return structure(from_json(answer.content, str(request)), target, before=before)
-    except DecodeError as error:
-        raise transport.discreet(error) from None
+    return structure(from_json(answer.content, str(request)), target, before=before)
 
 
 def _state(polled: Polled[_T]) -> _T:
@@ -374,7 +374,7 @@ class Listing(LoopObservable[_T, HomeT], Generic[_T, HomeT]):
         course = _Course(dict(request.query).get("after"))
         while True:
             answer = await transport.send(request)
-            page = _read(transport, request, answer, self._page_type)
+            page = _read(request, answer, self._page_type)
             fresh = course.take(page, str(request))
             if fresh or request is self._first:
                 yield page if len(fresh) == len(page.data) else evolve(page, data=fresh)

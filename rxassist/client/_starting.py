@@ -17,7 +17,7 @@ from rxassist import operators
 from rxassist.calling import OnResult, calling
 from rxassist.checks import check_positive
 from rxassist.client._arguments import missing, path
-from rxassist.client._busy import RUN, RUNS, OnThread, carried
+from rxassist.client._busy import RUN, RUNS, OnThread, by_told_ids, carried
 from rxassist.client._resource import Polled, StreamT
 from rxassist.client.parameters import (
     HandlerT,
@@ -32,13 +32,13 @@ from rxassist.client.parameters import (
 )
 from rxassist.consumers import LoopObservable
 from rxassist.creation import SEARCH_PATIENCE, Search, Waiting, one_run, outputs_once
-from rxassist.errors import PollTimeout, RxAssistError, StreamTruncated
+from rxassist.errors import PollTimeout, StreamTruncated
 from rxassist.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
 from rxassist.loop import HomeT, from_batches
 from rxassist.models import Message, Run, RunStep
 from rxassist.operators._awaited import awaited
-from rxassist.operators._kernel import change_error, take_through
+from rxassist.operators._kernel import take_through
 from rxassist.operators._lifetime import is_done
 from rxassist.operators._recovery import (
     INTERVAL,
@@ -254,7 +254,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
     ) -> LoopObservable[Run, HomeT]:
         """A run that is created, or goes on, once, and has a place while it is followed."""
         begun = created.pipe(ops.do_action(following.farewell.told))
-        followed = self._follow(begun.pipe(ops.flat_map(then)), following)
+        followed = self._follow(begun.pipe(ops.flat_map(by_told_ids(then))), following)
         return self._once(followed.pipe(self._place(waits=waits)))
 
     def _poll_on(self, run: Run, options: Mapping[str, object]) -> LoopObservable[Run, HomeT]:
@@ -386,8 +386,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
         if given.get("recover", True):
             how = partial(self._how_to_recover, given, thread_id, run_id, submitted, patience)
             recovery = recovering(how, keeps_events=given.get("replay", True))
-        discreet: Operator[Event, Event] = change_error(self._connection.transport.discreet)
-        return lambda source: source.pipe(recovery, discreet)
+        return recovery
 
     def _how_to_recover(
         self,
@@ -398,9 +397,9 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
         patience: float,
     ) -> Recovery:
         return Recovery(
-            _by_told_ids(lambda thread, run: self._retrieve(thread, run, given)),
-            _by_told_ids(lambda thread, run: self._steps(thread, run, given)),
-            _by_told_ids(lambda thread, run: self._messages(thread, run, given)),
+            by_told_ids(lambda thread, run: self._retrieve(thread, run, given)),
+            by_told_ids(lambda thread, run: self._steps(thread, run, given)),
+            by_told_ids(lambda thread, run: self._messages(thread, run, given)),
             thread_id=thread_id,
             run_id=run_id,
             submitted=submitted,
@@ -494,7 +493,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
             to_the_end = events.pipe(take_through(is_done))
             return to_the_end.pipe(self._recovery(given, run.thread_id, run.id, calls))
 
-        return leg
+        return by_told_ids(leg)
 
     def _polled(
         self,
@@ -606,20 +605,6 @@ def _found(run: Run) -> Observable[Event]:
     """A run that was found again, whose stream was lost before its first event."""
     told: Observable[Event] = rx.of(ThreadRunCreated(evolve(run, status="queued")))
     return told.pipe(ops.concat(rx.throw(StreamTruncated("the run was found, its stream was not"))))
-
-
-def _by_told_ids(
-    read: Callable[[str, str], Observable[_T]],
-) -> Callable[[str, str], Observable[_T]]:
-    """What reads by ids that the service told: one that cannot be an id is an error of it."""
-
-    def reading(thread_id: str, run_id: str) -> Observable[_T]:
-        try:
-            return read(thread_id, run_id)
-        except ValueError as error:
-            return rx.throw(RxAssistError(str(error)))
-
-    return reading
 
 
 __all__ = ["MESSAGES", "OUTPUTS", "STEPS", "Starting", "not_of_following", "searching"]

@@ -14,7 +14,7 @@ from typing import IO, Any, Protocol, TypeAlias, TypeVar, Unpack, cast
 from reactivex import Observable, Observer, abc
 from reactivex import operators as ops
 
-from rxassist.client._arguments import path
+from rxassist.client._arguments import check_encodable, path
 from rxassist.client._resource import Listing, Resource
 from rxassist.client.parameters import (
     FileListParameters,
@@ -311,14 +311,29 @@ def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
     if not isinstance(name, str) or not name:
         msg = f"the name of a file must be text and not empty, got {excerpt(name)}"
         raise TypeError(msg)
+    check_encodable("the name of a file", name)
+    kind = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    _check_content_type(kind)
 
     @contextmanager
     def open_it() -> Generator[IO[bytes]]:
         with opened() as bytes_of_it:
             yield cast("IO[bytes]", _Content(bytes_of_it, progress))
 
-    kind = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return Upload(open_it, name, kind, repeatable=not hasattr(content, "read"))
+
+
+def _check_content_type(given: object) -> None:
+    """Refuse what would be more than one header line of a multipart part."""
+    if not isinstance(given, str):
+        msg = f"the content type of a file must be text, got {excerpt(given)}"
+        raise TypeError(msg)
+    if not given.isascii() or not given.isprintable():
+        msg = (
+            "the content type of a file must be printable ASCII on one line, such as "
+            f'"text/plain", got {excerpt(given)}'
+        )
+        raise ValueError(msg)
 
 
 def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[bytes]]], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
 
 from rxassist.errors import excerpt
 from rxassist.events import Event, ThreadMessageCompleted, ThreadMessageIncomplete
+from rxassist.logger import logger
 from rxassist.models import (
     FileCitationAnnotation,
     FileCitationDeltaAnnotation,
@@ -34,8 +34,6 @@ from rxassist.operators._markers import (
 )
 from rxassist.operators._text import Place, TextReader
 from rxassist.typing import Operator
-
-_logger = logging.getLogger("rxassist")
 
 
 @frozen
@@ -163,7 +161,7 @@ class _Names:
                 self._found()
 
         def could_not(error: Exception) -> None:
-            _logger.debug("the name of file %s was not found: %s", file_id, error)
+            logger.debug("the name of file %s was not found: %s", file_id, error)
             settle()
 
         try:

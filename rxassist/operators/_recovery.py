@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
@@ -24,6 +23,7 @@ from rxassist.errors import (
 )
 from rxassist.events import Event, RunEvent
 from rxassist.links import Rescue, link
+from rxassist.logger import logger
 from rxassist.models import SETTLED, Message, Run, RunStep
 from rxassist.operators._kernel import choose_each, nothing
 from rxassist.operators._lifetime import Ending
@@ -41,8 +41,6 @@ ListMessages = Callable[[str, str], Observable[Message]]
 
 INTERVAL = 1.0
 """Seconds between two looks at a run that is recovered, by default."""
-
-_logger = logging.getLogger("rxassist")
 
 
 def recover(
@@ -173,7 +171,7 @@ class _Hearing(Rescue[Event]):
         where = _place(so_far.snapshot, self._run, how.thread_id, how.run_id)
         if where is None or not is_lost(error):
             return rx.throw(error)
-        _logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
+        logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
         count_recovery()
         clock = self._clock or self.scheduler or TimeoutScheduler.singleton()
         missing = _Look(how, where, so_far, clock).events()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextvars import copy_context
 
@@ -10,6 +9,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler import TimeoutScheduler
 
+from rxassist.errors import excerpt
 from rxassist.events import (
     Event,
     RunEvent,
@@ -20,6 +20,7 @@ from rxassist.events import (
     ThreadRunStepInProgress,
     check_event,
 )
+from rxassist.logger import logger
 from rxassist.models import SETTLED, Run
 from rxassist.tally import count_retry
 from rxassist.typing import Operator
@@ -32,8 +33,6 @@ _BEGINNINGS = (
     ThreadRunStepCreated,
     ThreadRunStepInProgress,
 )
-
-_logger = logging.getLogger("rxassist")
 
 
 def rate_limited(run: Run) -> bool:
@@ -167,14 +166,15 @@ class _Attempts:
         run = event.data
         if run.id in self._failed:
             msg = (
-                f"retry_run subscribed its source again and was told of {run.id} again: give it "
-                "one that starts a new run, rx.defer(lambda _: client.threads.runs.stream(…))"
+                f"retry_run subscribed its source again and was told of {excerpt(run.id)} again: "
+                "give it one that starts a new run, "
+                "rx.defer(lambda _: client.threads.runs.stream(…))"
             )
             raise ValueError(msg)
         if run.status not in SETTLED or self._count >= self._times or not self._when(run):
             return False
         self._failed.add(run.id)
-        _logger.info("run %s: %s; starting it anew", run.id, run.last_error)
+        logger.info("run %s: %s; starting it anew", run.id, run.last_error)
         return True
 
     def _let_go(self) -> None:

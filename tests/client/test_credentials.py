@@ -5,11 +5,13 @@ import base64
 import json
 import threading
 import time
+import traceback
+from concurrent.futures import Future
 from typing import NamedTuple
 
 import pytest
 
-from rxassist import AsyncClient, AuthenticationError, Client, models
+from rxassist import AsyncClient, AuthenticationError, Client, RxAssistError, models
 from rxassist.errors import APIError
 
 OK_BODY = b'{"id": "thing_1"}'
@@ -149,15 +151,178 @@ def test_an_exception_of_the_credential_reaches_the_caller(raw):
         client.threads.create().run()
 
 
+class Exhausted:
+    """Credentials that give no token, in every way there is."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def function(self):
+        raise self.error
+
+    async def coroutine_function(self):
+        raise self.error
+
+    def function_of_a_coroutine(self):
+        return self.coroutine_function()
+
+    @property
+    def foundry(self):
+        return NamedCredential(lambda *_: self.function())
+
+    @property
+    def asynchronous_foundry(self):
+        async def get_token(*_):
+            raise self.error
+
+        return NamedCredential(get_token)
+
+
+class NamedCredential:
+    def __init__(self, get_token):
+        self.get_token = get_token
+
+
+WAYS = [
+    "function",
+    "coroutine_function",
+    "function_of_a_coroutine",
+    "foundry",
+    "asynchronous_foundry",
+]
+CALLS = {
+    "a call": lambda client: client.threads.create(),
+    "a list": lambda client: client.files.list(),
+    "a stream": lambda client: client.threads.create_and_run_stream(assistant_id="a"),
+    "a poll": lambda client: client.threads.create_and_run_poll(assistant_id="a"),
+}
+
+
+def asked_of(kind, url, way, error):
+    """A client whose credential raises an error."""
+    credential = getattr(Exhausted(error), way)
+    if "foundry" in way:
+        return kind.foundry(url, credential)
+    return kind(base_url=url, api_key=credential)
+
+
+def outcome_of(function):
+    """What a function raises, in a thread, so that one that hangs fails the test."""
+    outcome = Future()
+
+    def work():
+        try:
+            outcome.set_result(function())
+        except BaseException as error:  # noqa: BLE001 -- it is what is tested
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return outcome.exception(10)
+
+
+ENDS = [StopIteration, StopAsyncIteration, asyncio.CancelledError]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_credential_that_ends_or_cancels_gives_no_token(raw, way, call):
+    url = raw(OK).url
+    for kind in ENDS:
+        with asked_of(Client, url, way, kind("tok-secret")) as client:
+            error = outcome_of(CALLS[call](client).run)
+        assert type(error) is RxAssistError, kind
+        assert "api_key gave no token" in str(error)
+        assert kind.__name__ in str(error)
+        assert "tok-secret" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_credential_that_ends_or_cancels_gives_no_token_to_coroutines(raw, way, call):
+    url = raw(OK).url
+
+    async def main(kind):
+        async with asyncio.timeout(5), asked_of(AsyncClient, url, way, kind("tok")) as client:
+            with pytest.raises(RxAssistError, match="api_key gave no token") as caught:
+                await CALLS[call](client)
+            assert type(caught.value) is RxAssistError
+
+    for kind in ENDS:
+        asyncio.run(main(kind))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_code_that_waits_gets_what_ends_the_program(raw, way, kind):
+    raised = kind("mine")
+    url = raw(OK).url
+    with asked_of(Client, url, way, raised) as client:
+        for call in CALLS.values():
+            assert outcome_of(call(client).run) is raised
+
+    async def main():
+        async with asyncio.timeout(5), asked_of(AsyncClient, url, way, raised) as client:
+            await CALLS["a call"](client)
+
+    assert outcome_of(lambda: asyncio.run(main())) is raised
+
+
+@pytest.mark.parametrize("way", ["function", "coroutine_function"])
+def test_a_task_that_is_cancelled_while_it_waits_for_a_token_is_cancelled(raw, way):
+    begun, free = threading.Event(), threading.Event()
+
+    def function():
+        begun.set()
+        free.wait(10)
+        return "tok"
+
+    async def coroutine_function():
+        begun.set()
+        await asyncio.get_running_loop().create_future()
+
+    async def main():
+        credential = {"function": function, "coroutine_function": coroutine_function}[way]
+        async with AsyncClient(base_url=raw(OK).url, api_key=credential) as client:
+
+            async def create():
+                await client.threads.create()
+
+            task = asyncio.create_task(create())
+            await asyncio.to_thread(begun.wait, 10)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            free.set()
+
+    asyncio.run(main())
+
+
+def test_after_a_credential_that_gave_no_token_it_is_asked_again(raw):
+    server = raw(OK)
+    outcomes = [StopIteration("over"), "tok"]
+
+    def credential():
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, str):
+            return outcome
+        raise outcome
+
+    with Client(base_url=server.url, api_key=credential) as client:
+        with pytest.raises(RxAssistError, match="StopIteration"):
+            client.threads.create().run()
+        client.threads.create().run()
+    assert authorizations(server) == ["tok"]
+
+
 def test_a_token_that_a_server_repeats_is_not_shown(raw):
-    body = b'{"error": {"message": "bad tok-123 and tok-456"}}'
+    body = b'{"error": {"message": "bad token-123 and token-456"}}'
     head = b"HTTP/1.1 401 No\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
     with (
-        Client(base_url=raw(head + body).url, api_key=Asked("tok-123", "tok-456")) as client,
+        Client(base_url=raw(head + body).url, api_key=Asked("token-123", "token-456")) as client,
         pytest.raises(AuthenticationError) as caught,
     ):
         client.threads.create().run()
-    assert "tok-" not in repr(caught.value) + str(caught.value)
+    assert "token-" not in repr(caught.value) + str(caught.value)
 
 
 # --- Azure AI Foundry ---
