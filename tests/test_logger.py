@@ -98,7 +98,7 @@ def cited(text):
 
 
 def looked_for(text):
-    search = Search(rx.empty, rx.of, retries=0)
+    search = Search(rx.empty, lambda _: False, rx.of, patience=None)
     asked = rx.throw(APIConnectionError(f"reset {text}"))
     return asked.pipe(one_run("thread_1", lambda _: True, search))
 
