@@ -32,7 +32,7 @@ def _shown(argument: object) -> object:
     return shown if len(text) <= _LONGEST else f"{shown}… ({len(text)} characters)"
 
 
-logger = logging.getLogger("rxassist")
+logger: logging.Logger = logging.getLogger("rxassist")
 """What every module of the package logs to."""
 
 logger.addFilter(_OneLine())
