@@ -24,7 +24,7 @@ from rxassist.transport import CONNECT_TIMEOUT
 
 _T = TypeVar("_T")
 
-_UNPACKED = re.compile(r"Unpack\[(\w+)\]")
+_UNPACKED = re.compile(r"Unpack\[(\w+)(?:\[\w+\])?\]")
 _ID = re.compile(r"[^\s/?#%\\]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _DOTS = {".", ".."}

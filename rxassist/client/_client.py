@@ -399,6 +399,16 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
         """Close the client."""
         self.close()
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until no stream, call or poll is under way: the last line of many a script.
+
+        ``timeout`` bounds the wait, in seconds. Returns whether nothing is open any more. Raises
+        ``BlockingCallError`` in a callback.
+        """
+        if timeout is not None:
+            check_not_negative("timeout", timeout)
+        return self._home.wait(timeout)
+
     def close(self) -> None:
         """End every stream and call with ``ClientClosed``, close the connections and the thread."""
         self._home.close()
