@@ -116,10 +116,10 @@ class APIError(RxAssistError):
         param: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = redacted(message)
-        self.code = _word(code)
-        self.type = _word(type)
-        self.param = param and redacted(param)
+        self.message: str = redacted(message)
+        self.code: str | None = _word(code)
+        self.type: str | None = _word(type)
+        self.param: str | None = param and redacted(param)
 
 
 def _word(said: str | None) -> str | None:
@@ -213,7 +213,7 @@ class APIStatusError(APIError):
     ) -> None:
         super().__init__(message, code=code, type=type, param=param)
         self.status_code = status_code
-        self.request_id = request_id and redacted(request_id)
+        self.request_id: str | None = request_id and redacted(request_id)
         self.retry_after = retry_after
         self.of_service = of_service
         self.method = method
@@ -313,9 +313,9 @@ class DecodeError(RxAssistError):
 
     def __init__(self, event: str, path: str, value: object, expected: str) -> None:
         super().__init__(f"{event}: at {path} expected {expected}, got {excerpt(value)}")
-        self.event = redacted(event)
-        self.path = redacted(path)
-        self.value = _shown(value)
+        self.event: str = redacted(event)
+        self.path: str = redacted(path)
+        self.value: object = _shown(value)
 
 
 def _shown(value: object) -> object:
@@ -360,8 +360,8 @@ class StreamDiverged(RxAssistError):  # noqa: N818 -- as StreamTruncated
             f"({excerpt(streamed)}); read the stored run with runs.retrieve and messages.list"
         )
         self.id = id
-        self.streamed = redacted_data(streamed)
-        self.stored = redacted_data(stored)
+        self.streamed: object = redacted_data(streamed)
+        self.stored: object = redacted_data(stored)
 
 
 class StreamClosed(RxAssistError):  # noqa: N818 -- as StreamTruncated
