@@ -193,7 +193,7 @@ def request_options(given: Mapping[str, object]) -> dict[str, Any]:
         check_not_negative("max_retries", options["max_retries"], whole=True)
     told = options.get("on_response")
     if told is not None and (not callable(told) or iscoroutinefunction(told)):
-        msg = f"on_response must be a function that is no async def, got {excerpt(told)}"
+        msg = f"on_response must be a plain function, not an async def, got {excerpt(told)}"
         raise TypeError(msg)
     return options
 
@@ -266,7 +266,7 @@ def header_mapping(name: str, value: object) -> dict[str, str]:
             msg = f"{name} must hold names of letters, digits and hyphens, got {excerpt(key)}"
             raise ValueError(msg)
         if not item.isascii() or not item.replace("\t", " ").isprintable():
-            msg = f"{name} must hold printable ASCII only; the value at {excerpt(key)} holds more"
+            msg = f"{name} must hold printable ASCII only; the value at {excerpt(key)} is not"
             raise ValueError(msg)
     return given
 
