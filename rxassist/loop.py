@@ -150,7 +150,7 @@ class Home(ABC):
         if self.is_here and not loop.is_closed():
             loop.call_soon(action)
             return True
-        if self.is_of_another_process:
+        if self.is_of_another_process or sys.is_finalizing():
             return False
         with self._gate:
             if self._gone or loop.is_closed():
@@ -311,6 +311,12 @@ class ThreadLoop(Home):
         self._last_words = last_words
 
     def _bind(self) -> asyncio.AbstractEventLoop:
+        if sys.is_finalizing():
+            msg = (
+                "the thread of this client stands still, as the interpreter is ending; use and "
+                "close it before the program ends, in a with block or by atexit"
+            )
+            raise RuntimeError(msg)
         if self._loop is None:
             with self._lock:
                 if self._loop is None:
@@ -344,9 +350,10 @@ class ThreadLoop(Home):
         Returns when that is done; called on the loop's own thread, it returns at once and the
         rest happens after it. A signal handler that interrupts this library waits ten seconds at
         most: the loop may need a lock of the interrupted call, and the rest happens after that.
+        Where the interpreter is ending, its thread stands still, and ends with it.
         """
         self.shut()
-        if self.is_of_another_process:  # the thread stayed behind in the parent
+        if self.is_of_another_process or sys.is_finalizing():  # it would be waited for for ever
             return
         with self._lock:
             thread = self._thread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -421,9 +422,10 @@ class RunStream(RunObservable[ThreadLoop]):
     def _wait(self, event: threading.Event, seconds: float = inf) -> None:
         """Wait for what the loop tells; a client that is closed meanwhile may have none any more.
 
-        The loop may be blocked, by a callback that waits for this thread.
+        The loop may be blocked, by a callback that waits for this thread; it stands still where the
+        interpreter is ending.
         """
-        until = monotonic() + seconds
+        until = monotonic() + (0.0 if sys.is_finalizing() else seconds)
         while not (event.wait(_LOOK_AGAIN) or self._home.closed or monotonic() >= until):
             pass
 

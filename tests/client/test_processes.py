@@ -373,3 +373,29 @@ for thread in threading.enumerate():
 print(threading.active_count())
 """
     assert process(code + INTERRUPTED[where] + end) == ["closed", "1"]
+
+
+@pytest.mark.parametrize("how", ["client.close()", "stream.close()", "list(stream)"])
+def test_what_an_object_does_that_outlives_all_threads_returns(process, how):
+    """An object that is never let go of: where its ``__del__`` comes, other threads stand still."""
+    code = f"""
+import logging
+logging.getLogger("rxassist").setLevel(logging.ERROR)
+class Owner:
+    def __init__(self):
+        self.client, self.failed = make(), RuntimeError
+        self.client.threads.create().run()
+        handler = rxassist.AssistantEventHandler()
+        self.stream = self.client.threads.create_and_run_stream(
+            assistant_id="asst_1", event_handler=handler, on_dispose="cancel"
+        )
+    def __del__(self):
+        client, stream = self.client, self.stream
+        try:
+            {how}
+        except self.failed as error:
+            assert "before the program ends" in str(error)
+        print("left", flush=True)
+owner = Owner()
+"""
+    assert process(code) == ["left"]
