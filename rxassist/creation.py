@@ -34,7 +34,7 @@ from rxassist.errors import (
     WrongAnswerError,
     says_not_done,
 )
-from rxassist.events import ThreadCreated
+from rxassist.events import DoneEvent, ThreadCreated
 from rxassist.links import Rescue, link
 from rxassist.logger import logger
 from rxassist.models import (
@@ -128,7 +128,8 @@ def _asking(
     """A source that asks for something when it is subscribed.
 
     What ``lost`` gives follows on an error before the answer has begun, as ``begins`` says of its
-    items; behind that, errors pass. A source that ends before that fails with ``StreamTruncated``.
+    items; behind that, errors pass. A source that ends before that, or only says that it is
+    ``done``, fails with ``StreamTruncated``.
     """
 
     def subscribe(
@@ -157,15 +158,24 @@ class _Asking(Rescue[_T]):
         self._lost: Callable[[Exception], Observable[_T]] | None = lost
 
     def on_next(self, value: _T) -> None:
-        if self._begins is not None and self._begins(value):
-            self._begins = self._lost = None
+        if self._begins is not None:
+            if isinstance(value, DoneEvent):
+                self._end("the stream said that it is done")
+                return
+            if self._begins(value):
+                self._begins = self._lost = None
         self.observer.on_next(value)
 
     def on_completed(self) -> None:
         if self._begins is None:
             self.observer.on_completed()
         else:
-            self.on_error(StreamTruncated("the body ended before it told of a run"))
+            self._end("the body ended")
+
+    def _end(self, how: str) -> None:
+        """Take an end that comes before the answer has begun for an error, once."""
+        if not self._rescued:
+            self.on_error(StreamTruncated(f"{how} before it told of a run"))
 
     def instead(self, error: Exception) -> Observable[_T]:
         return rx.throw(error) if self._lost is None else self._lost(error)

@@ -22,6 +22,7 @@ from rxassist.errors import (
     WrongAnswerError,
     status_error,
 )
+from rxassist.events import DoneEvent
 from rxassist.models import (
     FunctionCall,
     RequiredActionFunctionToolCall,
@@ -130,6 +131,18 @@ def test_a_body_that_ends_before_a_run_is_told():
     assert isinstance(unknown, RunOutcomeUnknown)
     assert isinstance(unknown.__cause__, StreamTruncated)
     assert unknown.thread_id is None
+
+
+@pytest.mark.parametrize("diagram", ["-t-D", "-t-(D|)", "-t-D#"])
+def test_done_before_a_run_is_told(diagram):
+    """The connection may stay open behind it."""
+    marbles = Marbles(RESET, D=DoneEvent())
+    source = marbles.cold(diagram)
+    assert marbles.run(source.pipe(one_run("thread_1", begins))) == "-t-#"
+    (unknown,) = marbles.errors
+    assert isinstance(unknown, RunOutcomeUnknown)
+    assert isinstance(unknown.__cause__, StreamTruncated)
+    assert source.subscriptions == ["^--!"]
 
 
 @pytest.mark.parametrize("error", [RESET, CUT], ids=repr)
@@ -246,6 +259,12 @@ def test_an_end_without_a_run_is_looked_into():
     marbles = Marbles(M=MINE)
     searched = Searched(marbles, "-t-|", runs="(M|)")
     assert marbles.run(searched.observable) == "-t-(fd|)"
+
+
+def test_done_without_a_run_is_looked_into():
+    marbles = Marbles(M=MINE, D=DoneEvent())
+    searched = Searched(marbles, "-(D|)", runs="(M|)")
+    assert marbles.run(searched.observable) == "-(fd|)"
 
 
 PASSES = [RESET, BROKEN, *GATEWAY, MISSING, GARBAGE, *SAYS_NOT]
@@ -402,6 +421,13 @@ def test_outputs_that_were_not_taken_are_submitted_again(error):
 def test_a_body_that_says_nothing_may_not_have_taken_them():
     marbles = Marbles(W=waiting("call_1"))
     tries = Tries(marbles, "-|", "-q-d|")
+    piped, _ = submitted(marbles, tries, "(W|)")
+    assert marbles.run(piped) == "--q-d|"
+
+
+def test_done_alone_may_not_have_taken_them():
+    marbles = Marbles(W=waiting("call_1"), D=DoneEvent())
+    tries = Tries(marbles, "-(D|)", "-q-d|")
     piped, _ = submitted(marbles, tries, "(W|)")
     assert marbles.run(piped) == "--q-d|"
 

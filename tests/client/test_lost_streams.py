@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rxassist import Client, StreamDiverged, StreamTruncated
+from rxassist import Client, RunOutcomeUnknown, StreamDiverged, StreamTruncated
 from rxassist.events import RunEvent
 from rxassist.local import answer, call, cut, drop, insert, refuse, rewrite, say
 from rxassist.sse import ServerSentEvent
@@ -120,6 +120,14 @@ def test_done_at_every_place_of_a_run(serve, run_async):
 def test_done_alone_where_nothing_is_recovered(follow, at):
     with pytest.raises(StreamTruncated, match="the stream said that it is done after"):
         follow(meeting(done_after(at)), recover=False)
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_done_alone_before_a_run_is_told(follow, at):
+    """There may be a run: nobody knows."""
+    with pytest.raises(RunOutcomeUnknown, match="done before it told of a run") as raised:
+        follow(meeting(done_after(at)))
+    assert (raised.value.thread_id is None) == (at == 0)
 
 
 def test_a_server_that_never_tells_of_the_end(follow):
