@@ -356,7 +356,7 @@ class Transport:
                     f"{request}: HTTP {response.status_code} is no answer, and has no Location to "
                     "go to; check base_url"
                 )
-                raise APIError(msg)
+                raise WrongAnswerError(msg)  # whoever made it may have it of the service
             where = following.url
             shown = where.copy_with(query=None)
             if where.scheme not in _SCHEMES or not where.host or not is_port(where.port):
