@@ -217,8 +217,10 @@ def _seconds(value: object, _: object) -> float | None:
 def _boolean(value: object, _: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
-    if value in ("true", "false"):  # some servers quote them
-        return value == "true"
+    if value in (0, 1):
+        return value == 1
+    if isinstance(value, str) and value.lower() in ("true", "false"):  # some servers quote them
+        return value.lower() == "true"
     raise _MisfitError(value, "true or false")
 
 

@@ -614,6 +614,13 @@ def test_a_lone_text_is_a_list_of_one():
             structure({"id": "msg_1", name: "text"}, Message)
 
 
+@pytest.mark.parametrize("word", ["true", "True", 1, "false", "False", 0])
+def test_a_boolean_may_come_as_its_word_or_as_a_digit(word):
+    assert structure({"data": [], "has_more": word}, models.Page[Message]).has_more is (
+        word in ("true", "True", 1)
+    )
+
+
 # --- writing -------------------------------------------------------------------------------
 
 
