@@ -1033,7 +1033,11 @@ def to_text(value: object) -> str:
     """
     if isinstance(value, str) and not isinstance(value, Enum):
         return value
-    return msgspec.json.encode(_tellable(value), enc_hook=_tellable).decode()
+    plain = _tellable(value)
+    try:
+        return msgspec.json.encode(plain, enc_hook=_tellable).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can carry escaped
+        return json.dumps(to_plain(plain))
 
 
 def to_plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
@@ -1059,14 +1063,27 @@ def _tellable(value: object) -> object:
         return cast("Any", value).model_dump(mode="json")
     items = _items_by_name(value)
     if items is not None:
-        return {name: _tellable(item) for name, item in items}
+        return {_key(name): _tellable(item) for name, item in items}
     if isinstance(value, Sequence | AbstractSet | ValuesView):
         return [_tellable(item) for item in cast("Iterable[object]", value)]
+    raise _untellable(value)
+
+
+def _key(name: object) -> object:
+    """The name of a value in an object of JSON."""
+    if name is None or isinstance(name, bool):
+        return json.dumps(name)
+    if isinstance(name, _LEAVES):
+        return _tellable(name)
+    raise _untellable(name)
+
+
+def _untellable(value: object) -> TypeError:
     msg = (
         f"{excerpt(value)} cannot be said as JSON; a tool may return text, numbers, dates, lists, "
         "mappings, dataclasses, attrs classes, models of pydantic and rows, so make one of it"
     )
-    raise TypeError(msg)
+    return TypeError(msg)
 
 
 def _items_by_name(value: object) -> Iterable[tuple[object, object]] | None:

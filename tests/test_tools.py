@@ -758,6 +758,18 @@ def test_what_a_model_is_told(value, told):
     assert to_text(value) == told
 
 
+def test_keys_are_told_as_json_does_it():
+    assert to_text({None: 1, True: 2, 3: 4}) == '{"null":1,"true":2,"3":4}'
+    for value in ({(1, 2): 3}, {frozenset([1]): 2}, {object(): 1}):
+        with pytest.raises(TypeError, match="cannot be said as JSON"):
+            to_text(value)
+
+
+@pytest.mark.parametrize("value", [["\ud83d"], {"\ud83d": {"a": "\ud83d"}}])
+def test_half_a_character_is_told_escaped(value):
+    assert json.loads(to_text(value)) == value
+
+
 def test_what_cannot_be_told():
     with pytest.raises(TypeError, match=r"<object object at .* cannot be said as JSON"):
         to_text(object())
