@@ -28,7 +28,7 @@ from functools import cache, lru_cache, partial
 from itertools import chain, repeat
 from math import isfinite
 from operator import is_
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import (
     Annotated,
     Any,
@@ -1074,7 +1074,7 @@ def _key(name: object) -> object:
     if name is None or isinstance(name, bool):
         return json.dumps(name)
     if isinstance(name, _LEAVES):
-        return _tellable(name)
+        return _tellable(cast("object", name))
     raise _untellable(name)
 
 
@@ -1188,7 +1188,7 @@ def encode_event(event: Event) -> ServerSentEvent:
 
 
 class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    pass
+    extra: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
 
 _text_delta = maker(deltas.TextDelta)

@@ -323,7 +323,7 @@ def _filled(whole: _T, late: object) -> _T:
 
 
 def _with_extra(built: _T, begun: object) -> _T:
-    """What has grown, with what no field is there for of the whole object that it began with."""
+    """What has grown, with what no field is there for of what it began with and grew by."""
     return built if begun is None else _filled(built, begun)
 
 
@@ -383,24 +383,33 @@ def _grown_part(part: _Part | None, delta: MessageContentDelta) -> _Part:
         for added in delta.text.annotations:
             annotations = annotations.put(added.index, _annotation(added))
         grown = _grown_text(text, delta.text.value)
-        return _Part(part.index, "text", grown, annotations, part.whole)
+        begun = part.whole
+        if delta.extra or delta.text.extra:
+            said = TextContentBlock(Text(extra=delta.text.extra or None), extra=delta.extra or None)
+            begun = _with_extra(said, begun)
+        return _Part(part.index, "text", grown, annotations, begun)
     if delta.type == "refusal":
         grown = _grown_text(text, delta.refusal)
-        return _Part(part.index, "refusal", grown, annotations, part.whole)
+        begun = part.whole
+        if delta.extra:
+            begun = _with_extra(RefusalContentBlock(extra=delta.extra), begun)
+        return _Part(part.index, "refusal", grown, annotations, begun)
     if delta.type == "image_file":
-        file = ImageFileContentBlock(delta.image_file or ImageFile())
+        file = ImageFileContentBlock(delta.image_file or ImageFile(), extra=delta.extra or None)
         return _Part(part.index, delta.type, text, annotations, file)
-    url = ImageURLContentBlock(delta.image_url or ImageURL())
+    url = ImageURLContentBlock(delta.image_url or ImageURL(), extra=delta.extra or None)
     return _Part(part.index, delta.type, text, annotations, url)
 
 
 def _annotation(delta: AnnotationDelta) -> Annotation:
     if isinstance(delta, FileCitationDeltaAnnotation):
         citation = delta.file_citation or FileCitation()
-        return FileCitationAnnotation(delta.text, citation, delta.start_index, delta.end_index)
+        place = delta.start_index, delta.end_index
+        return FileCitationAnnotation(delta.text, citation, *place, extra=delta.extra or None)
     if isinstance(delta, FilePathDeltaAnnotation):
         path = delta.file_path or FilePath()
-        return FilePathAnnotation(delta.text, path, delta.start_index, delta.end_index)
+        place = delta.start_index, delta.end_index
+        return FilePathAnnotation(delta.text, path, *place, extra=delta.extra or None)
     return UnknownAnnotation(delta.wire_type, _raw_of_delta(delta))
 
 
@@ -524,7 +533,8 @@ def _grown_output(output: _Output, delta: OutputDelta) -> _Output:
         return _Output(output.index, output.logs, None, raw)
     if delta.type == "logs":
         return _Output(output.index, _grown_text(output.logs, delta.logs))
-    whole = CodeInterpreterOutputImage(delta.image or CodeInterpreterImage())
+    image = delta.image or CodeInterpreterImage()
+    whole = CodeInterpreterOutputImage(image, extra=delta.extra or None)
     return _Output(output.index, output.logs, whole)
 
 
@@ -544,13 +554,17 @@ class _FunctionCall:
 
     def plus(self, delta: FunctionToolCallDelta) -> _FunctionCall:
         added = delta.function or FunctionDelta()
+        begun = self.begun
+        if delta.extra or added.extra:
+            function = Function(extra=added.extra or None)
+            begun = _with_extra(FunctionToolCall("", function, extra=delta.extra or None), begun)
         return _FunctionCall(
             self.index,
             delta.id or self.id,
             added.name or self.name,
             _grown_text(self.arguments, added.arguments),
             self.output if added.output is None else added.output,
-            self.begun,
+            begun,
         )
 
 
@@ -576,7 +590,11 @@ class _CodeInterpreterCall:
             told = output if known is None else _grown_output(_begun_output(known), output)
             outputs = outputs.put(output.index, told)
         grown = _grown_text(self.input, added.input)
-        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs, self.begun)
+        begun = self.begun
+        if delta.extra or added.extra:
+            code = CodeInterpreter(extra=added.extra or None)
+            begun = _with_extra(CodeInterpreterToolCall("", code, extra=delta.extra or None), begun)
+        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs, begun)
 
 
 @define(eq=False)
@@ -593,7 +611,10 @@ class _FileSearchCall:
         found = delta.file_search
         if found is None or found == FileSearch():  # says nothing, and takes nothing back
             found = self.file_search
-        return _FileSearchCall(self.index, delta.id or self.id, found, self.begun)
+        begun = self.begun
+        if delta.extra:
+            begun = _with_extra(FileSearchToolCall("", FileSearch(), extra=delta.extra), begun)
+        return _FileSearchCall(self.index, delta.id or self.id, found, begun)
 
 
 @define(eq=False)
