@@ -65,7 +65,7 @@ from rxassist.events import (
     UnknownEvent,
     late,
 )
-from rxassist.models import ErrorObject, deltas
+from rxassist.models import ErrorObject, VectorStoreFileContent, deltas
 from rxassist.models._maker import maker
 from rxassist.models._values import Model, Unknown
 from rxassist.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
@@ -516,12 +516,30 @@ def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], 
     return unstructure
 
 
+def _is_text_of_a_file(kind: Any) -> bool:  # noqa: ANN401 -- a type form
+    return kind is VectorStoreFileContent
+
+
+def _as_page(value: object) -> object:
+    """The text of a file as its schema has it: the example beside it says ``content``."""
+    if not isinstance(value, dict) or "data" in value or "content" not in value:
+        return cast("object", value)
+    said = cast("dict[str, Any]", value)
+    return {"data" if key == "content" else key: item for key, item in said.items()}
+
+
 def _configured(*, detailed_validation: bool) -> Converter:
     converter = Converter(
         detailed_validation=detailed_validation, unstruct_collection_overrides={tuple: list}
     )
     class_hook = _explaining_class_hook if detailed_validation else _class_hook
     converter.register_structure_hook_factory(attrs.has)(class_hook)
+
+    def page_hook(cls: type, converter: Converter) -> _Hook:
+        structure = class_hook(cls, converter)
+        return lambda value, before: structure(_as_page(value), before)
+
+    converter.register_structure_hook_factory(_is_text_of_a_file)(page_hook)
     converter.register_structure_hook_factory(_is_unknown)(_unknown_hook)
     converter.register_structure_hook_factory(_is_tuple)(_tuple_hook)
     converter.register_structure_hook_factory(_is_union)(_union_hook)
