@@ -8,7 +8,7 @@ snapshot gives are built when they are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
@@ -276,6 +276,12 @@ class _Keyed(Generic[_T]):
     def __iter__(self) -> Iterator[_T]:
         return iter(self._values())
 
+    def keys(self) -> list[Any]:
+        """The keys of the values, in the order in which these arrived."""
+        known = () if self.shelf is None else self.shelf.place.items()
+        shelved = [key for key, place in known if place < self.count - 1]
+        return [*shelved, self.last_key] if self.count else []
+
     def _values(self) -> list[_T]:
         if not self.count:
             return []
@@ -356,13 +362,14 @@ class _Part:
         return cast("MessageContent", self.whole)
 
 
-def _part_of(index: int, content: MessageContent) -> _Part:
-    """The part that a whole part of a message begins with."""
+def _part_of(index: int, content: MessageContent, inner: Iterable[int] = ()) -> _Part:
+    """The part that a whole part of a message begins with; ``inner`` as in ``SnapshotRecord``."""
     annotations: _Keyed[Annotation] = _NOTHING_YET
     text = ""
     if isinstance(content, TextContentBlock):
         text = content.text.value or ""
-        for place, annotation in enumerate(content.text.annotations):
+        marks = content.text.annotations
+        for place, annotation in zip(inner or range(len(marks)), marks, strict=False):
             annotations = annotations.put(place, annotation)
     elif isinstance(content, RefusalContentBlock):
         text = content.refusal or ""
@@ -630,15 +637,16 @@ class _UnknownCall:
 _Call = _FunctionCall | _CodeInterpreterCall | _FileSearchCall | _UnknownCall
 
 
-def _call_of(index: int, call: ToolCall) -> _Call:
-    """The growing call that a whole call stands for."""
+def _call_of(index: int, call: ToolCall, inner: Iterable[int] = ()) -> _Call:
+    """The growing call that a whole call stands for; ``inner`` as in ``SnapshotRecord``."""
     if isinstance(call, FunctionToolCall):
         function = call.function
         arguments = function.arguments or ""
         return _FunctionCall(index, call.id, function.name, arguments, function.output, call)
     if isinstance(call, CodeInterpreterToolCall):
         outputs: _Keyed[_Output | OutputDelta] = _NOTHING_YET
-        for place, output in enumerate(call.code_interpreter.outputs):
+        told = call.code_interpreter.outputs
+        for place, output in zip(inner or range(len(told)), told, strict=False):
             outputs = outputs.put(place, _output_of(place, output))
         code = call.code_interpreter.input or ""
         return _CodeInterpreterCall(index, call.id, code, outputs, call)
@@ -712,6 +720,11 @@ class _Calls(_Keyed[_Call]):
             return _Calls(self.shelf, self.count, index, call, self.changed)
         key = self.key(index, delta.id)
         return self._with(index, key, _grown_call(self.get(key), delta))
+
+    def names(self) -> list[str]:
+        """The ids of the calls that deltas named last, where several share an index."""
+        calls = [self.get(key) for key in (self.named or {}).values()]
+        return [call.id for call in calls if call is not None]
 
     def begun(self, call: _Call) -> _Calls:
         """These and another one."""
@@ -1151,8 +1164,10 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
 class SnapshotRecord:
     """All that a snapshot says, and what it needs to grow further, in values that can be kept.
 
-    ``finished`` has the ids of messages and steps that have ended, ``indexes`` those of the parts
-    and calls of each other one.
+    ``finished`` has the ids of messages and steps that have ended. Of each other one ``indexes``
+    has the parts or calls: each is its index, and those of the annotations or outputs inside it.
+    ``named`` has the ids of calls that go on with deltas without an id, where several share an
+    index.
     """
 
     event: Event | None
@@ -1162,21 +1177,24 @@ class SnapshotRecord:
     current_message_id: str | None
     current_run_step_id: str | None
     finished: frozenset[str]
-    indexes: Mapping[str, tuple[int, ...]]
+    indexes: Mapping[str, tuple[tuple[int, ...], ...]]
     settled: int
     required: frozenset[str]
+    named: frozenset[str] = frozenset()
 
 
 def recorded(snapshot: Snapshot) -> SnapshotRecord:
     """What can be kept of a snapshot: ``restored`` makes it again."""
     state, messages, steps = snapshot._state, list(snapshot._messages), list(snapshot._steps)
     growing = {
-        message.said.id: tuple(part.index for part in message.parts.in_order(_index_of))
+        message.said.id: tuple(
+            (part.index, *part.annotations.keys()) for part in message.parts.in_order(_index_of)
+        )
         for message in messages
         if not message.finished
     }
     growing |= {
-        step.said.id: tuple(call.index for call in step.calls.by_index())
+        step.said.id: tuple((call.index, *_inner(call)) for call in step.calls.by_index())
         for step in steps
         if not step.finished
     }
@@ -1194,7 +1212,15 @@ def recorded(snapshot: Snapshot) -> SnapshotRecord:
         {key: indexes for key, indexes in growing.items() if indexes},
         state.settled,
         state.required,
+        frozenset(id_ for step in steps if not step.finished for id_ in step.calls.names()),
     )
+
+
+def _inner(call: _Call) -> list[int]:
+    """The indexes of the outputs of a call, in their order."""
+    if not isinstance(call, _CodeInterpreterCall):
+        return []
+    return [output.index for output in call.outputs.in_order(lambda output: output.index)]
 
 
 def restored(record: SnapshotRecord) -> Snapshot:
@@ -1202,10 +1228,9 @@ def restored(record: SnapshotRecord) -> Snapshot:
     messages: _Keyed[_MessageState] = _NOTHING_YET
     for message in record.messages:
         parts: _Keyed[_Part] = _NOTHING_YET
-        for index, content in zip(
-            record.indexes.get(message.id, ()), message.content, strict=False
-        ):
-            parts = parts.put(index, _part_of(index, content))
+        indexes = record.indexes.get(message.id, ())
+        for (index, *inner), content in zip(indexes, message.content, strict=False):
+            parts = parts.put(index, _part_of(index, content, inner))
         finished = message.id in record.finished
         messages = messages.put(message.id, _MessageState(message, parts, finished))
     steps: _Keyed[_StepState] = _NOTHING_YET
@@ -1213,8 +1238,12 @@ def restored(record: SnapshotRecord) -> Snapshot:
         details = step.step_details
         whole = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
         calls = _NO_CALLS
-        for index, call in zip(record.indexes.get(step.id, ()), whole, strict=False):
-            calls = calls.begun(_call_of(index, call))
+        growing = [
+            _call_of(index, call, inner)
+            for (index, *inner), call in zip(record.indexes.get(step.id, ()), whole, strict=False)
+        ]
+        for call in (*growing, *(call for call in growing if call.id in record.named)):
+            calls = calls.begun(call)
         steps = steps.put(step.id, _StepState(step, calls, step.id in record.finished))
     state = _state(
         record.run,
