@@ -1,5 +1,6 @@
 """A run is one thing, whoever looks at it and however it ends."""
 
+import gc
 import operator
 import signal
 import threading
