@@ -123,7 +123,7 @@ class Resource(Generic[HomeT]):
             on_response=options.get("on_response"),
         )
 
-    def request(
+    def _json(
         self,
         method: str,
         where: str,
