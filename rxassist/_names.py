@@ -61,6 +61,7 @@ from rxassist.run_stream import AsyncRunStream, RunStream
 from rxassist.serialization import from_dict, from_json, to_dict, to_json
 from rxassist.snapshots import Snapshot
 from rxassist.tools import Tool, Toolbox, ToolResult, tool
+from rxassist.transport import ResponseHead
 from rxassist.typing import Operator
 from rxassist.web import to_sse, to_sse_blocking
 
@@ -100,6 +101,7 @@ __all__ = [
     "PollEvent",
     "PollTimeout",
     "RateLimitError",
+    "ResponseHead",
     "Run",
     "RunFailed",
     "RunOutcomeUnknown",

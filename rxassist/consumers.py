@@ -362,7 +362,7 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
             """Raise ``AttributeError``, and say how to get what the call gives."""
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
             if not name.startswith("_"):
-                msg += "; for an attribute of what it gives, call .run() or await it first"
+                msg += "; to use an attribute of its result, call .run() or await it first"
             raise AttributeError(msg, name=name, obj=self)
 
     def _iterable(self, piped: Observable[Any]) -> Observable[Any]:
@@ -385,7 +385,7 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
         if not self._home.closed:
             self._home.enter()
             if not self._home.is_here:
-                msg = "what a Client gives is not awaited but run(); await belongs to AsyncClient"
+                msg = "a call of a Client cannot be awaited: call .run(), or use an AsyncClient"
                 raise TypeError(msg)
         return super().__await__()
 

@@ -66,7 +66,7 @@ class RxAssistError(Exception):
         if run is not None:
             self.run_id, self.thread_id = self.run_id or run.id, self.thread_id or run.thread_id
         if self.last_event is not None:
-            run_id, thread_id = self.run_id or "not told", self.thread_id or "not told"
+            run_id, thread_id = self.run_id or "unknown", self.thread_id or "unknown"
             self.add_note(f"run {run_id}, thread {thread_id}, last event {self.last_event!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -116,10 +116,10 @@ class APIError(RxAssistError):
         param: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = redacted(message)
-        self.code = _word(code)
-        self.type = _word(type)
-        self.param = param and redacted(param)
+        self.message: str = redacted(message)
+        self.code: str | None = _word(code)
+        self.type: str | None = _word(type)
+        self.param: str | None = param and redacted(param)
 
 
 def _word(said: str | None) -> str | None:
@@ -153,11 +153,11 @@ class RunOutcomeUnknown(APIConnectionError):  # noqa: N818 -- as StreamTruncated
         look = (
             f"look for it with client.threads.runs.list({thread_id!r}, limit=1)"
             if thread_id
-            else "the thread was to be created as well, so it cannot be looked for"
+            else "the same request creates the thread, so there is no thread to look at"
         )
-        how = f"{searched}; {look}" if searched else f"{look}. idempotent=True looks for it"
+        how = f"{searched}; {look}" if searched else f"{look}. idempotent=True looks for the run"
         super().__init__(
-            f"a run was asked for, and it is unknown whether it exists ({cause}): {how}"
+            f"a run was requested, and it is unknown whether it exists ({cause}): {how}"
         )
         self.thread_id = thread_id
 
@@ -213,7 +213,7 @@ class APIStatusError(APIError):
     ) -> None:
         super().__init__(message, code=code, type=type, param=param)
         self.status_code = status_code
-        self.request_id = request_id and redacted(request_id)
+        self.request_id: str | None = request_id and redacted(request_id)
         self.retry_after = retry_after
         self.of_service = of_service
         self.method = method
@@ -313,9 +313,9 @@ class DecodeError(RxAssistError):
 
     def __init__(self, event: str, path: str, value: object, expected: str) -> None:
         super().__init__(f"{event}: at {path} expected {expected}, got {excerpt(value)}")
-        self.event = redacted(event)
-        self.path = redacted(path)
-        self.value = _shown(value)
+        self.event: str = redacted(event)
+        self.path: str = redacted(path)
+        self.value: object = _shown(value)
 
 
 def _shown(value: object) -> object:
@@ -356,13 +356,12 @@ class StreamDiverged(RxAssistError):  # noqa: N818 -- as StreamTruncated
 
     def __init__(self, id: str, streamed: object, stored: object) -> None:  # noqa: A002 -- its name
         super().__init__(
-            f"{id}: what is stored ({excerpt(stored)}) does not continue what was streamed "
-            f"({excerpt(streamed)}); the stored run can be fetched with runs.retrieve and "
-            "messages.list"
+            f"{id}: the stored value ({excerpt(stored)}) does not continue the streamed one "
+            f"({excerpt(streamed)}); read the stored run with runs.retrieve and messages.list"
         )
         self.id = id
-        self.streamed = redacted_data(streamed)
-        self.stored = redacted_data(stored)
+        self.streamed: object = redacted_data(streamed)
+        self.stored: object = redacted_data(stored)
 
 
 class StreamClosed(RxAssistError):  # noqa: N818 -- as StreamTruncated
@@ -417,7 +416,7 @@ class ToolRoundsExceeded(RxAssistError):  # noqa: N818 -- as RunFailed
 
     def __init__(self, max_rounds: int) -> None:
         super().__init__(
-            f"the model asked for tools once more after {max_rounds} rounds of them; if a run "
+            f"the model called tools once more after {max_rounds} rounds of calls; if a run "
             f"really needs more, raise max_rounds={max_rounds}"
         )
         self.max_rounds = max_rounds
@@ -507,9 +506,9 @@ class BlockingCallError(RxAssistError, RuntimeError):
     def __init__(self) -> None:
         super().__init__(
             "this call would wait for the very thread it runs on (run(), a blocking for, "
-            "until_done() inside a callback or a coroutine). Instead: pass functions that answer "
-            "a run as tools=[…], chain the next call with flat_map, await it on an AsyncClient, or "
-            "move the callback to another thread with observe_on"
+            "until_done() inside a callback or a coroutine). Instead: pass the functions that a "
+            "run calls as tools=[…], chain the next call with flat_map, await it on an "
+            "AsyncClient, or move the callback to another thread with observe_on"
         )
 
 

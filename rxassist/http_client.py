@@ -11,28 +11,25 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
-from urllib.parse import unquote, urlsplit
 from weakref import WeakKeyDictionary, finalize, ref
 
-from attrs import define
+from attrs import define, field, frozen
 
 from rxassist.checks import needing
 from rxassist.errors import excerpt
-from rxassist.redaction import HIDDEN, Secrets
+from rxassist.proxies import Proxies, check_proxy
 
 if TYPE_CHECKING:  # slow to load, and not needed before the first request
     import httpx
 
 _AIOHTTP = "httpx_aiohttp"  # optional, and slow to load
 _TIMEOUTS = ("connect", "read", "write", "pool")
-_LAST_PORT = 65535
 _MOST_ADDRESSES = 1024  # of about 700 bytes
 _MOST_HEADS = 16  # they differ in what they accept, and from token to token
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_MOST_OF_PROXIES = 32  # secrets: user, password and both, as they are and unquoted, of three
-_OF_PROXIES = frozenset({"http", "https", "socks5", "socks5h"})
 _MOST_IN_A_POOL = 4
 _KEPT_ALIVE = 5.0  # seconds, as httpx keeps a connection that is idle
 _METHODS = ("build_request", "send", "aclose")
@@ -67,7 +64,7 @@ HTTPChoice: TypeAlias = "HTTPClient | Literal['httpx', 'aiohttp'] | None"
 """``"httpx"``, ``"aiohttp"`` (the extra of that name), ``None`` for the best, or a client."""
 
 
-def check_choice(choice: object) -> None:
+def _check_choice(choice: object) -> None:
     """Raise where a choice of an HTTP client is none, or not installed."""
     if choice is None or choice == "httpx":
         return
@@ -83,20 +80,56 @@ def check_choice(choice: object) -> None:
         raise TypeError(msg)
 
 
+@frozen
+class Network:
+    """How a client reaches its server: the HTTP library, a proxy, the certificates it trusts.
+
+    Raises ``TypeError`` or ``ValueError`` for what cannot be, ``ModuleNotFoundError`` for what is
+    not installed.
+    """
+
+    choice: HTTPChoice = None
+    proxy: str | None = field(repr=False, default=None)
+    verify: bool | str | ssl.SSLContext = True
+
+    def __attrs_post_init__(self) -> None:
+        _check_choice(self.choice)
+        own = self.choice is not None and not isinstance(self.choice, str)
+        if own and (self.proxy is not None or self.verify is not True):
+            msg = "proxy and verify belong to the http_client of your own: set them there"
+            raise TypeError(msg)
+        if self.proxy is not None:
+            check_proxy("proxy", self.proxy)
+        if not isinstance(self.verify, bool | str | ssl.SSLContext):
+            given = excerpt(self.verify)
+            msg = f"verify must be True, False, a path or an ssl.SSLContext, got {given}"
+            raise TypeError(msg)
+        if isinstance(self.verify, str) and not Path(self.verify).exists():
+            msg = f"verify must be True, False or a path, and nothing is at {excerpt(self.verify)}"
+            raise ValueError(msg)
+
+    def tls(self) -> ssl.SSLContext:
+        """What it trusts. Takes longer than many requests."""
+        import httpx  # noqa: PLC0415 -- slow to load
+
+        if isinstance(self.verify, str):
+            folder = Path(self.verify).is_dir()
+            file = None if folder else self.verify
+            return ssl.create_default_context(cafile=file, capath=self.verify if folder else None)
+        return httpx.create_ssl_context(verify=self.verify)
+
+
 class _Shared:
     """What is the same for all requests of one client, made once for all its pools."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network) -> None:
         from http.cookiejar import CookieJar  # noqa: PLC0415 -- slow to load, like all these,
 
         import httpx  # noqa: PLC0415 -- and not needed before the first request
 
-        self.tls = httpx.create_ssl_context()  # which takes longer than many requests
+        self.tls = network.tls()
         self._cookies = CookieJar()
-        self._proxies = _proxies()
-        self._secrets = Secrets(_MOST_OF_PROXIES)
-        for url in self._proxies.values():
-            self._hide_user(url)
+        self._proxies = Proxies(network.proxy)
         usual = self._by_httpx(None).headers
 
         def headers(host: bytes, given: tuple[tuple[str, str], ...]) -> httpx.Headers:
@@ -152,26 +185,16 @@ class _Shared:
         return httpx.AsyncClient(transport=there, cookies=self._cookies)
 
     def proxy_of(self, url: httpx.URL) -> str | None:
-        """The proxy that the environment names for an address."""
+        """The proxy through which an address is reached."""
         return self._proxy(url.scheme, url.host, url.port) if self._proxies else None
 
-    def _hide_user(self, proxy: str) -> None:
-        """Show user and password of a proxy nowhere, also where it repeats them."""
-        user_info = proxy.rpartition("@")[0].rpartition("://")[2]
-        token = b64encode(unquote(user_info).encode()).decode()
-        for secret in (user_info, token, *user_info.split(":", 1)):
-            self._secrets.add(secret)
-            self._secrets.add(unquote(secret))
-
     def _proxy_of(self, scheme: str, host: str, port: int | None) -> str | None:
-        from urllib.request import proxy_bypass  # noqa: PLC0415 -- as above
+        import httpx  # noqa: PLC0415 -- as above
 
-        if proxy_bypass(host if port is None else f"{host}:{port}"):
-            return None
-        proxy = self._proxies.get(scheme) or self._proxies.get("all")
-        if proxy is not None:
-            _check_proxy(scheme, proxy)
-        return proxy
+        try:
+            return self._proxies.of(scheme, host, port)
+        except ValueError as error:
+            raise httpx.InvalidURL(str(error)) from None
 
 
 class _There:
@@ -182,35 +205,6 @@ class _There:
 
     async def handle_async_request(self, _: httpx.Request) -> httpx.Response | None:
         return self._response
-
-
-def _check_proxy(scheme: str, proxy: str) -> None:
-    """Raise where the environment names a proxy that is no address. It may hold a password."""
-    import httpx  # noqa: PLC0415 -- as above
-
-    try:
-        parts = urlsplit(proxy)
-        valid = parts.scheme in _OF_PROXIES and bool(parts.hostname) and is_port(parts.port)
-    except ValueError:
-        valid = False
-    if not valid:
-        shown = proxy if "@" not in proxy else f"{HIDDEN}@{proxy.rpartition('@')[2]}"
-        msg = (
-            f"the proxy for {scheme} that the environment names must be a URL (http, https or "
-            f"socks5) with a host and a port from 1 to 65535, got {excerpt(shown)}"
-        )
-        raise httpx.InvalidURL(msg)
-
-
-def _proxies() -> dict[str, str]:
-    """The proxies of the environment, by scheme, as httpx reads it."""
-    from urllib.request import getproxies  # noqa: PLC0415 -- as above
-
-    named = getproxies()
-    if "*" in named.get("no", "").replace(" ", "").split(","):
-        return {}
-    found = {scheme: named[scheme] for scheme in ("http", "https", "all") if named.get(scheme)}
-    return {scheme: url if "://" in url else f"http://{url}" for scheme, url in found.items()}
 
 
 class _OurClient:
@@ -312,8 +306,8 @@ class Pools:
     many pools cost what a few cost. A pool that nobody needed for a while is closed.
     """
 
-    def __init__(self, choice: HTTPChoice) -> None:
-        self._choice: HTTPChoice = choice
+    def __init__(self, network: Network) -> None:
+        self._network: Network = network
         self._make: Callable[[], HTTPClient] | None = None
         self._places: int | None = None
         self._pools: list[Pool] = []
@@ -323,7 +317,7 @@ class Pools:
         """One that has a place for a connection: it is to be given back."""
         make = self._make
         if make is None:  # at the first request: what it imports is slow to load
-            make, self._places = _maker(self._choice)
+            make, self._places = _maker(self._network)
             self._make = make
         if self._places is None:
             return self._pools[0] if self._pools else self._new(make)
@@ -362,22 +356,21 @@ class Pools:
             await pool.client.aclose()
 
 
-def _maker(choice: HTTPChoice) -> tuple[Callable[[], HTTPClient], int | None]:
+def _maker(network: Network) -> tuple[Callable[[], HTTPClient], int | None]:
     """What makes clients, and how many connections each is to have, ``None`` for all."""
-    if choice is None:
-        choice = _default()
+    choice = _default(network.proxy) if network.choice is None else network.choice
     if not isinstance(choice, str):
         own = choice
         return (lambda: own), None
-    shared = _Shared()
+    shared = _Shared(network)
     if choice == "aiohttp":
         return (lambda: _aiohttp_client(shared)), None
     return (lambda: _httpx_client(shared)), _MOST_IN_A_POOL
 
 
-def _default() -> Literal["httpx", "aiohttp"]:
-    """The faster one where it is installed, and can do what the environment asks for."""
-    socks = any(url.startswith("socks") for url in _proxies().values())
+def _default(proxy: str | None) -> Literal["httpx", "aiohttp"]:
+    """The faster one where it is installed, and can do what the proxy needs."""
+    socks = Proxies(proxy).need_socks
     return "httpx" if socks or find_spec(_AIOHTTP) is None else "aiohttp"
 
 
@@ -525,11 +518,6 @@ def _let_go(opened: AsyncGenerator[None], process: int) -> None:
             opened.asend(None).send(None)
 
 
-def is_port(port: int | None) -> bool:
-    """Whether there may be a service at a port; ``None`` is the usual one of the scheme."""
-    return port is None or 0 < port <= _LAST_PORT
-
-
 def names_of(error: BaseException) -> frozenset[str]:
     """What an error of an HTTP library is called, with all its bases; of any other, nothing.
 
@@ -584,11 +572,10 @@ def _names_below(error: BaseException) -> frozenset[str]:
 __all__ = [
     "HTTPChoice",
     "HTTPClient",
+    "Network",
     "Pool",
     "Pools",
-    "check_choice",
     "has_no_server",
-    "is_port",
     "names_of",
     "was_lost",
     "was_sent",

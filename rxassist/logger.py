@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from rxassist.redaction import beginning, printable
 
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _LONGEST = 500  # characters of one argument
 
 
@@ -30,9 +32,26 @@ def _shown(argument: object) -> object:
     return shown if len(text) <= _LONGEST else f"{shown}… ({len(text)} characters)"
 
 
-logger = logging.getLogger("rxassist")
+logger: logging.Logger = logging.getLogger("rxassist")
 """What every module of the package logs to."""
 
 logger.addFilter(_OneLine())
+
+
+def _show_what_the_environment_wants() -> None:
+    """With ``RXASSIST_LOG=debug`` in the environment, write the log to the standard error."""
+    wanted = os.environ.get("RXASSIST_LOG", "").strip().upper()
+    if not wanted:
+        return
+    if wanted in _LEVELS:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(wanted)
+    else:
+        logger.warning("RXASSIST_LOG must be one of %s, got %s", ", ".join(_LEVELS).lower(), wanted)
+
+
+_show_what_the_environment_wants()
 
 __all__ = ["logger"]

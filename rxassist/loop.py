@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import sys
 import threading
@@ -11,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iter
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
+from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from weakref import WeakSet, finalize
@@ -24,6 +26,7 @@ from rxassist.backpressure import Demand, current_demand
 from rxassist.daemon_threads import DaemonThreads
 from rxassist.errors import BlockingCallError, ClientClosed, WrongLoopError, closed_by
 from rxassist.links import link
+from rxassist.logger import logger
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
@@ -38,6 +41,9 @@ _T = TypeVar("_T")
 _RUN = run.__code__
 _FAREWELL_TIMEOUT = 5.0  # seconds
 _INTERRUPTING_TIMEOUT = 10.0  # seconds: of a close in a signal handler
+_LOOK_AGAIN = 0.05  # seconds, between two looks at whether anything is open
+_GRACE = 0.3  # seconds, for what is just ending when the program does
+_IDLE_TURNS = 2  # of the loop, in a row: what ends may begin something else in the next
 _PACKAGE = __name__.partition(".")[0]
 
 _parting: ContextVar[bool] = ContextVar("rxassist_parting", default=False)
@@ -64,6 +70,7 @@ class Home(ABC):
         self._thread_id: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
+        self.timers: set[object] = set()  # those that are due later
         self._gate = threading.RLock()  # nothing is posted after the last look at what was
         self._gone = False
         self._closers: set[asyncio.Task[Any] | None] = set()  # tasks that wait for the closing
@@ -297,6 +304,7 @@ class ThreadLoop(Home):
         super().__init__()
         self._lock = threading.RLock()  # a signal handler may interrupt its own thread
         self._thread: _LoopThread | None = None
+        self._pause = threading.Event()  # never set: a wait for it that can be interrupted
         self._last_words: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     def leave_with(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -326,6 +334,7 @@ class ThreadLoop(Home):
             )
             raise RuntimeError(msg) from error
         self._thread_id = thread.ident
+        _living.add(self)
         last_words = self._last_words or _nothing
         finalize(self, _let_go_of, thread, last_words, os.getpid()).atexit = False
         return thread.loop
@@ -354,6 +363,32 @@ class ThreadLoop(Home):
             return
         self._thread_id = None
 
+    @property
+    def open(self) -> int:
+        """How many streams and calls are under way, or wait for their time."""
+        return 0 if self.closed else len(self._tasks) + len(self.timers)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is open, ``timeout`` seconds at most; and give whether that is so."""
+        if self.is_here:
+            raise BlockingCallError
+        if not self.bound:
+            return True
+        until = None if timeout is None else monotonic() + timeout
+        idle = 0
+        while idle < _IDLE_TURNS and not self.is_of_another_process:
+            left = None if until is None else until - monotonic()
+            if left is not None and left <= 0:
+                return False
+            looked = threading.Event()  # on the loop: what was posted before has begun then
+            if not self.post(looked.set):
+                return True
+            looked.wait(left)
+            idle = 0 if self.open else idle + 1
+            if self.open:
+                self._pause.wait(_LOOK_AGAIN if left is None else min(_LOOK_AGAIN, left))
+        return True
+
     async def _end(self) -> None:
         await self.end_tasks()
         await (self._last_words or _nothing)()
@@ -362,6 +397,24 @@ class ThreadLoop(Home):
             self._gone = True
         for _ in range(2):  # what was posted until now is still told that the client is closed
             await asyncio.sleep(0)
+
+
+_living: WeakSet[ThreadLoop] = WeakSet()
+
+
+def _tell_what_is_open() -> None:
+    """Say at the end of the program what it did not wait for, and is not just ending."""
+    left = [home for home in _living if home.open and not home.wait(_GRACE)]
+    count = sum(home.open for home in left)
+    if count:
+        logger.warning(
+            "the program ends while streams or calls of a Client are open (%d), and what they "
+            "would emit is lost; client.wait() waits for them",
+            count,
+        )
+
+
+atexit.register(_tell_what_is_open)
 
 
 class _LoopThread:
@@ -719,10 +772,12 @@ class _Timer(abc.DisposableBase):
     def start(self, loop: asyncio.AbstractEventLoop, due: float) -> bool:
         if self._action is not None:
             self._handle = loop.call_at(due, self.run)
+            self._home.timers.add(self)
         return True
 
     def run(self) -> None:
         action, self._handle = self._action, None
+        self._home.timers.discard(self)
         if action is None:
             return
         held = action()
@@ -746,6 +801,7 @@ class _Timer(abc.DisposableBase):
 
     def _cancel(self) -> None:
         handle, self._handle = self._handle, None
+        self._home.timers.discard(self)
         if handle is not None:
             handle.cancel()
 

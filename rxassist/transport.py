@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import (
     AsyncGenerator,
@@ -15,6 +16,7 @@ from contextlib import AbstractContextManager, aclosing, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
+from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import urlsplit
 
@@ -31,6 +33,7 @@ from rxassist.errors import (
     APITimeoutError,
     AuthenticationError,
     DecodeError,
+    Headers,
     RateLimitError,
     RxAssistError,
     WrongAnswerError,
@@ -41,16 +44,16 @@ from rxassist.errors import (
 )
 from rxassist.events import Event
 from rxassist.http_client import (
-    HTTPChoice,
     HTTPClient,
+    Network,
     Pools,
     has_no_server,
-    is_port,
     names_of,
     was_lost,
     was_sent,
 )
 from rxassist.logger import logger
+from rxassist.proxies import is_port
 from rxassist.redaction import HIDDEN, beginning, redacted
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.tally import count_retry
@@ -64,7 +67,9 @@ _REDIRECTS, _FAILED = 300, 400
 _MOST_BYTES = 256 * 1024 * 1024  # of an answer that is no file and no stream
 _BODY_EXCERPT = 300
 _SERVER_ERROR = 500
-_CONNECT_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 5.0
+"""Seconds for connecting, by default."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds
 _RETRIED = frozenset({408, 409, 429})
 _MOST_REDIRECTS = 20  # as httpx
@@ -100,6 +105,23 @@ class Upload:
 
 
 @frozen
+class ResponseHead:
+    """The head of an answer: what ``on_response=`` is called with.
+
+    ``seconds`` is how long it took to come, ``request_id`` what the service names the request,
+    ``None`` where it does not. ``headers`` are found by their names in any case; credentials in
+    them are masked.
+    """
+
+    method: str
+    path: str
+    status_code: int
+    headers: Mapping[str, str] = field(repr=False)
+    request_id: str | None
+    seconds: float
+
+
+@frozen
 class Request:
     """What to ask the service for: a path below the base URL, a query, a body of plain data.
 
@@ -107,7 +129,8 @@ class Request:
     is set where the request may create a run, and is tried again only if it was not sent, or if the
     service itself says that it did not act. ``timeout`` is in seconds, ``None`` for without bound;
     ``idle_timeout`` takes its place for the silence of a stream. ``max_bytes`` bounds an answer
-    that is no stream.
+    that is no stream. ``connect_timeout`` bounds connecting, no longer than ``timeout`` does.
+    ``on_response`` is called with the head of each answer.
     """
 
     method: str
@@ -121,6 +144,8 @@ class Request:
     idle_timeout: float | None = None
     max_retries: int = 2
     max_bytes: int | None = _MOST_BYTES
+    connect_timeout: float | None = CONNECT_TIMEOUT
+    on_response: Callable[[ResponseHead], object] | None = field(repr=False, default=None)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path.partition('?')[0]}"
@@ -147,7 +172,7 @@ class Settings:
     query: Sequence[tuple[str, str]] = field(repr=False, default=())
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
-    http_client: HTTPChoice = field(repr=False, default=None)
+    network: Network = field(repr=False, factory=Network)
     budget: Budget | None = None
 
 
@@ -171,7 +196,7 @@ class Transport:
         most = settings.max_connections
         places = None if most is None else asyncio.Semaphore(most)
         self._places: asyncio.Semaphore | None = places if like is None else like._places
-        self.pools: Pools = Pools(settings.http_client) if like is None else like.pools
+        self.pools: Pools = Pools(settings.network) if like is None else like.pools
 
     @property
     def base_url(self) -> str:
@@ -273,20 +298,30 @@ class Transport:
         self, http: HTTPClient, request: Request, accept: str, token: str | None, *, whole: bool
     ) -> httpx.Response:
         upload = request.upload
+        began = monotonic()
         try:
             with nullcontext() if upload is None else upload.open() as file:
                 async with asyncio.timeout(_bound(request)) as bound:
                     taken = file and _putting_off(bound, request, file)
                     built = self._build(http, request, accept, token, taken)
                     response = await self._follow(http, request, built)
+                    seconds = monotonic() - began
                     failed = response.status_code >= _FAILED
                     if whole or failed:
                         bound.reschedule(_from_now(request.timeout))  # a body may only trickle
                         await self._read(request, response)
         except Exception as error:  # noqa: BLE001 -- it goes on
             self._fail(request, error)
+        if not (failed or request.on_response or logger.isEnabledFor(logging.DEBUG)):
+            return response  # nearly always
+        head = _head(request, response, seconds)
+        try:
+            _note(request, head)
+        except BaseException:
+            await response.aclose()
+            raise
         if failed:
-            raise self._status_error(request, response)
+            raise _status_error(head, response)
         return response
 
     async def _read(self, request: Request, response: httpx.Response) -> None:
@@ -354,8 +389,9 @@ class Transport:
         token: str | None,
         file: IO[bytes] | None,
     ) -> httpx.Request:
-        silence = request.timeout
-        connect = _CONNECT_TIMEOUT if silence is None else min(_CONNECT_TIMEOUT, silence)
+        silence, connect = request.timeout, request.connect_timeout
+        if silence is not None:
+            connect = silence if connect is None else min(connect, silence)
         whole = accept == "application/json"
         read = silence if whole else request.idle_timeout
         how: dict[str, Any] = {
@@ -375,7 +411,7 @@ class Transport:
         how["headers"] = _merged(credential, self._settings.headers, ours, request.headers)
         url = self._settings.base_url.rstrip("/") + request.path
         built: httpx.Request = http.build_request(request.method, url, **how)
-        if not isinstance(self._settings.http_client, str | None):  # it adds headers of its own
+        if not isinstance(self._settings.network.choice, str | None):  # it adds headers of its own
             self._settings.tokens.remember(built.headers.items())
         return built
 
@@ -416,22 +452,6 @@ class Transport:
     def name_of(self, request: Request) -> str:
         """What is asked of whom, for an error of the connection."""
         return f"{request} at {self._host}"
-
-    def _status_error(self, request: Request, response: httpx.Response) -> APIStatusError:
-        said, of_service = _error_body(response)
-        headers = response.headers
-        request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
-        return status_error(
-            said.pop("message", None) or response.reason_phrase or "no reason given",
-            status_code=response.status_code,
-            request_id=request_id,
-            retry_after=_retry_after(headers),
-            of_service=of_service,
-            method=request.method,
-            path=str(request).partition(" ")[2],
-            headers={name: _shown(name, value) for name, value in headers.items()},
-            **said,
-        )
 
     def _check_beginning(self, request: Request, response: httpx.Response, chunk: bytes) -> None:
         """Raise where an answer begins as a page or as JSON does: it is no event stream."""
@@ -481,6 +501,46 @@ class _Place:
     def _release(self) -> None:
         if self._transport._places is not None:
             self._transport._places.release()
+
+
+def _head(request: Request, response: httpx.Response, seconds: float) -> ResponseHead:
+    headers = Headers({name: _shown(name, value) for name, value in response.headers.items()})
+    return ResponseHead(
+        request.method,
+        str(request).partition(" ")[2],
+        response.status_code,
+        headers,
+        next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None),
+        seconds,
+    )
+
+
+def _note(request: Request, head: ResponseHead) -> None:
+    """Log an answer, and hand its head to who wants it."""
+    logger.debug(
+        "%s: HTTP %s in %.0f ms (request %s)",
+        request,
+        head.status_code,
+        head.seconds * 1000,
+        head.request_id,
+    )
+    if request.on_response is not None:
+        request.on_response(head)
+
+
+def _status_error(head: ResponseHead, response: httpx.Response) -> APIStatusError:
+    said, of_service = _error_body(response)
+    return status_error(
+        said.pop("message", None) or response.reason_phrase or "no reason given",
+        status_code=head.status_code,
+        request_id=head.request_id,
+        retry_after=_retry_after(response.headers),
+        of_service=of_service,
+        method=head.method,
+        path=head.path,
+        headers=head.headers,
+        **said,
+    )
 
 
 def _shown(name: str, value: str) -> str:

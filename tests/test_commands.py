@@ -29,9 +29,8 @@ SNIPPETS = [
 ]
 
 
-def run(*arguments, **environment):
-    """Run Python with warnings as errors; give what it printed."""
-    done = subprocess.run(
+def ran(*arguments, **environment):
+    return subprocess.run(
         [sys.executable, "-W", "error", *arguments],
         env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
         capture_output=True,
@@ -39,6 +38,11 @@ def run(*arguments, **environment):
         timeout=60,
         check=False,
     )
+
+
+def run(*arguments, **environment):
+    """Run Python with warnings as errors; give what it printed."""
+    done = ran(*arguments, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     return done.stdout
@@ -162,7 +166,11 @@ def test_a_forgotten_close_never_keeps_the_interpreter_from_ending():
         "print(next(iter(stream.text_deltas)))"
     )
     with LocalService(token_delay=0.05) as service:
-        assert run("-W", "ignore::ResourceWarning", "-c", code, RXASSIST_BASE_URL=service.base_url)
+        done = ran("-W", "ignore::ResourceWarning", "-c", code, RXASSIST_BASE_URL=service.base_url)
+    assert (done.returncode, bool(done.stdout)) == (0, True)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("the program ends while streams or calls of a Client are open (")
+    assert line.endswith("client.wait() waits for them")
 
 
 def test_the_core_needs_no_extra():

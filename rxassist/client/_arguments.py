@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from inspect import signature
+from inspect import iscoroutinefunction, signature
 from math import isfinite
 from types import FrameType
 from typing import Any, TypeVar, cast
@@ -20,10 +20,11 @@ from rxassist.client.parameters import RequestOptions
 from rxassist.codec import to_request
 from rxassist.errors import excerpt
 from rxassist.tools._tool import definitions_of
+from rxassist.transport import CONNECT_TIMEOUT
 
 _T = TypeVar("_T")
 
-_UNPACKED = re.compile(r"Unpack\[(\w+)\]")
+_UNPACKED = re.compile(r"Unpack\[(\w+)(?:\[\w+\])?\]")
 _ID = re.compile(r"[^\s/?#%\\]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _DOTS = {".", ".."}
@@ -186,11 +187,34 @@ def request_options(given: Mapping[str, object]) -> dict[str, Any]:
             raise TypeError(msg)
     if "extra_headers" in options:
         options["extra_headers"] = header_mapping("extra_headers", options["extra_headers"])
-    if options.get("timeout") is not None:
-        check_positive("timeout", options["timeout"])
+    if "timeout" in options:
+        options["timeout"] = timeouts(options["timeout"])
     if "max_retries" in options:
         check_not_negative("max_retries", options["max_retries"], whole=True)
+    told = options.get("on_response")
+    if told is not None and (not callable(told) or iscoroutinefunction(told)):
+        msg = f"on_response must be a plain function, not an async def, got {excerpt(told)}"
+        raise TypeError(msg)
     return options
+
+
+@frozen
+class Timeouts:
+    """Seconds for an answer, and for connecting; ``None`` is no bound."""
+
+    answer: float | None
+    connect: float | None = CONNECT_TIMEOUT
+
+
+def timeouts(value: Any) -> Timeouts:  # noqa: ANN401 -- of a user
+    """What a timeout means: a number of seconds, ``None``, or an ``httpx.Timeout``."""
+    if isinstance(value, Timeouts):
+        return value
+    if all(hasattr(value, name) for name in ("connect", "read", "write", "pool")):
+        return Timeouts(value.read, value.connect)
+    if value is not None:
+        check_positive("timeout", value)
+    return Timeouts(value)
 
 
 def listed(name: str, value: Iterable[_T]) -> list[_T]:
@@ -242,7 +266,7 @@ def header_mapping(name: str, value: object) -> dict[str, str]:
             msg = f"{name} must hold names of letters, digits and hyphens, got {excerpt(key)}"
             raise ValueError(msg)
         if not item.isascii() or not item.replace("\t", " ").isprintable():
-            msg = f"{name} must hold printable ASCII only; the value at {excerpt(key)} holds more"
+            msg = f"{name} must hold printable ASCII only; the value at {excerpt(key)} is not"
             raise ValueError(msg)
     return given
 

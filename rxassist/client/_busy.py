@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 RUNS = "/threads/{thread_id}/runs"
 RUN = RUNS + "/{run_id}"
 
-_CARRIED = ("extra_headers", "extra_query", "timeout", "max_retries")
+_CARRIED = ("extra_headers", "extra_query", "timeout", "max_retries", "on_response")
 _IF_BUSY = ("fail", "wait", "cancel")
 _CANCEL_DEADLINE = 5.0  # seconds for the service to say that a run has ended as it is cancelled
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from ssl import SSLContext
 from typing import Any, Generic, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, urlsplit
 
 import rxassist
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
-from rxassist.client._arguments import header_mapping, refuse_unknown, stated, text_mapping
+from rxassist.client._arguments import (
+    header_mapping,
+    refuse_unknown,
+    stated,
+    text_mapping,
+    timeouts,
+)
 from rxassist.client._resource import Connection, Resource, StreamT
 from rxassist.client.assistants import Assistants
 from rxassist.client.files import Files
 from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_options
-from rxassist.client.parameters import HandlerT, RequestOptions
+from rxassist.client.parameters import HandlerT, RequestOptions, Timeout
 from rxassist.client.threads import Threads
 from rxassist.client.vector_stores import VectorStores
 from rxassist.consumers import LoopObservable, note_place
@@ -24,8 +31,9 @@ from rxassist.creation import Queues
 from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
-from rxassist.http_client import HTTPChoice, check_choice, is_port
+from rxassist.http_client import HTTPChoice, Network
 from rxassist.loop import HomeT, RunningLoop, ThreadLoop
+from rxassist.proxies import is_port
 from rxassist.run_stream import AsyncRunStream, RunStream
 from rxassist.sse import MAX_EVENT_BYTES
 from rxassist.transport import Settings, Transport
@@ -38,7 +46,7 @@ _NO_BASE_URL = (
 )
 
 
-_OF_CONNECTIONS = frozenset({"http_client", "max_connections"})
+_OF_CONNECTIONS = frozenset({"http_client", "max_connections", "proxy", "verify"})
 
 _LABEL = r"[a-z0-9_]++(?:-++[a-z0-9_]++)*+"  # of a host name; possessive, so that none hangs
 _HOST = re.compile(
@@ -123,8 +131,9 @@ class ClientOptions(TypedDict, total=False):
     """Headers of every request."""
     default_query: Mapping[str, str] | None
     """Parameters of the query of every request."""
-    timeout: float | None
-    """Seconds to connect (5 at most), write and wait for an answer (600)."""
+    timeout: float | Timeout | None
+    """Seconds to connect (5 at most), write and wait for an answer (600); or an
+    ``httpx.Timeout``, of which ``connect`` and ``read`` count."""
     idle_timeout: float | None
     """Seconds for which a stream may be silent (120); ``None`` for no bound."""
     max_connections: int | None
@@ -135,6 +144,11 @@ class ClientOptions(TypedDict, total=False):
     """How often a request is sent again that the service did not act on (2)."""
     http_client: HTTPChoice
     """``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own."""
+    proxy: str | None
+    """The URL of a proxy for all requests; else what the environment names, as for httpx."""
+    verify: bool | str | SSLContext
+    """``False`` checks no certificate of a server; else the path of a file or folder of
+    certificates, or an ``ssl.SSLContext``."""
     budget: Budget | None
     """A ``Budget`` that bounds runs and requests, together with other clients."""
 
@@ -148,25 +162,26 @@ def _connected(
     api_key: Credential | None = None,
     default_headers: Mapping[str, str] | None = None,
     default_query: Mapping[str, str] | None = None,
-    timeout: float | None = 600.0,
+    timeout: float | Timeout | None = 600.0,
     idle_timeout: float | None = 120.0,
     max_connections: int | None = None,
     max_event_bytes: int = MAX_EVENT_BYTES,
     max_retries: int = 2,
     http_client: HTTPChoice = None,
+    proxy: str | None = None,
+    verify: bool | str | SSLContext = True,
     budget: Budget | None = None,
 ) -> Connection[HomeT]:
     """What a client lends its resources, of its options, checked; with the pools of another."""
     base_url = _checked_base_url(base_url)
     tokens = _tokens(api_key)
     for name, value, whole in (
-        ("timeout", timeout, False),
         ("idle_timeout", idle_timeout, False),
         ("max_connections", max_connections, True),
     ):
         if value is not None:
             check_positive(name, value, whole=whole)
-    check_choice(http_client)
+    network = Network(http_client, proxy, verify)
     if budget is not None and not isinstance(budget, Budget):
         msg = f"budget must be a Budget, such as Budget(max_runs=50), got {excerpt(budget)}"
         raise TypeError(msg)
@@ -184,13 +199,13 @@ def _connected(
         tuple(text_mapping("default_query", default_query).items()),
         max_connections,
         max_event_bytes,
-        http_client,
+        network,
         budget,
     )
     transport = Transport(settings, None if like is None else like.transport)
     queues = Queues() if like is None else like.queues
     return Connection(
-        home, transport, stream_class, timeout, idle_timeout, max_retries, budget, queues
+        home, transport, stream_class, timeouts(timeout), idle_timeout, max_retries, budget, queues
     )
 
 
@@ -217,8 +232,8 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
 
         It has the event loop and the connections of this one: to close one closes both.
         ``default_headers`` and ``default_query`` come on top of those that this client has.
-        Raises as the class does, and ``TypeError`` for ``http_client`` and ``max_connections``,
-        which are the connections' own.
+        Raises as the class does, and ``TypeError`` for ``http_client``, ``max_connections``,
+        ``proxy`` and ``verify``, which are the connections' own.
 
         Keywords:
 
@@ -228,13 +243,18 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
         - ``default_query``: parameters of the query of every request.
-        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
+          ``httpx.Timeout``, of which ``connect`` and ``read`` count.
         - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
         - ``max_connections``: how many requests and streams may be open at once; by default no
           bound.
         - ``max_event_bytes``: how large one event may be (16 MiB).
         - ``max_retries``: how often a request is sent again that the service did not act on (2).
         - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+        - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for
+          httpx.
+        - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder
+          of     certificates, or an ``ssl.SSLContext``.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         call = f"{type(self).__name__}.with_options()"
@@ -272,10 +292,10 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
-        call = Resource(self._connection).request(method, path, body, options)
+        call = Resource(self._connection)._json(method, path, body, stated(options))
         note_place(call, "Client.request")
         return call
 
@@ -313,12 +333,16 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
       ``OPENAI_API_KEY``.
     - ``default_headers``: headers of every request.
     - ``default_query``: parameters of the query of every request.
-    - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+    - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
+      ``httpx.Timeout``, of which ``connect`` and ``read`` count.
     - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
     - ``max_connections``: how many requests and streams may be open at once; by default no bound.
     - ``max_event_bytes``: how large one event may be (16 MiB).
     - ``max_retries``: how often a request is sent again that the service did not act on (2).
     - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+    - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for httpx.
+    - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder of
+      certificates, or an ``ssl.SSLContext``.
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
@@ -351,13 +375,18 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
         - ``default_query``: parameters of the query of every request.
-        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
+          ``httpx.Timeout``, of which ``connect`` and ``read`` count.
         - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
         - ``max_connections``: how many requests and streams may be open at once; by default no
           bound.
         - ``max_event_bytes``: how large one event may be (16 MiB).
         - ``max_retries``: how often a request is sent again that the service did not act on (2).
         - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+        - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for
+          httpx.
+        - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder
+          of     certificates, or an ``ssl.SSLContext``.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         return cls._of_foundry(endpoint, credential, api_version, options)
@@ -369,6 +398,16 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     def __exit__(self, *_: object) -> None:
         """Close the client."""
         self.close()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until no stream, call or poll is under way: the last line of many a script.
+
+        ``timeout`` bounds the wait, in seconds. Returns whether nothing is open any more. Raises
+        ``BlockingCallError`` in a callback.
+        """
+        if timeout is not None:
+            check_not_negative("timeout", timeout)
+        return self._home.wait(timeout)
 
     def close(self) -> None:
         """End every stream and call with ``ClientClosed``, close the connections and the thread."""
@@ -392,12 +431,16 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
       ``OPENAI_API_KEY``.
     - ``default_headers``: headers of every request.
     - ``default_query``: parameters of the query of every request.
-    - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+    - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
+      ``httpx.Timeout``, of which ``connect`` and ``read`` count.
     - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
     - ``max_connections``: how many requests and streams may be open at once; by default no bound.
     - ``max_event_bytes``: how large one event may be (16 MiB).
     - ``max_retries``: how often a request is sent again that the service did not act on (2).
     - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+    - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for httpx.
+    - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder of
+      certificates, or an ``ssl.SSLContext``.
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
@@ -429,13 +472,18 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
         - ``default_query``: parameters of the query of every request.
-        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600).
+        - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
+          ``httpx.Timeout``, of which ``connect`` and ``read`` count.
         - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
         - ``max_connections``: how many requests and streams may be open at once; by default no
           bound.
         - ``max_event_bytes``: how large one event may be (16 MiB).
         - ``max_retries``: how often a request is sent again that the service did not act on (2).
         - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
+        - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for
+          httpx.
+        - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder
+          of     certificates, or an ``ssl.SSLContext``.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         return cls._of_foundry(endpoint, credential, api_version, options)

@@ -17,6 +17,7 @@ from reactivex import operators as ops
 from rxassist.budget import Budget
 from rxassist.checks import check_not_negative, check_positive
 from rxassist.client._arguments import (
+    Timeouts,
     check_encodable,
     checked,
     path,
@@ -59,7 +60,7 @@ class Connection(Generic[HomeT]):
     home: HomeT
     transport: Transport
     stream_class: type[Any]  # of RunObservable; resources that start runs know which
-    timeout: float | None
+    timeouts: Timeouts
     idle_timeout: float | None
     max_retries: int
     budget: Budget | None = None
@@ -107,6 +108,7 @@ class Resource(Generic[HomeT]):
         for name, value in (body or {}).items() if upload is not None else ():
             check_encodable("a name in extra_body", name)  # JSON escapes it, a form cannot
             check_encodable(name, value)
+        bounds: Timeouts = options.get("timeout", self._connection.timeouts)
         return Request(
             method,
             where,
@@ -115,11 +117,13 @@ class Resource(Generic[HomeT]):
             options.get("extra_headers", {}),
             upload=upload,
             careful=careful,
-            timeout=options.get("timeout", self._connection.timeout),
+            timeout=bounds.answer,
             max_retries=options.get("max_retries", self._connection.max_retries),
+            connect_timeout=bounds.connect,
+            on_response=options.get("on_response"),
         )
 
-    def request(
+    def _json(
         self,
         method: str,
         where: str,

@@ -39,8 +39,8 @@ class Assistants(Resource[HomeT]):
         - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
         - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._create(Assistant, self._request("POST", _ALL, parameters, AssistantParameters))
 
@@ -51,8 +51,8 @@ class Assistants(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_ONE, assistant_id=assistant_id)
         return self._call(Assistant, self._request("GET", where, options))
@@ -75,8 +75,8 @@ class Assistants(Resource[HomeT]):
         - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``model``: the name of the model.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_ONE, assistant_id=assistant_id)
         request = self._request("POST", where, parameters, AssistantUpdateParameters)
@@ -91,8 +91,8 @@ class Assistants(Resource[HomeT]):
         - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._list(Assistant, _ALL, parameters, ListParameters)
 
@@ -103,7 +103,7 @@ class Assistants(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._delete(path(_ONE, assistant_id=assistant_id), options)

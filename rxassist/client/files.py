@@ -98,8 +98,8 @@ class Files(Resource[HomeT]):
 
         - ``purpose``, required: what the file is for, such as ``"assistants"``.
         - ``expires_after``: when the file expires: a mapping with ``anchor`` and ``seconds``.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         upload = upload_of(file, None if upload_progress is None else _teller(upload_progress))
         request = self._request("POST", "/files", parameters, FileParameters, upload=upload)
@@ -117,8 +117,8 @@ class Files(Resource[HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find what it
           stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._poll(File, _ONE, {"file_id": file_id}, options, _processed)
 
@@ -129,8 +129,8 @@ class Files(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._call(File, self._request("GET", path(_ONE, file_id=file_id), options))
 
@@ -141,8 +141,8 @@ class Files(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_ONE + "/content", file_id=file_id)
         return self._content(self._request("GET", where, options))
@@ -154,8 +154,8 @@ class Files(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._as_call(self.content(file_id, **options).pipe(ops.map(_text_of)))
 
@@ -169,8 +169,8 @@ class Files(Resource[HomeT]):
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
         - ``purpose``: only the files with this purpose.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._list(File, "/files", parameters, FileListParameters)
 
@@ -181,8 +181,8 @@ class Files(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._delete(path(_ONE, file_id=file_id), options)
 

@@ -7,7 +7,7 @@ field names of the wire, tools may be models as well.
 # Evaluated at once (no ``from __future__ import annotations``): what is required is read from it.
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, Literal, Required, TypeAlias, TypedDict, TypeVar
+from typing import Any, Generic, Literal, Protocol, Required, TypeAlias, TypedDict, TypeVar
 
 from rxassist.creation import IfBusy
 from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
@@ -15,9 +15,25 @@ from rxassist.leaving import OnDispose
 from rxassist.models import AssistantTool
 from rxassist.operators._run_tools import Approve, OnToolError
 from rxassist.tools import Tool, Toolbox
+from rxassist.transport import ResponseHead
 
 HandlerT = TypeVar("HandlerT", bound=AssistantEventHandler | AsyncAssistantEventHandler)
 """The handlers of a client."""
+
+
+class Timeout(Protocol):
+    """What an ``httpx.Timeout`` has of what counts here."""
+
+    @property
+    def connect(self) -> float | None:
+        """Seconds for connecting."""
+        ...
+
+    @property
+    def read(self) -> float | None:
+        """Seconds for the answer."""
+        ...
+
 
 Object: TypeAlias = Mapping[str, Any]
 Objects: TypeAlias = Iterable[Object]
@@ -38,10 +54,14 @@ class RequestOptions(TypedDict, total=False):
     """Parameters to add to the query of the request."""
     extra_body: Object | None
     """Fields to add to the JSON body of a ``POST``."""
-    timeout: float | None
-    """Seconds for one request, ``None`` for no bound; instead of the client's."""
+    timeout: float | Timeout | None
+    """Seconds for one request, ``None`` for no bound, or an ``httpx.Timeout``, of which ``connect``
+    and ``read`` count; instead of the client's."""
     max_retries: int
     """How often a request that failed is sent again; instead of the client's."""
+    on_response: Callable[[ResponseHead], object] | None
+    """A function that is called on the client's event loop with the head of each answer: its
+    status, headers and request id. An exception of it fails the call."""
 
 
 class PollOptions(RequestOptions, total=False):

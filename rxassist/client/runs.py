@@ -48,8 +48,8 @@ class Steps(Resource[HomeT]):
         Keywords:
 
         - ``include``: what else to return, such as the content of the results of file search.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(STEPS + "/{step_id}", thread_id=thread_id, run_id=run_id, step_id=step_id)
         return self._call(RunStep, self._request("GET", where, parameters, StepParameters))
@@ -66,8 +66,8 @@ class Steps(Resource[HomeT]):
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
         - ``include``: what else to return, such as the content of the results of file search.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(STEPS, thread_id=thread_id, run_id=run_id)
         return self._list(RunStep, where, parameters, StepListParameters)
@@ -118,8 +118,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
         - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
         - ``include``: what else to return, such as the content of the results of file search.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(RUNS, thread_id=thread_id)
         return self._create_run(where, parameters, RunParameters, thread_id)
@@ -131,8 +131,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(RUN, thread_id=thread_id, run_id=run_id)
         return self._call(Run, self._request("GET", where, options))
@@ -145,8 +145,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         Keywords:
 
         - ``metadata``: up to 16 pairs of text, stored with the object.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(RUN, thread_id=thread_id, run_id=run_id)
         return self._call(Run, self._request("POST", where, parameters, MetadataParameters))
@@ -160,8 +160,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._list(Run, path(RUNS, thread_id=thread_id), parameters, ListParameters)
 
@@ -174,8 +174,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(RUN + "/cancel", thread_id=thread_id, run_id=run_id)
         return self._call(Run, self._request("POST", where, options))
@@ -192,8 +192,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
         - ``tool_outputs``: mappings with ``tool_call_id`` and ``output``, one for each call.
         - ``tool_approvals``: mappings with ``tool_call_id`` and ``approve`` (Azure AI Foundry).
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
         request = self._request("POST", where, parameters, ToolOutputsParameters, careful=True)
@@ -257,8 +257,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
           call and error.
         - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(RUNS, thread_id=thread_id)
         given, tooling = self._tooling(parameters)
@@ -293,8 +293,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           does not.
         - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
         return self._output_stream(where, parameters, ToolOutputsParameters, thread_id, run_id)
@@ -318,8 +318,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         following = self._following(options, thread_id, run_id)
         ids = {"run_id": run_id, "thread_id": thread_id}
@@ -376,8 +376,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
           call and error.
         - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         given, tooling = self._tooling(parameters)
         following = self._following(given, thread_id, calls_tools=tooling is not None)
@@ -405,8 +405,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         following = self._following(parameters, thread_id, run_id)
         polls, rest = poll_options(not_of_following(parameters))

@@ -56,8 +56,8 @@ class Messages(OnThread[HomeT]):
           ``"cancel"`` it.
         - ``attachments``: files for the tools: mappings with ``file_id`` and ``tools``.
         - ``metadata``: up to 16 pairs of text, stored with the object.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(MESSAGES, thread_id=thread_id)
         rest = {key: value for key, value in parameters.items() if key != "if_busy"}
@@ -71,8 +71,8 @@ class Messages(OnThread[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_MESSAGE, thread_id=thread_id, message_id=message_id)
         return self._call(Message, self._request("GET", where, options))
@@ -85,8 +85,8 @@ class Messages(OnThread[HomeT]):
         Keywords:
 
         - ``metadata``: up to 16 pairs of text, stored with the object.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_MESSAGE, thread_id=thread_id, message_id=message_id)
         return self._call(Message, self._request("POST", where, parameters, MetadataParameters))
@@ -105,8 +105,8 @@ class Messages(OnThread[HomeT]):
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
         - ``run_id``: only the messages that this run wrote.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(MESSAGES, thread_id=thread_id)
         return self._list(Message, where, parameters, MessageListParameters)
@@ -118,8 +118,8 @@ class Messages(OnThread[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._delete(path(_MESSAGE, thread_id=thread_id, message_id=message_id), options)
 
@@ -143,8 +143,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``messages``: the messages that the thread begins with.
         - ``tool_resources``: the files and vector stores that tools may use on this thread.
         - ``metadata``: up to 16 pairs of text, stored with the object.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._create(Thread, self._request("POST", "/threads", parameters, ThreadParameters))
 
@@ -155,8 +155,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_THREAD, thread_id=thread_id)
         return self._call(Thread, self._request("GET", where, options))
@@ -170,8 +170,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
 
         - ``metadata``: up to 16 pairs of text, stored with the object.
         - ``tool_resources``: the files and vector stores that tools may use on this thread.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_THREAD, thread_id=thread_id)
         return self._call(Thread, self._request("POST", where, parameters, ThreadUpdateParameters))
@@ -183,8 +183,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._delete(path(_THREAD, thread_id=thread_id), options)
 
@@ -218,8 +218,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
           runs.
         - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
           once.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         if not parameters.get("idempotent"):
             return self._create_run(_THREAD_AND_RUN, parameters, ThreadAndRunParameters)
@@ -281,8 +281,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
           call and error.
         - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         given, tooling = self._tooling(parameters)
         if not given.get("idempotent"):
@@ -354,8 +354,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
           call and error.
         - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         given, tooling = self._tooling(parameters)
         following = self._following(given, calls_tools=tooling is not None)

@@ -103,8 +103,8 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``file_id``, required: the id of the file.
         - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
         - ``attributes``: up to 16 pairs that a search can filter by.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_FILES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, VectorStoreFileParameters)
@@ -117,8 +117,8 @@ class VectorStoreFiles(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
         return self._call(VectorStoreFile, self._request("GET", where, options))
@@ -135,8 +135,8 @@ class VectorStoreFiles(Resource[HomeT]):
         Keywords:
 
         - ``attributes``, required: up to 16 pairs that a search can filter by.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_FILE, vector_store_id=vector_store_id, file_id=file_id)
         request = self._request("POST", where, parameters, VectorStoreFileUpdateParameters)
@@ -154,8 +154,8 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
         - ``filter``: only the files with this status.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_FILES, vector_store_id=vector_store_id)
         return self._list(VectorStoreFile, where, parameters, VectorStoreFileListParameters)
@@ -167,8 +167,8 @@ class VectorStoreFiles(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._delete(path(_FILE, vector_store_id=vector_store_id, file_id=file_id), options)
 
@@ -179,8 +179,8 @@ class VectorStoreFiles(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_FILE + "/content", vector_store_id=vector_store_id, file_id=file_id)
         return self._call(VectorStoreFileContent, self._request("GET", where, options))
@@ -197,8 +197,8 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find what it
           stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         ids = {"file_id": file_id, "vector_store_id": vector_store_id}
         return self._poll(VectorStoreFile, _FILE, ids, options, _file_ended)
@@ -217,8 +217,8 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find what it
           stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         options, rest = poll_options(parameters)
         created = self.create(vector_store_id, file_id=file_id, **rest)
@@ -243,8 +243,8 @@ class VectorStoreFiles(Resource[HomeT]):
 
         - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
         - ``attributes``: up to 16 pairs that a search can filter by.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         self.create(vector_store_id, file_id="file", **parameters)  # refused before any request
         check_searchable([file])
@@ -280,8 +280,8 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find what it
           stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         options, rest = poll_options(parameters)
         added = self.upload(
@@ -353,8 +353,8 @@ class FileBatches(Resource[HomeT]):
         - ``attributes``: up to 16 pairs that a search can filter by.
         - ``file_ids``: the ids of the files.
         - ``files``: the files as mappings with ``file_id`` and settings of their own.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_BATCHES, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, FileBatchParameters)
@@ -367,8 +367,8 @@ class FileBatches(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_BATCH, vector_store_id=vector_store_id, batch_id=batch_id)
         return self._call(VectorStoreFileBatch, self._request("GET", where, options))
@@ -380,8 +380,8 @@ class FileBatches(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_BATCH + "/cancel", vector_store_id=vector_store_id, batch_id=batch_id)
         return self._call(VectorStoreFileBatch, self._request("POST", where, options))
@@ -402,8 +402,8 @@ class FileBatches(Resource[HomeT]):
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
         - ``filter``: only the files with this status.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_BATCH + "/files", vector_store_id=vector_store_id, batch_id=batch_id)
         request = self._request("GET", where, parameters, VectorStoreFileListParameters)
@@ -427,8 +427,8 @@ class FileBatches(Resource[HomeT]):
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
         - ``filter``: only the files with this status.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self.list_files(batch_id, vector_store_id=vector_store_id, **parameters)
 
@@ -446,8 +446,8 @@ class FileBatches(Resource[HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find what it
           stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         ids = {"batch_id": batch_id, "vector_store_id": vector_store_id}
         return self._poll(VectorStoreFileBatch, _BATCH, ids, options, _batch_ended)
@@ -468,8 +468,8 @@ class FileBatches(Resource[HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find what it
           stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         options, rest = poll_options(parameters)
         return self._then(
@@ -506,8 +506,8 @@ class FileBatches(Resource[HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find what it
           stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         every = listed("files", files)
         if not every:
@@ -628,8 +628,8 @@ class VectorStores(Resource[HomeT]):
         - ``expires_after``: when the store expires: a mapping with ``anchor`` and ``days``.
         - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
         - ``metadata``: up to 16 pairs of text, stored with the object.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         request = self._request("POST", _STORES, parameters, VectorStoreParameters)
         return self._create(VectorStore, request)
@@ -641,8 +641,8 @@ class VectorStores(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_STORE, vector_store_id=vector_store_id)
         return self._call(VectorStore, self._request("GET", where, options))
@@ -657,8 +657,8 @@ class VectorStores(Resource[HomeT]):
         - ``name``: the name of the store.
         - ``expires_after``: when the store expires: a mapping with ``anchor`` and ``days``.
         - ``metadata``: up to 16 pairs of text, stored with the object.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_STORE, vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, VectorStoreUpdateParameters)
@@ -673,8 +673,8 @@ class VectorStores(Resource[HomeT]):
         - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._list(VectorStore, _STORES, parameters, ListParameters)
 
@@ -685,8 +685,8 @@ class VectorStores(Resource[HomeT]):
 
         Keywords:
 
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         return self._delete(path(_STORE, vector_store_id=vector_store_id), options)
 
@@ -702,8 +702,8 @@ class VectorStores(Resource[HomeT]):
         - ``max_num_results``: how many results to return at most.
         - ``ranking_options``: how results are ranked, and the score below which they are left out.
         - ``rewrite_query``: whether the service may rewrite the query for its search.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_STORE + "/search", vector_store_id=vector_store_id)
         request = self._request("POST", where, parameters, SearchParameters)
@@ -721,8 +721,8 @@ class VectorStores(Resource[HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find what it
           stores late.
-        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``: of its
-          requests, see ``RequestOptions``.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
         """
         ids = {"vector_store_id": vector_store_id}
         return self._poll(VectorStore, _STORE, ids, options, _store_ready)

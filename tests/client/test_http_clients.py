@@ -16,7 +16,7 @@ from rxassist import (
     RxAssistError,
 )
 from rxassist import http_client as http_clients
-from rxassist.http_client import Pools
+from rxassist.http_client import Network, Pools
 from rxassist.local import call, cut, hang_up, refuse, say, stall, wait
 
 
@@ -251,7 +251,7 @@ def test_pools_that_nobody_needs_any_more_are_closed(monkeypatch):
         return {pool.client for pool in taken}
 
     async def main():
-        pools = Pools("httpx")
+        pools = Pools(Network("httpx"))
         assert len(await use(pools, 10)) == 3
         await use(pools, 1)
         assert not closed

@@ -359,7 +359,7 @@ def test_a_model_that_calls_for_ever_is_stopped(begin):
             yield ADD
 
     stream = begin(for_ever, [add], max_rounds=3)
-    with pytest.raises(ToolRoundsExceeded, match=r"after 3 rounds of them.*max_rounds=3"):
+    with pytest.raises(ToolRoundsExceeded, match=r"after 3 rounds of calls.*max_rounds=3"):
         stream.until_done()
     results = []
     stream.tool_results.subscribe(results.append, lambda _: None)
