@@ -522,9 +522,9 @@ def _is_text_of_a_file(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 def _as_page(value: object) -> object:
     """The text of a file as its schema has it: the example beside it says ``content``."""
-    if not isinstance(value, dict) or "data" in value or "content" not in value:
-        return cast("object", value)
-    said = cast("dict[str, Any]", value)
+    said = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    if "data" in said or "content" not in said:
+        return value
     return {"data" if key == "content" else key: item for key, item in said.items()}
 
 
