@@ -520,11 +520,11 @@ def _is_text_of_a_file(kind: Any) -> bool:  # noqa: ANN401 -- a type form
     return kind is VectorStoreFileContent
 
 
-def _as_page(value: object) -> object:
+def _as_page(value: object) -> Mapping[str, Any]:
     """The text of a file as its schema has it: the example beside it says ``content``."""
-    said = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    said = _mapping(value, None)
     if "data" in said or "content" not in said:
-        return value
+        return said
     return {"data" if key == "content" else key: item for key, item in said.items()}
 
 
