@@ -58,8 +58,30 @@ class Uploaded(Protocol):
         ...
 
 
+class UploadedByForm(Protocol):
+    """A file as Flask gives it to a route: a ``FileStorage`` of Werkzeug's."""
+
+    @property
+    def stream(self) -> IO[bytes]:
+        """The content."""
+        ...
+
+    @property
+    def filename(self) -> str | None:
+        """The name that it has at the browser's side."""
+        ...
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type that the browser told."""
+        ...
+
+
+FileOfAnyKind: TypeAlias = "FileContent | Uploaded | UploadedByForm"
+"""What can be read, by itself or as a web framework gives it to a route."""
+
 UploadFile: TypeAlias = (
-    "FileContent | Uploaded | tuple[str, FileContent] | tuple[str, FileContent, str | None]"
+    "FileOfAnyKind | tuple[str, FileOfAnyKind] | tuple[str, FileOfAnyKind, str | None]"
 )
 """A file to upload: its content, with a name before it and a content type after it if need be.
 
