@@ -159,7 +159,7 @@ _IDEMPOTENT = {"idempotent": True}
 _IMPATIENT = {"idempotent": True, "patience": 1}
 
 ROWS = (
-    Row("closed behind 900 bytes", _starting(cut(900)), _IS_RECOVERED),
+    Row("closed after 900 bytes", _starting(cut(900)), _IS_RECOVERED),
     Row("closed in the text", _starting(cut(_MIDDLE)), _IS_RECOVERED),
     Row("reset in the text", _starting(cut(_MIDDLE, reset=True)), _IS_RECOVERED),
     Row("truncated: the body ends properly", _starting(truncate(_MIDDLE)), _IS_RECOVERED),
@@ -271,14 +271,14 @@ ROWS = (
     Row("comments between and inside events", _starting(framing(comments=True)), _IS_HARMLESS),
     Row("a byte order mark", _starting(framing(bom=True)), _IS_HARMLESS),
     Row("a chunk for each byte", _starting(framing(chunk=1)), _IS_HARMLESS),
-    Row("garbage behind `done`", _starting(garble(12_000, b"\0\xff")), _IS_HARMLESS),
+    Row("garbage after `done`", _starting(garble(12_000, b"\0\xff")), _IS_HARMLESS),
     Row("whole objects twice", _starting(duplicate("thread.message.created")), _IS_HARMLESS),
-    Row("created behind in_progress", _starting(swap(5)), _IS_HARMLESS),
+    Row("created after in_progress", _starting(swap(5)), _IS_HARMLESS),
     Row(
         "the message's created never comes", _starting(drop("thread.message.created")), _IS_HARMLESS
     ),
     Row("a delta twice", _starting(duplicate(_DELTA)), _IS_TOLD),
-    Row("a delta behind the next one", _starting(swap(_DELTA)), _IS_TOLD),
+    Row("a delta after the next one", _starting(swap(_DELTA)), _IS_TOLD),
     Row("a delta never comes", _starting(drop(_DELTA)), _IS_TOLD),
     Row("an `error` event", _starting(_instead(_ERROR, "error")), _IS_AN_ERROR),
     Row(

@@ -28,7 +28,7 @@ from functools import cache, lru_cache, partial
 from itertools import chain, repeat
 from math import isfinite
 from operator import is_
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import (
     Annotated,
     Any,
@@ -65,7 +65,7 @@ from rxassist.events import (
     UnknownEvent,
     late,
 )
-from rxassist.models import ErrorObject, deltas
+from rxassist.models import ErrorObject, VectorStoreFileContent, deltas
 from rxassist.models._maker import maker
 from rxassist.models._values import Model, Unknown
 from rxassist.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
@@ -217,8 +217,10 @@ def _seconds(value: object, _: object) -> float | None:
 def _boolean(value: object, _: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
-    if value in ("true", "false"):  # some servers quote them
-        return value == "true"
+    if value in (0, 1):
+        return value == 1
+    if isinstance(value, str) and value.lower() in ("true", "false"):  # some servers quote them
+        return value.lower() == "true"
     raise _MisfitError(value, "true or false")
 
 
@@ -514,12 +516,30 @@ def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], 
     return unstructure
 
 
+def _is_text_of_a_file(kind: Any) -> bool:  # noqa: ANN401 -- a type form
+    return kind is VectorStoreFileContent
+
+
+def _as_page(value: object) -> Mapping[str, Any]:
+    """The text of a file as its schema has it: the example beside it says ``content``."""
+    said = _mapping(value, None)
+    if "data" in said or "content" not in said:
+        return said
+    return {"data" if key == "content" else key: item for key, item in said.items()}
+
+
 def _configured(*, detailed_validation: bool) -> Converter:
     converter = Converter(
         detailed_validation=detailed_validation, unstruct_collection_overrides={tuple: list}
     )
     class_hook = _explaining_class_hook if detailed_validation else _class_hook
     converter.register_structure_hook_factory(attrs.has)(class_hook)
+
+    def page_hook(cls: type, converter: Converter) -> _Hook:
+        structure = class_hook(cls, converter)
+        return lambda value, before: structure(_as_page(value), before)
+
+    converter.register_structure_hook_factory(_is_text_of_a_file)(page_hook)
     converter.register_structure_hook_factory(_is_unknown)(_unknown_hook)
     converter.register_structure_hook_factory(_is_tuple)(_tuple_hook)
     converter.register_structure_hook_factory(_is_union)(_union_hook)
@@ -1031,7 +1051,11 @@ def to_text(value: object) -> str:
     """
     if isinstance(value, str) and not isinstance(value, Enum):
         return value
-    return msgspec.json.encode(_tellable(value), enc_hook=_tellable).decode()
+    plain = _tellable(value)
+    try:
+        return msgspec.json.encode(plain, enc_hook=_tellable).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can carry escaped
+        return json.dumps(to_plain(plain))
 
 
 def to_plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
@@ -1057,14 +1081,27 @@ def _tellable(value: object) -> object:
         return cast("Any", value).model_dump(mode="json")
     items = _items_by_name(value)
     if items is not None:
-        return {name: _tellable(item) for name, item in items}
+        return {_key(name): _tellable(item) for name, item in items}
     if isinstance(value, Sequence | AbstractSet | ValuesView):
         return [_tellable(item) for item in cast("Iterable[object]", value)]
+    raise _untellable(value)
+
+
+def _key(name: object) -> object:
+    """The name of a value in an object of JSON."""
+    if name is None or isinstance(name, bool):
+        return json.dumps(name)
+    if isinstance(name, _LEAVES):
+        return _tellable(cast("object", name))
+    raise _untellable(name)
+
+
+def _untellable(value: object) -> TypeError:
     msg = (
         f"{excerpt(value)} cannot be said as JSON; a tool may return text, numbers, dates, lists, "
         "mappings, dataclasses, attrs classes, models of pydantic and rows, so make one of it"
     )
-    raise TypeError(msg)
+    return TypeError(msg)
 
 
 def _items_by_name(value: object) -> Iterable[tuple[object, object]] | None:
@@ -1169,7 +1206,7 @@ def encode_event(event: Event) -> ServerSentEvent:
 
 
 class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    pass
+    extra: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
 
 _text_delta = maker(deltas.TextDelta)

@@ -42,6 +42,7 @@ _RUN = run.__code__
 _FAREWELL_TIMEOUT = 5.0  # seconds
 _INTERRUPTING_TIMEOUT = 10.0  # seconds: of a close in a signal handler
 _LOOK_AGAIN = 0.05  # seconds, between two looks at whether anything is open
+_GRACE = 0.3  # seconds, for what is just ending when the program does
 _IDLE_TURNS = 2  # of the loop, in a row: what ends may begin something else in the next
 _PACKAGE = __name__.partition(".")[0]
 
@@ -409,8 +410,9 @@ _living: WeakSet[ThreadLoop] = WeakSet()
 
 
 def _tell_what_is_open() -> None:
-    """Say at the end of the program what it did not wait for."""
-    count = sum(home.open for home in _living if not home.is_of_another_process)
+    """Say at the end of the program what it did not wait for, and is not just ending."""
+    left = [home for home in _living if home.open and not home.wait(_GRACE)]
+    count = sum(home.open for home in left)
     if count:
         logger.warning(
             "the program ends while streams or calls of a Client are open (%d), and what they "

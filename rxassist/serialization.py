@@ -128,15 +128,16 @@ def _snapshot_to_dict(record: SnapshotRecord) -> dict[str, Any]:
         "current_message_id": record.current_message_id,
         "current_run_step_id": record.current_run_step_id,
         "finished": sorted(record.finished),
-        "indexes": {key: list(places) for key, places in record.indexes.items()},
+        "indexes": {key: [list(place) for place in told] for key, told in record.indexes.items()},
         "settled": record.settled,
         "required": sorted(record.required),
+        "named": sorted(record.named),
     }
 
 
 def _snapshot_record(data: Mapping[str, Any]) -> SnapshotRecord:
     event, run = data.get("event"), data.get("run")
-    indexes: Mapping[str, list[int]] = data.get("indexes") or {}
+    indexes: Mapping[str, list[int | list[int]]] = data.get("indexes") or {}
     messages = structure({"data": data.get("messages")}, Page[Message], "messages")
     steps = structure({"data": data.get("run_steps")}, Page[RunStep], "run_steps")
     return SnapshotRecord(
@@ -147,10 +148,16 @@ def _snapshot_record(data: Mapping[str, Any]) -> SnapshotRecord:
         current_message_id=data.get("current_message_id"),
         current_run_step_id=data.get("current_run_step_id"),
         finished=frozenset(data.get("finished") or ()),
-        indexes={key: tuple(places) for key, places in indexes.items()},
+        indexes={key: tuple(map(_place, told)) for key, told in indexes.items()},
         settled=data.get("settled") or 0,
         required=frozenset(data.get("required") or ()),
+        named=frozenset(data.get("named") or ()),
     )
+
+
+def _place(told: int | list[int]) -> tuple[int, ...]:
+    """The index of a part, and those inside it, if it was kept with them."""
+    return tuple(told) if isinstance(told, list) else (told,)
 
 
 __all__ = ["from_dict", "from_json", "to_dict", "to_json"]

@@ -8,7 +8,7 @@ snapshot gives are built when they are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
@@ -276,6 +276,12 @@ class _Keyed(Generic[_T]):
     def __iter__(self) -> Iterator[_T]:
         return iter(self._values())
 
+    def keys(self) -> list[Any]:
+        """The keys of the values, in the order in which these arrived."""
+        known = () if self.shelf is None else self.shelf.place.items()
+        shelved = [key for key, place in known if place < self.count - 1]
+        return [*shelved, self.last_key] if self.count else []
+
     def _values(self) -> list[_T]:
         if not self.count:
             return []
@@ -323,7 +329,7 @@ def _filled(whole: _T, late: object) -> _T:
 
 
 def _with_extra(built: _T, begun: object) -> _T:
-    """What has grown, with what no field is there for of the whole object that it began with."""
+    """What has grown, with what no field is there for of what it began with and grew by."""
     return built if begun is None else _filled(built, begun)
 
 
@@ -356,13 +362,14 @@ class _Part:
         return cast("MessageContent", self.whole)
 
 
-def _part_of(index: int, content: MessageContent) -> _Part:
-    """The part that a whole part of a message begins with."""
+def _part_of(index: int, content: MessageContent, inner: Iterable[int] = ()) -> _Part:
+    """The part that a whole part of a message begins with; ``inner`` as in ``SnapshotRecord``."""
     annotations: _Keyed[Annotation] = _NOTHING_YET
     text = ""
     if isinstance(content, TextContentBlock):
         text = content.text.value or ""
-        for place, annotation in enumerate(content.text.annotations):
+        marks = content.text.annotations
+        for place, annotation in zip(inner or range(len(marks)), marks, strict=False):
             annotations = annotations.put(place, annotation)
     elif isinstance(content, RefusalContentBlock):
         text = content.refusal or ""
@@ -383,24 +390,33 @@ def _grown_part(part: _Part | None, delta: MessageContentDelta) -> _Part:
         for added in delta.text.annotations:
             annotations = annotations.put(added.index, _annotation(added))
         grown = _grown_text(text, delta.text.value)
-        return _Part(part.index, "text", grown, annotations, part.whole)
+        begun = part.whole
+        if delta.extra or delta.text.extra:
+            said = TextContentBlock(Text(extra=delta.text.extra or None), extra=delta.extra or None)
+            begun = _with_extra(said, begun)
+        return _Part(part.index, "text", grown, annotations, begun)
     if delta.type == "refusal":
         grown = _grown_text(text, delta.refusal)
-        return _Part(part.index, "refusal", grown, annotations, part.whole)
+        begun = part.whole
+        if delta.extra:
+            begun = _with_extra(RefusalContentBlock(extra=delta.extra), begun)
+        return _Part(part.index, "refusal", grown, annotations, begun)
     if delta.type == "image_file":
-        file = ImageFileContentBlock(delta.image_file or ImageFile())
+        file = ImageFileContentBlock(delta.image_file or ImageFile(), extra=delta.extra or None)
         return _Part(part.index, delta.type, text, annotations, file)
-    url = ImageURLContentBlock(delta.image_url or ImageURL())
+    url = ImageURLContentBlock(delta.image_url or ImageURL(), extra=delta.extra or None)
     return _Part(part.index, delta.type, text, annotations, url)
 
 
 def _annotation(delta: AnnotationDelta) -> Annotation:
     if isinstance(delta, FileCitationDeltaAnnotation):
         citation = delta.file_citation or FileCitation()
-        return FileCitationAnnotation(delta.text, citation, delta.start_index, delta.end_index)
+        place = delta.start_index, delta.end_index
+        return FileCitationAnnotation(delta.text, citation, *place, extra=delta.extra or None)
     if isinstance(delta, FilePathDeltaAnnotation):
         path = delta.file_path or FilePath()
-        return FilePathAnnotation(delta.text, path, delta.start_index, delta.end_index)
+        place = delta.start_index, delta.end_index
+        return FilePathAnnotation(delta.text, path, *place, extra=delta.extra or None)
     return UnknownAnnotation(delta.wire_type, _raw_of_delta(delta))
 
 
@@ -524,7 +540,8 @@ def _grown_output(output: _Output, delta: OutputDelta) -> _Output:
         return _Output(output.index, output.logs, None, raw)
     if delta.type == "logs":
         return _Output(output.index, _grown_text(output.logs, delta.logs))
-    whole = CodeInterpreterOutputImage(delta.image or CodeInterpreterImage())
+    image = delta.image or CodeInterpreterImage()
+    whole = CodeInterpreterOutputImage(image, extra=delta.extra or None)
     return _Output(output.index, output.logs, whole)
 
 
@@ -544,13 +561,17 @@ class _FunctionCall:
 
     def plus(self, delta: FunctionToolCallDelta) -> _FunctionCall:
         added = delta.function or FunctionDelta()
+        begun = self.begun
+        if delta.extra or added.extra:
+            function = Function(extra=added.extra or None)
+            begun = _with_extra(FunctionToolCall("", function, extra=delta.extra or None), begun)
         return _FunctionCall(
             self.index,
             delta.id or self.id,
             added.name or self.name,
             _grown_text(self.arguments, added.arguments),
             self.output if added.output is None else added.output,
-            self.begun,
+            begun,
         )
 
 
@@ -576,7 +597,11 @@ class _CodeInterpreterCall:
             told = output if known is None else _grown_output(_begun_output(known), output)
             outputs = outputs.put(output.index, told)
         grown = _grown_text(self.input, added.input)
-        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs, self.begun)
+        begun = self.begun
+        if delta.extra or added.extra:
+            code = CodeInterpreter(extra=added.extra or None)
+            begun = _with_extra(CodeInterpreterToolCall("", code, extra=delta.extra or None), begun)
+        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs, begun)
 
 
 @define(eq=False)
@@ -593,7 +618,10 @@ class _FileSearchCall:
         found = delta.file_search
         if found is None or found == FileSearch():  # says nothing, and takes nothing back
             found = self.file_search
-        return _FileSearchCall(self.index, delta.id or self.id, found, self.begun)
+        begun = self.begun
+        if delta.extra:
+            begun = _with_extra(FileSearchToolCall("", FileSearch(), extra=delta.extra), begun)
+        return _FileSearchCall(self.index, delta.id or self.id, found, begun)
 
 
 @define(eq=False)
@@ -609,15 +637,16 @@ class _UnknownCall:
 _Call = _FunctionCall | _CodeInterpreterCall | _FileSearchCall | _UnknownCall
 
 
-def _call_of(index: int, call: ToolCall) -> _Call:
-    """The growing call that a whole call stands for."""
+def _call_of(index: int, call: ToolCall, inner: Iterable[int] = ()) -> _Call:
+    """The growing call that a whole call stands for; ``inner`` as in ``SnapshotRecord``."""
     if isinstance(call, FunctionToolCall):
         function = call.function
         arguments = function.arguments or ""
         return _FunctionCall(index, call.id, function.name, arguments, function.output, call)
     if isinstance(call, CodeInterpreterToolCall):
         outputs: _Keyed[_Output | OutputDelta] = _NOTHING_YET
-        for place, output in enumerate(call.code_interpreter.outputs):
+        told = call.code_interpreter.outputs
+        for place, output in zip(inner or range(len(told)), told, strict=False):
             outputs = outputs.put(place, _output_of(place, output))
         code = call.code_interpreter.input or ""
         return _CodeInterpreterCall(index, call.id, code, outputs, call)
@@ -691,6 +720,11 @@ class _Calls(_Keyed[_Call]):
             return _Calls(self.shelf, self.count, index, call, self.changed)
         key = self.key(index, delta.id)
         return self._with(index, key, _grown_call(self.get(key), delta))
+
+    def names(self) -> list[str]:
+        """The ids of the calls that deltas named last, where several share an index."""
+        calls = [self.get(key) for key in (self.named or {}).values()]
+        return [call.id for call in calls if call is not None]
 
     def begun(self, call: _Call) -> _Calls:
         """These and another one."""
@@ -1130,8 +1164,10 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
 class SnapshotRecord:
     """All that a snapshot says, and what it needs to grow further, in values that can be kept.
 
-    ``finished`` has the ids of messages and steps that have ended, ``indexes`` those of the parts
-    and calls of each other one.
+    ``finished`` has the ids of messages and steps that have ended. Of each other one ``indexes``
+    has the parts or calls: each is its index, and those of the annotations or outputs inside it.
+    ``named`` has the ids of calls that go on with deltas without an id, where several share an
+    index.
     """
 
     event: Event | None
@@ -1141,21 +1177,24 @@ class SnapshotRecord:
     current_message_id: str | None
     current_run_step_id: str | None
     finished: frozenset[str]
-    indexes: Mapping[str, tuple[int, ...]]
+    indexes: Mapping[str, tuple[tuple[int, ...], ...]]
     settled: int
     required: frozenset[str]
+    named: frozenset[str] = frozenset()
 
 
 def recorded(snapshot: Snapshot) -> SnapshotRecord:
     """What can be kept of a snapshot: ``restored`` makes it again."""
     state, messages, steps = snapshot._state, list(snapshot._messages), list(snapshot._steps)
     growing = {
-        message.said.id: tuple(part.index for part in message.parts.in_order(_index_of))
+        message.said.id: tuple(
+            (part.index, *part.annotations.keys()) for part in message.parts.in_order(_index_of)
+        )
         for message in messages
         if not message.finished
     }
     growing |= {
-        step.said.id: tuple(call.index for call in step.calls.by_index())
+        step.said.id: tuple((call.index, *_inner(call)) for call in step.calls.by_index())
         for step in steps
         if not step.finished
     }
@@ -1173,7 +1212,15 @@ def recorded(snapshot: Snapshot) -> SnapshotRecord:
         {key: indexes for key, indexes in growing.items() if indexes},
         state.settled,
         state.required,
+        frozenset(id_ for step in steps if not step.finished for id_ in step.calls.names()),
     )
+
+
+def _inner(call: _Call) -> list[int]:
+    """The indexes of the outputs of a call, in their order."""
+    if not isinstance(call, _CodeInterpreterCall):
+        return []
+    return [output.index for output in call.outputs.in_order(lambda output: output.index)]
 
 
 def restored(record: SnapshotRecord) -> Snapshot:
@@ -1181,10 +1228,9 @@ def restored(record: SnapshotRecord) -> Snapshot:
     messages: _Keyed[_MessageState] = _NOTHING_YET
     for message in record.messages:
         parts: _Keyed[_Part] = _NOTHING_YET
-        for index, content in zip(
-            record.indexes.get(message.id, ()), message.content, strict=False
-        ):
-            parts = parts.put(index, _part_of(index, content))
+        indexes = record.indexes.get(message.id, ())
+        for (index, *inner), content in zip(indexes, message.content, strict=False):
+            parts = parts.put(index, _part_of(index, content, inner))
         finished = message.id in record.finished
         messages = messages.put(message.id, _MessageState(message, parts, finished))
     steps: _Keyed[_StepState] = _NOTHING_YET
@@ -1192,8 +1238,12 @@ def restored(record: SnapshotRecord) -> Snapshot:
         details = step.step_details
         whole = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
         calls = _NO_CALLS
-        for index, call in zip(record.indexes.get(step.id, ()), whole, strict=False):
-            calls = calls.begun(_call_of(index, call))
+        growing = [
+            _call_of(index, call, inner)
+            for (index, *inner), call in zip(record.indexes.get(step.id, ()), whole, strict=False)
+        ]
+        for call in (*growing, *(call for call in growing if call.id in record.named)):
+            calls = calls.begun(call)
         steps = steps.put(step.id, _StepState(step, calls, step.id in record.finished))
     state = _state(
         record.run,

@@ -604,6 +604,16 @@ def sent_call(raw):
     return sent("thread.run.step.delta", data).data.delta.step_details.tool_calls
 
 
+def test_the_text_of_a_file_comes_as_its_schema_and_as_its_example_say():
+    texts = [{"type": "text", "text": "Hello."}]
+    for told in ({"data": texts}, {"content": texts, "filename": "a.txt"}):
+        page = structure(told, models.VectorStoreFileContent)
+        assert [piece.text for piece in page.data] == ["Hello."]
+    assert page.extra == {"filename": "a.txt"}
+    with pytest.raises(DecodeError, match="expected a list"):
+        structure({"content": "Hello."}, models.VectorStoreFileContent)
+
+
 def test_a_lone_text_is_a_list_of_one():
     page = {"object": "vector_store.search_results.page", "search_query": "q", "data": []}
     assert structure(page, models.VectorStoreSearchPage).search_query == ("q",)
@@ -612,6 +622,13 @@ def test_a_lone_text_is_a_list_of_one():
     for name in ("content", "attachments"):
         with pytest.raises(DecodeError, match="expected a list"):
             structure({"id": "msg_1", name: "text"}, Message)
+
+
+@pytest.mark.parametrize("word", ["true", "True", 1, "false", "False", 0])
+def test_a_boolean_may_come_as_its_word_or_as_a_digit(word):
+    assert structure({"data": [], "has_more": word}, models.Page[Message]).has_more is (
+        word in ("true", "True", 1)
+    )
 
 
 # --- writing -------------------------------------------------------------------------------

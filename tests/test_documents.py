@@ -1,7 +1,13 @@
 """What the documents claim to list whole, they list whole."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import openai
+import pytest
 
 from rxassist import errors, operators
 
@@ -21,3 +27,18 @@ def test_every_error_is_in_the_table_and_nothing_else():
 
 def test_every_operator_is_in_the_table_of_the_readme():
     assert set(operators.__all__) <= first_cells("README.md")
+
+
+def test_the_methods_of_the_official_sdk_are_all_in_the_table():
+    page = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
+    if f"| openai {openai.__version__} |" not in page:
+        pytest.skip("the table is of another version")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", ROOT / "benchmarks" / "methods.py"],
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    printed = page.partition("<!-- printed by benchmarks/methods.py -->")[2]
+    assert printed.partition("<!-- end -->")[0].split() == done.stdout.split()

@@ -22,6 +22,7 @@ from rxassist.events import (
 )
 from rxassist.models import ErrorObject, Message, Page, Run, Thread, ToolCall, UnknownToolCall
 from rxassist.snapshots import Snapshot, fold
+from rxassist.testing import EventBuilder
 
 WIRE = Path(__file__).parent / "wire"
 FILES = [path for path in sorted((WIRE / "assistants").glob("*.sse")) if path.stem[:3] != "php"]
@@ -102,6 +103,51 @@ def test_law_a_snapshot_that_was_kept_grows_as_the_one_that_was_not(name, data):
         before = fold(before, event)
         after = fold(from_dict(Snapshot, to_dict(after)) if number == place else after, event)
     assert seen(after) == seen(before)
+
+
+def odd_deltas():
+    """Deltas of text with marks, of calls that share an index, and of outputs in any order."""
+    build = EventBuilder()
+    indexes, ids = st.integers(0, 2), st.sampled_from([None, "c1", "c2", "c3"])
+
+    def marked(index, mark, text):
+        cited = {"index": mark, "type": "file_citation", "text": text, "file_citation": {}}
+        value = {"value": text, "annotations": [cited]}
+        return build.message_delta({"index": index, "type": "text", "text": value})
+
+    def called(call_id, index):
+        said = {"index": index, "type": "function", "function": {"arguments": "a"}}
+        return build.run_step_delta(said | ({} if call_id is None else {"id": call_id}))
+
+    def ran(output, logs):
+        told = {"outputs": [{"index": output, "type": "logs", "logs": logs}]}
+        said = {"index": 9, "id": "run", "type": "code_interpreter", "code_interpreter": told}
+        return build.run_step_delta(said)
+
+    texts = st.sampled_from(["x", "y"])
+    return st.one_of(
+        st.builds(marked, indexes, indexes, texts),
+        st.builds(called, ids, indexes),
+        st.builds(ran, indexes, texts),
+    )
+
+
+@given(st.lists(odd_deltas(), max_size=12), st.data())
+def test_law_what_is_odd_grows_on_as_if_it_had_not_been_kept(events, data):
+    place = data.draw(st.integers(0, len(events)))
+    before = after = Snapshot()
+    for number, event in enumerate(events):
+        before = fold(before, event)
+        after = fold(from_json(Snapshot, to_json(after)) if number == place else after, event)
+    assert seen(after) == seen(before)
+
+
+def test_a_snapshot_that_was_kept_without_the_indexes_inside_is_read():
+    build = EventBuilder()
+    snapshot = fold(Snapshot(), build.message_delta("a"))
+    kept = {**to_dict(snapshot), "indexes": {"msg_1": [0]}}
+    del kept["named"]
+    assert seen(from_dict(Snapshot, kept)) == seen(snapshot)
 
 
 def test_calls_that_share_an_index_are_kept_apart():

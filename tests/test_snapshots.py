@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from functools import reduce
 from itertools import accumulate
 
 import attrs
@@ -30,8 +31,9 @@ from rxassist.models import (
     UnknownStepDetails,
     UnknownToolCall,
 )
-from rxassist.snapshots import Snapshot, fold
+from rxassist.snapshots import NOTHING, Snapshot, fold
 from rxassist.sse import ServerSentEvent
+from rxassist.testing import EventBuilder
 
 
 def event(name, **data):
@@ -951,3 +953,40 @@ def test_models_from_json_are_what_snapshots_give():
         "content": [{"type": "text", "text": {"value": "Hello"}}],
     }
     assert folded(grown("msg_1", "Hel"), grown("msg_1", "lo")).message == structure(whole, Message)
+
+
+def test_what_grows_keeps_what_no_field_is_there_for():
+    build = EventBuilder()
+    cited = {"index": 0, "type": "file_citation", "text": "t", "of_mark": 1, "file_citation": {}}
+    text = {"value": "a", "of_text": 2, "annotations": [cited]}
+    image = {"index": 1, "type": "image_file", "of_image": 4, "image_file": {"file_id": "f"}}
+    refusal = {"index": 2, "type": "refusal", "refusal": "no", "of_refusal": 5}
+    path = {"index": 1, "type": "file_path", "text": "p", "of_path": 10, "file_path": {}}
+    function = {"name": "f", "arguments": "{", "of_function": 6}
+    logs = {"index": 0, "type": "image", "of_output": 8, "image": {}}
+    code = {"index": 1, "id": "c2", "type": "code_interpreter", "of_code": 7}
+    said = [
+        build.message_delta({"index": 0, "type": "text", "of_part": 3, "text": text}),
+        build.message_delta(" more", image, refusal),
+        build.message_delta({"index": 0, "type": "text", "text": {"annotations": [path]}}),
+        build.run_step_delta(
+            {"index": 0, "id": "c1", "type": "function", "function": function},
+            code | {"code_interpreter": {"outputs": [logs], "of_run": 11}},
+            {"index": 2, "id": "c3", "type": "file_search", "of_search": 9},
+        ),
+        build.run_step_delta({"index": 0, "type": "function", "late": 12, "function": {}}),
+    ]
+    snapshot = reduce(fold, said, NOTHING)
+    part, picture, refused = snapshot.messages[0].content
+    call, ran, searched = snapshot.run_steps[0].step_details.tool_calls
+    assert part.extra == {"of_part": 3}
+    assert part.text.extra == {"of_text": 2}
+    assert part.text.value == "a more"
+    marks = [mark.extra for mark in part.text.annotations]
+    assert marks == [{"of_mark": 1}, {"of_path": 10}]
+    assert (picture.extra, refused.extra) == ({"of_image": 4}, {"of_refusal": 5})
+    assert (call.extra, call.function.extra) == ({"late": 12}, {"of_function": 6})
+    assert call.function.arguments == "{"
+    assert (ran.extra, ran.code_interpreter.extra) == ({"of_code": 7}, {"of_run": 11})
+    assert ran.code_interpreter.outputs[0].extra == {"of_output": 8}
+    assert searched.extra == {"of_search": 9}

@@ -32,7 +32,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxassist import Tool, Toolbox, tool
-from rxassist.codec import fit_value, to_plain, to_text
+from rxassist.codec import fit_value, from_json, to_plain, to_text
 from rxassist.errors import DecodeError
 from rxassist.models import FunctionDefinition, FunctionTool
 from rxassist.operators import json_snapshots
@@ -756,6 +756,18 @@ def test_null_is_no_arguments(arguments):
 )
 def test_what_a_model_is_told(value, told):
     assert to_text(value) == told
+
+
+def test_keys_are_told_as_json_does_it():
+    assert to_text({None: 1, True: 2, 3: 4}) == '{"null":1,"true":2,"3":4}'
+    for value in ({(1, 2): 3}, {frozenset([1]): 2}, {object(): 1}):
+        with pytest.raises(TypeError, match="cannot be said as JSON"):
+            to_text(value)
+
+
+@pytest.mark.parametrize("value", [["\ud83d"], {"\ud83d": {"a": "\ud83d"}}])
+def test_half_a_character_is_told_escaped(value):
+    assert from_json(to_text(value), "what is told") == value
 
 
 def test_what_cannot_be_told():

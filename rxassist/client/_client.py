@@ -295,7 +295,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        call = Resource(self._connection).request(method, path, body, options)
+        call = Resource(self._connection)._json(method, path, body, stated(options))
         note_place(call, "Client.request")
         return call
 

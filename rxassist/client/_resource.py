@@ -123,7 +123,7 @@ class Resource(Generic[HomeT]):
             on_response=options.get("on_response"),
         )
 
-    def request(
+    def _json(
         self,
         method: str,
         where: str,
@@ -424,10 +424,9 @@ class _Course:
 
     def _is_new(self, item: object) -> bool:
         id_ = _id_of(item)
-        if id_ in self._given:
+        if id_ and id_ in self._given:
             return False
-        if id_:
-            self._given.add(id_)
+        self._given.add(id_)
         return True
 
     def _cursor(self, page: Page[Any], fresh: tuple[object, ...]) -> str | None:

@@ -58,13 +58,36 @@ class Uploaded(Protocol):
         ...
 
 
+class UploadedByForm(Protocol):
+    """A file as Flask gives it to a route: a ``FileStorage`` of Werkzeug's."""
+
+    @property
+    def stream(self) -> IO[bytes]:
+        """The content."""
+        ...
+
+    @property
+    def filename(self) -> str | None:
+        """The name that it has at the browser's side."""
+        ...
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type that the browser told."""
+        ...
+
+
+FileOfAnyKind: TypeAlias = "FileContent | Uploaded | UploadedByForm"
+"""What can be read, by itself or as a web framework gives it to a route."""
+
 UploadFile: TypeAlias = (
-    "FileContent | Uploaded | tuple[str, FileContent] | tuple[str, FileContent, str | None]"
+    "FileOfAnyKind | tuple[str, FileOfAnyKind] | tuple[str, FileOfAnyKind, str | None]"
 )
 """A file to upload: its content, with a name before it and a content type after it if need be.
 
 It is sent from where it stands. A file that cannot tell its size (a pipe, a socket) is sent in
-chunks. The ``UploadFile`` of a web framework is taken as it is.
+chunks. The ``UploadFile`` of a web framework, and the ``FileStorage`` of Flask, are taken as they
+are.
 """
 
 UploadProgress: TypeAlias = (
@@ -285,7 +308,8 @@ def _rest_of(file: IO[bytes]) -> tuple[int, int | None]:
     """Where a file stands, and how many bytes follow: ``None`` where it cannot tell for certain."""
     try:
         start = file.tell()
-        rest = file.seek(0, os.SEEK_END) - start
+        file.seek(0, os.SEEK_END)  # of some files it gives nothing
+        rest = file.tell() - start
         file.seek(start)
     except (AttributeError, OSError, ValueError):  # a pipe, a socket, or only a read()
         return 0, None
@@ -297,15 +321,17 @@ def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
     name: object = None
     content_type: str | None = None
     content: object = file
-    if hasattr(file, "filename") and hasattr(file, "file"):  # as web frameworks give it
-        given = cast("Any", file)
-        name, content, content_type = given.filename, given.file, given.content_type
-    elif isinstance(file, tuple):
+    if isinstance(file, tuple):
         if len(file) not in {2, 3}:
             msg = f"file must be (name, content) or (name, content, type), got {excerpt(file)}"
             raise TypeError(msg)
         name, content = file[0], file[1]
         content_type = file[2] if len(file) == 3 else None  # noqa: PLR2004 -- as just said
+    if hasattr(content, "content_type") and hasattr(content, "filename"):  # of a web framework
+        given = cast("Any", content)
+        content = given.file if hasattr(given, "file") else given.stream
+        name = given.filename if name is None else name
+        content_type = content_type or given.content_type
     opened, found = _opener(content)
     name = found if name is None else name
     if not isinstance(name, str) or not name:
@@ -355,7 +381,8 @@ def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[byt
             raise TypeError(msg)
         opened = cast("IO[bytes]", content)
         name = getattr(opened, "name", None)
-        own_name = Path(name).name if isinstance(name, str) else NAMELESS
+        named = isinstance(name, str) and not name.startswith("<")  # as "<stdin>" does
+        own_name = Path(cast("str", name)).name if named else NAMELESS
         return (lambda: nullcontext(opened)), own_name  # who opened it closes it
     msg = f"file must be a path, an open binary file or bytes, got {excerpt(content)}"
     raise TypeError(msg)

@@ -24,6 +24,7 @@ A value of another shape than expected passes: it fails where the object is made
 
 _MOST_PROPERTIES, _LONGEST_KEY, _LONGEST_VALUE = 16, 64, 512
 _MOST_ATTACHMENTS = 10
+_LONGEST_CONTENT = 256_000
 _MOST_CODE_FILES, _MOST_STORES = 20, 1
 _MOST_SEARCH_RESULTS = 50
 
@@ -159,6 +160,7 @@ def attachments(value: object, param: str) -> None:
 
 def content(value: object, param: str) -> None:
     """Take a text, or parts of known types that hold what their type says."""
+    text_within(_LONGEST_CONTENT)(value, param)
     for place, part in _items(value, param):
         kind = type_of(part, place, *_CONTENT)
         if part.get(kind) is None:

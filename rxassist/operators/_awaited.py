@@ -101,7 +101,7 @@ def _open_calls(step: RunStep) -> list[RequiredActionFunctionToolCall]:
             call.id, FunctionCall(call.function.name, call.function.arguments)
         )
         for call in details.tool_calls
-        if isinstance(call, FunctionToolCall) and call.function.output is None
+        if isinstance(call, FunctionToolCall) and not call.function.output  # some say "" for null
     ]
 
 

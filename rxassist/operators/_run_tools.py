@@ -515,13 +515,20 @@ def _name_of(call: ToolCall | RequiredToolCall) -> str:
     return str(getattr(call, "name", None) or getattr(call, "type", ""))
 
 
-def _is_approved(decision: object) -> bool:
+def _decided(decision: object) -> object:
+    """What was decided, without what goes with it."""
     if isinstance(decision, Mapping):
-        return bool(cast("Mapping[str, object]", decision).get("approve"))
+        return cast("Mapping[str, object]", decision).get("approve")
+    return decision
+
+
+def _is_approved(decision: object) -> bool:
+    decision = _decided(decision)
     return bool(decision) and not isinstance(decision, str)
 
 
 def _refusal(decision: object) -> str:
+    decision = _decided(decision)
     why = f": {decision}" if isinstance(decision, str) and decision else ""
     return to_text({"error": f"this call was refused, and not made{why}"})
 

@@ -243,6 +243,15 @@ def test_a_page_says_whether_a_server_said_that_there_is_more(server):
             assert page.has_more is told
 
 
+def test_items_without_an_id_are_given_as_well(raw):
+    body = b'{"object": "list", "data": [{"id": null, "role": "user"}, {"id": "", "role": "user"}]}'
+    server = raw(
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    )
+    with Client(base_url=server.url) as client:
+        assert len(list(client.threads.messages.list("thread_1"))) == 2
+
+
 def test_the_first_page_alone_is_one_request(server, run_async):
     server.model = Model(Quirks(5))
     with Client(base_url=server.base_url) as client:

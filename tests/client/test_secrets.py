@@ -492,6 +492,7 @@ def test_an_id_that_cannot_be_cancelled_is_one_line_of_the_log(raw, caplog, over
         stream = client.threads.create_and_run_stream(assistant_id="a", on_dispose="cancel")
         with stream:
             next(iter(stream))
-    lines = [line for line in all_logged(caplog) if "could not be cancelled" in line]
+    told = ("could not be cancelled", "was lost")  # the server may have hung up first
+    lines = [line for line in all_logged(caplog) if any(each in line for each in told)]
     assert lines
     assert all(line.isprintable() for line in lines)

@@ -43,6 +43,16 @@ class OnlyRead:
         return self._content.read(size)
 
 
+class SeeksSilently(OnlyRead):
+    """Says where it stands, but its ``seek()`` gives nothing."""
+
+    def tell(self):
+        return self._content.tell()
+
+    def seek(self, offset, whence=os.SEEK_SET):
+        self._content.seek(offset, whence)
+
+
 def a_pipe(_):
     program = f"import sys; sys.stdout.buffer.write({CONTENTS[:256]!r} * 700)"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
@@ -100,6 +110,7 @@ KINDS = {
     "a half-read file": (half_read, CONTENTS),
     "a spooled file": (spooled, CONTENTS),
     "an object with read()": (lambda _: OnlyRead(CONTENTS), CONTENTS),
+    "an object whose seek() gives nothing": (lambda _: SeeksSilently(CONTENTS), CONTENTS),
     "nothing": (lambda _: io.BytesIO(), b""),
 }
 
@@ -157,6 +168,30 @@ def test_the_upload_of_a_web_framework_is_taken_by_an_async_client(service):
     asyncio.run(main())
 
 
+class FromAForm(OnlyRead):
+    """As Flask gives a file to a route: its ``name`` is that of the field of the form."""
+
+    def __init__(self, content):
+        super().__init__(content)
+        self.stream, self.filename, self.content_type = self._content, "a.txt", "text/plain"
+        self.name = "attachment"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        (lambda: FromAForm(CONTENTS), "a.txt"),
+        (lambda: ("b.csv", FromAForm(CONTENTS)), "b.csv"),
+        (lambda: ("b.csv", FromABrowser()), "b.csv"),
+    ],
+    ids=["Flask", "Flask, named", "Starlette, named"],
+)
+def test_the_upload_of_any_web_framework_may_be_named(client, file, name):
+    sent = client.files.create(file=file(), purpose="assistants").run()
+    assert sent.filename == name
+    assert client.files.content(sent.id).run() == CONTENTS
+
+
 class AsyncRead:
     async def read(self, size=-1):
         return b""
@@ -178,7 +213,15 @@ def test_a_read_that_gives_text_is_told(client):
         client.files.create(file=("a.txt", ReadsText()), purpose="assistants").run()
 
 
-@pytest.mark.parametrize("file", [b"text", io.BytesIO(b"text")], ids=["bytes", "open"])
+def standard_input():
+    opened = io.BytesIO(b"text")
+    opened.name = "<stdin>"  # as that of sys.stdin.buffer
+    return opened
+
+
+@pytest.mark.parametrize(
+    "file", [b"text", io.BytesIO(b"text"), standard_input()], ids=["bytes", "open", "stdin"]
+)
 def test_a_vector_store_wants_a_name(service, client, file):
     stores, before = client.vector_stores, len(service.requests)
     for upload in (

@@ -118,6 +118,7 @@ MESSAGES = [
         "content[1].type",
         "invalid_value",
     ),
+    ("content", "a" * 256_000, "a" * 256_001, "content", "string_above_max_length"),
     ("content", "a", [{"text": "a"}], "content[0].type", "missing_required_parameter"),
     ("content", "a", [{"type": "text"}], "content[0].text", "missing_required_parameter"),
     ("content", "a", [{"type": "text", "text": {"value": "a"}}], "content[0].text", "invalid_type"),

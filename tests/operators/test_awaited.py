@@ -82,6 +82,15 @@ def test_steps_that_say_it(letters):
     assert (run.id, run.thread_id) == ("run_1", "thread_1")
 
 
+def test_a_step_whose_call_has_an_empty_output_is_open(said, letters):
+    call = {"id": "call_1", "type": "function"}
+    call["function"] = {"name": "f", "arguments": "{}", "output": ""}
+    marbles = Marbles(**letters, E=said.step("in_progress", call, run_id="run_1").data)
+    found = marbles.watch(asked(marbles, letters, ["-(N|)"], "-(E|)"))
+    marbles.start()
+    assert [run.required_action for run in found.values] == [letters["A"].required_action]
+
+
 @pytest.mark.parametrize("steps", ["(Z|)", "|", status_error("", status_code=404)], ids=str)
 def test_it_may_be_stored_late(letters, steps):
     marbles = Marbles(**letters)

@@ -269,6 +269,16 @@ def test_a_decision_with_more_in_it_is_a_decision_for_functions_too(letters):
     assert service.submitted[0]["tool_outputs"][0]["output"] == "A"
 
 
+def test_a_reason_within_a_decision_is_a_refusal(letters):
+    decision = {"approve": "not today"}
+    service = Service(letters, "-c-d|")
+    service.run("-m-d|", approve=lambda _: decision)
+    assert service.submitted == [{"tool_approvals": [{"tool_call_id": "call_9", "approve": False}]}]
+    service = Service(letters, "-c-d|")
+    service.run("-a-d|", approve=lambda _: decision)
+    assert "refused, and not made: not today" in service.submitted[0]["tool_outputs"][0]["output"]
+
+
 def test_an_approval_that_raises_ends_the_stream(letters):
     service = Service(letters)
 
