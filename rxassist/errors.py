@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from reactivex.internal import SequenceContainsNoElementsError
@@ -471,10 +472,21 @@ class UploadError(RxAssistError):
     """
 
     def __init__(self, file: object, error: Exception, file_ids: list[str]) -> None:
-        super().__init__(f"the upload of {excerpt(file)} failed: {error}")
+        super().__init__(f"the upload of {_called(file)} failed: {error}")
         self.file = file
         self.error = error
         self.file_ids = file_ids
+
+
+def _called(file: object) -> str:
+    """What a file is called, without anything of its content."""
+    if isinstance(file, list):
+        return f"{len(cast('list[object]', file))} files"
+    named = cast("tuple[object, ...]", file)[0] if isinstance(file, tuple) else file
+    if isinstance(named, str | PathLike):
+        return excerpt(str(cast("object", named)))
+    name: object = getattr(named, "filename", None) or getattr(named, "name", None)
+    return excerpt(name) if isinstance(name, str) else f"a file ({type(named).__name__})"
 
 
 class FilesFailed(RxAssistError):  # noqa: N818 -- as RunFailed

@@ -369,7 +369,7 @@ def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[byt
     if isinstance(content, str | os.PathLike):
         where = Path(cast("str | os.PathLike[str]", content))
         if not where.is_file():
-            msg = f"file: there is no file at {excerpt(str(where))}"
+            msg = f"file: there is no file at {excerpt(str(where))}; for content pass bytes"
             raise FileNotFoundError(msg)
         return (lambda: where.open("rb")), where.name
     if hasattr(content, "read"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import Any, NoReturn, TypeVar, Unpack
 
 import reactivex as rx
 from reactivex import Observable
@@ -39,7 +39,7 @@ from rxassist.client.parameters import (
     VectorStoreUpdateParameters,
 )
 from rxassist.consumers import LoopObservable
-from rxassist.errors import FilesFailed, UploadError
+from rxassist.errors import FilesFailed, RxAssistError, UploadError
 from rxassist.loop import HomeT
 from rxassist.models import (
     Deleted,
@@ -562,6 +562,14 @@ def _naming(
     return fail
 
 
+def _raise_failure(file: UploadFile, error: Exception, ids: list[str]) -> NoReturn:
+    """Raise an ``UploadError``, or what a callback raised that is told of the progress."""
+    if isinstance(error, RxAssistError | OSError):
+        raise UploadError(file, error, ids) from error
+    error.add_note(f"files that were uploaded before: {ids}")
+    raise error
+
+
 def _upload_all(
     files: list[UploadFile], calls: Sequence[Observable[File]], most: int
 ) -> Observable[list[str]]:
@@ -593,8 +601,7 @@ def _upload_all(
         def outcome(_: int) -> list[str]:
             ids = [done[index] for index in sorted(done)]
             if failures:
-                file, error = failures[0]
-                raise UploadError(file, error, ids) from error
+                _raise_failure(*failures[0], ids)
             return ids
 
         shared = pending()

@@ -9,11 +9,20 @@ import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
-from rxassist import APIConnectionError, AsyncClient, Client, DecodeError, FilesFailed, from_dict
+from rxassist import (
+    APIConnectionError,
+    AsyncClient,
+    Client,
+    DecodeError,
+    FilesFailed,
+    UploadError,
+    from_dict,
+)
 from rxassist.local import LocalService
 from rxassist.models import VectorStoreFile
 
@@ -257,3 +266,31 @@ def test_files_that_failed_are_named_as_the_user_did(client):
     error = FilesFailed([named("file-1"), named("file-2")], {"file-1": "3.txt"})
     assert "3.txt (file-1) no text; file-2 no text" in str(error)
     assert error.names == {"file-1": "3.txt"}
+
+
+def test_an_exception_of_the_progress_is_raised_as_it_is(client):
+    store = client.vector_stores.create().run().id
+    files = [("a.txt", b"text"), ("b.txt", b"text")]
+
+    def fails(sent, total):
+        raise ZeroDivisionError
+
+    upload = client.vector_stores.file_batches.upload_and_poll
+    with pytest.raises(ZeroDivisionError):
+        upload(vector_store_id=store, files=files, upload_progress=fails).run()
+    with pytest.raises(ZeroDivisionError):
+        client.files.create(file=files[0], purpose="assistants", upload_progress=fails).run()
+
+
+@pytest.mark.parametrize(
+    ("file", "called"),
+    [
+        (("salary.txt", b"Anna earns 1"), "'salary.txt'"),
+        (b"Anna earns 1", "a file (bytes)"),
+        (Path("salary.txt"), "'salary.txt'"),
+        ([("salary.txt", b"Anna earns 1")], "1 files"),
+    ],
+)
+def test_an_error_names_a_file_and_shows_nothing_of_it(file, called):
+    error = UploadError(file, ValueError("no"), [])
+    assert str(error) == f"the upload of {called} failed: no"
