@@ -299,11 +299,13 @@ class Transport:
     ) -> httpx.Response:
         upload = request.upload
         began = monotonic()
+        taken: _PutsOff | None = None
         try:
             with nullcontext() if upload is None else upload.open() as file:
                 async with asyncio.timeout(_bound(request)) as bound:
-                    taken = file and _putting_off(bound, request, file)
-                    built = self._build(http, request, accept, token, taken)
+                    taken = None if file is None else _putting_off(bound, request, file)
+                    body = cast("IO[bytes] | None", taken)
+                    built = self._build(http, request, accept, token, body)
                     response = await self._follow(http, request, built)
                     seconds = monotonic() - began
                     failed = response.status_code >= _FAILED
@@ -311,6 +313,8 @@ class Transport:
                         bound.reschedule(_from_now(request.timeout))  # a body may only trickle
                         await self._read(request, response)
         except Exception as error:  # noqa: BLE001 -- it goes on
+            if taken is not None and taken.raised is not None:  # libraries make others of it
+                raise taken.raised from None
             self._fail(request, error)
         if not (failed or request.on_response or logger.isEnabledFor(logging.DEBUG)):
             return response  # nearly always
@@ -576,19 +580,23 @@ def _bound(request: Request) -> float | None:
     return None if request.timeout is None else 2 * request.timeout
 
 
-def _putting_off(bound: asyncio.Timeout, request: Request, file: IO[bytes]) -> IO[bytes]:
+def _putting_off(bound: asyncio.Timeout, request: Request, file: IO[bytes]) -> _PutsOff:
     """The file, which puts off the bound whenever a piece of it is taken."""
-    put_off = _PutsOff(file, lambda: bound.reschedule(_from_now(_bound(request))))
-    return cast("IO[bytes]", put_off)
+    return _PutsOff(file, lambda: bound.reschedule(_from_now(_bound(request))))
 
 
 class _PutsOff:
     def __init__(self, file: IO[bytes], taken: Callable[[], object]) -> None:
         self._file = file
         self._taken = taken
+        self.raised: Exception | None = None  # by the file, or what is told of the progress
 
     def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
+        try:
+            piece = self._file.read(size)
+        except Exception as error:
+            self.raised = error
+            raise
         if piece:
             self._taken()
         return piece
