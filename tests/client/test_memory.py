@@ -36,8 +36,8 @@ async def serve(reader, writer):
             length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
             await reader.readexactly(length)
             writer.write(told)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        writer.close()  # also at the end of the test, where connections are still open
 
 
 async def to_the_end(stream):
