@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from attrs import frozen
 from reactivex import GroupedObservable, Notification, Observable, Subject, abc
@@ -128,6 +128,18 @@ def group_by_run() -> Operator[MergedEvent[_K], GroupedObservable[_K, Event]]:
     return operator
 
 
+class _Group(GroupedObservable[_K, Event]):
+    """The events of one run, as they come."""
+
+    def __iter__(self) -> NoReturn:
+        """Refuse a ``for``: by itself RxPY would loop for ever, and the group keeps nothing."""
+        msg = (
+            f"the group of {self.key!r} keeps no events, so a for would miss them; read it with "
+            "flat_map, or one run with merged.pipe(of_run(key))"
+        )
+        raise TypeError(msg)
+
+
 class _Groups(Generic[_K]):
     """One subscription: the runs that are under way. The source is held as long as one is read."""
 
@@ -147,7 +159,7 @@ class _Groups(Generic[_K]):
             return
         if group is None:
             group = self._groups[key] = Subject[Event]()
-            self._observer.on_next(GroupedObservable(key, group, self.shared))
+            self._observer.on_next(_Group(key, group, self.shared))
         if event is not None:
             group.on_next(event)
             return

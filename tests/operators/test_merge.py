@@ -439,3 +439,18 @@ def test_latest_snapshots_holds_any_number_of_runs(said, emitted, runs):
     changed = {key for key in range(runs) if before[key] is not after[key]}
     assert changed == {0, runs // 2, runs - 1}
     assert after[runs - 1].text.startswith(f"{runs - 1} again")
+
+
+def test_a_for_over_a_group_says_how_to_read_it(said):
+    errors = []
+
+    def read(group):
+        with pytest.raises(
+            TypeError, match=r"the group of 'ann' keeps no events.*of_run"
+        ) as caught:
+            list(group)
+        errors.append(caught.value)
+
+    merged = merge_runs({"ann": rx.of(said.run("queued"), said.run("completed"), said.done)})
+    merged.pipe(operators.group_by_run()).subscribe(read)
+    assert len(errors) == 1
