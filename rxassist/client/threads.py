@@ -46,7 +46,8 @@ class Messages(OnThread[HomeT]):
         """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``.
 
         A thread takes none while a run works or waits there: ``if_busy`` says what to do then. To
-        start a run with messages, pass them as its ``additional_messages``.
+        start a run with messages, pass them as its ``additional_messages``. The request is tried
+        again only if it was not sent, or if the service itself says that it did not act.
 
         Keywords:
 
@@ -61,7 +62,7 @@ class Messages(OnThread[HomeT]):
         """
         where = path(MESSAGES, thread_id=thread_id)
         rest = {key: value for key, value in parameters.items() if key != "if_busy"}
-        request = self._request("POST", where, rest, MessageParameters)
+        request = self._request("POST", where, rest, MessageParameters, careful=True)
         return self._once(self._on_free_thread(self._call(Message, request), thread_id, parameters))
 
     def retrieve(

@@ -215,3 +215,16 @@ def test_what_only_reads_is_tried_again_where_the_connection_broke(raw):
     with Client(base_url=server.url) as client:
         assert client.threads.retrieve("thread_1").run().id == "thing_1"
     assert len(server.bodies) == 2
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
+def test_a_message_is_sent_again_only_if_the_service_says_that_it_did_not_act(raw, status):
+    server = raw(refusal(status, NOW))
+    with Client(base_url=server.url) as client, pytest.raises(APIStatusError):
+        client.threads.messages.create("thread_1", role="user", content="hello").run()
+    assert len(server.heads) == 1
+    says_so = '{"error": {"message": "come back later"}}'
+    server = raw(refusal(429, NOW, body=says_so), OK)
+    with Client(base_url=server.url) as client:
+        assert client.threads.messages.create("t", role="user", content="hello").run().id
+    assert len(server.heads) == 2
