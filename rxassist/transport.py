@@ -127,10 +127,10 @@ class Request:
 
     With an ``upload`` the body is multipart, of the file and the fields of ``body``. ``careful``
     is set where the request may create a run or a message, and is tried again only if it was not
-    sent, or if the service itself says that it did not act. ``timeout`` is in seconds, ``None`` for without bound;
-    ``idle_timeout`` takes its place for the silence of a stream. ``max_bytes`` bounds an answer
-    that is no stream. ``connect_timeout`` bounds connecting, no longer than ``timeout`` does.
-    ``on_response`` is called with the head of each answer.
+    sent, or if the service itself says that it did not act. ``timeout`` is in seconds, ``None`` for
+    without bound; ``idle_timeout`` takes its place for the silence of a stream.
+    ``max_bytes`` bounds an answer that is no stream. ``connect_timeout`` bounds connecting, no
+    longer than ``timeout`` does. ``on_response`` is called with the head of each answer.
     """
 
     method: str
