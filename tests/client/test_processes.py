@@ -99,7 +99,7 @@ async def begin():
     assistant = await client.assistants.create(model="m")
     stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
     begun = asyncio.Event()
-    stream.text_deltas.subscribe(lambda _: begun.set(), print)
+    stream.text_deltas.subscribe(lambda _: begun.set(), lambda _: None)
     await begun.wait()
 def files():
     loop = asyncio.new_event_loop()
