@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast, get_args, get_origin, overload
+from typing import Any, Literal, TypeVar, cast, get_origin, get_type_hints, overload
 
 import attrs
 
@@ -11,13 +11,11 @@ from rxassist.codec import event_of, structure, unstructure
 from rxassist.codec import from_json as decoded
 from rxassist.codec import to_json as encoded
 from rxassist.errors import DecodeError, excerpt
-from rxassist.events import Event
+from rxassist.events import _EVENTS, Event
 from rxassist.models import Message, Model, Page, Run, RunStep, Unknown
 from rxassist.snapshots import Snapshot, SnapshotRecord, recorded, restored
 
 _T = TypeVar("_T")
-
-_EVENTS = get_args(Event)
 
 
 def to_dict(value: Model | Unknown | Event | Snapshot) -> dict[str, Any]:
@@ -80,6 +78,7 @@ def core_schema(kind: Any) -> Any:  # noqa: ANN401 -- a type form, and a schema 
     from pydantic_core import core_schema as schemas  # noqa: PLC0415 -- pydantic asks for it
 
     cls: type = get_origin(kind) or kind
+    tag = _tag(cls)
 
     def validate(value: object) -> object:
         if isinstance(value, cls):
@@ -88,10 +87,8 @@ def core_schema(kind: Any) -> Any:  # noqa: ANN401 -- a type form, and a schema 
             msg = f"expected an object ({cls.__name__})"
             raise ValueError(msg)  # noqa: TRY004 -- pydantic collects these
         data = cast("Mapping[str, Any]", value)
-        expected = getattr(_field(cls, "type"), "default", None)
-        is_known = isinstance(expected, str) and not issubclass(cls, Unknown)
-        if is_known and data.get("type", expected) != expected:
-            msg = f"expected the type {expected!r}"  # another member of a union may fit
+        if tag is not None and data.get("type", tag) != tag:
+            msg = f"expected the type {tag!r}"  # another member of a union may fit
             raise ValueError(msg)
         try:
             return from_dict(kind, data)
@@ -103,8 +100,12 @@ def core_schema(kind: Any) -> Any:  # noqa: ANN401 -- a type form, and a schema 
     )
 
 
-def _field(cls: type, name: str) -> Any:  # noqa: ANN401 -- attrs' own class
-    return getattr(attrs.fields(cast("Any", cls)), name, None)
+def _tag(cls: Any) -> str | None:  # noqa: ANN401 -- a class of attrs
+    """The one type that a member of a tagged union has on the wire, if it is one."""
+    if issubclass(cls, Unknown) or get_origin(get_type_hints(cls).get("type")) is not Literal:
+        return None
+    tag: str | None = attrs.fields_dict(cls)["type"].default
+    return tag
 
 
 def _event_to_dict(event: Event) -> dict[str, Any]:

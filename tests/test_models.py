@@ -16,9 +16,12 @@ from rxassist.models import (
     Page,
     RefusalContentBlock,
     Run,
+    RunStep,
     Text,
     TextContentBlock,
     ToolCall,
+    ToolChoice,
+    TruncationStrategy,
     UnknownTool,
     UnknownToolCall,
     Usage,
@@ -105,6 +108,21 @@ def test_members_of_a_union_are_told_apart_by_their_type():
         assert adapter.validate_python({"id": "1", "type": cls("1").type}) == cls("1")
     unknown = adapter.validate_python({"id": "1", "type": "mcp"})
     assert isinstance(unknown, UnknownToolCall)
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"id": "step_1", "type": "tool_calls"},
+        {"type": "last_messages", "last_messages": 3},
+        {"type": "function"},
+    ],
+)
+@pytest.mark.parametrize("kind", [RunStep, TruncationStrategy, ToolChoice])
+def test_a_type_that_is_no_tag_may_be_any(kind, plain):
+    made = TypeAdapter(kind).validate_python({"id": "1", **plain})
+    assert isinstance(made, kind)
+    assert made.type == plain["type"]
 
 
 @pytest.mark.parametrize("wrong", [None, 5, [], "text", {"id": {}}, {"content": []}])
