@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 import socketserver
 import subprocess
 import sys
@@ -91,6 +92,14 @@ def run_async():
         return asyncio.run(checked())
 
     return run
+
+
+@pytest.fixture
+def _ctrl_c():
+    """Let SIGINT raise, also where the tests run in the background and it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def names_of_generators_let_go_of():

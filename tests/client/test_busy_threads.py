@@ -277,14 +277,6 @@ def test_a_cancellation_that_is_refused_is_waited_for_no_longer(serve, caplog):
         assert f"run {service.runs[0]} could not be cancelled" in caplog.text
 
 
-@pytest.fixture
-def _ctrl_c():
-    """Let SIGINT raise, also where the tests run in the background and it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_ends_the_wait_of_a_close(serve):
     main, asked = threading.main_thread().ident, []

@@ -216,14 +216,6 @@ def test_a_client_that_closes_cancels_the_run(service, client, poll, kind):
     assert isinstance(told[0], StreamClosed)
 
 
-@pytest.fixture
-def _ctrl_c():
-    """Let SIGINT raise, also where the tests run in the background and it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_in_a_run_cancels_the_run(service, poll):
     main = threading.main_thread().ident

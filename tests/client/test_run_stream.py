@@ -486,14 +486,6 @@ def test_take_disposes_when_it_has_enough(forever, begin):
     forever.wait_for(lambda: forever.open_streams == 0)
 
 
-@pytest.fixture
-def _ctrl_c():
-    """Let SIGINT raise, also where the tests run in the background and it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_in_a_blocked_run_disposes(forever, begin):
     stream = begin()
