@@ -122,14 +122,14 @@ class Network:
 class _Shared:
     """What is the same for all requests of one client, made once for all its pools."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxies: Proxies) -> None:
         from http.cookiejar import CookieJar  # noqa: PLC0415 -- slow to load, like all these,
 
         import httpx  # noqa: PLC0415 -- and not needed before the first request
 
-        self.tls = network.tls()
+        self.tls = tls
         self._cookies = CookieJar()
-        self._proxies = Proxies(network.proxy)
+        self._proxies = proxies
         usual = self._by_httpx(None).headers
 
         def headers(host: bytes, given: tuple[tuple[str, str], ...]) -> httpx.Headers:
@@ -358,20 +358,21 @@ class Pools:
 
 def _maker(network: Network) -> tuple[Callable[[], HTTPClient], int | None]:
     """What makes clients, and how many connections each is to have, ``None`` for all."""
-    choice = _default(network.proxy) if network.choice is None else network.choice
-    if not isinstance(choice, str):
+    choice = network.choice
+    if choice is not None and not isinstance(choice, str):
         own = choice
         return (lambda: own), None
-    shared = _Shared(network)
+    proxies = Proxies(network.proxy)
+    choice = choice or _default(proxies)
+    shared = _Shared(network.tls(), proxies)
     if choice == "aiohttp":
         return (lambda: _aiohttp_client(shared)), None
     return (lambda: _httpx_client(shared)), _MOST_IN_A_POOL
 
 
-def _default(proxy: str | None) -> Literal["httpx", "aiohttp"]:
-    """The faster one where it is installed, and can do what the proxy needs."""
-    socks = Proxies(proxy).need_socks
-    return "httpx" if socks or find_spec(_AIOHTTP) is None else "aiohttp"
+def _default(proxies: Proxies) -> Literal["httpx", "aiohttp"]:
+    """The faster one where it is installed, and can do what the proxies need."""
+    return "httpx" if proxies.need_socks or find_spec(_AIOHTTP) is None else "aiohttp"
 
 
 def _httpx_client(shared: _Shared) -> HTTPClient:

@@ -304,7 +304,6 @@ class ThreadLoop(Home):
         super().__init__()
         self._lock = threading.RLock()  # a signal handler may interrupt its own thread
         self._thread: _LoopThread | None = None
-        self._pause = threading.Event()  # never set: a wait for it that can be interrupted
         self._last_words: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     def leave_with(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -382,6 +381,7 @@ class ThreadLoop(Home):
         if not self.bound:
             return True
         until = None if timeout is None else monotonic() + timeout
+        pause = threading.Event()  # never set: Ctrl-C ends a wait for it
         idle = 0
         while idle < _IDLE_TURNS and not self.is_of_another_process:
             left = None if until is None else until - monotonic()
@@ -393,7 +393,7 @@ class ThreadLoop(Home):
             looked.wait(left)
             idle = 0 if self.open else idle + 1
             if self.open:
-                self._pause.wait(_LOOK_AGAIN if left is None else min(_LOOK_AGAIN, left))
+                pause.wait(_LOOK_AGAIN if left is None else min(_LOOK_AGAIN, left))
         return True
 
     async def _end(self) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import copy_context
 from datetime import datetime
-from typing import Any, TypeVar, cast, get_args, overload
+from typing import Any, TypeVar, cast, overload
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -15,7 +15,13 @@ from reactivex.scheduler import NewThreadScheduler, TimeoutScheduler
 from rxassist import events
 from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import excerpt
-from rxassist.events import Event, RunStepEvent, ThreadMessageDelta, ThreadRunStepDelta
+from rxassist.events import (
+    _EVENTS,
+    Event,
+    RunStepEvent,
+    ThreadMessageDelta,
+    ThreadRunStepDelta,
+)
 from rxassist.iteration import IterableObservable
 from rxassist.models import Run, Usage
 from rxassist.models._maker import maker
@@ -28,7 +34,6 @@ _K = TypeVar("_K")
 
 _merged_event: Callable[[object, Event], MergedEvent[Any]] = maker(MergedEvent)
 _PAIR = 2
-_EVENTS = get_args(Event)
 
 
 # --- merging -------------------------------------------------------------------------------

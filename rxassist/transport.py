@@ -147,8 +147,13 @@ class Request:
     connect_timeout: float | None = CONNECT_TIMEOUT
     on_response: Callable[[ResponseHead], object] | None = field(repr=False, default=None)
 
+    @property
+    def shown_path(self) -> str:
+        """The path without a query, which may hold a secret."""
+        return self.path.partition("?")[0]
+
     def __str__(self) -> str:
-        return f"{self.method} {self.path.partition('?')[0]}"
+        return f"{self.method} {self.shown_path}"
 
 
 @frozen
@@ -511,7 +516,7 @@ def _head(request: Request, response: httpx.Response, seconds: float) -> Respons
     headers = Headers({name: _shown(name, value) for name, value in response.headers.items()})
     return ResponseHead(
         request.method,
-        str(request).partition(" ")[2],
+        request.shown_path,
         response.status_code,
         headers,
         next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None),

@@ -8,14 +8,14 @@ from contextlib import aclosing
 from itertools import count
 from math import inf
 from traceback import extract_tb
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from attrs import asdict, evolve
 from reactivex import Observable
 
 from rxassist.codec import encode_event, to_json, unstructure
 from rxassist.errors import APIError, excerpt
-from rxassist.events import Event
+from rxassist.events import _EVENTS, Event
 from rxassist.iteration import BUFFER, ClosableItems, Items, iterate
 from rxassist.logger import logger
 from rxassist.operators._kernel import Finish, Step, choose_each
@@ -30,7 +30,6 @@ from rxassist.typing import Operator
 
 _COMMENT = b": keep-alive\n\n"
 _END = ServerSentEvent("end", "null")
-_EVENTS = get_args(Event)
 _RESULTS: dict[type, tuple[str, ...]] = {
     MergedEvent: (),
     RunSummary: ("status",),

@@ -36,7 +36,7 @@ def _classes():
             keys, required = {}, set()
             for key, text in zip(node.body, node.body[1:], strict=False):
                 if isinstance(key, ast.AnnAssign) and isinstance(text, ast.Expr):
-                    keys[key.target.id] = text.value.value
+                    keys[key.target.id] = " ".join(text.value.value.split())
                 if isinstance(key, ast.AnnAssign) and "Required" in ast.unparse(key.annotation):
                     required.add(key.target.id)
             found[node.name] = ([base.id for base in bases], keys, required)

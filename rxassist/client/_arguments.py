@@ -208,8 +208,6 @@ class Timeouts:
 
 def timeouts(value: Any) -> Timeouts:  # noqa: ANN401 -- of a user
     """What a timeout means: a number of seconds, ``None``, or an ``httpx.Timeout``."""
-    if isinstance(value, Timeouts):
-        return value
     if all(hasattr(value, name) for name in ("connect", "read", "write", "pool")):
         return Timeouts(value.read, value.connect)
     if value is not None:

@@ -217,8 +217,15 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     threads: Threads[StreamT, HandlerT, HomeT]
     vector_stores: VectorStores[HomeT]
 
-    def _begin(self, connection: Connection[HomeT], options: ClientOptions) -> None:
-        self._connection = connection
+    def _begin(
+        self,
+        home: HomeT,
+        stream_class: type[Any],
+        options: ClientOptions,
+        like: Connection[HomeT] | None = None,
+    ) -> None:
+        given: Any = stated(options)
+        connection = self._connection = _connected(home, stream_class, like, **given)
         self._given: Callable[[], ClientOptions] = lambda: options  # they hold a key
         self._transport = connection.transport
         self.base_url: str = connection.transport.base_url
@@ -254,7 +261,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for
           httpx.
         - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder
-          of     certificates, or an ``ssl.SSLContext``.
+          of certificates, or an ``ssl.SSLContext``.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         call = f"{type(self).__name__}.with_options()"
@@ -269,7 +276,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         like = self._connection
         other: Any = object.__new__(type(self))
         other._home = like.home
-        other._begin(_connected(like.home, like.stream_class, like, **stated(given)), given)
+        other._begin(like.home, like.stream_class, given, like)
         same: Self = other
         return same
 
@@ -287,8 +294,8 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
 
         ``path`` stands below ``base_url`` and begins with a slash: ``client.request("POST",
         "/threads/thread_1/pin", body={"pinned": True})``. A query is given as ``extra_query``.
-        Emits ``None`` for an empty answer. What a ``POST`` asks for is asked for once, however
-        often it is subscribed; every other request is made for each subscription.
+        Emits ``None`` for an empty answer. A ``POST`` or a ``PATCH`` is sent once, however often it
+        is subscribed; every other request is sent for each subscription.
 
         Keywords:
 
@@ -349,7 +356,7 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "Client()", ClientOptions.__annotations__)
         home = self._home = ThreadLoop()
-        self._begin(_connected(home, RunStream, **stated(options)), options)
+        self._begin(home, RunStream, options)
         home.leave_with(self._transport.pools.close)
 
     @classmethod
@@ -386,7 +393,7 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
         - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for
           httpx.
         - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder
-          of     certificates, or an ``ssl.SSLContext``.
+          of certificates, or an ``ssl.SSLContext``.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         return cls._of_foundry(endpoint, credential, api_version, options)
@@ -447,7 +454,7 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "AsyncClient()", ClientOptions.__annotations__)
         self._home = RunningLoop()
-        self._begin(_connected(self._home, AsyncRunStream, **stated(options)), options)
+        self._begin(self._home, AsyncRunStream, options)
 
     @classmethod
     def foundry(
@@ -483,7 +490,7 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
         - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for
           httpx.
         - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder
-          of     certificates, or an ``ssl.SSLContext``.
+          of certificates, or an ``ssl.SSLContext``.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
         """
         return cls._of_foundry(endpoint, credential, api_version, options)

@@ -138,21 +138,18 @@ class Resource(Generic[HomeT]):
             expected = 'a path below base_url such as "/threads/thread_1", without a query'
             msg = f"path must be {expected}, got {excerpt(where)}; a query is extra_query"
             raise ValueError(msg)
-        request = self._request(method, where, options)
+        creates = method in _CREATE
+        request = self._request(method, where, options, careful=creates)
         if body is not None:
             if not isinstance(cast("object", body), Mapping):
                 msg = f"body must be a mapping, got {excerpt(body)}"
                 raise TypeError(msg)
             request = evolve(request, body={**to_request(body), **(request.body or {})})
-        creates = method in _CREATE
-        transport = self._connection.transport
-        request = evolve(request, careful=creates)
 
-        async def answers() -> AsyncGenerator[tuple[Any]]:
-            content = (await transport.send(request)).content
-            yield (from_json(content, str(request)) if content.strip() else None,)
+        def read(content: bytes) -> Any:  # noqa: ANN401 -- JSON is anything
+            return from_json(content, str(request)) if content.strip() else None
 
-        answered = from_batches(self._connection.home, answers)
+        answered = self._contents(request).pipe(ops.map(read))
         return self._once(answered) if creates else self._as_call(answered)
 
     def _bound(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
@@ -186,14 +183,16 @@ class Resource(Generic[HomeT]):
         return self._call(Deleted, self._request("DELETE", where, options))
 
     def _content(self, request: Request) -> LoopObservable[bytes, HomeT]:
-        """A cold Observable of the bytes of the answer."""
+        """A cold Observable of the bytes of a file, which is as large as it is."""
+        return self._as_call(self._contents(evolve(request, max_bytes=None)))
+
+    def _contents(self, request: Request) -> Observable[bytes]:
         transport = self._connection.transport
-        request = evolve(request, max_bytes=None)  # files are as large as they are
 
         async def contents() -> AsyncGenerator[tuple[bytes]]:
             yield ((await transport.send(request)).content,)
 
-        return self._as_call(from_batches(self._connection.home, contents))
+        return from_batches(self._connection.home, contents)
 
     def _once(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
         """The same, subscribed once whatever the number of subscribers: for what creates."""

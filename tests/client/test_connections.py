@@ -14,6 +14,7 @@ import pytest
 
 from rxassist import APIConnectionError, APIError, APITimeoutError, AsyncClient, Client
 from rxassist.http_client import Network, Pools, _Shared, was_sent
+from rxassist.proxies import Proxies
 
 ANSWER = b'{"id": "thread_1"}'
 OVER_AIOHTTP = find_spec("httpx_aiohttp") is not None
@@ -74,7 +75,7 @@ def test_a_request_is_what_httpx_would_make_of_it(method, url, given):
     how["headers"] = GIVEN | given.get("headers", {})
     theirs = httpx.AsyncClient(transport=httpx.MockTransport(httpx.Response))
     wanted = theirs.build_request(method, url, **how)
-    shared = _Shared(Network())
+    shared = _Shared(Network().tls(), Proxies())
     for _ in range(2):  # the second one of what was kept
         made = shared.build_request(method, url, **how)
         assert (made.method, str(made.url), made.content) == (
