@@ -35,7 +35,7 @@ from rxassist.errors import (
     says_not_done,
 )
 from rxassist.events import DoneEvent, ThreadCreated
-from rxassist.links import Rescue, link
+from rxassist.links import Rescue, link, schedule_held
 from rxassist.logger import logger
 from rxassist.models import (
     RequiredActionSubmitToolApproval,
@@ -416,7 +416,7 @@ class _Turn(Generic[_T]):
     def begin_soon(self) -> None:
         """Begin behind what is going on, so that a long queue does not nest."""
         scheduler = self._scheduler or CurrentThreadScheduler.singleton()
-        self._held.disposable = scheduler.schedule(self.begin)
+        schedule_held(self._held, scheduler, 0.0, self.begin)
 
     def dispose(self) -> None:
         self._held.dispose()

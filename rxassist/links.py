@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, cast
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler import CurrentThreadScheduler
 
 _A = TypeVar("_A")
@@ -49,6 +49,22 @@ def link_first(
         trampoline.schedule(begin)
     else:
         begin()
+
+
+def schedule_held(
+    held: SerialDisposable,
+    clock: abc.SchedulerBase,
+    seconds: float,
+    action: abc.ScheduledAction[None],
+) -> None:
+    """Schedule an action in the place of what is held.
+
+    The action may run, and put something in its own place, before its scheduler has returned: on a
+    thread of its own, or at once. What it puts there stays.
+    """
+    timer = SingleAssignmentDisposable()
+    held.disposable = timer
+    timer.disposable = clock.schedule_relative(seconds, action)
 
 
 class Link(abc.ObserverBase[_A], Generic[_A, _B]):
@@ -141,4 +157,4 @@ class Rescue(Hold[_A, _A]):
         self.hold(following.subscribe(self.observer, scheduler=self.scheduler))
 
 
-__all__ = ["Hold", "Link", "Rescue", "link", "link_first"]
+__all__ = ["Hold", "Link", "Rescue", "link", "link_first", "schedule_held"]

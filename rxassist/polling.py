@@ -31,7 +31,7 @@ from rxassist.errors import (
     excerpt,
 )
 from rxassist.iteration import IterableObservable
-from rxassist.links import Hold, link_first
+from rxassist.links import Hold, link_first, schedule_held
 from rxassist.logger import logger
 
 _K = TypeVar("_K")
@@ -180,7 +180,7 @@ class _Polling(Generic[_T]):
         if last:
             self._observer.on_completed()
         elif not self.held.is_disposed:
-            self._under_way.disposable = self._clock.schedule_relative(pause, self.ask)
+            schedule_held(self._under_way, self._clock, pause, self.ask)
 
 
 # --- patience ------------------------------------------------------------------------------
@@ -406,7 +406,7 @@ class _Polls(Generic[_K, _T]):
             self._waking = False
             if self._open and self._has_room():
                 pause = max(0.0, self._due[0][0] - self._now())
-                self._timer.disposable = self._clock.schedule_relative(pause, self._wake)
+                schedule_held(self._timer, self._clock, pause, self._wake)
             elif not self._open and not self._over:
                 self.dispose()
                 self._observer.on_completed()

@@ -798,6 +798,16 @@ def test_a_source_that_cannot_be_subscribed_lets_the_next_begin():
     assert seen == [MISSING, "a"]
 
 
+def test_the_next_begins_also_where_nothing_is_going_on_on_this_thread():
+    queues, seen = Queues(), []
+    first, second = rx.Subject(), rx.Subject()
+    first.pipe(queues.in_turn("thread_1")).subscribe()
+    second.pipe(queues.in_turn("thread_1")).subscribe(seen.append)
+    first.on_next("a")
+    second.on_next("b")
+    assert seen == ["b"]
+
+
 def test_who_begins_again_queues_again():
     marbles = Marbles(RESET)
     queues = Queues()

@@ -2,9 +2,10 @@
 
 import reactivex as rx
 from reactivex import Observable, Subject
-from reactivex.disposable import Disposable
+from reactivex.disposable import Disposable, SerialDisposable
+from reactivex.scheduler import ImmediateScheduler, VirtualTimeScheduler
 
-from rxassist.links import Hold, Link, Rescue, link
+from rxassist.links import Hold, Link, Rescue, link, schedule_held
 
 
 class Heard:
@@ -133,3 +134,37 @@ def test_what_follows_is_freed_where_the_rescue_was_disposed_before():
     rescue.dispose()
     source.observer.on_error(ValueError("lost"))
     assert not following.observers
+
+
+# --- timers --------------------------------------------------------------------------------
+
+
+def test_an_action_that_runs_before_its_scheduler_returns_keeps_what_it_holds():
+    held = SerialDisposable()
+    freed = []
+
+    def act(*_):
+        held.disposable = Disposable(lambda: freed.append("act"))
+
+    schedule_held(held, ImmediateScheduler.singleton(), 0.0, act)
+    assert freed == []
+    held.dispose()
+    assert freed == ["act"]
+
+
+def test_what_is_held_is_freed_when_an_action_is_scheduled_in_its_place():
+    freed = []
+    held = SerialDisposable()
+    held.disposable = Disposable(lambda: freed.append("before"))
+    schedule_held(held, VirtualTimeScheduler(), 1.0, lambda *_: freed.append("act"))
+    assert freed == ["before"]
+
+
+def test_a_place_that_is_free_for_good_schedules_nothing():
+    clock = VirtualTimeScheduler()
+    acted = []
+    held = SerialDisposable()
+    held.dispose()
+    schedule_held(held, clock, 1.0, lambda *_: acted.append(1))
+    clock.start()
+    assert acted == []

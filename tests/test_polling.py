@@ -7,7 +7,7 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.internal import SequenceContainsNoElementsError
-from reactivex.scheduler import CurrentThreadScheduler
+from reactivex.scheduler import CurrentThreadScheduler, ImmediateScheduler
 
 from rxassist.errors import APIConnectionError, DecodeError, PollTimeout, status_error
 from rxassist.polling import check_id, is_passing, patiently, poll, poll_many
@@ -57,6 +57,24 @@ def test_it_asks_at_once_and_emits_what_changed_until_the_last_state():
     service = Service(marbles, "aabz")
     assert marbles.run(polled(service)) == "a---b-(z|)"
     assert service.asked == "^-^-^-^"
+
+
+def test_a_timer_that_is_faster_than_who_sets_it_does_not_end_it():
+    answers = iter("abz")
+    freed = []
+
+    def fetch():
+        state = next(answers)
+        answer = rx.of(state) if state != "b" else late
+        return answer.pipe(ops.finally_action(lambda: freed.append(state)))
+
+    late = rx.Subject()
+    states = poll(fetch, until=is_last, interval=0, scheduler=ImmediateScheduler.singleton())
+    heard = []
+    states.subscribe(heard.append, heard.append, lambda: heard.append("|"))
+    assert (heard, freed) == (["a"], ["a"])
+    late.on_next("b")
+    assert heard == ["a", "b", "z", "|"]
 
 
 def test_there_are_never_two_fetches_at_a_time():

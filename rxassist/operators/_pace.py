@@ -12,6 +12,7 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable
 from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.events import Event
+from rxassist.links import schedule_held
 from rxassist.operators._text import Place, Splitter, SplitTexts
 from rxassist.operators._units import By, units
 from rxassist.typing import Operator
@@ -107,7 +108,7 @@ class _Pace(Generic[_A, _B]):
         self._resting = shown is not None
         if shown is not None:
             self._observer.on_next(shown[0])
-            self._timer.disposable = self._clock.schedule_relative(self._seconds, self._rested)
+            schedule_held(self._timer, self._clock, self._seconds, self._rested)
 
     def _rested(self, _: abc.SchedulerBase, __: object = None) -> None:
         with self._turn:

@@ -20,6 +20,7 @@ from rxassist.events import (
     ThreadRunStepInProgress,
     check_event,
 )
+from rxassist.links import schedule_held
 from rxassist.logger import logger
 from rxassist.models import SETTLED, Run
 from rxassist.tally import count_retry
@@ -136,8 +137,23 @@ class _Attempts:
             count_retry()
         held = SingleAssignmentDisposable()  # in place before an event comes
         self.held.disposable = held
+
+        def on_next(event: Event) -> None:
+            if not held.is_disposed:  # by an event before, while it was being subscribed
+                self._on_next(event)
+
+        def on_error(error: Exception) -> None:
+            if not held.is_disposed:
+                self._let_go()
+                self._observer.on_error(error)
+
+        def on_completed() -> None:
+            if not held.is_disposed:
+                self._let_go()
+                self._observer.on_completed()
+
         held.disposable = self._source.subscribe(
-            self._on_next, self._on_error, self._on_completed, scheduler=self._given
+            on_next, on_error, on_completed, scheduler=self._given
         )
 
     def _on_next(self, event: Event) -> None:
@@ -153,7 +169,7 @@ class _Attempts:
             return
         if again:
             self._count += 1
-            self.held.disposable = self._clock.schedule_relative(pause, self.begin)
+            schedule_held(self.held, self._clock, pause, self.begin)
             return
         self._held_back.append(event)
         if stays:
@@ -182,14 +198,6 @@ class _Attempts:
         held_back, self._held_back = self._held_back, None
         for event in held_back or ():
             self._observer.on_next(event)
-
-    def _on_error(self, error: Exception) -> None:
-        self._let_go()
-        self._observer.on_error(error)
-
-    def _on_completed(self) -> None:
-        self._let_go()
-        self._observer.on_completed()
 
 
 def _only_begins(event: Event) -> bool:

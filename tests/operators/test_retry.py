@@ -2,6 +2,7 @@
 
 import pytest
 import reactivex as rx
+from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
 from rxassist import operators
@@ -119,6 +120,20 @@ def test_an_exception_of_the_user_goes_to_on_error(attempts, broken):
 def test_dispose_frees_the_source_and_the_timer(attempts):
     assert attempts("-p-", window="^-!")[1] == [["^-!"]]
     assert attempts("-f", "", window="^---!", backoff=9)[1] == [["^!"], []]
+
+
+def test_nothing_is_heard_of_an_attempt_that_failed_while_it_was_being_subscribed(said):
+    """As where a timer's thread subscribes, and the loop's thread is faster."""
+    attempts = [
+        rx.of(said.run("failed", last_error=LIMITED, id=name), said.done) for name in ("1", "2")
+    ]
+    attempts.append(rx.of(said.run("completed", id="3"), said.done))
+    left = iter(attempts)
+    heard = []
+    rx.defer(lambda _: next(left)).pipe(
+        operators.retry_run(2, backoff=0, scheduler=ImmediateScheduler.singleton())
+    ).subscribe(heard.append, heard.append, lambda: heard.append("|"))
+    assert [getattr(item, "event", item) for item in heard] == ["thread.run.completed", "done", "|"]
 
 
 def test_each_attempt_finds_the_demand_of_the_consumer_and_is_counted(said):
