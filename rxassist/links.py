@@ -55,7 +55,7 @@ def schedule_held(
     held: SerialDisposable,
     clock: abc.SchedulerBase,
     seconds: float,
-    action: abc.ScheduledAction[None],
+    action: abc.ScheduledAction[Any],
 ) -> None:
     """Schedule an action in the place of what is held.
 
