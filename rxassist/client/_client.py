@@ -10,33 +10,40 @@ from typing import Any, Generic, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, urlsplit
 
 import rxassist
-from rxassist.budget import Budget
-from rxassist.checks import check_not_negative, check_positive
-from rxassist.client._arguments import (
+from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_options
+from rxassist.errors import excerpt
+from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAssistantEventHandler
+from rxassist.protocols.assistants.parameters import HandlerT
+from rxassist.protocols.assistants.resources.assistants import Assistants
+from rxassist.protocols.assistants.resources.threads import Threads
+from rxassist.protocols.files.resources.files import Files
+from rxassist.protocols.files.resources.vector_stores import VectorStores
+from rxassist.reactive.budget import Budget
+from rxassist.reactive.checks import check_not_negative, check_positive
+from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
+from rxassist.reactive.observable import LoopObservable, note_place
+from rxassist.reactive.queues import Queues
+from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream, StreamT
+from rxassist.wire.arguments import (
     header_mapping,
     refuse_unknown,
     stated,
     text_mapping,
     timeouts,
 )
-from rxassist.client._resource import Connection, Resource, StreamT
-from rxassist.client.assistants import Assistants
-from rxassist.client.files import Files
-from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_options
-from rxassist.client.parameters import HandlerT, RequestOptions, Timeout
-from rxassist.client.threads import Threads
-from rxassist.client.vector_stores import VectorStores
-from rxassist.consumers import LoopObservable, note_place
-from rxassist.creation import Queues
-from rxassist.credentials import Credential, Tokens
-from rxassist.errors import excerpt
-from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
-from rxassist.http_client import HTTPChoice, Network
-from rxassist.loop import HomeT, RunningLoop, ThreadLoop
-from rxassist.proxies import is_port
-from rxassist.run_stream import AsyncRunStream, RunStream
-from rxassist.sse import MAX_EVENT_BYTES
-from rxassist.transport import Settings, Transport
+from rxassist.wire.calls import (
+    Connection,
+    Resource,
+)
+from rxassist.wire.credentials import Credential, Tokens
+from rxassist.wire.http_client import HTTPChoice, Network
+from rxassist.wire.options import (
+    RequestOptions,
+    Timeout,
+)
+from rxassist.wire.proxies import is_port
+from rxassist.wire.sse import MAX_EVENT_BYTES
+from rxassist.wire.transport import Settings, Transport
 
 _NO_BASE_URL = (
     "base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. Pass base_url "

@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 
-from rxassist.codec import unstructure
 from rxassist.local.creation import made, stated
 from rxassist.local.identity import new_id, now
 from rxassist.local.limits import Check, anything, metadata, properties, short_list
@@ -20,6 +19,7 @@ from rxassist.local.problems import (
     missing,
 )
 from rxassist.models import File, VectorStore, VectorStoreFile, VectorStoreFileBatch
+from rxassist.wire.structure import unstructure
 
 _PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 _EXPIRY = "expires_after[{}]"  # as forms write what is in an object

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
-from rxassist.codec import from_json, structure, to_json, unstructure
 from rxassist.models import (
     Assistant,
     File,
@@ -21,6 +20,14 @@ from rxassist.models import (
     VectorStore,
     VectorStoreFile,
     VectorStoreFileBatch,
+)
+from rxassist.wire.json import (
+    from_json,
+    to_json,
+)
+from rxassist.wire.structure import (
+    structure,
+    unstructure,
 )
 
 _T = TypeVar("_T")

@@ -6,10 +6,10 @@ from reactivex import operators as rxops
 
 from rxassist import operators
 from rxassist.errors import APIConnectionError, DecodeError, StreamTruncated, status_error
-from rxassist.operators._awaited import awaited, says_nothing
-from rxassist.operators._run_tools import Calls, called_here, run_of_event, tool_rounds
+from rxassist.runs.operators.awaited import awaited, says_nothing
+from rxassist.runs.operators.run_tools import Calls, called_here, run_of_event, tool_rounds
+from rxassist.runs.tools import Toolbox
 from rxassist.testing import Marbles
-from rxassist.tools import Toolbox
 
 EMPTY = {"tool_calls": []}
 SAYING_NOTHING = [

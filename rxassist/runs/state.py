@@ -1,0 +1,49 @@
+"""What a run of any protocol is: its id, how it stands, and what it used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from rxassist.wire.values import Model
+
+FINISHED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
+"""The statuses of a run that has ended."""
+
+SETTLED: frozenset[str] = FINISHED | {"requires_action"}
+"""The statuses in which a run does nothing more by itself: it has ended, or waits."""
+
+
+@frozen
+class AnyRun(Model):
+    """A run of any protocol; each protocol has a class of its own with more fields."""
+
+    id: str
+    status: str
+
+
+@frozen
+class Usage(Model):
+    """Tokens that a run or a step used. ``None`` where the service said nothing, never 0."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_token_details: Mapping[str, Any] | None = None
+    completion_tokens_details: Mapping[str, Any] | None = None
+
+
+class AnySnapshot:
+    """How a run of any protocol stands; by itself, one of which nothing is known yet."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # each protocol has its own types for these
+        event = run = message = run_step = None
+        messages = run_steps = ()
+        text = ""
+
+
+__all__ = ["FINISHED", "SETTLED", "AnyRun", "AnySnapshot", "Usage"]
