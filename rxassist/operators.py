@@ -5,6 +5,8 @@ completes and fails with its source unless it says otherwise, and frees the sour
 """
 
 from rxassist.protocols.assistants.citations import citations
+from rxassist.protocols.assistants.recovery import recover
+from rxassist.protocols.assistants.run_tools import run_tools
 from rxassist.protocols.decode import decode
 from rxassist.runs.operators import (
     accumulate_snapshots,
@@ -22,11 +24,9 @@ from rxassist.runs.operators import (
     of_run,
     of_type,
     raise_for_status,
-    recover,
     retry_run,
     run_steps,
     run_summaries,
-    run_tools,
     runs,
     sentences,
     smooth,

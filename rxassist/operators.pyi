@@ -10,6 +10,8 @@ from reactivex import abc
 from rxassist.events import Event
 from rxassist.models import Message, Run, RunStep, ToolCall, ToolCallDelta
 from rxassist.protocols.assistants.citations import citations as citations
+from rxassist.protocols.assistants.recovery import recover as recover
+from rxassist.protocols.assistants.run_tools import run_tools as run_tools
 from rxassist.protocols.assistants.snapshots import Snapshot
 from rxassist.protocols.decode import decode as decode
 from rxassist.reactive.typing import Operator
@@ -24,9 +26,7 @@ from rxassist.runs.operators import lines as lines
 from rxassist.runs.operators import of_run as of_run
 from rxassist.runs.operators import of_type as of_type
 from rxassist.runs.operators import raise_for_status as raise_for_status
-from rxassist.runs.operators import recover as recover
 from rxassist.runs.operators import run_summaries as run_summaries
-from rxassist.runs.operators import run_tools as run_tools
 from rxassist.runs.operators import sentences as sentences
 from rxassist.runs.operators import smooth as smooth
 from rxassist.runs.operators import text_deltas as text_deltas

@@ -32,15 +32,15 @@ from rxassist.models import (
     SubmitToolApproval,
     SubmitToolOutputs,
 )
+from rxassist.protocols.assistants.outputs import outputs_once
 from rxassist.reactive.queues import (
     Queues,
     Waiting,
 )
-from rxassist.runs.operators.recovery import leaves_waiting
+from rxassist.runs.state import leaves_waiting
 from rxassist.runs.streams.creation import (
     Search,
     one_run,
-    outputs_once,
     when_free,
 )
 from rxassist.testing import Marbles

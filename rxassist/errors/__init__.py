@@ -25,8 +25,9 @@ from rxassist.errors.redaction import (
 )
 
 if TYPE_CHECKING:
-    from rxassist.protocols.assistants.models import Run, VectorStoreFile
+    from rxassist.protocols.assistants.models import Run
     from rxassist.protocols.assistants.snapshots import Snapshot
+    from rxassist.protocols.files.models import VectorStoreFile
 
 _WORDS = frozenset({"code", "type"})  # of the service's vocabulary
 _LARGEST = 64 * 1024  # characters of a value that an error keeps: to search more takes too long

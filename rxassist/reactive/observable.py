@@ -111,7 +111,7 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
         source is paused meanwhile.
         """
         if isinstance(on_next, SelfSubscribing):
-            return cast("SelfSubscribing[Any]", on_next).subscribe_to(self)
+            return on_next.subscribe_to(self)  # pyright: ignore[reportUnknownMemberType]
         for callback in (on_next, getattr(on_next, "on_next", None), on_error, on_completed):
             if _is_async(callback):
                 name = getattr(callback, "__qualname__", None) or repr(callback)

@@ -109,6 +109,12 @@ def check_event(item: object, name: str, *, takes: str = "the events of one run"
     raise TypeError(msg)
 
 
+def run_of(event: AnyEvent) -> Any:  # noqa: ANN401 -- a run of its protocol
+    """The run that an event carries."""
+    check_event(event, "run_tools")
+    return event.run()
+
+
 def protocol_of(event: AnyEvent, name: str) -> Protocol:
     """The protocol of an event. Raises ``TypeError`` if the event has none."""
     check_event(event, name)
@@ -127,4 +133,5 @@ __all__ = [
     "Used",
     "check_event",
     "protocol_of",
+    "run_of",
 ]

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from rxassist.errors import (
+    APIConnectionError,
+    RunOutcomeUnknown,
+    StreamClosed,
+    StreamTruncated,
+)
 from rxassist.wire.values import Model
 
 FINISHED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
@@ -46,4 +52,32 @@ class AnySnapshot:
         text = ""
 
 
-__all__ = ["FINISHED", "SETTLED", "AnyRun", "AnySnapshot", "Usage"]
+def has_settled(run: AnyRun) -> bool:
+    """Whether a run has ended, or waits."""
+    return run.status in SETTLED
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether an error says nothing of the run, only that nobody heard it."""
+    if isinstance(error, RunOutcomeUnknown):
+        return False
+    return isinstance(error, StreamTruncated) or (
+        isinstance(error, APIConnectionError) and error.sent
+    )
+
+
+def leaves_waiting(error: Exception) -> bool:
+    """Whether a run that waited before this error still does, and nobody will go on with it."""
+    return not is_lost(error) and not isinstance(error, StreamClosed)
+
+
+__all__ = [
+    "FINISHED",
+    "SETTLED",
+    "AnyRun",
+    "AnySnapshot",
+    "Usage",
+    "has_settled",
+    "is_lost",
+    "leaves_waiting",
+]

@@ -17,7 +17,6 @@ from reactivex import Observable
 
 from rxassist.errors import excerpt
 from rxassist.reactive.checks import check_not_negative, check_positive
-from rxassist.runs.tools.tool import definitions_of
 from rxassist.wire.options import RequestOptions
 from rxassist.wire.structure import to_request
 from rxassist.wire.transport import CONNECT_TIMEOUT
@@ -279,7 +278,6 @@ def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:
         raise ValueError(msg)
     if kind.is_list and isinstance(value, Iterable):
         value = list(cast("Iterable[object]", value))  # read once, here
-        value = definitions_of(value) if name == "tools" else value
         for item in value if kind.is_id else ():
             _refuse_no_id(name, item)
         for item in value if kind.of_objects else ():

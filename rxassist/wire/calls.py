@@ -15,7 +15,6 @@ from reactivex import Observable
 from reactivex import operators as ops
 
 from rxassist.errors import APITimeoutError, DecodeError, PollTimeout, excerpt
-from rxassist.protocols.assistants.models import Deleted, Page
 from rxassist.reactive.budget import Budget
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.kernel import change_error, choose
@@ -44,6 +43,10 @@ from rxassist.wire.structure import (
     to_request,
 )
 from rxassist.wire.transport import Answer, Request, Transport, Upload
+from rxassist.wire.values import (
+    Deleted,
+    Page,
+)
 
 _T = TypeVar("_T")
 _B = TypeVar("_B")

@@ -8,7 +8,7 @@ import pytest
 from rxassist import Client, DecodeError
 from rxassist.local import call, rewrite, say
 from rxassist.local.faults import edited
-from rxassist.runs.operators.awaited import says_nothing
+from rxassist.protocols.assistants.awaited import says_nothing
 from rxassist.wire.sse import ServerSentEvent
 
 RUN = re.compile(r"/v1/threads/\w+/runs/run_\w+")

@@ -7,7 +7,7 @@ from reactivex import operators as ops
 from rxassist import operators
 from rxassist.errors import APIConnectionError, StreamClosed, ToolError, ToolRoundsExceeded
 from rxassist.models import RequiredActionMCPToolCall
-from rxassist.runs.operators.run_tools import called_here
+from rxassist.protocols.assistants.run_tools import called_here
 from rxassist.runs.tools import Toolbox, tool
 from rxassist.testing import Marbles
 

@@ -37,7 +37,7 @@ from rxassist.protocols.assistants.events import (
     UnknownEvent,
     late,
 )
-from rxassist.protocols.assistants.models import ErrorObject, deltas
+from rxassist.protocols.assistants.models import deltas
 from rxassist.wire.json import (
     _is_too_deep,
     from_json,
@@ -50,6 +50,7 @@ from rxassist.wire.structure import (
     structure_hook,
     unstructure,
 )
+from rxassist.wire.values import ErrorObject
 
 _DONE = "[DONE]"
 

@@ -15,7 +15,6 @@ from attrs import fields, frozen
 
 from rxassist.errors import APIError
 from rxassist.protocols.assistants.models import (
-    ErrorObject,
     Message,
     MessageDeltaEvent,
     Run,
@@ -27,6 +26,7 @@ from rxassist.protocols.assistants.models import (
 )
 from rxassist.runs.events import AnyEvent, Piece, Texts, Used
 from rxassist.runs.protocol import Protocol
+from rxassist.wire.values import ErrorObject
 
 
 class _Event(AnyEvent):

@@ -11,7 +11,7 @@ from typing import Any, Generic, Required, TypeAlias, TypedDict, TypeVar
 
 from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.protocols.assistants.models import AssistantTool
-from rxassist.runs.operators.run_tools import Approve, OnToolError
+from rxassist.protocols.assistants.run_tools import Approve, OnToolError
 from rxassist.runs.streams.creation import IfBusy
 from rxassist.runs.streams.leaving import OnDispose
 from rxassist.runs.tools import Tool, Toolbox

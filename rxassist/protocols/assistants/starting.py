@@ -14,10 +14,12 @@ from reactivex import operators as ops
 from reactivex.disposable import Disposable
 
 from rxassist.errors import PollTimeout, StreamTruncated
+from rxassist.protocols.assistants.awaited import awaited
 from rxassist.protocols.assistants.busy import RUN, RUNS, OnThread, by_told_ids, carried
 from rxassist.protocols.assistants.codec import EventDecoder
 from rxassist.protocols.assistants.events import Event, ThreadCreated, ThreadRunCreated
 from rxassist.protocols.assistants.models import Message, Run, RunStep
+from rxassist.protocols.assistants.outputs import outputs_once
 from rxassist.protocols.assistants.parameters import (
     HandlerT,
     MessageListParameters,
@@ -28,6 +30,19 @@ from rxassist.protocols.assistants.parameters import (
     ToolOutputsParameters,
 )
 from rxassist.protocols.assistants.protocol import PROTOCOL
+from rxassist.protocols.assistants.recovery import (
+    INTERVAL,
+    PATIENCE,
+    Recovery,
+    recovering,
+    unrecovered,
+)
+from rxassist.protocols.assistants.run_tools import (
+    MAX_ROUNDS,
+    Calls,
+    Submission,
+    tool_rounds,
+)
 from rxassist.reactive.calling import calling
 from rxassist.reactive.checks import check_positive
 from rxassist.reactive.kernel import take_through
@@ -36,35 +51,22 @@ from rxassist.reactive.observable import LoopObservable
 from rxassist.reactive.queues import Waiting
 from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
-from rxassist.runs.operators.awaited import awaited
+from rxassist.runs.events import run_of
 from rxassist.runs.operators.lifetime import is_done
-from rxassist.runs.operators.recovery import (
-    INTERVAL,
-    PATIENCE,
-    Recovery,
+from rxassist.runs.state import (
     has_settled,
     is_lost,
-    recovering,
-    unrecovered,
-)
-from rxassist.runs.operators.run_tools import (
-    MAX_ROUNDS,
-    Calls,
-    Submission,
-    run_of_event,
-    tool_rounds,
 )
 from rxassist.runs.streams.creation import (
     SEARCH_PATIENCE,
     Search,
     one_run,
-    outputs_once,
 )
 from rxassist.runs.streams.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
 from rxassist.runs.streams.results import OnResult
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.runs.tools import Toolbox
-from rxassist.runs.tools.tool import definitions_of, functions_in
+from rxassist.runs.tools.tool import functions_in, with_definitions
 from rxassist.wire.arguments import missing, path
 from rxassist.wire.calls import Polled
 from rxassist.wire.options import (
@@ -157,6 +159,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
         if isinstance(rest.get("tools"), Toolbox):
             msg = "a Toolbox is called, and this call calls nothing; pass its definitions as tools"
             raise TypeError(msg)
+        rest = with_definitions(rest)
         request = self._request("POST", where, rest, parameters, careful=True)
         if not given.get("idempotent"):
             return request
@@ -189,7 +192,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
                 found,
                 cast("float | None", given.get("patience", SEARCH_PATIENCE)),
             )
-        source = asked.pipe(one_run(thread_id, begins, search))
+        source = asked.pipe(one_run(thread_id, begins, search, _created_thread))
         return self._on_free_thread(source, thread_id, given, waiting)
 
     def _runs(self, thread_id: str, given: Mapping[str, object]) -> Observable[Run]:
@@ -377,7 +380,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
             leg = self._leg(given, thread_id)
             patience = cast("float", given.get("recovery_timeout", PATIENCE))
             read = partial(self._awaited, given, thread_id, INTERVAL, patience)
-            tools = partial(self._called, cancel, tooling, run_of_event, leg, read)
+            tools = partial(self._called, cancel, tooling, run_of, leg, read)
         stream: StreamT = self._connection.stream_class(
             self._connection.home,
             events,
@@ -387,7 +390,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
             cancel=cancel,
             waiting=waiting,
             thread_id=thread_id,
-            run_id=run_id,
+            known=None if run_id is None else Run(run_id, thread_id=thread_id or ""),
             place=self._place(waits=run_id is None),
             **options,
         )
@@ -437,7 +440,7 @@ class Starting(OnThread[HomeT], Generic[StreamT, HandlerT, HomeT]):
             toolbox = rest.pop("tools")
         elif isinstance(tools, Iterable) and not isinstance(tools, str | bytes | Mapping):
             listed = list(cast("Iterable[object]", tools))
-            toolbox, rest["tools"] = functions_in(listed), definitions_of(listed)
+            toolbox, rest["tools"] = functions_in(listed), listed
         max_rounds = given.get("max_rounds", MAX_ROUNDS)
         check_positive("max_rounds", max_rounds, whole=True)
         calls = Calls(
@@ -616,6 +619,10 @@ def _calls_of(request: Request) -> set[str]:
 
 def _as_read(run: Run, _: Exception) -> Observable[Run]:
     return rx.of(run)
+
+
+def _created_thread(item: object) -> str | None:
+    return item.data.id if isinstance(item, ThreadCreated) else None
 
 
 def _tells_of_a_run(event: Event) -> bool:

@@ -15,9 +15,7 @@ from rxassist.runs.operators.merge import (
     run_summaries,
 )
 from rxassist.runs.operators.pace import debounce_snapshots, smooth
-from rxassist.runs.operators.recovery import recover
 from rxassist.runs.operators.retry import retry_run
-from rxassist.runs.operators.run_tools import run_tools
 from rxassist.runs.operators.select import final_run, of_type, runs
 from rxassist.runs.operators.sentences import sentences
 from rxassist.runs.operators.snapshots import (
@@ -46,11 +44,9 @@ __all__ = [
     "of_run",
     "of_type",
     "raise_for_status",
-    "recover",
     "retry_run",
     "run_steps",
     "run_summaries",
-    "run_tools",
     "runs",
     "sentences",
     "smooth",

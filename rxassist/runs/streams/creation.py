@@ -6,7 +6,7 @@ Observables of whoever binds them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from itertools import chain, repeat
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -18,8 +18,6 @@ from reactivex import operators as ops
 from rxassist.errors import (
     APIConnectionError,
     APIStatusError,
-    BadRequestError,
-    ConflictError,
     DecodeError,
     EventTooLargeError,
     PollTimeout,
@@ -31,12 +29,6 @@ from rxassist.errors import (
     WrongAnswerError,
     says_not_done,
 )
-from rxassist.protocols.assistants.events import DoneEvent, ThreadCreated
-from rxassist.protocols.assistants.models import (
-    RequiredActionSubmitToolApproval,
-    RequiredActionSubmitToolOutputs,
-    Run,
-)
 from rxassist.reactive.links import Rescue, link
 from rxassist.reactive.logger import logger
 from rxassist.reactive.polling import is_passing, poll
@@ -44,7 +36,8 @@ from rxassist.reactive.queues import (
     Waiting,
 )
 from rxassist.reactive.typing import Operator
-from rxassist.runs.operators.recovery import is_lost
+from rxassist.runs.events import AnyEvent
+from rxassist.runs.state import AnyRun
 
 _T = TypeVar("_T")
 
@@ -88,14 +81,17 @@ class Search(Generic[_T]):
     ``None``.
     """
 
-    runs: Callable[[], Observable[Run]]
-    is_ours: Callable[[Run], bool]
-    found: Callable[[Run], Observable[_T]]
+    runs: Callable[[], Observable[Any]]
+    is_ours: Callable[[Any], bool]
+    found: Callable[[Any], Observable[_T]]
     patience: float | None = SEARCH_PATIENCE
 
 
 def one_run(
-    thread_id: str | None, begins: Callable[[_T], bool], search: Search[_T] | None = None
+    thread_id: str | None,
+    begins: Callable[[_T], bool],
+    search: Search[_T] | None = None,
+    thread_of: Callable[[_T], str | None] = lambda _: None,
 ) -> Operator[_T, _T]:
     """Never ask twice for a run that may exist.
 
@@ -104,7 +100,8 @@ def one_run(
     one (``leaves_open``). Without a ``search`` that is a ``RunOutcomeUnknown``. With one the run is
     looked for, at once and then at growing intervals, as the service may still be at work; what is
     found goes on, and if nothing is found in time it is a ``RunOutcomeUnknown``. All other errors
-    pass. A thread that is busy may be so with the run itself, where a gateway has sent the request
+    pass. ``thread_of`` gives the id of a thread that an item says was created, for that error. A
+    thread that is busy may be so with the run itself, where a gateway has sent the request
     twice: with a search that is looked into first.
     """
 
@@ -112,7 +109,7 @@ def one_run(
         def subscribe(
             observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            creation = _Creation(source, thread_id, begins, search)
+            creation = _Creation(source, thread_id, begins, search, thread_of)
             return link(creation.events(), observer, scheduler)
 
         return Observable(subscribe)
@@ -159,7 +156,7 @@ class _Asking(Rescue[_T]):
 
     def on_next(self, value: _T) -> None:
         if self._begins is not None:
-            if isinstance(value, DoneEvent):
+            if isinstance(value, AnyEvent) and value.is_done:
                 self._end("the stream said that it is done")
                 return
             if self._begins(value):
@@ -190,7 +187,9 @@ class _Creation(Generic[_T]):
         thread_id: str | None,
         begins: Callable[[_T], bool],
         search: Search[_T] | None,
+        thread_of: Callable[[_T], str | None],
     ) -> None:
+        self._thread_of = thread_of
         self._source = source
         self._thread_id = thread_id
         self._begins = begins
@@ -201,8 +200,7 @@ class _Creation(Generic[_T]):
         return _asking(self._source, self._begun, self._failed)
 
     def _begun(self, item: _T) -> bool:
-        if isinstance(item, ThreadCreated):
-            self._told_thread = item.data.id
+        self._told_thread = self._thread_of(item) or self._told_thread
         return self._begins(item)
 
     def _failed(self, error: Exception) -> Observable[_T]:
@@ -246,8 +244,8 @@ class _Creation(Generic[_T]):
 class _Seen:
     """What one look at the runs of a thread has brought."""
 
-    ours: Run | None = None
-    newest: Run | None = None
+    ours: AnyRun | None = None
+    newest: Any = None
     error: object = None
 
     @property
@@ -266,7 +264,7 @@ class _Seen:
 def _looked(search: Search[Any], *, once: bool) -> Observable[_Seen]:
     """Look at the runs until ours is there, or, with ``once``, until they can be seen at all."""
 
-    def seen(runs: list[Run]) -> _Seen:
+    def seen(runs: list[AnyRun]) -> _Seen:
         ours = runs[-1] if runs and search.is_ours(runs[-1]) else None
         return _Seen(ours, runs[0] if runs else None)
 
@@ -275,7 +273,7 @@ def _looked(search: Search[Any], *, once: bool) -> Observable[_Seen]:
         return rx.of(_Seen(error=error)) if passes else rx.throw(error)
 
     def look() -> Observable[_Seen]:
-        others: Operator[Run, Run] = ops.take_while(
+        others: Operator[AnyRun, AnyRun] = ops.take_while(
             lambda run: not search.is_ours(run), inclusive=True
         )
         return search.runs().pipe(others, ops.to_list(), ops.map(seen), ops.catch(no_answer))
@@ -297,7 +295,7 @@ def _looked(search: Search[Any], *, once: bool) -> Observable[_Seen]:
 
 
 def when_free(
-    settled: Callable[[str], Observable[Run]], waiting: Waiting | None = None
+    settled: Callable[[str], Observable[AnyRun]], waiting: Waiting | None = None
 ) -> Operator[_T, _T]:
     """Where the thread is busy, wait and try again.
 
@@ -326,100 +324,11 @@ def when_free(
 # --- outputs -------------------------------------------------------------------------------
 
 
-def _to_be_recovered(_: Run, lost: Exception) -> Observable[Any]:
-    return rx.throw(lost)
-
-
-def outputs_once(
-    fetch: Callable[[], Observable[Run]],
-    calls: Collection[str],
-    *,
-    went_on: Callable[[Run, Exception], Observable[_T]] = _to_be_recovered,
-    again: bool = True,
-    follow: bool = False,
-) -> Operator[_T, _T]:
-    """Never submit outputs twice that were taken, and never give up a run that has taken them.
-
-    The source submits them when it is subscribed. An error before its first item may leave open
-    whether they were taken: ``leaves_open``, or a conflict, or a refusal of what was submitted
-    before. Then ``fetch()`` says whether the run still waits for these ``calls``. Where it does
-    not, ``went_on(run, lost)`` follows, by default the error ``lost``: a lost connection, of which
-    the rest can be recovered. Where it does, and the connection broke, the source is subscribed
-    once more, if ``again`` is true; after that it is an ``APIConnectionError`` that is not
-    ``sent``. Where it does, any other error goes to ``on_error`` as it is. Where the run cannot be
-    read, ``lost`` does.
-
-    With ``follow`` every refusal is looked into: the run may have ended meanwhile, or a gateway has
-    sent the outputs twice. Everything else passes.
-    """
-
-    def operator(source: Observable[_T]) -> Observable[_T]:
-        def attempt(left: int, before: Exception | None = None) -> Observable[_T]:
-            def failed(error: Exception) -> Observable[_T]:
-                broke = isinstance(error, APIConnectionError | StreamTruncated)
-                refused = isinstance(error, BadRequestError) and (follow or before is not None)
-                refused = refused or isinstance(error, ConflictError)
-                if not (broke or refused or leaves_open(error)):
-                    return rx.throw(error)
-                lost = before or (error if is_lost(error) else _lost_answer(error))
-
-                def go_on(run: Run) -> Observable[_T]:
-                    if not awaits(run, calls):
-                        return went_on(run, lost)
-                    if not broke:
-                        return rx.throw(error)
-                    return attempt(left - 1, lost) if left else rx.throw(_not_taken(error))
-
-                looked = fetch().pipe(ops.catch(lambda _, __: rx.throw(lost)))
-                return looked.pipe(ops.flat_map(go_on))
-
-            return _asking(source, _anything, failed)
-
-        return rx.defer(lambda _: attempt(1 if again else 0))
-
-    return operator
-
-
-def _lost_answer(error: Exception) -> APIConnectionError:
-    """What stands for an answer that does not say what became of outputs."""
-    lost = APIConnectionError(f"no answer says what became of the outputs: {error}")
-    lost.__cause__ = error
-    return lost
-
-
-def _not_taken(error: Exception) -> APIConnectionError:
-    """Nothing happened at the service: there is nothing to recover."""
-    told = APIConnectionError(f"the outputs were not taken: {error}", sent=False)
-    told.__cause__ = error
-    return told
-
-
-def _anything(_: object) -> bool:
-    return True
-
-
-def awaits(run: Run, calls: Collection[str]) -> bool:
-    """Whether a run waits for the outputs of all these calls."""
-    return run.status == "requires_action" and _awaited(run) >= set(calls)
-
-
-def _awaited(run: Run) -> set[str]:
-    action = run.required_action
-    calls: Iterable[object] = ()
-    if isinstance(action, RequiredActionSubmitToolOutputs):
-        calls = action.submit_tool_outputs.tool_calls
-    elif isinstance(action, RequiredActionSubmitToolApproval):
-        calls = action.submit_tool_approval.tool_calls
-    return {getattr(call, "id", "") for call in calls}
-
-
 __all__ = [
     "SEARCH_PATIENCE",
     "IfBusy",
     "Search",
-    "awaits",
     "leaves_open",
     "one_run",
-    "outputs_once",
     "when_free",
 ]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist.errors import ClientClosed, RxAssistError
-from rxassist.protocols.assistants.models import Run
 from rxassist.reactive.logger import logger
 from rxassist.reactive.loop import Home, parting
 from rxassist.reactive.typing import Operator
-from rxassist.runs.operators.recovery import leaves_waiting
-from rxassist.runs.state import FINISHED
+from rxassist.runs.state import FINISHED, AnyRun, leaves_waiting
 
 _T = TypeVar("_T")
 
@@ -37,9 +35,12 @@ class Farewell:
     """
 
     def __init__(
-        self, cancel: Callable[[Run], Observable[Run]], home: Home, run: Run | None = None
+        self,
+        cancel: Callable[[Any], Observable[Any]],
+        home: Home,
+        run: AnyRun | None = None,
     ) -> None:
-        self.run: Run | None = run
+        self.run: Any = run  # of the protocol that it is of
         self._cancel = cancel
         self._home = home
         self._free: Callable[[], object] | None = None  # from leaving to knowing the run
@@ -52,7 +53,7 @@ class Farewell:
         """Whether the run waits for what only the code that follows it can give."""
         return self.run is not None and self.run.status == "requires_action"
 
-    def told(self, run: Run) -> None:
+    def told(self, run: AnyRun) -> None:
         """The run as it stands now; another run than the first is none of ours."""
         if self.run is not None and run.id != self.run.id:
             return
@@ -110,7 +111,7 @@ class Farewell:
 
 
 def cancel_when_left(
-    farewell: Farewell, home: Home, run_of: Callable[[_T], Run | None]
+    farewell: Farewell, home: Home, run_of: Callable[[_T], AnyRun | None]
 ) -> Operator[_T, _T]:
     """Cancel the run on the server when its stream or poll is left before the end.
 
@@ -137,7 +138,7 @@ class _Followed(Generic[_T]):
         self,
         farewell: Farewell,
         home: Home,
-        run_of: Callable[[_T], Run | None],
+        run_of: Callable[[_T], AnyRun | None],
         observer: abc.ObserverBase[_T],
     ) -> None:
         self._farewell = farewell

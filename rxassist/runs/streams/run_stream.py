@@ -13,6 +13,7 @@ from time import monotonic
 from typing import (
     TYPE_CHECKING,
     Any,
+    ClassVar,
     Self,
     TypeVar,
     cast,
@@ -21,13 +22,6 @@ from typing import (
 from reactivex import Observable, abc
 
 from rxassist.errors import APITimeoutError, RxAssistError, StreamClosed, excerpt
-from rxassist.protocols.assistants.events import Event
-from rxassist.protocols.assistants.handler import (
-    AssistantEventHandler,
-    AsyncAssistantEventHandler,
-)
-from rxassist.protocols.assistants.models import Message, Run, RunStep, ToolCall
-from rxassist.protocols.assistants.snapshots import Snapshot
 from rxassist.reactive.checks import check_not_negative
 from rxassist.reactive.iteration import iterate
 from rxassist.reactive.kernel import change_error, choose_each, take_through
@@ -37,8 +31,8 @@ from rxassist.reactive.observable import LoopObservable
 from rxassist.reactive.queues import Waiting
 from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
+from rxassist.runs.events import run_of
 from rxassist.runs.operators.lifetime import is_done
-from rxassist.runs.operators.run_tools import run_of_event
 from rxassist.runs.operators.select import settled
 from rxassist.runs.operators.snapshots import (
     OnceFolded,
@@ -49,16 +43,29 @@ from rxassist.runs.operators.snapshots import (
 )
 from rxassist.runs.operators.tools import whole_calls
 from rxassist.runs.protocol import Fold, Follow, Protocol
+from rxassist.runs.state import AnyRun
 from rxassist.runs.streams.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
 from rxassist.runs.streams.results import (
     OnResult,
     Results,
 )
 from rxassist.runs.streams.telling import (
+    AsyncTelling,
+    EventHandler,
+    SyncTelling,
     current_telling,
     tell,
 )
 from rxassist.runs.tools import ToolResult
+
+if TYPE_CHECKING:  # as the Assistants protocol has them
+    from rxassist.protocols.assistants.events import Event
+    from rxassist.protocols.assistants.handler import (
+        AssistantEventHandler,
+        AsyncAssistantEventHandler,
+    )
+    from rxassist.protocols.assistants.models import Message, Run, RunStep, ToolCall
+    from rxassist.protocols.assistants.snapshots import Snapshot
 
 _T = TypeVar("_T")
 
@@ -70,7 +77,7 @@ _CLOSED = (
 )
 
 
-class RunObservable(LoopObservable[Event, HomeT]):
+class RunObservable(LoopObservable["Event", HomeT]):
     """An Observable of the events of one run: the base of both kinds of stream.
 
     Nothing happens before the first subscription; then the run is created, once, whatever the
@@ -84,7 +91,7 @@ class RunObservable(LoopObservable[Event, HomeT]):
     exception of it ends the stream for all of them.
     """
 
-    _handler_class: type[AssistantEventHandler | AsyncAssistantEventHandler]
+    _handler_telling: ClassVar[type[SyncTelling | AsyncTelling]]
 
     def __init__(
         self,
@@ -104,9 +111,9 @@ class RunObservable(LoopObservable[Event, HomeT]):
         waiting: Waiting | None = None,
         event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None = None,
         thread_id: str | None = None,
-        run_id: str | None = None,
+        known: AnyRun | None = None,
     ) -> None:
-        self._known = (thread_id, run_id)  # before the stream told
+        self._known = (thread_id, None if known is None else known.id)  # before the stream told
         check_on_dispose(on_dispose)
         check_not_negative("linger", linger)
         events = source.pipe(take_through(is_done), recovery or operators.check_ending())
@@ -116,10 +123,9 @@ class RunObservable(LoopObservable[Event, HomeT]):
             events = events.pipe(self._results.told_by(tools))
         self._farewell: Farewell | None = None
         if cancel is not None and (on_dispose == "cancel" or (tools and deadline)):
-            known = None if run_id is None else Run(run_id, thread_id=thread_id or "")
             self._farewell = Farewell(cancel, home, known)
             if on_dispose == "cancel":
-                events = events.pipe(cancel_when_left(self._farewell, home, run_of_event))
+                events = events.pipe(cancel_when_left(self._farewell, home, run_of))
         if deadline is not None:
             late = partial(self._late, deadline, waiting or Waiting())
             events = events.pipe(operators.deadline(deadline, late=late))
@@ -170,13 +176,14 @@ class RunObservable(LoopObservable[Event, HomeT]):
     def _checked(
         self, handler: AssistantEventHandler | AsyncAssistantEventHandler
     ) -> AssistantEventHandler | AsyncAssistantEventHandler:
-        expected = self._handler_class
-        if not isinstance(handler, expected):
-            which = "a Client" if expected is AssistantEventHandler else "an AsyncClient"
-            hint = " (an instance, not the class)" if isinstance(handler, type) else ""
+        given: object = handler
+        awaited = self._handler_telling is AsyncTelling
+        if not isinstance(given, EventHandler) or given._telling is not self._handler_telling:
+            of, kind = ("an AsyncClient", "Async") if awaited else ("a Client", "")
+            hint = " (an instance, not the class)" if isinstance(given, type) else ""
             msg = (
-                f"event_handler of {which} must be an {expected.__name__}{hint}, "
-                f"got {excerpt(handler)}"
+                f"event_handler of {of} must be an {kind}AssistantEventHandler{hint}, "
+                f"got {excerpt(given)}"
             )
             raise TypeError(msg)
         return handler
@@ -399,7 +406,7 @@ class RunStream(RunObservable[ThreadLoop]):
     stream``. As a context manager it is closed when the block is left.
     """
 
-    _handler_class = AssistantEventHandler
+    _handler_telling = SyncTelling
     _reading: Iterator[Event] | None = None  # of next(stream)
 
     def __iter__(self) -> Iterator[Event]:
@@ -480,7 +487,7 @@ class AsyncRunStream(RunObservable[RunningLoop]):
     stream``. As an async context manager it is closed when the block is left.
     """
 
-    _handler_class = AsyncAssistantEventHandler
+    _handler_telling = AsyncTelling
     _reading: AsyncIterator[Event] | None = None  # of anext(stream)
 
     async def __aiter__(self) -> AsyncIterator[Event]:

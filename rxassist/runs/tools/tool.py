@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial, update_wrapper
 from typing import (
+    TYPE_CHECKING,
     Any,
     Generic,
     ParamSpec,
@@ -19,7 +20,10 @@ from typing import (
 from attrs import field, frozen
 
 from rxassist.errors import excerpt
-from rxassist.protocols.assistants.models import FunctionDefinition, FunctionTool, ToolCall
+from rxassist.runs.tools.definitions import (
+    FunctionDefinition,
+    FunctionTool,
+)
 from rxassist.runs.tools.docstrings import descriptions, summary
 from rxassist.runs.tools.schema import Schema, schema_of
 from rxassist.runs.tools.values import (
@@ -27,6 +31,9 @@ from rxassist.runs.tools.values import (
     fit,
 )
 from rxassist.wire.json import from_json
+
+if TYPE_CHECKING:
+    from rxassist.protocols.assistants.models import ToolCall
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -185,6 +192,14 @@ def definitions_of(tools: Iterable[object]) -> list[object]:
     return definitions
 
 
+def with_definitions(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a call, with the definitions of the functions among its ``tools``."""
+    tools: object = given.get("tools")
+    if not isinstance(tools, Iterable) or isinstance(tools, str | bytes | Mapping):
+        return dict(given)
+    return {**given, "tools": definitions_of(cast("Iterable[object]", tools))}
+
+
 def functions_in(tools: Iterable[object]) -> Toolbox:
     """The functions among some tools.
 
@@ -283,4 +298,12 @@ def _fields(signature: inspect.Signature, documented: Any, name: str) -> tuple[F
     return tuple(fields)
 
 
-__all__ = ["Tool", "ToolResult", "Toolbox", "definitions_of", "functions_in", "tool"]
+__all__ = [
+    "Tool",
+    "ToolResult",
+    "Toolbox",
+    "definitions_of",
+    "functions_in",
+    "tool",
+    "with_definitions",
+]

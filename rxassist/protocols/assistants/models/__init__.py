@@ -10,8 +10,6 @@ from rxassist.protocols.assistants.models.assistants import (
     CodeInterpreterTool,
     FileSearchOptions,
     FileSearchTool,
-    FunctionDefinition,
-    FunctionTool,
     RankingOptions,
     UnknownTool,
 )
@@ -144,6 +142,10 @@ from rxassist.runs.state import (
     FINISHED,
     SETTLED,
     Usage,
+)
+from rxassist.runs.tools.definitions import (
+    FunctionDefinition,
+    FunctionTool,
 )
 from rxassist.wire.values import (
     Deleted,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from attrs import field, frozen
 
@@ -11,6 +11,7 @@ from rxassist.protocols.assistants.models.values import (
     ResponseFormat,
     ToolResources,
 )
+from rxassist.runs.tools.definitions import FunctionTool
 from rxassist.wire.values import (
     Model,
     Unknown,
@@ -46,24 +47,6 @@ class FileSearchTool(Model):
 
     file_search: FileSearchOptions | None = None
     type: Literal["file_search"] = "file_search"
-
-
-@frozen
-class FunctionDefinition(Model):
-    """A function of yours, described for the model; ``parameters`` is a JSON Schema."""
-
-    name: str
-    description: str | None = None
-    parameters: Mapping[str, Any] | None = None
-    strict: bool | None = None
-
-
-@frozen
-class FunctionTool(Model):
-    """A function of yours that the model may ask you to call."""
-
-    function: FunctionDefinition
-    type: Literal["function"] = "function"
 
 
 @frozen

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from rxassist.protocols.assistants.models import Assistant, Deleted
+from rxassist.protocols.assistants.models import Assistant
 from rxassist.protocols.assistants.parameters import (
     AssistantParameters,
     AssistantUpdateParameters,
 )
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
+from rxassist.runs.tools.tool import with_definitions
 from rxassist.wire.arguments import path
 from rxassist.wire.calls import Listing, Resource
 from rxassist.wire.options import (
     ListParameters,
     RequestOptions,
 )
+from rxassist.wire.values import Deleted
 
 _ALL = "/assistants"
 _ONE = "/assistants/{assistant_id}"
@@ -44,7 +46,8 @@ class Assistants(Resource[HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        return self._create(Assistant, self._request("POST", _ALL, parameters, AssistantParameters))
+        given = with_definitions(parameters)
+        return self._create(Assistant, self._request("POST", _ALL, given, AssistantParameters))
 
     def retrieve(
         self, assistant_id: str, **options: Unpack[RequestOptions]
@@ -81,7 +84,8 @@ class Assistants(Resource[HomeT]):
           ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(_ONE, assistant_id=assistant_id)
-        request = self._request("POST", where, parameters, AssistantUpdateParameters)
+        given = with_definitions(parameters)
+        request = self._request("POST", where, given, AssistantUpdateParameters)
         return self._call(Assistant, request)
 
     def list(self, **parameters: Unpack[ListParameters]) -> Listing[Assistant, HomeT]:

@@ -30,7 +30,7 @@ from rxassist.protocols.assistants.starting import (
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
 from rxassist.reactive.queues import Waiting
-from rxassist.runs.operators.recovery import has_settled
+from rxassist.runs.state import has_settled
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import path
 from rxassist.wire.calls import (

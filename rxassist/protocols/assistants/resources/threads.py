@@ -11,7 +11,11 @@ from reactivex import operators as ops
 
 from rxassist.protocols.assistants.busy import RUNS, OnThread
 from rxassist.protocols.assistants.events import Event, ThreadCreated
-from rxassist.protocols.assistants.models import Deleted, Message, Run, Thread
+from rxassist.protocols.assistants.models import (
+    Message,
+    Run,
+    Thread,
+)
 from rxassist.protocols.assistants.parameters import (
     HandlerT,
     MessageListParameters,
@@ -36,6 +40,7 @@ from rxassist.wire.calls import (
     poll_options,
 )
 from rxassist.wire.options import RequestOptions
+from rxassist.wire.values import Deleted
 
 _THREAD = "/threads/{thread_id}"
 _MESSAGE = MESSAGES + "/{message_id}"

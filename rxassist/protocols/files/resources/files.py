@@ -15,7 +15,7 @@ from reactivex import Observable, Observer, abc
 from reactivex import operators as ops
 
 from rxassist.errors import DecodeError, excerpt
-from rxassist.protocols.assistants.models import Deleted, File
+from rxassist.protocols.files.models import File
 from rxassist.protocols.files.parameters import (
     FileListParameters,
     FileParameters,
@@ -29,6 +29,7 @@ from rxassist.wire.options import (
     RequestOptions,
 )
 from rxassist.wire.transport import Upload
+from rxassist.wire.values import Deleted
 
 _T = TypeVar("_T")
 

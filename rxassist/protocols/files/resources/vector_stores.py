@@ -10,8 +10,7 @@ from reactivex import Observable
 from reactivex import operators as ops
 
 from rxassist.errors import FilesFailed, RxAssistError, UploadError
-from rxassist.protocols.assistants.models import (
-    Deleted,
+from rxassist.protocols.files.models import (
     File,
     VectorStore,
     VectorStoreFile,
@@ -53,6 +52,7 @@ from rxassist.wire.options import (
     PollOptions,
     RequestOptions,
 )
+from rxassist.wire.values import Deleted
 
 _T = TypeVar("_T")
 

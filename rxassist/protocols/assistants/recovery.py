@@ -12,14 +12,11 @@ from reactivex import operators as ops
 from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import (
-    APIConnectionError,
     NotFoundError,
     PollTimeout,
-    RunOutcomeUnknown,
     RxAssistError,
     StreamClosed,
     StreamDiverged,
-    StreamTruncated,
 )
 from rxassist.protocols.assistants.events import Event, RunEvent
 from rxassist.protocols.assistants.missing import (
@@ -43,7 +40,10 @@ from rxassist.reactive.polling import PATIENCE, check_id, is_passing, patiently,
 from rxassist.reactive.tally import count_recovery
 from rxassist.reactive.typing import Operator
 from rxassist.runs.operators.lifetime import Ending
-from rxassist.runs.state import SETTLED
+from rxassist.runs.state import (
+    has_settled,
+    is_lost,
+)
 
 _T = TypeVar("_T")
 
@@ -309,25 +309,6 @@ def _age(item: object) -> float:
     return getattr(item, "created_at", None) or 0
 
 
-def has_settled(run: Run) -> bool:
-    """Whether a run has ended, or waits."""
-    return run.status in SETTLED
-
-
-def is_lost(error: Exception) -> bool:
-    """Whether an error says nothing of the run, only that nobody heard it."""
-    if isinstance(error, RunOutcomeUnknown):
-        return False
-    return isinstance(error, StreamTruncated) or (
-        isinstance(error, APIConnectionError) and error.sent
-    )
-
-
-def leaves_waiting(error: Exception) -> bool:
-    """Whether a run that waited before this error still does, and nobody will go on with it."""
-    return not is_lost(error) and not isinstance(error, StreamClosed)
-
-
 def _place(
     snapshot: Snapshot, run: Run | None, thread_id: str | None, run_id: str | None
 ) -> tuple[str, str] | None:
@@ -356,9 +337,6 @@ __all__ = [
     "ListMessages",
     "ListSteps",
     "Recovery",
-    "has_settled",
-    "is_lost",
-    "leaves_waiting",
     "recover",
     "recovering",
     "unrecovered",

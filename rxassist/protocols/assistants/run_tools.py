@@ -16,9 +16,9 @@ from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler import ImmediateScheduler, TimeoutScheduler
 
 from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded
+from rxassist.protocols.assistants.awaited import nothing_awaited, says_nothing
 from rxassist.protocols.assistants.events import (
     Event,
-    RunEvent,
 )
 from rxassist.protocols.assistants.models import (
     FunctionToolCall,
@@ -35,9 +35,8 @@ from rxassist.protocols.assistants.models import (
 from rxassist.protocols.assistants.snapshots import required_call
 from rxassist.reactive.checks import check_positive
 from rxassist.reactive.typing import Operator
-from rxassist.runs.events import check_event
-from rxassist.runs.operators.awaited import nothing_awaited, says_nothing
-from rxassist.runs.operators.recovery import leaves_waiting
+from rxassist.runs.events import run_of
+from rxassist.runs.state import leaves_waiting
 from rxassist.runs.tools import Tool, Toolbox, ToolResult
 from rxassist.runs.tools.values import to_text
 from rxassist.wire.values import type_on_wire
@@ -126,21 +125,13 @@ def run_tools(
     calls = Calls(box, call, approve, on_tool_error, tool_timeout, max_concurrent_tools)
     return tool_rounds(
         calls,
-        run_of_event,
+        run_of,
         submit,
         cancel=cancel,
         max_rounds=max_rounds,
         on_result=on_result,
         scheduler=scheduler,
     )
-
-
-def run_of_event(event: Event) -> Run | None:
-    """The run that an event tells of, if it tells of one."""
-    if isinstance(event, RunEvent):
-        return event.data
-    check_event(event, "run_tools")
-    return None
 
 
 def _unread(run: Run) -> Observable[Run]:
@@ -548,7 +539,6 @@ __all__ = [
     "Calls",
     "OnToolError",
     "Submission",
-    "run_of_event",
     "run_tools",
     "tool_rounds",
 ]
