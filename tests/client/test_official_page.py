@@ -69,7 +69,9 @@ def program(blocks, tmp_path_factory):
     """The three snippets that can run, in one file."""
     text = "\n".join(block for block in blocks if "with client." in block)
     for line, ours in CHANGES.items():
-        text, times = re.subn(f"^{re.escape(line)}$", lambda _, ours=ours: ours, text, flags=re.M)
+        text, times = re.subn(
+            f"^{re.escape(line)}$", lambda _, ours=ours: ours, text, flags=re.MULTILINE
+        )
         assert times == 1, line
     path = tmp_path_factory.mktemp("page") / "page.py"
     path.write_text(text)
