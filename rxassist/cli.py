@@ -1,4 +1,4 @@
-"""The command line: ``rxassist demo`` and ``rxassist serve``."""
+"""The command line: ``rxassist.local.demo`` and ``rxassist serve``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, run the command, and return its exit code."""
     given = _parser().parse_args(arguments)
     if given.command == "demo":
-        from rxassist.demo import demo  # noqa: PLC0415 -- needs the extra
+        from rxassist.local.demo import demo  # noqa: PLC0415 -- needs the extra
 
         return demo()
     return _serve(given)

@@ -18,21 +18,21 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
-from rxassist.local.application import application
-from rxassist.local.connection import Protocol
-from rxassist.local.durations import check_duration
-from rxassist.local.endpoints import Endpoints
-from rxassist.local.faults import Faults
-from rxassist.local.ingestion import Ingest, default_ingest
-from rxassist.local.library import Library
-from rxassist.local.library_endpoints import LibraryEndpoints
-from rxassist.local.moves import Script
-from rxassist.local.performance import Pace
-from rxassist.local.script import default_script
-from rxassist.local.stage import Stage, fail_unfinished
-from rxassist.local.store import Store
-from rxassist.local.visitors import Visitors
-from rxassist.local.watch import Watch
+from rxassist.local.assistants.endpoints import Endpoints
+from rxassist.local.assistants.runner import Stage, fail_unfinished
+from rxassist.local.assistants.scripted_run import Pace
+from rxassist.local.library.endpoints import LibraryEndpoints
+from rxassist.local.library.ingestion import Ingest, default_ingest
+from rxassist.local.library.library import Library
+from rxassist.local.scripts.default import default_script
+from rxassist.local.scripts.moves import Script
+from rxassist.local.server.application import application
+from rxassist.local.server.connection import Protocol
+from rxassist.local.server.durations import check_duration
+from rxassist.local.server.faults import Faults
+from rxassist.local.server.store import Store
+from rxassist.local.server.visitors import Visitors
+from rxassist.local.server.watch import Watch
 
 _BACKLOG = 2048
 _TURNS_TO_BEGIN = 3  # of the loop, until a connection that was accepted is among those it knows

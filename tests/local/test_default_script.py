@@ -2,8 +2,8 @@
 
 import pytest
 
-from rxassist.local.arguments import fitting_arguments
-from rxassist.local.arithmetic import expression_in, value_of
+from rxassist.local.scripts.arguments import fitting_arguments
+from rxassist.local.scripts.arithmetic import expression_in, value_of
 from rxassist.snapshots import Snapshot, fold
 
 WEATHER = {

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rxassist.local.creation import (
+from rxassist.local.assistants.creation import (
     changed_assistant,
     changed_metadata,
     changed_thread,
@@ -19,15 +19,15 @@ from rxassist.local.creation import (
     new_run,
     new_thread,
 )
-from rxassist.local.event_stream import EventStream
-from rxassist.local.moves import Approval, Turn
-from rxassist.local.parsing import Body, body_of, flag, objects, required, text
-from rxassist.local.plain import as_object
-from rxassist.local.problems import Problem, invalid_type, missing
-from rxassist.local.resources import Resources, answer, route
-from rxassist.local.stage import Stage
-from rxassist.local.store import Store
-from rxassist.local.watch import Watch
+from rxassist.local.assistants.runner import Stage
+from rxassist.local.scripts.moves import Approval, Turn
+from rxassist.local.server.event_stream import EventStream
+from rxassist.local.server.parsing import Body, body_of, flag, objects, required, text
+from rxassist.local.server.plain import as_object
+from rxassist.local.server.problems import Problem, invalid_type, missing
+from rxassist.local.server.resources import Resources, answer, route
+from rxassist.local.server.store import Store
+from rxassist.local.server.watch import Watch
 from rxassist.models import Assistant, Message, Run, RunStep, Thread
 
 

@@ -10,16 +10,16 @@ from starlette.types import Message
 
 from rxassist.codec import from_json
 from rxassist.errors import DecodeError
-from rxassist.local.limits import within
-from rxassist.local.plain import as_list, as_object
-from rxassist.local.problems import (
+from rxassist.local.server.limits import within
+from rxassist.local.server.plain import as_list, as_object
+from rxassist.local.server.problems import (
     invalid_type,
     invalid_value,
     missing,
     no_json,
     too_large,
 )
-from rxassist.local.store import PageRequest
+from rxassist.local.server.store import PageRequest
 
 Body: TypeAlias = Mapping[str, Any]
 """A request's JSON object."""

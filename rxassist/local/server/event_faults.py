@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
-from rxassist.local.faults import Edit, Fault, edited
+from rxassist.local.server.faults import Edit, Fault, edited
 from rxassist.sse import ServerSentEvent, SSEDecoder, encode
 
 _BOM = b"\xef\xbb\xbf"

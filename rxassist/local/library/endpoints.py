@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from rxassist.local.filing import (
+from rxassist.local.library.filing import (
     changed_attributes,
     changed_vector_store,
     new_batch,
@@ -21,12 +21,12 @@ from rxassist.local.filing import (
     upload_of,
     used_now,
 )
-from rxassist.local.library import Library, counted
-from rxassist.local.parsing import body_of, limited
-from rxassist.local.problems import missing, too_large
-from rxassist.local.resources import Resources, answer, route, told_deleted
-from rxassist.local.searching import search_of, search_results
-from rxassist.local.store import Store
+from rxassist.local.library.library import Library, counted
+from rxassist.local.library.searching import search_of, search_results
+from rxassist.local.server.parsing import body_of, limited
+from rxassist.local.server.problems import missing, too_large
+from rxassist.local.server.resources import Resources, answer, route, told_deleted
+from rxassist.local.server.store import Store
 from rxassist.models import (
     File,
     VectorStore,

@@ -12,12 +12,12 @@ from reactivex import Observable
 
 from rxassist.errors import StreamClosed
 from rxassist.events import Event, MessageEvent, RunEvent, RunStepEvent, ThreadRunRequiresAction
-from rxassist.local.identity import now
-from rxassist.local.moves import Approval, Script, Turn
-from rxassist.local.performance import Awaited, Pace, Performance
-from rxassist.local.problems import Problem
-from rxassist.local.store import Store
-from rxassist.local.watch import Watch
+from rxassist.local.assistants.scripted_run import Awaited, Pace, Performance
+from rxassist.local.scripts.moves import Approval, Script, Turn
+from rxassist.local.server.identity import now
+from rxassist.local.server.problems import Problem
+from rxassist.local.server.store import Store
+from rxassist.local.server.watch import Watch
 from rxassist.log import Log
 from rxassist.models import FINISHED, IncompleteDetails, LastError, Message, Run, RunStep
 

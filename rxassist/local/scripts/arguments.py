@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from rxassist.local.plain import as_list, as_object
+from rxassist.local.server.plain import as_list, as_object
 
 _DEEPEST = 16  # a schema that requires itself has no value that ends: stop somewhere
 

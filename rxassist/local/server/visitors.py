@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from attrs import frozen
 from starlette.datastructures import Headers
 
-from rxassist.local.problems import Problem, unwelcome
+from rxassist.local.server.problems import Problem, unwelcome
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::[0-9]+)?")
 _LABEL = re.compile(r"[\w-]+")

@@ -17,16 +17,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rxassist.local.faults import Asked, Fault, Faults, answer
-from rxassist.local.problems import (
+from rxassist.local.server.faults import Asked, Fault, Faults, answer
+from rxassist.local.server.problems import (
     Problem,
     broken,
     not_allowed,
     unknown_url,
     wrong_key,
 )
-from rxassist.local.visitors import Visitors
-from rxassist.local.watch import Watch
+from rxassist.local.server.visitors import Visitors
+from rxassist.local.server.watch import Watch
 
 SERVER_NAME = "rxassist-local (scripted)"
 """What the service calls itself: its answers come from a script, not from a model."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from rxassist.local.plain import as_list, as_object
-from rxassist.local.problems import (
+from rxassist.local.server.plain import as_list, as_object
+from rxassist.local.server.problems import (
     invalid_type,
     invalid_value,
     missing,

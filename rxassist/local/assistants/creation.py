@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from rxassist.codec import structure, unstructure
 from rxassist.errors import DecodeError
-from rxassist.local.identity import new_id, now
-from rxassist.local.limits import (
+from rxassist.local.server.identity import new_id, now
+from rxassist.local.server.limits import (
     Check,
     anything,
     at_least,
@@ -21,9 +21,9 @@ from rxassist.local.limits import (
     tool_resources,
     tools,
 )
-from rxassist.local.parsing import Body, objects, required, text
-from rxassist.local.plain import as_list, as_object
-from rxassist.local.problems import Problem, invalid_type, invalid_value
+from rxassist.local.server.parsing import Body, objects, required, text
+from rxassist.local.server.plain import as_list, as_object
+from rxassist.local.server.problems import Problem, invalid_type, invalid_value
 from rxassist.models import Assistant, Message, Run, Thread
 
 _T = TypeVar("_T")

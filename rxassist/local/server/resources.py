@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rxassist.codec import from_json, structure, to_json, unstructure
-from rxassist.local.library import counted
-from rxassist.local.parsing import page_of
-from rxassist.local.problems import invalid_value, not_found
-from rxassist.local.store import Store, Stored
+from rxassist.local.library.library import counted
+from rxassist.local.server.parsing import page_of
+from rxassist.local.server.problems import invalid_value, not_found
+from rxassist.local.server.store import Store, Stored
 from rxassist.models import (
     Deleted,
     File,

@@ -12,8 +12,8 @@ from starlette.types import Receive, Scope, Send
 from rxassist.backpressure import Demand, demanding
 from rxassist.errors import StreamClosed
 from rxassist.events import ErrorEvent, Event
-from rxassist.local.watch import Watch
-from rxassist.local.writing import EventWriter
+from rxassist.local.assistants.writing import EventWriter
+from rxassist.local.server.watch import Watch
 from rxassist.models import ErrorObject
 
 _BUFFERED_EVENTS = 64

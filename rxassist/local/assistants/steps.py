@@ -22,10 +22,10 @@ from rxassist.events import (
     ThreadRunStepExpired,
     ThreadRunStepInProgress,
 )
-from rxassist.local.identity import new_id, now
-from rxassist.local.legs import Beats
-from rxassist.local.moves import Approval, Call, Code, Mcp, Say, Search, tokens
-from rxassist.local.pieces import Cite, Image, Link
+from rxassist.local.scripts.moves import Approval, Call, Code, Mcp, Say, Search, tokens
+from rxassist.local.scripts.pieces import Cite, Image, Link
+from rxassist.local.scripts.playback import Beats
+from rxassist.local.server.identity import new_id, now
 from rxassist.models import (
     AnnotationDelta,
     CodeInterpreterDelta,

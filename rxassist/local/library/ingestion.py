@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from rxassist.local.moves import Fail, Wait, fail
+from rxassist.local.scripts.moves import Fail, Wait, fail
 from rxassist.models import File
 
 _TEXT_EXTENSIONS = {".csv", ".htm", ".html", ".json", ".log", ".md", ".tex", ".txt", ".xml"}

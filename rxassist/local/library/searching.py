@@ -9,11 +9,11 @@ from typing import Any
 
 from attrs import frozen
 
-from rxassist.local.ingestion import Upload
-from rxassist.local.moves import tokens
-from rxassist.local.parsing import Body, bounded, objects, required, text, texts
-from rxassist.local.plain import as_list, as_object
-from rxassist.local.problems import invalid_type, invalid_value
+from rxassist.local.library.ingestion import Upload
+from rxassist.local.scripts.moves import tokens
+from rxassist.local.server.parsing import Body, bounded, objects, required, text, texts
+from rxassist.local.server.plain import as_list, as_object
+from rxassist.local.server.problems import invalid_type, invalid_value
 from rxassist.models import (
     StaticChunkingStrategy,
     VectorStoreContent,

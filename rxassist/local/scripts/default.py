@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from rxassist.local.arguments import fitting_arguments
-from rxassist.local.arithmetic import expression_in, value_of
-from rxassist.local.moves import Call, Moves, Turn, call, code, say
+from rxassist.local.scripts.arguments import fitting_arguments
+from rxassist.local.scripts.arithmetic import expression_in, value_of
+from rxassist.local.scripts.moves import Call, Moves, Turn, call, code, say
 from rxassist.models import CodeInterpreterTool, FunctionDefinition, FunctionTool, ToolChoice
 
 _INTRODUCTION = "This is a scripted answer of the rxassist local service; no model was asked."

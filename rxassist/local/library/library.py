@@ -10,11 +10,11 @@ from typing import Any
 import attrs
 from reactivex import abc
 
-from rxassist.local.identity import now
-from rxassist.local.ingestion import Ingest, Upload
-from rxassist.local.legs import Leg
-from rxassist.local.moves import Fail, Wait
-from rxassist.local.store import Store
+from rxassist.local.library.ingestion import Ingest, Upload
+from rxassist.local.scripts.moves import Fail, Wait
+from rxassist.local.scripts.playback import Leg
+from rxassist.local.server.identity import now
+from rxassist.local.server.store import Store
 from rxassist.models import File, LastError, VectorStore, VectorStoreFile, VectorStoreFileBatch
 
 

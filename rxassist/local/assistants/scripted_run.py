@@ -24,9 +24,8 @@ from rxassist.events import (
     ThreadRunQueued,
     ThreadRunRequiresAction,
 )
-from rxassist.local.identity import now
-from rxassist.local.legs import Beats, Leg
-from rxassist.local.moves import (
+from rxassist.local.assistants.steps import Steps
+from rxassist.local.scripts.moves import (
     Approval,
     Call,
     Code,
@@ -41,8 +40,9 @@ from rxassist.local.moves import (
     Wait,
     tokens,
 )
-from rxassist.local.plain import as_list
-from rxassist.local.steps import Steps
+from rxassist.local.scripts.playback import Beats, Leg
+from rxassist.local.server.identity import now
+from rxassist.local.server.plain import as_list
 from rxassist.models import (
     FunctionCall,
     IncompleteDetails,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import reduce
 
 from rxassist.codec import EventDecoder, to_json, unstructure
-from rxassist.local.addresses import MESSAGES, RUN, STEPS, STREAMED
-from rxassist.local.faults import Asked, Fault, Faults, answer
+from rxassist.local.assistants.addresses import MESSAGES, RUN, STEPS, STREAMED
+from rxassist.local.server.faults import Asked, Fault, Faults, answer
 from rxassist.models import Message, RunStep
 from rxassist.snapshots import Snapshot, fold
 

@@ -8,12 +8,12 @@ from typing import Any
 from starlette.datastructures import FormData, UploadFile
 
 from rxassist.codec import unstructure
-from rxassist.local.creation import made, stated
-from rxassist.local.identity import new_id, now
-from rxassist.local.limits import Check, anything, metadata, properties, short_list
-from rxassist.local.parsing import Body, bounded, objects, required, text, texts
-from rxassist.local.plain import as_object
-from rxassist.local.problems import (
+from rxassist.local.assistants.creation import made, stated
+from rxassist.local.server.identity import new_id, now
+from rxassist.local.server.limits import Check, anything, metadata, properties, short_list
+from rxassist.local.server.parsing import Body, bounded, objects, required, text, texts
+from rxassist.local.server.plain import as_object
+from rxassist.local.server.problems import (
     Problem,
     invalid_type,
     invalid_value,
