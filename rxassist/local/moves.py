@@ -11,9 +11,7 @@ from rxassist.local.scripts.moves import (
     Move,
     Moves,
     Say,
-    Script,
     Search,
-    Turn,
     Wait,
     call,
     code,
@@ -27,6 +25,7 @@ from rxassist.local.scripts.moves import (
     wait,
 )
 from rxassist.local.scripts.pieces import Cite, Image, Link, Piece, cite, image, link
+from rxassist.local.scripts.turn import Script, Turn
 
 __all__ = [
     "Approval",

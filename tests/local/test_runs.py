@@ -194,7 +194,7 @@ def test_a_reader_that_pauses_neither_stops_the_run_nor_fills_a_buffer(serve, co
             written.append(event)
             return super().write(event)
 
-    monkeypatch.setattr("rxassist.local.server.event_stream.EventWriter", Counting)
+    monkeypatch.setattr("rxassist.local.assistants.endpoints.EventWriter", Counting)
     pieces = [f"{number:06} ".ljust(2000, ".") for number in range(6_000)]  # 12 MB
     service = serve(lambda _: [say(*pieces)])
     caller = connect(service)

@@ -1,4 +1,4 @@
-"""The addresses of runs, and of what belongs to them, for faults that tell requests apart."""
+"""The addresses of runs, of their steps and of messages, for faults of single requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 _THREAD = "/v1/threads/[^/]+"
 
 STREAMED = re.compile(rf"/v1/threads/runs|{_THREAD}/runs(/[^/]+/submit_tool_outputs)?")
-"""What creates a run, or goes on with it."""
+"""Requests that create a run, or continue it with outputs."""
 RUN = re.compile(rf"{_THREAD}/runs/[^/]+")
 STEPS = re.compile(rf"{_THREAD}/runs/[^/]+/steps")
 MESSAGES = re.compile(rf"{_THREAD}/messages")

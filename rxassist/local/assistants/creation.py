@@ -1,29 +1,25 @@
-"""New and changed objects, from the bodies of requests."""
+"""Assistants, threads, messages and runs, created and changed from the bodies of requests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from rxassist.codec import structure, unstructure
-from rxassist.errors import DecodeError
+from rxassist.codec import unstructure
+from rxassist.local.assistants.parameters import attachments, content, tool_resources, tools
 from rxassist.local.server.identity import new_id, now
 from rxassist.local.server.limits import (
     Check,
     anything,
     at_least,
-    attachments,
-    content,
     decimal,
     metadata,
     one_of,
     text_within,
-    tool_resources,
-    tools,
 )
-from rxassist.local.server.parsing import Body, objects, required, text
+from rxassist.local.server.parsing import Body, fields_of, model_of, objects, required, text
 from rxassist.local.server.plain import as_list, as_object
-from rxassist.local.server.problems import Problem, invalid_type, invalid_value
+from rxassist.local.server.problems import invalid_type, invalid_value
 from rxassist.models import Assistant, Message, Run, Thread
 
 _T = TypeVar("_T")
@@ -78,22 +74,23 @@ _SAMPLING = {"temperature": 1.0, "top_p": 1.0, "response_format": "auto"}
 def new_assistant(body: Body) -> Assistant:
     """The assistant that a request describes."""
     text(body, "model")
-    given = stated(body, _ASSISTANT_FIELDS)
+    given = fields_of(body, _ASSISTANT_FIELDS)
     fixed = {"id": new_id("asst"), "created_at": now()}
-    return made(Assistant, {"tool_resources": {}, **_SAMPLING, **given, **fixed})
+    described: dict[str, Any] = {"tool_resources": {}, **_SAMPLING, **given, **fixed}
+    return model_of(Assistant, _with_strictness(described))
 
 
 def new_thread(body: Body) -> Thread:
     """The thread that a request describes, without its messages."""
-    given = stated(body, _THREAD_FIELDS, also=("messages",))
+    given = fields_of(body, _THREAD_FIELDS, also=("messages",))
     given.pop("messages", None)
-    return made(
+    return model_of(
         Thread, {"tool_resources": {}, **given, "id": new_id("thread"), "created_at": now()}
     )
 
 
 def new_messages(body: Body, name: str, thread_id: str) -> list[Message]:
-    """The messages that a request brings with it in a list."""
+    """The messages in a list of a request."""
     return [new_message(item, thread_id) for item in objects(body, name)]
 
 
@@ -101,30 +98,30 @@ def new_message(body: Body, thread_id: str) -> Message:
     """The message that a request describes."""
     if text(body, "role") not in {"user", "assistant"}:
         raise invalid_value(body["role"], "role", "user", "assistant")
-    given = stated(body, _MESSAGE_FIELDS)
-    made_at = now()
+    given = fields_of(body, _MESSAGE_FIELDS)
+    created_at = now()
     fixed = {
         "id": new_id("msg"),
-        "created_at": made_at,
-        "completed_at": made_at,
+        "created_at": created_at,
+        "completed_at": created_at,
         "status": "completed",
         "thread_id": thread_id,
         "content": _content(required(body, "content")),
     }
-    return made(Message, {**given, **fixed})
+    return model_of(Message, {**given, **fixed})
 
 
 def new_run(body: Body, assistant: Assistant, thread: Thread) -> Run:
-    """The run that a request describes; what it does not say is the assistant's."""
-    given = stated(body, _RUN_FIELDS, also=_RUN_INSTRUCTIONS)
+    """The run that a request describes; fields that it does not have are the assistant's."""
+    given = fields_of(body, _RUN_FIELDS, also=_RUN_INSTRUCTIONS)
     inherited = {
         name: value
         for name, value in unstructure(assistant).items()
         if name in _RUN_FIELDS and name != "metadata"
     }
-    asked = {name: value for name, value in given.items() if name in _RUN_FIELDS}
+    requested = {name: value for name, value in given.items() if name in _RUN_FIELDS}
     instructions = [
-        asked.get("instructions") or assistant.instructions,
+        requested.get("instructions") or assistant.instructions,
         given.get("additional_instructions"),
     ]
     created_at = now()
@@ -142,50 +139,29 @@ def new_run(body: Body, assistant: Assistant, thread: Thread) -> Run:
         "parallel_tool_calls": True,
         "truncation_strategy": {"type": "auto", "last_messages": None},
     }
-    return made(Run, {**usual, **inherited, **asked, **fixed})
+    return model_of(Run, _with_strictness({**usual, **inherited, **requested, **fixed}))
 
 
 def changed_assistant(assistant: Assistant, body: Body) -> Assistant:
     """The assistant as a request changes it."""
-    return made(Assistant, {**unstructure(assistant), **stated(body, _ASSISTANT_FIELDS)})
+    described = {**unstructure(assistant), **fields_of(body, _ASSISTANT_FIELDS)}
+    return model_of(Assistant, _with_strictness(described))
 
 
 def changed_thread(thread: Thread, body: Body) -> Thread:
     """The thread as a request changes it."""
-    return made(Thread, {**unstructure(thread), **stated(body, _THREAD_FIELDS)})
+    return model_of(Thread, {**unstructure(thread), **fields_of(body, _THREAD_FIELDS)})
 
 
 def changed_metadata(item: _T, body: Body) -> _T:
-    """An object of which only the metadata can change."""
-    return made(type(item), {**unstructure(item), **stated(body, _METADATA)})
+    """An object with other metadata, the only field of it that can change."""
+    return model_of(type(item), {**unstructure(item), **fields_of(body, _METADATA)})
 
 
-def stated(body: Body, fields: Mapping[str, Check], also: Iterable[str] = ()) -> dict[str, Any]:
-    """What a request says, without nulls; what it cannot say is an error."""
-    known = {*fields, *also}
-    for name in body:
-        if name not in known:
-            message = f"Unknown parameter: '{name}'."
-            raise Problem(message, param=name, code="unknown_parameter")
-    given = {name: value for name, value in body.items() if value is not None}
-    for name, value in given.items():
-        fields.get(name, anything)(value, name)
-    return given
-
-
-def made(kind: type[_T], plain: Mapping[str, Any]) -> _T:
-    """The model of plain data that a request had a part in."""
-    try:
-        return structure({**plain, "tools": _tools(plain)} if "tools" in plain else plain, kind)
-    except DecodeError as error:
-        param = error.path.removeprefix("$.")
-        raise Problem(str(error), param=param, code="invalid_type") from None
-
-
-def _tools(plain: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- not yet checked
-    """Function tools that do not say how strict they are: the service says it for them."""
-    tools = as_list(plain["tools"])
-    return plain["tools"] if tools is None else [_tool(tool) for tool in tools]
+def _with_strictness(plain: dict[str, Any]) -> dict[str, Any]:
+    """The same with ``strict`` in each function tool: the service adds it if it is missing."""
+    tools = as_list(plain.get("tools"))
+    return plain if tools is None else {**plain, "tools": [_tool(tool) for tool in tools]}
 
 
 def _tool(given: object) -> object:
@@ -195,7 +171,7 @@ def _tool(given: object) -> object:
 
 
 def _content(given: object) -> list[object]:
-    """Content as it is stored: text in requests is short for a text block."""
+    """Content as the service stores it: a text in a request is short for a text block."""
     parts = [{"type": "text", "text": given}] if isinstance(given, str) else as_list(given)
     if not parts:
         raise invalid_type(given, "content", "a string or an array of objects")
@@ -212,11 +188,9 @@ __all__ = [
     "changed_assistant",
     "changed_metadata",
     "changed_thread",
-    "made",
     "new_assistant",
     "new_message",
     "new_messages",
     "new_run",
     "new_thread",
-    "stated",
 ]

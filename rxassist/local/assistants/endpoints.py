@@ -1,14 +1,17 @@
-"""What the service does at the addresses of assistants, threads, messages, runs and steps."""
+"""The endpoints of assistants, threads, messages, runs and steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import ClassVar
 
+from reactivex import Observable
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from rxassist.events import Event
 from rxassist.local.assistants.creation import (
     changed_assistant,
     changed_metadata,
@@ -19,26 +22,39 @@ from rxassist.local.assistants.creation import (
     new_run,
     new_thread,
 )
-from rxassist.local.assistants.runner import Stage
-from rxassist.local.scripts.moves import Approval, Turn
+from rxassist.local.assistants.runner import Runner
+from rxassist.local.assistants.writing import EventWriter
+from rxassist.local.scripts.moves import Approval
+from rxassist.local.scripts.turn import Turn
 from rxassist.local.server.event_stream import EventStream
 from rxassist.local.server.parsing import Body, body_of, flag, objects, required, text
 from rxassist.local.server.plain import as_object
 from rxassist.local.server.problems import Problem, invalid_type, missing
-from rxassist.local.server.resources import Resources, answer, route
-from rxassist.local.server.store import Store
+from rxassist.local.server.resources import Filter, Resources, answer, route
+from rxassist.local.server.store import Store, Stored
 from rxassist.local.server.watch import Watch
 from rxassist.models import Assistant, Message, Run, RunStep, Thread
 
+PARENTS: Mapping[type[Stored], str] = {
+    Message: "thread_id",
+    Run: "thread_id",
+    RunStep: "run_id",
+}
+"""The field with the id of the object that an object is below, for the store."""
 
-class Endpoints(Resources):
-    """The calls that lead to runs, on a store and a stage."""
+
+class AssistantsEndpoints(Resources):
+    """The endpoints of the Assistants protocol, on a store and a runner."""
+
+    _ABOVE: ClassVar[Mapping[str, type[Stored]]] = {"thread_id": Thread, "run_id": Run}
+    _FILTERS: ClassVar[Mapping[type[Stored], Filter]] = {Message: Filter("run_id", "run_id")}
+    _POLLED = (Run,)
 
     def __init__(
-        self, store: Store, poll_after_ms: Callable[[], int | None], stage: Stage, watch: Watch
+        self, store: Store, poll_after_ms: Callable[[], int | None], runner: Runner, watch: Watch
     ) -> None:
         super().__init__(store, poll_after_ms)
-        self._stage = stage
+        self._runner = runner
         self._watch = watch
 
     def routes(self) -> list[Route]:
@@ -65,7 +81,7 @@ class Endpoints(Resources):
 
     async def _delete_thread(self, request: Request) -> Response:
         thread = self._item(Thread, request)
-        self._stage.drop(thread.id)
+        self._runner.drop(thread.id)
         return self._deleted(thread)
 
     # --- assistants and threads --------------------------------------------------------
@@ -95,7 +111,7 @@ class Endpoints(Resources):
     async def _create_message(self, request: Request) -> Response:
         body = await body_of(request)
         thread_id = self._parent(request)
-        active = self._stage.active_run(thread_id)
+        active = self._runner.active_run(thread_id)
         if active is not None:
             msg = f"Can't add messages to {thread_id} while a run {active.id} is active."
             raise Problem(msg)
@@ -110,12 +126,12 @@ class Endpoints(Resources):
     async def _create_run(self, request: Request) -> Response:
         body = await body_of(request)
         thread = self._existing(Thread, self._parent(request))
-        active = self._stage.active_run(thread.id)
+        active = self._runner.active_run(thread.id)
         if active is not None:
             msg = f"Thread {thread.id} already has an active run {active.id}."
             raise Problem(msg)
         messages = new_messages(body, "additional_messages", thread.id)
-        return self._perform(body, thread, messages, new_thread=False)
+        return self._begin(body, thread, messages, new_thread=False)
 
     async def _create_thread_and_run(self, request: Request) -> Response:
         body = await body_of(request)
@@ -124,9 +140,9 @@ class Endpoints(Resources):
             raise invalid_type(body["thread"], "thread", "an object")
         thread = new_thread(described)
         messages = new_messages(described, "messages", thread.id)
-        return self._perform(body, thread, messages, new_thread=True)
+        return self._begin(body, thread, messages, new_thread=True)
 
-    def _perform(
+    def _begin(
         self, body: Body, thread: Thread, messages: list[Message], *, new_thread: bool
     ) -> Response:
         assistant = self._existing(Assistant, text(body, "assistant_id"))
@@ -135,17 +151,17 @@ class Endpoints(Resources):
         for message in messages:
             self._store.save(message)
         turn = Turn(assistant, thread, self._store.children(Message, thread.id), run)
-        events = self._stage.begin(turn, new_thread=new_thread)
-        return EventStream(events, self._watch) if streamed else answer(run)
+        events = self._runner.begin(turn, new_thread=new_thread)
+        return self._reply(run, events if streamed else None)
 
     async def _update_run(self, request: Request) -> Response:
         body = await body_of(request)
         run = changed_metadata(self._item(Run, request), body)
-        self._stage.update(run)
+        self._runner.update(run)
         return self._saved(run)
 
     async def _cancel_run(self, request: Request) -> Response:
-        return answer(self._stage.cancel(self._item(Run, request)))
+        return answer(self._runner.cancel(self._item(Run, request)))
 
     async def _submit(self, request: Request) -> Response:
         body = await body_of(request)
@@ -156,21 +172,25 @@ class Endpoints(Resources):
                 text(each, "tool_call_id"): text(each, "output")
                 for each in _answers(body, "tool_outputs", "output")
             }
-            run, events = self._stage.submit(item, "tool_outputs", outputs)
+            run, events = self._runner.submit(item, "tool_outputs", outputs)
         else:
             approvals = {
                 text(each, "tool_call_id"): _approval(each)
                 for each in _answers(body, "tool_approvals", "approve")
             }
-            run, events = self._stage.submit(item, "tool_approvals", approvals)
-        return EventStream(events, self._watch) if streamed else answer(run)
+            run, events = self._runner.submit(item, "tool_approvals", approvals)
+        return self._reply(run, events if streamed else None)
+
+    def _reply(self, run: Run, events: Observable[Event] | None) -> Response:
+        """The events of a run, if they are requested, or else the run."""
+        return answer(run) if events is None else EventStream(events, EventWriter(), self._watch)
 
 
-def _answers(body: Body, name: str, said: str) -> list[Body]:
-    """The answers to the calls of a run, each of which says something about one of them."""
+def _answers(body: Body, name: str, field: str) -> list[Body]:
+    """The outputs or approvals in a request, each for one call of the run."""
     answers = objects(body, name)
     for index, each in enumerate(answers):
-        for needed in ("tool_call_id", said):
+        for needed in ("tool_call_id", field):
             if each.get(needed) is None:
                 raise missing(param=f"{name}[{index}].{needed}")
     return answers
@@ -183,4 +203,4 @@ def _approval(given: Body) -> Approval:
     return Approval(flag(given, "approve"), {name: text(headers, name) for name in headers})
 
 
-__all__ = ["Endpoints"]
+__all__ = ["PARENTS", "AssistantsEndpoints"]

@@ -1,4 +1,4 @@
-"""A store that lags: what was written is not there yet, for the first so many reads."""
+"""A store that lags: the first reads of an object miss the last writes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def lagging(
     steps: Fault | None = None,
     messages: Fault | None = None,
 ) -> Faults:
-    """The first so many reads of each run, each list of steps and of messages meet a fault.
+    """A fault for the first so many reads of each run, each list of steps, each of messages.
 
-    ``lagging(2, run=refuse(404), messages=empty())``: a run that nobody knows yet, and messages
-    that nobody sees yet. Reads are counted for each of them by itself.
+    ``lagging(2, run=refuse(404), messages=empty())``: a run that the service does not know yet, and
+    messages that it does not list yet. Reads are counted separately for each address.
     """
     if reads < 0:
         msg = f"reads must not be negative, got {reads}"
@@ -38,12 +38,12 @@ def lagging(
 
 
 def empty() -> Fault:
-    """A list that has nothing in it."""
+    """An empty list."""
     return whole_page([])
 
 
 def shorten(length: int) -> Fault:
-    """Each text of the messages of a list has only its first so many characters."""
+    """Each text of the listed messages has only its first so many characters."""
     if length < 0:
         msg = f"length must not be negative, got {length}"
         raise ValueError(msg)
@@ -63,7 +63,7 @@ def shorten(length: int) -> Fault:
 
 
 def _shortened(value: Any, length: int) -> Any:  # noqa: ANN401 -- JSON is anything
-    """The same with shorter texts; marks on what is cut off go with it."""
+    """The same with shorter texts, without the annotations of the rest."""
     items, described = as_list(value), as_object(value)
     if items is not None:
         return [_shortened(item, length) for item in items]

@@ -1,4 +1,4 @@
-"""A recorded stream as a service that says it again."""
+"""A service that replays a recorded stream."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from functools import reduce
 from rxassist.codec import EventDecoder, to_json, unstructure
 from rxassist.local.assistants.addresses import MESSAGES, RUN, STEPS, STREAMED
 from rxassist.local.server.faults import Asked, Fault, Faults, answer
+from rxassist.local.server.resources import list_object
 from rxassist.models import Message, RunStep
 from rxassist.snapshots import Snapshot, fold
 
 
 def replay(stream: bytes) -> Faults:
-    """Answer as the service from which a stream was recorded, whatever the ids in the requests.
+    """Reply like the service from which a stream was recorded, for any ids in the requests.
 
-    What creates a run, or submits outputs to it, is answered with the stream; the run, its steps
-    and its messages are as they were when it ended. All else is left to the local service. More
-    faults can be joined: ``replay(stream)(asked) | cut(100)``. Raises ``StreamTruncated`` if the
-    recording ends in the middle of an event.
+    The reply to a request that creates a run, or submits outputs, is the stream; the run, its steps
+    and its messages are as they were when it ended. The local service replies to all other
+    requests. More faults can be added: ``replay(stream)(asked) | cut(100)``. Raises
+    ``StreamTruncated`` if the recording ends in the middle of an event.
     """
     decoder = EventDecoder()
     snapshot = reduce(fold, (*decoder.feed(stream), *decoder.flush()), Snapshot())
     streamed = answer(stream, "text/event-stream; charset=utf-8")
-    run = None if snapshot.run is None else _told(unstructure(snapshot.run))
+    run = None if snapshot.run is None else _reply(unstructure(snapshot.run))
     steps, messages = _Pages(snapshot.run_steps), _Pages(snapshot.messages)
 
     def faults(asked: Asked) -> Fault | None:
@@ -51,12 +52,10 @@ class _Pages:
 
 def whole_page(items: Sequence[dict[str, object]]) -> Fault:
     """A whole list as one page."""
-    ids = [item["id"] for item in items] or [None]
-    page = {"object": "list", "data": items, "first_id": ids[0], "last_id": ids[-1]}
-    return _told({**page, "has_more": False})
+    return _reply(list_object(items, has_more=False))
 
 
-def _told(plain: object) -> Fault:
+def _reply(plain: object) -> Fault:
     return answer(to_json(plain), "application/json")
 
 

@@ -1,4 +1,4 @@
-"""The stage: where runs are performed, one at a time on each thread."""
+"""Plays runs, one at a time on each thread, and saves what happens."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from reactivex import Observable
 
 from rxassist.errors import StreamClosed
 from rxassist.events import Event, MessageEvent, RunEvent, RunStepEvent, ThreadRunRequiresAction
-from rxassist.local.assistants.scripted_run import Awaited, Pace, Performance
-from rxassist.local.scripts.moves import Approval, Script, Turn
+from rxassist.local.assistants.scripted_run import Awaited, ScriptedRun
+from rxassist.local.scripts.moves import Approval
+from rxassist.local.scripts.playback import Pace
+from rxassist.local.scripts.turn import Script, Turn
 from rxassist.local.server.identity import now
 from rxassist.local.server.problems import Problem
 from rxassist.local.server.store import Store
@@ -24,11 +26,11 @@ from rxassist.models import FINISHED, IncompleteDetails, LastError, Message, Run
 _logger = logging.getLogger("rxassist.local")
 
 
-class Stage:
-    """Performs runs, writes down what happens to them, and lets readers listen.
+class Runner:
+    """Plays runs, saves their objects, and lets clients read their events.
 
-    What is performed goes on whoever listens, as in the real service: the log of each leg has one
-    reader that never leaves, the one that writes down.
+    As in the real service, a run continues without clients: the log of each of its streams has one
+    reader that never leaves, the one that saves.
     """
 
     def __init__(
@@ -44,144 +46,144 @@ class Stage:
         self._watch = watch
         self._loop = loop
         self._pace = pace
-        self._acts: dict[str, _Act] = {}  # by thread
+        self._active: dict[str, _ActiveRun] = {}  # by thread
 
     def active_run(self, thread_id: str) -> Run | None:
         """The run that works or waits on a thread, if there is one."""
-        act = self._acts.get(thread_id)
-        return act.performance.run if act else None
+        active = self._active.get(thread_id)
+        return active.scripted.run if active else None
 
     def begin(self, turn: Turn, *, new_thread: bool = False) -> Observable[Event]:
-        """Begin to perform a run, on a thread on which nothing goes on."""
-        performance = Performance(self._script, turn, self._loop, self._pace)
-        self._acts[turn.thread.id] = act = _Act(performance)
+        """Begin a run on a thread without an active run."""
+        scripted = ScriptedRun(self._script, turn, self._loop, self._pace)
+        self._active[turn.thread.id] = active = _ActiveRun(scripted)
         self._store.save(turn.run)
         self._watch.run_began(turn.run.id)
-        return self._listen(act, performance.begin(new_thread=new_thread))
+        return self._play(active, scripted.begin(new_thread=new_thread))
 
     def submit(
         self, run: Run, given: Awaited, answers: Mapping[str, str | Approval]
     ) -> tuple[Run, Observable[Event]]:
-        """Go on with a run that waits for these outputs or approvals."""
-        act = self._act(run)
-        if act is None or act.performance.run.status != "requires_action":
+        """Continue a run that awaits these outputs or approvals."""
+        active = self._find(run)
+        if active is None or active.scripted.run.status != "requires_action":
             msg = f'Runs in status "{run.status}" do not accept tool outputs.'
             raise Problem(msg)
-        expected, awaited = act.performance.awaits, act.performance.awaited_calls
+        expected, awaited = active.scripted.awaits, active.scripted.awaited_calls
         if given != expected or set(answers) != set(awaited):
             what = expected.replace("_", " ")
             got = list(answers) if given == expected else given.replace("_", " ")
             msg = f"Expected {what} for call_ids {list(awaited)}, got {got}"
             raise Problem(msg)
-        log = self._listen(act, act.performance.submit(answers))
-        self._store.save(act.performance.run)
-        return act.performance.run, log
+        log = self._play(active, active.scripted.submit(answers))
+        self._store.save(active.scripted.run)
+        return active.scripted.run, log
 
     def cancel(self, run: Run) -> Run:
         """Begin to cancel a run that works or waits."""
-        act = self._act(run)
-        if act is None or act.performance.run.status == "cancelling":
+        active = self._find(run)
+        if active is None or active.scripted.run.status == "cancelling":
             msg = f"Cannot cancel run with status '{run.status}'."
             raise Problem(msg)
-        leg = act.performance.cancel()
-        if leg is not None:
-            self._listen(act, leg)
-        self._store.save(act.performance.run)
-        return act.performance.run
+        stream = active.scripted.cancel()
+        if stream is not None:
+            self._play(active, stream)
+        self._store.save(active.scripted.run)
+        return active.scripted.run
 
     def update(self, run: Run) -> None:
-        """Take over the metadata of a run that was changed from outside."""
-        act = self._act(run)
-        if act is not None:
-            act.performance.run = attrs.evolve(act.performance.run, metadata=run.metadata)
+        """Take the metadata of a run that a request has changed."""
+        active = self._find(run)
+        if active is not None:
+            active.scripted.run = attrs.evolve(active.scripted.run, metadata=run.metadata)
 
     def drop(self, thread_id: str) -> None:
-        """Stop what goes on on a thread, without another word."""
-        act = self._acts.pop(thread_id, None)
-        if act is None:
+        """Stop the run of a thread; save nothing."""
+        active = self._active.pop(thread_id, None)
+        if active is None:
             return
-        if act.log is not None:
-            act.log.close(StreamClosed("the service stopped the run"))
-        self._over(act)
+        if active.log is not None:
+            active.log.close(StreamClosed("the service stopped the run"))
+        self._end(active)
 
     def close(self) -> None:
-        """Stop everything."""
-        for thread_id in tuple(self._acts):
+        """Stop all runs."""
+        for thread_id in tuple(self._active):
             self.drop(thread_id)
 
-    def _act(self, run: Run) -> _Act | None:
-        act = self._acts.get(run.thread_id)
-        return act if act and act.performance.run.id == run.id else None
+    def _find(self, run: Run) -> _ActiveRun | None:
+        active = self._active.get(run.thread_id)
+        return active if active and active.scripted.run.id == run.id else None
 
-    def _listen(self, act: _Act, leg: Observable[Event]) -> Observable[Event]:
-        """Write down what a leg tells, and let others read it as well."""
-        act.no_expiry()
-        act.log = Log(leg, post=self._loop.call_soon, report=_report, read_ahead=None)
-        act.log.subscribe(
-            lambda event: self._write_down(act, event), lambda error: self._give_up(act, error)
+    def _play(self, active: _ActiveRun, stream: Observable[Event]) -> Observable[Event]:
+        """Save the objects of a stream's events, in a log that clients can read too."""
+        active.cancel_expiry()
+        active.log = Log(stream, post=self._loop.call_soon, report=_report, read_ahead=None)
+        active.log.subscribe(
+            lambda event: self._save(active, event), lambda error: self._fail(active, error)
         )
-        return act.log
+        return active.log
 
-    def _write_down(self, act: _Act, event: Event) -> None:
+    def _save(self, active: _ActiveRun, event: Event) -> None:
         if not isinstance(event, RunEvent | RunStepEvent | MessageEvent):
             return
-        if event.data is not act.written:  # created, queued, in progress: often the same object
+        if event.data is not active.saved:  # created, queued, in progress: often the same object
             self._store.save(event.data)
-            act.written = event.data
+            active.saved = event.data
         if isinstance(event, RunEvent):
             if event.data.status in FINISHED:
-                del self._acts[event.data.thread_id]
-                self._over(act)
+                del self._active[event.data.thread_id]
+                self._end(active)
                 return
             if isinstance(event, ThreadRunRequiresAction):
-                self._store.save(act.performance.waiting_step)
+                self._store.save(active.scripted.waiting_step)
             if isinstance(event, ThreadRunRequiresAction) and event.data.expires_at is not None:
-                act.expiry = self._loop.call_later(
-                    event.data.expires_at - time.time(), self._expire, act
+                active.expiry = self._loop.call_later(
+                    event.data.expires_at - time.time(), self._expire, active
                 )
             self._watch.run_changed(event.data.id, finished=False)
 
-    def _expire(self, act: _Act) -> None:
-        self._listen(act, act.performance.expire())
+    def _expire(self, active: _ActiveRun) -> None:
+        self._play(active, active.scripted.expire())
 
-    def _give_up(self, act: _Act, error: Exception) -> None:
-        """The leg broke, which a script cannot cause: the run failed, and the log says why."""
-        run = act.performance.run
-        if self._act(run) is None:
+    def _fail(self, active: _ActiveRun, error: Exception) -> None:
+        """Fail a run whose stream broke. No script can cause that, so log the error."""
+        run = active.scripted.run
+        if self._find(run) is None:
             return  # it was stopped on purpose
         _logger.error("run %s broke", run.id, exc_info=error)
         self._store.save(_failed(run, f"The local service had an error: {error!r}"))
-        del self._acts[run.thread_id]
-        self._over(act)
+        del self._active[run.thread_id]
+        self._end(active)
 
-    def _over(self, act: _Act) -> None:
-        act.no_expiry()
-        run_id = act.performance.run.id
+    def _end(self, active: _ActiveRun) -> None:
+        active.cancel_expiry()
+        run_id = active.scripted.run.id
         self._watch.run_changed(run_id, finished=True)
         try:
-            act.performance.close()
+            active.scripted.close()
         except Exception:
             _logger.exception("the script of run %s raised while it was closed", run_id)
 
 
 @attrs.define(eq=False)
-class _Act:
-    """A performance, the log of its leg, what was written down last, and when it waits too long."""
+class _ActiveRun:
+    """An active run: the log of its stream, the object saved last, and the timer of its expiry."""
 
-    performance: Performance
+    scripted: ScriptedRun
     log: Log[Event] | None = None
-    written: object = None
+    saved: object = None
     expiry: asyncio.TimerHandle | None = None
 
-    def no_expiry(self) -> None:
-        """The run waits no more."""
+    def cancel_expiry(self) -> None:
+        """Cancel the timer: the run waits no more."""
         if self.expiry is not None:
             self.expiry.cancel()
             self.expiry = None
 
 
 def fail_unfinished(store: Store) -> None:
-    """Give up what an earlier process left behind: its scripts are gone."""
+    """Fail what an earlier process left unfinished: its scripts are gone."""
     message = "The service was restarted."
     for run in store.with_status(Run, ("queued", "in_progress", "requires_action", "cancelling")):
         store.save(_failed(run, message))
@@ -212,4 +214,4 @@ def _report(error: BaseException) -> None:
     _logger.error("a reader of a run raised", exc_info=error)
 
 
-__all__ = ["Stage", "fail_unfinished"]
+__all__ = ["Runner", "fail_unfinished"]

@@ -1,9 +1,9 @@
-"""One run of a script: moves in, typed events out, in the order of the real service."""
+"""One run, played from a script: moves in, typed events out, in the order of the real service."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import attrs
@@ -34,13 +34,12 @@ from rxassist.local.scripts.moves import (
     Incomplete,
     Mcp,
     Say,
-    Script,
     Search,
-    Turn,
     Wait,
     tokens,
 )
-from rxassist.local.scripts.playback import Beats, Leg
+from rxassist.local.scripts.playback import Pace, Playback, Timeline
+from rxassist.local.scripts.turn import Script, Turn, moves_of
 from rxassist.local.server.identity import now
 from rxassist.local.server.plain import as_list
 from rxassist.models import (
@@ -65,19 +64,11 @@ _E = TypeVar("_E", bound=Event)
 Awaited: TypeAlias = Literal["tool_outputs", "tool_approvals"]
 
 
-@attrs.frozen
-class Pace:
-    """How long things take, in seconds: a piece of text, and a cancellation."""
+class ScriptedRun:
+    """A run whose events come from a script.
 
-    token_delay: float = 0.0
-    cancel_delay: float = 0.0
-
-
-class Performance:
-    """A run that is being performed.
-
-    ``run`` is the run as it stands now. Each leg, from the start or from submitted outputs to the
-    next ``done``, is an Observable of events that must be subscribed once.
+    ``run`` is its current state. Each of its streams, from the start or from submitted outputs to
+    the next ``done``, is an Observable of events that must be subscribed once.
     """
 
     def __init__(
@@ -85,67 +76,67 @@ class Performance:
         script: Script,
         turn: Turn,
         loop: asyncio.AbstractEventLoop,
-        pace: Pace = Pace(),
+        pace: Pace,
     ) -> None:
         self.run: Run = turn.run
         self._turn = turn
-        self._moves = _moves(script, turn)
+        self._moves = moves_of(script, turn)
         self._steps = Steps(turn.run, _prompt_tokens(turn), pace.token_delay)
         self._pace = pace
         self._single_call = False
         self._loop = loop
-        self._leg: Leg[Event] = Leg(iter(()), loop)
+        self._playback: Playback[Event] = Playback(iter(()), loop)
 
     @property
     def awaited_calls(self) -> tuple[str, ...]:
-        """The ids of the calls whose outputs or approvals the run waits for."""
+        """The ids of the calls whose outputs or approvals the run awaits."""
         if self.run.status != "requires_action":
             return ()
         return tuple(self._steps.mcp_calls) or tuple(call.id for call in self._steps.calls)
 
     @property
     def awaits(self) -> Awaited:
-        """The parameter that answers the calls that the run waits for."""
+        """The parameter of a request that answers these calls."""
         return "tool_approvals" if self._steps.mcp_calls else "tool_outputs"
 
     @property
     def waiting_step(self) -> RunStep:
-        """The step that waits for outputs, with its calls."""
+        """The step that awaits outputs, with its calls."""
         return self._steps.waiting
 
     def begin(self, *, new_thread: bool = False) -> Observable[Event]:
-        """The first leg; with ``new_thread`` it says first that the thread was created."""
-        return self._new_leg(self._begin(new_thread=new_thread))
+        """The first stream; with ``new_thread`` it begins with ``thread.created``."""
+        return self._stream(self._begin(new_thread=new_thread))
 
     def submit(self, answers: Mapping[str, str | Approval]) -> Observable[Event]:
-        """The next leg, from the outputs or approvals of all ``awaited_calls`` by their ids."""
+        """The next stream, from the outputs or approvals of all ``awaited_calls`` by their ids."""
         in_order = [answers[call_id] for call_id in self.awaited_calls]
         self.run = attrs.evolve(self.run, status="queued", required_action=None)
-        return self._new_leg(self._resume(in_order))
+        return self._stream(self._resume(in_order))
 
     def cancel(self) -> Observable[Event] | None:
-        """Begin to cancel: in the leg that is going on, else in the one that is returned."""
+        """Begin to cancel, in the current stream; for a run that waits, in a new one: return it."""
         waits = self.run.status == "requires_action"
         self.run = attrs.evolve(self.run, status="cancelling", required_action=None)
         if waits:
-            return self._new_leg(self._cancel())
-        self._leg.turn_to(self._cancel())
+            return self._stream(self._cancel())
+        self._playback.switch_to(self._cancel())
         return None
 
     def expire(self) -> Observable[Event]:
-        """The last leg of a run that has waited for outputs for too long."""
+        """The last stream of a run that has awaited outputs for too long."""
         self.run = attrs.evolve(self.run, status="expired", required_action=None)
-        return self._new_leg(self._expire())
+        return self._stream(self._expire())
 
     def close(self) -> None:
-        """Let the script clean up: it is not resumed any more."""
+        """Close the script, so that it can clean up."""
         self._moves.close()
 
-    def _new_leg(self, beats: Beats[Event]) -> Observable[Event]:
-        self._leg = Leg(beats, self._loop)
-        return self._leg
+    def _stream(self, timeline: Timeline[Event]) -> Observable[Event]:
+        self._playback = Playback(timeline, self._loop)
+        return self._playback
 
-    def _begin(self, *, new_thread: bool) -> Beats[Event]:
+    def _begin(self, *, new_thread: bool) -> Timeline[Event]:
         if new_thread:
             yield ThreadCreated(self._turn.thread)
         yield ThreadRunCreated(self.run)
@@ -153,7 +144,7 @@ class Performance:
         yield self._change(ThreadRunInProgress, status="in_progress", started_at=now())
         yield from self._play(None)
 
-    def _resume(self, answers: list[str | Approval]) -> Beats[Event]:
+    def _resume(self, answers: list[str | Approval]) -> Timeline[Event]:
         if self._steps.mcp_calls:
             yield self._steps.decide([each for each in answers if isinstance(each, Approval)])
         else:
@@ -162,15 +153,15 @@ class Performance:
         yield self._change(ThreadRunInProgress, status="in_progress")
         yield from self._play(answers[0] if self._single_call else answers)
 
-    def _play(self, answer: object) -> Beats[Event]:
-        """Perform the script's moves until the run waits or ends."""
+    def _play(self, answer: object) -> Timeline[Event]:
+        """Play the moves of the script until the run waits or ends."""
         while True:
             try:
                 move = self._moves.send(answer)
             except StopIteration:
                 yield from self._end(ThreadRunCompleted, status="completed", completed_at=now())
                 return
-            except Exception as error:  # noqa: BLE001 -- the script's, and the run tells of it
+            except Exception as error:  # noqa: BLE001 -- the script's; it becomes the run's error
                 yield from self._fail(f"The script raised {type(error).__name__}: {error}")
                 return
             answer = None
@@ -190,8 +181,8 @@ class Performance:
                     yield from self._pause_or_end(move)
                     return
 
-    def _pause_or_end(self, move: object) -> Beats[Event]:
-        """Perform a move after which the leg is over."""
+    def _pause_or_end(self, move: object) -> Timeline[Event]:
+        """Play a move that ends the stream."""
         match move:
             case Fail():
                 yield from self._fail(move.message, move.code)
@@ -206,27 +197,27 @@ class Performance:
             case Expire():
                 yield from self._expire()
             case _:
-                yield from self._ask(move)
+                yield from self._request(move)
 
-    def _ask(self, move: object) -> Beats[Event]:
+    def _request(self, move: object) -> Timeline[Event]:
         self._single_call = isinstance(move, Call | Mcp)
         given = [move] if self._single_call else as_list(move) or ()
         calls = [each for each in given if isinstance(each, Call)]
         mcp_calls = [each for each in given if isinstance(each, Mcp) and each.approval]
         if calls and len(calls) == len(given):
             yield from self._steps.call(calls)
-            yield self._wait_for(RequiredActionSubmitToolOutputs(SubmitToolOutputs(self._calls())))
+            yield self._require(RequiredActionSubmitToolOutputs(SubmitToolOutputs(self._calls())))
             yield DoneEvent()
         elif mcp_calls and len(mcp_calls) == len(given):
             yield from self._steps.mcp(mcp_calls)
             required = SubmitToolApproval(self._calls())
-            yield self._wait_for(RequiredActionSubmitToolApproval(required))
+            yield self._require(RequiredActionSubmitToolApproval(required))
             yield DoneEvent()
         else:
             yield from self._fail(f"The script yielded {move!r}, which is no move")
 
     def _calls(self) -> tuple[RequiredToolCall, ...]:
-        """The calls of the step that is open, as the run asks for them."""
+        """The calls of the open step, as the required action has them."""
         return (
             *(
                 RequiredActionFunctionToolCall(
@@ -240,23 +231,23 @@ class Performance:
             ),
         )
 
-    def _wait_for(self, action: RequiredAction) -> Event:
+    def _require(self, action: RequiredAction) -> Event:
         return self._change(
             ThreadRunRequiresAction, status="requires_action", required_action=action
         )
 
-    def _fail(self, message: str, code: str = "server_error") -> Beats[Event]:
+    def _fail(self, message: str, code: str = "server_error") -> Timeline[Event]:
         error = LastError(code, message)
         yield from self._end(ThreadRunFailed, status="failed", last_error=error, failed_at=now())
 
-    def _cancel(self) -> Beats[Event]:
+    def _cancel(self) -> Timeline[Event]:
         yield ThreadRunCancelling(self.run)
-        # A turn of the loop at least: the answer to the request says that the run is cancelling.
+        # At least one turn of the loop: the reply to the request says that the run is cancelling.
         yield self._pace.cancel_delay
         yield from self._steps.cancel()
         yield from self._end(ThreadRunCancelled, status="cancelled", cancelled_at=now())
 
-    def _expire(self) -> Beats[Event]:
+    def _expire(self) -> Timeline[Event]:
         yield from self._steps.expire()
         yield from self._end(ThreadRunExpired, status="expired")
 
@@ -271,16 +262,6 @@ class Performance:
         return event(self.run)
 
 
-def _moves(script: Script, turn: Turn) -> Generator[object, Any, None]:
-    """The moves of a script, also of one that just gives a list of them."""
-    moves = script(turn)
-    if isinstance(moves, Generator):
-        yield from moves
-    else:
-        for move in moves:  # noqa: UP028 -- ``yield from`` would send the outputs to the list
-            yield move
-
-
 def _prompt_tokens(turn: Turn) -> int:
     texts = [turn.run.instructions or ""]
     for message in turn.messages:
@@ -288,4 +269,4 @@ def _prompt_tokens(turn: Turn) -> int:
     return sum(len(tokens(text)) for text in texts)
 
 
-__all__ = ["Awaited", "Pace", "Performance"]
+__all__ = ["Awaited", "ScriptedRun"]

@@ -1,4 +1,4 @@
-"""The steps of one run as events: messages, tool calls, and what becomes of them."""
+"""The steps of one run as events: messages and tool calls, from start to end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rxassist.events import (
 )
 from rxassist.local.scripts.moves import Approval, Call, Code, Mcp, Say, Search, tokens
 from rxassist.local.scripts.pieces import Cite, Image, Link
-from rxassist.local.scripts.playback import Beats
+from rxassist.local.scripts.playback import Timeline
 from rxassist.local.server.identity import new_id, now
 from rxassist.models import (
     AnnotationDelta,
@@ -77,7 +77,7 @@ _RANKING = RankingOptions("default_2024_08_21", 0.0)
 
 
 def usage_of(prompt_tokens: int, completion_tokens: int) -> Usage:
-    """The usage object of these numbers, as complete as the service gives it."""
+    """The usage object of these numbers, with all the fields that the real service sends."""
     return Usage(
         prompt_tokens,
         completion_tokens,
@@ -88,10 +88,10 @@ def usage_of(prompt_tokens: int, completion_tokens: int) -> Usage:
 
 
 class Steps:
-    """Performs the moves of one run that are steps, one after the other.
+    """Plays the moves of one run that are steps, one after the other.
 
-    What was streamed is folded as a client would fold it, and the completed objects are taken
-    from the fold: what they hold and what the deltas told cannot differ.
+    It folds its events as a client would, and takes the completed objects from the fold: they
+    cannot differ from the deltas.
     """
 
     def __init__(self, run: Run, prompt_tokens: int, token_delay: float) -> None:
@@ -99,20 +99,20 @@ class Steps:
         self._prompt_tokens = prompt_tokens
         self._token_delay = token_delay
         self._snapshot = Snapshot()
-        self._step_id = ""  # of the step that is open
-        self._message_id = ""  # of the message that is open
-        self._mcp_calls: dict[str, Mcp] = {}  # of the step that is open, by their ids
-        self._completion_tokens = 0  # of the step that is open
+        self._step_id = ""  # of the open step
+        self._message_id = ""  # of the open message
+        self._mcp_calls: dict[str, Mcp] = {}  # of the open step, by their ids
+        self._completion_tokens = 0  # of the open step
         self._used = [0, 0]
 
     @property
     def usage(self) -> Usage:
-        """What all completed steps used."""
+        """The usage of all completed steps."""
         return usage_of(*self._used)
 
     @property
     def calls(self) -> tuple[FunctionToolCall, ...]:
-        """The function calls of the step that is open."""
+        """The function calls of the open step."""
         step = self._snapshot.find_run_step(self._step_id)
         details = step.step_details if step else None
         if not isinstance(details, ToolCallsStepDetails):
@@ -121,12 +121,12 @@ class Steps:
 
     @property
     def mcp_calls(self) -> Mapping[str, Mcp]:
-        """The calls of tools of MCP servers of the step that is open, by their ids."""
+        """The calls of tools of MCP servers of the open step, by their ids."""
         return self._mcp_calls
 
     # --- moves -------------------------------------------------------------------------
 
-    def say(self, move: Say) -> Beats[Event]:
+    def say(self, move: Say) -> Timeline[Event]:
         """Write a message."""
         message = Message(
             new_id("msg"),
@@ -139,19 +139,19 @@ class Steps:
         creation = MessageCreationStepDetails(MessageCreation(message.id))
         yield from self._begin("message_creation", creation)
         self._message_id = message.id
-        yield self._told(ThreadMessageCreated(message))
-        yield self._told(ThreadMessageInProgress(message))
+        yield self._folded(ThreadMessageCreated(message))
+        yield self._folded(ThreadMessageInProgress(message))
         for content in _contents(move):
             yield from self._pause()
             delta = MessageDelta(content=(content,))
-            yield self._told(ThreadMessageDelta(MessageDeltaEvent(message.id, delta)))
+            yield self._folded(ThreadMessageDelta(MessageDeltaEvent(message.id, delta)))
         written = attrs.evolve(self._written(), status="completed", completed_at=now())
-        yield self._told(ThreadMessageCompleted(written))
+        yield self._folded(ThreadMessageCompleted(written))
         self._message_id = ""
         yield self._complete()
 
-    def code(self, move: Code) -> Beats[Event]:
-        """Write code, and tell what came out of it."""
+    def code(self, move: Code) -> Timeline[Event]:
+        """Write code, and its outputs."""
         yield from self._begin("tool_calls", ToolCallsStepDetails())
         opened = CodeInterpreterDelta(input="")
         yield self._grow(CodeInterpreterToolCallDelta(0, new_id("call"), opened))
@@ -167,20 +167,20 @@ class Steps:
             image = CodeInterpreterImage(move.image_file_id)
             outputs.append(CodeInterpreterImageDelta(len(outputs), image))
         if outputs:
-            came_out = CodeInterpreterDelta(outputs=tuple(outputs))
-            yield self._grow(CodeInterpreterToolCallDelta(code_interpreter=came_out))
+            outcome = CodeInterpreterDelta(outputs=tuple(outputs))
+            yield self._grow(CodeInterpreterToolCallDelta(code_interpreter=outcome))
         yield self._complete()
 
-    def search(self, move: Search) -> Beats[Event]:
-        """Search files; the results come with the completed step, as in the real service."""
+    def search(self, move: Search) -> Timeline[Event]:
+        """Search files; the completed step has the results, as in the real service."""
         yield from self._begin("tool_calls", ToolCallsStepDetails())
         call_id, found = new_id("call"), FileSearch(_RANKING)
         yield self._grow(FileSearchToolCallDelta(0, call_id, found))
         searched = FileSearchToolCall(call_id, attrs.evolve(found, results=move.results))
         yield self._complete(ToolCallsStepDetails((searched,)))
 
-    def call(self, calls: Sequence[Call]) -> Beats[Event]:
-        """Ask for functions to be called; the step stays open until their outputs come."""
+    def call(self, calls: Sequence[Call]) -> Timeline[Event]:
+        """Request the calls of functions; the step stays open until their outputs come."""
         yield from self._begin("tool_calls", ToolCallsStepDetails())
         for index, each in enumerate(calls):
             opened = FunctionDelta(each.name, "")
@@ -191,15 +191,15 @@ class Steps:
                 yield self._grow(FunctionToolCallDelta(index, function=grown))
 
     def answer(self, outputs: Sequence[str]) -> Event:
-        """The outputs of the calls came: the step is complete."""
+        """Complete the step with the outputs of its calls."""
         made = tuple(
             attrs.evolve(each, function=attrs.evolve(each.function, output=output))
             for each, output in zip(self.calls, outputs, strict=True)
         )
         return self._complete(ToolCallsStepDetails(made))
 
-    def mcp(self, calls: Sequence[Mcp]) -> Beats[Event]:
-        """Call tools of an MCP server; the step stays open until it is told what was decided."""
+    def mcp(self, calls: Sequence[Mcp]) -> Timeline[Event]:
+        """Call tools of an MCP server; the step stays open until the approvals come."""
         yield from self._begin("tool_calls", ToolCallsStepDetails())
         self._mcp_calls = {new_id("call"): each for each in calls}
         for index, (call_id, each) in enumerate(self._mcp_calls.items()):
@@ -207,10 +207,10 @@ class Steps:
             plain = {"index": index, **_mcp_call(call_id, each, None)}
             delta = structure({"tool_calls": [plain]}, ToolCallDeltaObject)
             grown = RunStepDeltaEvent(self._step_id, RunStepDelta(delta))
-            yield self._told(ThreadRunStepDelta(grown))
+            yield self._folded(ThreadRunStepDelta(grown))
 
     def decide(self, approvals: Sequence[Approval]) -> Event:
-        """What was approved has been called: the step is complete."""
+        """Complete the step: the approved calls have outputs."""
         outputs = [
             each.output if approval.approve else None
             for each, approval in zip(self._mcp_calls.values(), approvals, strict=True)
@@ -227,7 +227,7 @@ class Steps:
         return structure({"tool_calls": plain}, ToolCallsStepDetails)
 
     def cancel(self) -> Iterator[Event]:
-        """What is open ends as it is."""
+        """End the open message and the open step as they are."""
         if self._message_id:
             stopped = attrs.evolve(
                 self._written(),
@@ -235,23 +235,23 @@ class Steps:
                 incomplete_details=IncompleteDetails("run_cancelled"),
                 incomplete_at=now(),
             )
-            yield self._told(ThreadMessageIncomplete(stopped))
+            yield self._folded(ThreadMessageIncomplete(stopped))
             self._message_id = ""
         if self._step_id:
             cancelled = attrs.evolve(self._open_step(), status="cancelled", cancelled_at=now())
             self._step_id = ""
-            yield self._told(ThreadRunStepCancelled(cancelled))
+            yield self._folded(ThreadRunStepCancelled(cancelled))
 
     def expire(self) -> Iterator[Event]:
-        """The step that waits for outputs ends without them."""
+        """End the step that awaits outputs without them."""
         if self._step_id:
             expired = attrs.evolve(self._open_step(), status="expired", expired_at=now())
             self._step_id = ""
-            yield self._told(ThreadRunStepExpired(expired))
+            yield self._folded(ThreadRunStepExpired(expired))
 
     # --- the parts of a step -----------------------------------------------------------
 
-    def _told(self, event: _E) -> _E:
+    def _folded(self, event: _E) -> _E:
         self._snapshot = fold(self._snapshot, event)
         return event
 
@@ -274,12 +274,12 @@ class Steps:
         )
         self._step_id = step.id
         self._completion_tokens = 0
-        yield self._told(ThreadRunStepCreated(step))
-        yield self._told(ThreadRunStepInProgress(step))
+        yield self._folded(ThreadRunStepCreated(step))
+        yield self._folded(ThreadRunStepInProgress(step))
 
     def _grow(self, call: ToolCallDelta) -> Event:
         delta = RunStepDelta(ToolCallDeltaObject((call,)))
-        return self._told(ThreadRunStepDelta(RunStepDeltaEvent(self._step_id, delta)))
+        return self._folded(ThreadRunStepDelta(RunStepDeltaEvent(self._step_id, delta)))
 
     def _complete(self, details: StepDetails | None = None) -> Event:
         step = self._open_step()
@@ -293,11 +293,11 @@ class Steps:
         self._used[0] += self._prompt_tokens
         self._used[1] += self._completion_tokens
         self._step_id = ""
-        return self._told(ThreadRunStepCompleted(completed))
+        return self._folded(ThreadRunStepCompleted(completed))
 
     @property
     def waiting(self) -> RunStep:
-        """The step that waits for outputs or approvals, with its calls."""
+        """The step that awaits outputs or approvals, with its calls."""
         step = self._open_step()
         if not self._mcp_calls:
             return step
@@ -320,22 +320,22 @@ class Steps:
 
 
 def _contents(move: Say) -> Iterator[MessageContentDelta]:
-    """What each piece adds to the message: to the text that is open, or as a part of its own."""
-    index, in_text, length, noted = -1, False, 0, 0
+    """What each piece adds to the message: to the current text, or as a part of its own."""
+    index, in_text, length, annotations = -1, False, 0, 0
     for piece in move.pieces:
         if isinstance(piece, Image):
             index, in_text = index + 1, False
             yield _image(index, piece)
             continue
         if not in_text:
-            index, in_text, length, noted = index + 1, True, 0, 0
+            index, in_text, length, annotations = index + 1, True, 0, 0
         if isinstance(piece, str):
             length += len(piece)
             added = TextDelta(piece)
             yield RefusalDeltaBlock(index, piece) if move.refusal else TextDeltaBlock(index, added)
             continue
-        annotation = _annotation(piece, noted, length)
-        noted, length = noted + 1, length + len(piece.text)
+        annotation = _annotation(piece, annotations, length)
+        annotations, length = annotations + 1, length + len(piece.text)
         yield TextDeltaBlock(index, TextDelta(piece.text, (annotation,)))
 
 
@@ -346,7 +346,7 @@ def _image(index: int, piece: Image) -> MessageContentDelta:
 
 
 def _annotation(piece: Cite | Link, index: int, start: int) -> AnnotationDelta:
-    """The mark on a text that begins at ``start``."""
+    """The annotation of a piece that begins at ``start``."""
     end = start + len(piece.text)
     if isinstance(piece, Link):
         made = FilePath(piece.file_id)

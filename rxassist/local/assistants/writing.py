@@ -1,12 +1,12 @@
-"""Events as bytes, down to the empty fields that the real service sends."""
+"""Events as bytes, with the empty fields that the real service sends."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rxassist.codec import encode_event, to_json, unstructure
-from rxassist.events import Event, ThreadMessageDelta, ThreadRunStepDelta
-from rxassist.models import ToolCallDeltaObject, UnknownDelta
+from rxassist.events import ErrorEvent, Event, ThreadMessageDelta, ThreadRunStepDelta
+from rxassist.models import ErrorObject, ToolCallDeltaObject, UnknownDelta
 from rxassist.sse import ServerSentEvent, encode
 
 _EMPTY: dict[str, dict[str, Any]] = {
@@ -14,15 +14,15 @@ _EMPTY: dict[str, dict[str, Any]] = {
     "code_interpreter": {"outputs": []},
     "file_search": {"results": []},
 }
-"""What the first delta of a tool call says although it is empty."""
+"""The fields that the first delta of a tool call has although they are empty."""
 
 
 class EventWriter:
     """Writes the events of one stream.
 
-    A delta carries only what it adds, and so the codec writes it; but the first delta of a
-    message or of a tool call also says what is empty still, and clients of the real service rely
-    on finding it there.
+    A delta has only the fields that it adds, and the codec writes it so. But the first delta of a
+    message or of a tool call also has the fields that are still empty: clients of the real service
+    rely on them.
     """
 
     def __init__(self) -> None:
@@ -36,6 +36,10 @@ class EventWriter:
         if isinstance(event, ThreadRunStepDelta) and _opens_call(event):
             return _encoded(event, _first_of_calls(unstructure(event.data)))
         return encode(encode_event(event))
+
+    def write_error(self, message: str) -> bytes:
+        """The bytes of an ``error`` event."""
+        return self.write(ErrorEvent(ErrorObject(message, "server_error")))
 
 
 def _encoded(event: Event, plain: dict[str, Any]) -> bytes:

@@ -1,15 +1,17 @@
-"""What the service does at the addresses of files and vector stores."""
+"""The endpoints of files and vector stores."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
+from typing import Any, ClassVar
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from rxassist.codec import from_json, structure, unstructure
 from rxassist.local.library.filing import (
     changed_attributes,
     changed_vector_store,
@@ -25,8 +27,8 @@ from rxassist.local.library.library import Library, counted
 from rxassist.local.library.searching import search_of, search_results
 from rxassist.local.server.parsing import body_of, limited
 from rxassist.local.server.problems import missing, too_large
-from rxassist.local.server.resources import Resources, answer, route, told_deleted
-from rxassist.local.server.store import Store
+from rxassist.local.server.resources import Filter, Resources, answer, deleted, route
+from rxassist.local.server.store import Store, Stored
 from rxassist.models import (
     File,
     VectorStore,
@@ -36,7 +38,7 @@ from rxassist.models import (
     VectorStoreFileContent,
 )
 
-# Starlette reads forms with it, and would say only at the first upload that it is missing.
+# Starlette reads forms with it, and would report only at the first upload that it is missing.
 import_module("python_multipart")
 
 _PIECE = 256 * 1024  # bytes of a file in one go
@@ -44,8 +46,28 @@ _LARGEST_FILE = 512 * 1024 * 1024  # bytes
 _LARGEST_FIELDS = 64 * 1024  # bytes of an upload that are not its file
 
 
+PARENTS: Mapping[type[Stored], str] = {
+    VectorStoreFile: "vector_store_id",
+    VectorStoreFileBatch: "vector_store_id",
+}
+"""The field with the id of the object that an object is below, for the store."""
+
+
 class LibraryEndpoints(Resources):
-    """The calls about files and vector stores, on a store and a library."""
+    """The endpoints of files and vector stores, on a store and a library."""
+
+    _ABOVE: ClassVar[Mapping[str, type[Stored]]] = {
+        "vector_store_id": VectorStore,
+        "batch_id": VectorStoreFileBatch,
+    }
+    _FILTERS: ClassVar[Mapping[type[Stored], Filter]] = {
+        File: Filter("purpose", "purpose"),
+        VectorStoreFile: Filter(
+            "filter", "status", ("in_progress", "completed", "failed", "cancelled")
+        ),
+    }
+    _LARGEST_LISTS: ClassVar[Mapping[type[Stored], int]] = {File: 10_000}
+    _POLLED = (VectorStore, VectorStoreFile, VectorStoreFileBatch)
 
     def __init__(
         self, store: Store, poll_after_ms: Callable[[], int | None], library: Library
@@ -80,7 +102,7 @@ class LibraryEndpoints(Resources):
 
     async def _upload(self, request: Request) -> Response:
         within = limited(request, _LARGEST_FILE + _LARGEST_FIELDS)
-        async with within.form(max_files=1) as form:  # what is large, it keeps on the disk
+        async with within.form(max_files=1) as form:  # it keeps a large file on the disk
             upload = upload_of(form)
             size = upload.size or 0
             if size > _LARGEST_FILE:
@@ -95,7 +117,8 @@ class LibraryEndpoints(Resources):
     async def _delete_file(self, request: Request) -> Response:
         file = self._item(File, request)
         self._library.drop(file_id=file.id)
-        return self._deleted(file)  # from all vector stores, too
+        self._store.delete(file.id)  # from all vector stores, too
+        return deleted(file.id, file.object)
 
     async def _content(self, request: Request) -> Response:
         file = self._item(File, request)
@@ -157,7 +180,7 @@ class LibraryEndpoints(Resources):
         item = self._item(VectorStoreFile, request)
         self._library.leave(item)
         self._store.remove(item.id, item.vector_store_id)
-        return told_deleted(item)
+        return deleted(item.id, f"{item.object}.deleted")
 
     async def _parsed_content(self, request: Request) -> Response:
         item = self._item(VectorStoreFile, request)
@@ -182,17 +205,24 @@ class LibraryEndpoints(Resources):
         batch = self._library.cancel(self._item(VectorStoreFileBatch, request))
         return answer(counted(self._store, batch))
 
+    def _shown(self, kind: type[Stored], item: str) -> Any:  # noqa: ANN401 -- plain data
+        """A stored object as replies show it, with counts of this moment."""
+        plain = from_json(item)
+        if not issubclass(kind, VectorStore | VectorStoreFileBatch):
+            return plain
+        return unstructure(counted(self._store, structure(plain, kind)))
+
     def _known(self, items: list[VectorStoreFile]) -> list[VectorStoreFile]:
-        """The items, if all of their files were uploaded."""
+        """The items, if all their files were uploaded."""
         for item in items:
             self._existing(File, item.id)
         return items
 
 
 async def _in_turns(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces, read on the loop's thread, to which the database belongs."""
+    """The pieces, read on the thread of the loop, to which the database belongs."""
     for piece in pieces:
         yield piece
 
 
-__all__ = ["LibraryEndpoints"]
+__all__ = ["PARENTS", "LibraryEndpoints"]

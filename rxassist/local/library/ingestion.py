@@ -1,4 +1,4 @@
-"""What happens to a file that is added to a vector store, as a script."""
+"""The script of a file that is added to a vector store: it is completed, or fails."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from rxassist.local.scripts.moves import Fail, Wait, fail
 from rxassist.models import File
 
 _TEXT_EXTENSIONS = {".csv", ".htm", ".html", ".json", ".log", ".md", ".tex", ".txt", ".xml"}
-"""What is text by its name, whatever its encoding."""
+"""Files with these extensions are text, whatever their encoding."""
 
 
 @frozen
 class Upload:
-    """A file that is being added to a vector store; its content is read only where asked for."""
+    """A file that is being added to a vector store; its content is read on demand."""
 
     file: File
     pieces: Callable[[], Iterator[bytes]]
 
     def read(self) -> bytes:
-        """The content, whole."""
+        """The whole content."""
         return b"".join(self.pieces())
 
     @property
     def text(self) -> str:
-        """The content as text, with replacement characters for what is no UTF-8."""
+        """The content as text; replacement characters stand for bytes that are not UTF-8."""
         return self.read().decode(errors="replace")
 
 
 Ingest: TypeAlias = Callable[[Upload], Iterable[Wait | Fail]]
-"""Says what happens to a file, move by move: ``wait(seconds)``, and ``fail(code, message)``.
+"""Returns what happens to a file, move by move: ``wait(seconds)``, and ``fail(code, message)``.
 
-A list of moves, or a generator function; with its last move the file is ``completed``, unless it
+A list of moves, or a generator function. After the last move the file is ``completed``, unless it
 has failed. It runs on the service's only thread: it yields ``wait(seconds)``, and never sleeps.
 """
 
 
 def default_ingest(upload: Upload) -> Iterable[Wait | Fail]:
-    """Take what is text, at once: by its name's extension, or else because it is UTF-8."""
+    """Accept text at once: a file with the extension of a text, or with UTF-8 in it."""
     if PurePath(upload.file.filename).suffix.lower() in _TEXT_EXTENSIONS:
         return ()
     try:

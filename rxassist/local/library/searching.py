@@ -1,4 +1,4 @@
-"""Search in texts by their words: honest about what it is, which is no vector search."""
+"""Search in texts by their words; this is no vector search."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 @frozen
 class SearchRequest:
-    """What is searched for; ``fits`` says of a file's attributes whether it is looked into."""
+    """A search; ``fits`` returns whether to search a file with these attributes."""
 
     queries: tuple[str, ...]
     fits: Callable[[Mapping[str, Any]], bool]
@@ -68,10 +68,10 @@ def search_results(
 ) -> VectorStoreSearchPage:
     """The pieces of files that have words of a query, the best first.
 
-    The score of a piece is the share of a query's
-    different words that it has; the real service compares meanings.
+    The score of a piece is the share of the different words of a query that it has; the real
+    service compares meanings.
     """
-    asked = [words for words in map(_words, wanted.queries) if words]
+    queries = [words for words in map(_words, wanted.queries) if words]
     found = [
         VectorStoreSearchResult(
             item.id,
@@ -82,14 +82,14 @@ def search_results(
         )
         for item, upload in files
         for piece in _pieces(upload.text, item)
-        if (score := _score(asked, _words(piece))) and score >= wanted.threshold
+        if (score := _score(queries, _words(piece))) and score >= wanted.threshold
     ]
     found.sort(key=lambda result: -result.score)
     return VectorStoreSearchPage(tuple(found[: wanted.limit]), wanted.queries)
 
 
-def _score(asked: Sequence[frozenset[str]], words: frozenset[str]) -> float:
-    return max((len(query & words) / len(query) for query in asked), default=0.0)
+def _score(queries: Sequence[frozenset[str]], words: frozenset[str]) -> float:
+    return max((len(query & words) / len(query) for query in queries), default=0.0)
 
 
 def _words(content: str) -> frozenset[str]:
@@ -97,7 +97,7 @@ def _words(content: str) -> frozenset[str]:
 
 
 def _pieces(content: str, item: VectorStoreFile) -> Iterator[str]:
-    """A text in pieces as the file's chunking strategy has it, each overlapping the one before."""
+    """A text in pieces by the chunking strategy of its file; each piece overlaps the last one."""
     cut, strategy = tokens(content), item.chunking_strategy
     size, overlap = len(cut) or 1, 0
     if isinstance(strategy, StaticChunkingStrategy):
@@ -111,30 +111,30 @@ def _anything(_: Mapping[str, Any]) -> bool:
     return True
 
 
-def _filter(given: object, place: str) -> Callable[[Mapping[str, Any]], bool]:
-    """Say of attributes whether a filter, or filters joined by ``and`` or ``or``, lets them in."""
+def _filter(given: object, path: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether attributes pass a filter, or filters that ``and`` or ``or`` joins."""
     described = as_object(given)
     if described is None:
-        raise invalid_type(given, place, "an object")
+        raise invalid_type(given, path, "an object")
     kind = text(described, "type")
     if kind in {"and", "or"}:
         inner = [
-            _filter(each, f"{place}.filters[{index}]")
+            _filter(each, f"{path}.filters[{index}]")
             for index, each in enumerate(objects(described, "filters"))
         ]
         joined = all if kind == "and" else any
         return lambda attributes: joined(fits(attributes) for fits in inner)
     compare = _COMPARISONS.get(kind)
     if compare is None:
-        raise invalid_value(kind, f"{place}.type", "and", "or", *_COMPARISONS)
+        raise invalid_value(kind, f"{path}.type", "and", "or", *_COMPARISONS)
     key, value = text(described, "key"), required(described, "value")
     if kind in {"in", "nin"} and as_list(value) is None:
-        raise invalid_type(value, f"{place}.value", "an array")
+        raise invalid_type(value, f"{path}.value", "an array")
 
     def fits(attributes: Mapping[str, Any]) -> bool:
         try:
             return key in attributes and compare(attributes[key], value)
-        except TypeError:  # text is neither more nor less than a number
+        except TypeError:  # a text cannot be compared with a number
             return False
 
     return fits

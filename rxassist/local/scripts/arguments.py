@@ -1,4 +1,4 @@
-"""Arguments that fit a JSON Schema, for calls that no model thinks about."""
+"""Arguments that fit a JSON Schema, for calls that no model makes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from rxassist.local.server.plain import as_list, as_object
 
-_DEEPEST = 16  # a schema that requires itself has no value that ends: stop somewhere
+_DEEPEST = 16  # a schema that requires itself has no finite value: stop somewhere
 
 _FORMATS = {
     "date": "2026-01-01",
@@ -31,18 +31,17 @@ _Schema = Mapping[str, Any]
 def fitting_arguments(schema: _Schema | None, message: str = "") -> dict[str, Any]:
     """Arguments that fit the schema of a function's parameters, in the spirit of a message.
 
-    The same schema and message always give the same arguments. An object gets the properties that
-    are required, or all of them if the schema does not say. Of several choices it is the one that
-    the message mentions, or else the first. Texts and numbers that are free are taken from the
-    message: what it quotes or writes in capitals, and its numbers; then a text is the name of its
-    property, and a number 1.
+    The same schema and message always give the same arguments. An object gets its required
+    properties, or all of them if the schema has no ``required``. Of several choices, the message's
+    is taken, or else the first. A free text is a quotation or a capitalised name of the message,
+    or else the name of its property; a free number is one of the message's, or else 1.
     """
     value = _Filler(schema or {}, message).value({"type": "object", **(schema or {})}, "", 0)
     return dict(as_object(value) or {})
 
 
 class _Filler:
-    """Fills one schema; what it takes from the message it takes once."""
+    """Fills one schema; it takes each name and number of the message only once."""
 
     def __init__(self, root: _Schema, message: str) -> None:
         self._root = root
@@ -51,7 +50,7 @@ class _Filler:
         self._numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", message)]
 
     def value(self, schema: object, name: str, depth: int) -> Any:  # noqa: ANN401 -- JSON
-        """A value that fits; ``name`` is the property's."""
+        """A value that fits; ``name`` is the name of its property."""
         given = as_object(schema)
         if given is None:
             return name  # ``true``, or nothing: anything fits
@@ -60,12 +59,12 @@ class _Filler:
             return plain["const"]
         for source in (plain.get("enum"), plain.get("examples")):
             if choices := as_list(source):
-                said = [choice for choice in choices if str(choice).lower() in self._message]
-                return (said or choices)[0]
+                mentioned = [each for each in choices if str(each).lower() in self._message]
+                return (mentioned or choices)[0]
         return plain["default"] if "default" in plain else self._typed(plain, name, depth)
 
     def _plain(self, schema: _Schema) -> _Schema:
-        """Follow references, and choose among alternatives."""
+        """The same schema without references and alternatives."""
         for _ in range(_DEEPEST):
             if isinstance(schema.get("$ref"), str):
                 rest = {key: value for key, value in schema.items() if key != "$ref"}
@@ -86,10 +85,10 @@ class _Filler:
         return schema
 
     def _referred(self, reference: str) -> _Schema:
-        place: Any = self._root
+        found: Any = self._root
         for key in reference.removeprefix("#").split("/")[1:]:
-            place = place.get(key.replace("~1", "/").replace("~0", "~"), {})
-        return as_object(place) or {}
+            found = found.get(key.replace("~1", "/").replace("~0", "~"), {})
+        return as_object(found) or {}
 
     def _typed(self, schema: _Schema, name: str, depth: int) -> Any:  # noqa: ANN401 -- JSON
         match _type(schema):
@@ -150,7 +149,7 @@ class _Filler:
 
 
 def _names(message: str) -> list[str]:
-    """What a message is probably about: what it quotes, or words in capitals within sentences."""
+    """What a message is probably about: its quotations, or capitalised words in sentences."""
     quoted = re.findall(r'["“]([^"“”]+)["”]', message)
     if quoted:
         return quoted
@@ -194,7 +193,7 @@ def _bounds(schema: _Schema, gap: float) -> tuple[float, float]:
 
 
 def _united(schemas: list[_Schema]) -> _Schema:
-    """One schema that says what all of them say."""
+    """One schema with the constraints of all."""
     united: dict[str, Any] = {}
     for schema in schemas:
         for key, value in schema.items():
@@ -208,7 +207,7 @@ def _united(schemas: list[_Schema]) -> _Schema:
 
 
 def _different(items: _Schema, name: str, count: int) -> list[Any]:
-    """Values of one kind that all differ."""
+    """Different values of one kind."""
     if isinstance(items.get("enum"), list):
         return list(islice(items["enum"], count))
     if _type(items) in {"integer", "number"}:

@@ -1,4 +1,4 @@
-"""Arithmetic in a message, worked out without running anything."""
+"""Arithmetic in a message, computed without executing code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def expression_in(message: str) -> str | None:
 
 
 def value_of(expression: str) -> float | None:
-    """The value of an expression of numbers, ``None`` if it has none, or is no calculation."""
+    """The value of an expression of numbers; ``None`` without one, and for other expressions."""
     try:
         body = ast.parse(expression, mode="eval").body
         return _value(body) if isinstance(body, ast.BinOp) else None

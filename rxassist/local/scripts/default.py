@@ -1,4 +1,4 @@
-"""The default script: honest, deterministic, and able to show what an assistant can do."""
+"""The default script: deterministic, says that it is a script, and uses the tools."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 
 from rxassist.local.scripts.arguments import fitting_arguments
 from rxassist.local.scripts.arithmetic import expression_in, value_of
-from rxassist.local.scripts.moves import Call, Moves, Turn, call, code, say
+from rxassist.local.scripts.moves import Call, Moves, call, code, say
+from rxassist.local.scripts.turn import Turn
 from rxassist.models import CodeInterpreterTool, FunctionDefinition, FunctionTool, ToolChoice
 
 _INTRODUCTION = "This is a scripted answer of the rxassist local service; no model was asked."
@@ -15,25 +16,25 @@ _CODE_WORDS = frozenset(
     {"calculate", "calculation", "code", "compute", "plot", "program", "python"}
 )
 _VERBS = frozenset({"call", "current", "find", "from", "list", "make", "show", "this", "with"})
-_SHORTEST_WORD = 4  # of a tool's name, to be a hint at it
+_SHORTEST_WORD = 4  # a word of a tool's name that hints at the tool
 
 
 def default_script(turn: Turn) -> Moves:
-    """Answer the user's last message, and use the assistant's tools where it asks for them.
+    """Reply to the user's last message, and use the tools of the assistant that it mentions.
 
-    The code interpreter is shown when the message holds a calculation, which is really worked
-    out, or speaks of code. A function is called when the message has its name in it, or a word of
-    four letters or more of its name (``weather`` for ``get_weather``); its arguments fit its JSON
-    Schema. The run's ``tool_choice`` and ``parallel_tool_calls`` are respected. Last comes one
-    message that says that it is scripted, repeats what the user wrote, and tells the results.
+    The code interpreter is shown if the message has a calculation, whose result is really
+    computed, or mentions code. A function is called if the message has its name, or a word of its
+    name with four letters or more (``weather`` for ``get_weather``); its arguments fit its JSON
+    Schema. The script obeys the run's ``tool_choice`` and ``parallel_tool_calls``. The last move is
+    a message: it says that it is scripted, repeats the user's text, and lists the results.
     """
-    told = [_INTRODUCTION]
+    lines = [_INTRODUCTION]
     if turn.text:
-        told.append(f'You wrote: "{turn.text}"')
+        lines.append(f'You wrote: "{turn.text}"')
     if _wants_code(turn):
         source, printed = _calculation(turn.text)
         yield code(source, logs=printed)
-        told.append(f"The code printed: {printed.strip()}")
+        lines.append(f"The code printed: {printed.strip()}")
     calls = _wanted_calls(turn)
     outputs: list[str] = []
     if turn.run.parallel_tool_calls is False:
@@ -43,8 +44,8 @@ def default_script(turn: Turn) -> Moves:
     elif calls:
         outputs = yield calls
     for each, output in zip(calls, outputs, strict=True):
-        told.append(f"{each.name} answered: {output}")
-    yield say("\n".join(told))
+        lines.append(f"{each.name} answered: {output}")
+    yield say("\n".join(lines))
 
 
 def _wants_code(turn: Turn) -> bool:
@@ -75,11 +76,11 @@ def _wanted_calls(turn: Turn) -> list[Call]:
         name = choice.function.name if choice.function else None
         functions = [each for each in functions if each.name == name]
     elif choice != "required":
-        functions = [each for each in functions if _asks_for(turn.text, each)]
+        functions = [each for each in functions if _mentions(turn.text, each)]
     return [call(each.name, fitting_arguments(each.parameters, turn.text)) for each in functions]
 
 
-def _asks_for(message: str, function: FunctionDefinition) -> bool:
+def _mentions(message: str, function: FunctionDefinition) -> bool:
     if function.name.lower() in message.lower():
         return True
     hints = {word for word in _words(function.name) if len(word) >= _SHORTEST_WORD}

@@ -1,9 +1,9 @@
-"""What a script may do: the moves it yields, and what it is told before it begins."""
+"""The moves of scripts: what a script can do in a run."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -11,13 +11,13 @@ from attrs import field, frozen
 from rxassist.codec import to_json
 from rxassist.local.scripts.pieces import Piece
 from rxassist.local.server.durations import check_duration
-from rxassist.models import Assistant, FileSearchResult, Message, Run, Thread
+from rxassist.models import FileSearchResult
 
 _TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")
 
 
 def tokens(text: str) -> tuple[str, ...]:
-    """Cut a text into pieces of about a word, as a model would stream it; nothing is lost."""
+    """Cut a text into pieces of about a word, as a model streams it; nothing is lost."""
     return tuple(_TOKEN.findall(text))
 
 
@@ -31,7 +31,7 @@ class Say:
 
 @frozen
 class Call:
-    """Ask for a function to be called; ``arguments`` is JSON text."""
+    """Request the call of a function; ``arguments`` is JSON text."""
 
     name: str
     arguments: str = "{}"
@@ -39,7 +39,7 @@ class Call:
 
 @frozen
 class Mcp:
-    """Call a tool of an MCP server, after it was approved; ``arguments`` is JSON text."""
+    """Call a tool of an MCP server after an approval; ``arguments`` is JSON text."""
 
     name: str
     arguments: str
@@ -50,7 +50,7 @@ class Mcp:
 
 @frozen
 class Approval:
-    """What a client decided on a call, and the headers that it gave for it."""
+    """What a client decided about a call, and the headers that it sent for it."""
 
     approve: bool
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)  # they may hold a key
@@ -100,45 +100,19 @@ class Expire:
 
 
 Move: TypeAlias = Say | Call | Mcp | Code | Search | Wait | Fail | Incomplete | Expire
-"""One thing that a script does."""
+"""One step of a script."""
 
 Moves: TypeAlias = Generator[Move | Sequence[Call] | Sequence[Mcp], Any, None]
-"""What a script written as a generator function returns."""
-
-
-@frozen
-class Turn:
-    """What a script knows when its run begins; ``messages`` are the thread's, oldest first."""
-
-    assistant: Assistant
-    thread: Thread
-    messages: tuple[Message, ...]
-    run: Run
-
-    @property
-    def text(self) -> str:
-        """The text of the user's last message, empty if there is none."""
-        for message in reversed(self.messages):
-            if message.role == "user":
-                return message.text
-        return ""
-
-
-Script: TypeAlias = Callable[[Turn], Iterable[Move | Sequence[Call] | Sequence[Mcp]]]
-"""Says what happens in a run, move by move.
-
-Mostly a generator function. It runs on the service's only thread: to pause it yields
-``wait(seconds)``, and never sleeps itself.
-"""
+"""The return type of a script that is a generator function."""
 
 
 def say(*pieces: Piece, refusal: bool = False) -> Say:
-    """Write a message of its own: one text in tokens, several as exactly these pieces.
+    """Write a message: one text in tokens, several texts as exactly these pieces.
 
-    Among the pieces can be citations, links to files and images (see ``rxassist.local.pieces``):
+    Pieces can also be citations, links to files, and images (``cite``, ``link``, ``image``):
     ``say("Cake is good", cite("file-1"), ".", image("file-2"))``. With ``refusal`` the message
-    says that the model will not answer; then all pieces are texts. A script that says something
-    twice writes two messages.
+    says that the model will not answer; then all pieces are texts. Each ``say`` writes a message
+    of its own.
     """
     if refusal and not all(isinstance(piece, str) for piece in pieces):
         msg = f"a refusal is written of texts only, got {pieces!r}"
@@ -148,11 +122,11 @@ def say(*pieces: Piece, refusal: bool = False) -> Say:
 
 
 def call(name: str, arguments: Mapping[str, Any] | str | None = None) -> Call:
-    """Ask for a function to be called, and wait for its output.
+    """Request the call of a function, and wait for its output.
 
-    The script goes on with it: ``output = yield call("get_weather", {"city": "Lima"})``. A list
-    of calls is asked for at once and gives a list of outputs. ``arguments`` that are text are sent
-    as they are, JSON or not.
+    The script continues with the output: ``output = yield call("get_weather", {"city": "Lima"})``.
+    A list of calls requests them at once, and returns a list of outputs. ``arguments`` that are a
+    text are sent as they are, JSON or not.
     """
     return Call(name, _json(arguments))
 
@@ -167,11 +141,11 @@ def mcp(
 ) -> Mcp:
     """Call a tool of an MCP server, as agents of Azure AI Foundry do, and show its ``output``.
 
-    The run waits for the client's approval, and the script goes on with it:
+    The run waits for the client's approval, and the script continues with it:
     ``decided = yield mcp("search", {"query": "tea"})``, then ``decided.approve`` is true or false,
-    and ``decided.headers`` are those that the client gave. A call that is not approved has no
-    output. A list of calls is asked for at once and gives a list. Without ``approval`` the call is
-    made at once, and the script goes on with ``None``. Nothing is called in fact.
+    and ``decided.headers`` are the headers that the client sent. A call without approval has no
+    output. A list of calls requests them at once, and returns a list. Without ``approval`` the call
+    is made at once, and the script continues with ``None``. Nothing is really called.
     """
     return Mcp(name, _json(arguments), server_label, output, approval)
 
@@ -183,18 +157,18 @@ def _json(arguments: Mapping[str, Any] | str | None) -> str:
 def code(source: str, *, logs: str | None = None, image_file_id: str | None = None) -> Code:
     """Show a step of the code interpreter: the code, what it printed, the image it drew.
 
-    Nothing is executed: the script says what came out.
+    Nothing is executed: the script gives the results.
     """
     return Code(source, logs, image_file_id)
 
 
 def search(*results: FileSearchResult) -> Search:
-    """Show a step of the file search, with what it found."""
+    """Show a step of the file search, with its results."""
     return Search(results)
 
 
 def wait(seconds: float) -> Wait:
-    """Do nothing for a while; the service goes on with everything else."""
+    """Do nothing for a while; the service continues with everything else."""
     check_duration("seconds", seconds)
     return Wait(seconds)
 
@@ -225,9 +199,7 @@ __all__ = [
     "Move",
     "Moves",
     "Say",
-    "Script",
     "Search",
-    "Turn",
     "Wait",
     "call",
     "code",

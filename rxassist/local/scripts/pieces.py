@@ -1,4 +1,4 @@
-"""What a message can have besides plain text: citations, links to files, and images."""
+"""The pieces of a message besides plain text: citations, links to files, and images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import frozen
 
 @frozen
 class Cite:
-    """A text that stands for a place in a file."""
+    """A text that cites a file."""
 
     file_id: str
     text: str
@@ -18,7 +18,7 @@ class Cite:
 
 @frozen
 class Link:
-    """A text that is the path of a file that the code interpreter made."""
+    """A text that is the path of a file of the code interpreter."""
 
     file_id: str
     text: str
@@ -34,23 +34,23 @@ class Image:
 
 
 Piece: TypeAlias = str | Cite | Link | Image
-"""What a message is written of. Texts, citations and links next to each other are one part."""
+"""A piece of a message. Adjacent texts, citations and links form one part of its content."""
 
 
 def cite(file_id: str, text: str = "【4:0†source】", *, quote: str = "") -> Cite:
-    """Write a text that cites a file: it has an annotation, a ``file_citation``."""
+    """A text that cites a file: it has an annotation, a ``file_citation``."""
     return Cite(file_id, text, quote)
 
 
 def link(file_id: str, text: str = "sandbox:/mnt/data/file") -> Link:
-    """Write where a file is that code has made: the text has an annotation, a ``file_path``."""
+    """The path of a file that code has made: the text has an annotation, a ``file_path``."""
     return Link(file_id, text)
 
 
 def image(
     file_id: str | None = None, *, url: str | None = None, detail: str | None = None
 ) -> Image:
-    """Show an image, which is a part of its own; by the id of its file, or by its ``url``.
+    """An image, by the id of its file or by its ``url``; it is a part of its own.
 
     Raises ``ValueError`` unless exactly one of the two is given.
     """

@@ -1,4 +1,4 @@
-"""Something that happens bit by bit, at the pace of an event loop: a leg of a run, above all."""
+"""Timelines, and how an event loop plays them: items and pauses, one after the other."""
 
 from __future__ import annotations
 
@@ -6,34 +6,43 @@ import asyncio
 from collections.abc import Iterator
 from typing import TypeAlias, TypeVar
 
+from attrs import frozen
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-_BATCH = 64  # events in one turn of the loop: enough to be fast, few enough to be fair
+_BATCH = 64  # items in one turn of the loop: enough to be fast, few enough to be fair
 
 _T = TypeVar("_T")
 
-Beats: TypeAlias = Iterator[_T | float]
-"""What happens, in order: events, or whatever it is that happens, and pauses in seconds."""
+Timeline: TypeAlias = Iterator[_T | float]
+"""Items (events, mostly) and pauses in seconds, in order."""
 
 
-class Leg(Observable[_T]):
-    """The events among the beats, one after the other, with the pauses in between.
+@frozen
+class Pace:
+    """How long things take, in seconds: a piece of text, and a cancellation."""
 
-    To be subscribed once, on the loop's thread. A run needs no task: a leg is a callback that the
-    loop calls again and again until the beats end.
+    token_delay: float = 0.0
+    cancel_delay: float = 0.0
+
+
+class Playback(Observable[_T]):
+    """Emits the items of a timeline, with the pauses between them.
+
+    It must be subscribed once, on the thread of the loop. It needs no task: the loop calls back
+    again and again until the timeline ends.
     """
 
-    def __init__(self, beats: Beats[_T], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, timeline: Timeline[_T], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
-        self._beats = beats
+        self._timeline = timeline
         self._loop = loop
         self._observer: abc.ObserverBase[_T] | None = None
         self._next: asyncio.Handle | None = None
 
-    def turn_to(self, beats: Beats[_T]) -> None:
-        """Go on with other beats, at once."""
-        self._beats = beats
+    def switch_to(self, timeline: Timeline[_T]) -> None:
+        """Continue with another timeline, at once."""
+        self._timeline = timeline
         if self._next is not None:
             self._next.cancel()
             self._next = self._loop.call_soon(self._play)
@@ -41,7 +50,7 @@ class Leg(Observable[_T]):
     def _subscribe_core(
         self,
         observer: abc.ObserverBase[_T],
-        scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the leg has its own loop
+        scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- it has its own loop
     ) -> abc.DisposableBase:
         self._observer = observer
         self._next = self._loop.call_soon(self._play)
@@ -58,18 +67,18 @@ class Leg(Observable[_T]):
             if self._observer is None:
                 return
             try:
-                beat = next(self._beats, None)
-            except Exception as error:  # noqa: BLE001 -- it ends the leg, for all who read it
+                item = next(self._timeline, None)
+            except Exception as error:  # noqa: BLE001 -- all subscribers receive it
                 self._observer.on_error(error)
                 return
-            if beat is None:
+            if item is None:
                 self._observer.on_completed()
                 return
-            if isinstance(beat, float | int):
-                self._next = self._loop.call_later(beat, self._play)
+            if isinstance(item, float | int):
+                self._next = self._loop.call_later(item, self._play)
                 return
-            self._observer.on_next(beat)
+            self._observer.on_next(item)
         self._next = self._loop.call_soon(self._play)
 
 
-__all__ = ["Beats", "Leg"]
+__all__ = ["Pace", "Playback", "Timeline"]

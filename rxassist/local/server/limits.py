@@ -1,8 +1,7 @@
-"""What the service takes as the value of a parameter: bounds, lengths, and known types."""
+"""The values that a parameter can have: bounds, lengths, and known types."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -11,7 +10,6 @@ from rxassist.local.server.problems import (
     invalid_type,
     invalid_value,
     missing,
-    no_match,
     out_of_range,
     too_long,
 )
@@ -19,27 +17,18 @@ from rxassist.local.server.problems import (
 Check: TypeAlias = Callable[[Any, str], None]
 """Raises ``Problem`` if a parameter of this name cannot have this value.
 
-A value of another shape than expected passes: it fails where the object is made.
+A value of another shape than expected passes: it fails later, where the object is made.
 """
 
 _MOST_PROPERTIES, _LONGEST_KEY, _LONGEST_VALUE = 16, 64, 512
-_MOST_ATTACHMENTS = 10
-_LONGEST_CONTENT = 256_000
-_MOST_CODE_FILES, _MOST_STORES = 20, 1
-_MOST_SEARCH_RESULTS = 50
-
-_FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_TOOLS = ("code_interpreter", "file_search", "function", "mcp")  # the last one in Foundry
-_ATTACHMENT_TOOLS = ("code_interpreter", "file_search")
-_CONTENT = ("text", "image_file", "image_url")
 
 
 def anything(_: object, __: str) -> None:
-    """Take any value."""
+    """Accept any value."""
 
 
 def text_within(most: int) -> Check:
-    """Take a text of at most so many characters."""
+    """Accept a text of at most so many characters."""
 
     def check(value: object, param: str) -> None:
         if isinstance(value, str) and len(value) > most:
@@ -49,7 +38,7 @@ def text_within(most: int) -> Check:
 
 
 def decimal(least: float, most: float) -> Check:
-    """Take a number within bounds."""
+    """Accept a number within bounds."""
 
     def check(value: object, param: str) -> None:
         if isinstance(value, int | float):
@@ -59,7 +48,7 @@ def decimal(least: float, most: float) -> Check:
 
 
 def at_least(least: int) -> Check:
-    """Take a whole number from a bound on."""
+    """Accept a whole number that is not below a bound."""
 
     def check(value: object, param: str) -> None:
         if isinstance(value, int) and value < least:
@@ -77,7 +66,7 @@ def within(value: float, param: str, least: float, most: float, *, kind: str = "
 
 
 def one_of(*values: str, types: tuple[str, ...] = ()) -> Check:
-    """Take one of some texts, or an object whose type is one of some others."""
+    """Accept one of these texts, or an object of one of these types."""
 
     def check(value: object, param: str) -> None:
         described = as_object(value)
@@ -100,7 +89,7 @@ def type_of(value: Mapping[str, Any], param: str, *types: str) -> str:
 
 
 def properties(value: object, param: str) -> None:
-    """Take an object with few keys and short values, which the service stores as it is."""
+    """Accept an object with few keys and short values, which the service stores as it is."""
     given = as_object(value)
     if given is None:
         return
@@ -113,64 +102,15 @@ def properties(value: object, param: str) -> None:
 
 
 def metadata(value: object, param: str) -> None:
-    """Take properties that are texts."""
+    """Accept properties that are texts."""
     properties(value, param)
     for key, each in (as_object(value) or {}).items():
         if not isinstance(each, str):
             raise invalid_type(each, f"{param}.{key}", "a string")
 
 
-def tools(most: int) -> Check:
-    """Take a list of tools of known types."""
-
-    def check(value: object, param: str) -> None:
-        for place, tool in _items(value, param, most):
-            kind = type_of(tool, place, *_TOOLS)
-            described = as_object(tool.get(kind)) or {}
-            if kind == "function":
-                _function(described, f"{place}.function")
-            elif kind == "file_search":
-                results = described.get("max_num_results")
-                if isinstance(results, int):
-                    within(results, f"{place}.max_num_results", 1, _MOST_SEARCH_RESULTS)
-
-    return check
-
-
-def tool_resources(value: object, param: str) -> None:
-    """Take a few files for the code interpreter, and a vector store to search in."""
-    given = as_object(value) or {}
-    for tool, name, most in (
-        ("code_interpreter", "file_ids", _MOST_CODE_FILES),
-        ("file_search", "vector_store_ids", _MOST_STORES),
-        ("file_search", "vector_stores", _MOST_STORES),
-    ):
-        short_list(most)((as_object(given.get(tool)) or {}).get(name), f"{param}.{tool}.{name}")
-
-
-def attachments(value: object, param: str) -> None:
-    """Take a few files, each with the tools that may read it."""
-    for place, attachment in _items(value, param, _MOST_ATTACHMENTS):
-        for name in ("file_id", "tools"):
-            if attachment.get(name) is None:
-                raise missing(param=f"{place}.{name}")
-        for tool_place, tool in _items(attachment["tools"], f"{place}.tools"):
-            type_of(tool, tool_place, *_ATTACHMENT_TOOLS)
-
-
-def content(value: object, param: str) -> None:
-    """Take a text, or parts of known types that hold what their type says."""
-    text_within(_LONGEST_CONTENT)(value, param)
-    for place, part in _items(value, param):
-        kind = type_of(part, place, *_CONTENT)
-        if part.get(kind) is None:
-            raise missing(param=f"{place}.{kind}")
-        if kind == "text" and not isinstance(part["text"], str):
-            raise invalid_type(part["text"], f"{place}.text", "a string")
-
-
 def short_list(most: int) -> Check:
-    """Take a list of at most so many items."""
+    """Accept a list of at most so many items."""
 
     def check(value: object, param: str) -> None:
         values = as_list(value) or ()
@@ -180,42 +120,32 @@ def short_list(most: int) -> Check:
     return check
 
 
-def _items(
+def items_of(
     value: object, param: str, most: int | None = None
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """The objects of a list, each with its place."""
+    """The objects of a list, each with its path."""
     if most is not None:
         short_list(most)(value, param)
     items: list[tuple[str, Mapping[str, Any]]] = []
     for index, each in enumerate(as_list(value) or ()):
-        place, item = f"{param}[{index}]", as_object(each)
+        path, item = f"{param}[{index}]", as_object(each)
         if item is None:
-            raise invalid_type(each, place, "an object")
-        items.append((place, item))
+            raise invalid_type(each, path, "an object")
+        items.append((path, item))
     return items
-
-
-def _function(described: Mapping[str, Any], place: str) -> None:
-    name = described.get("name")
-    if name is None:
-        raise missing(param=f"{place}.name")
-    if isinstance(name, str) and not _FUNCTION_NAME.fullmatch(name):
-        raise no_match(name, f"{place}.name", f"^{_FUNCTION_NAME.pattern}$")
 
 
 __all__ = [
     "Check",
     "anything",
     "at_least",
-    "attachments",
-    "content",
     "decimal",
+    "items_of",
     "metadata",
     "one_of",
     "properties",
     "short_list",
     "text_within",
-    "tool_resources",
-    "tools",
+    "type_of",
     "within",
 ]

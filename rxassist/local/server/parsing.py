@@ -1,18 +1,19 @@
-"""Requests: bodies and queries, checked as far as the protocol says what they must be."""
+"""Requests: their bodies and queries, checked, and the models that they describe."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from starlette.requests import Request
 from starlette.types import Message
 
-from rxassist.codec import from_json
+from rxassist.codec import from_json, structure
 from rxassist.errors import DecodeError
-from rxassist.local.server.limits import within
+from rxassist.local.server.limits import Check, anything, within
 from rxassist.local.server.plain import as_list, as_object
 from rxassist.local.server.problems import (
+    Problem,
     invalid_type,
     invalid_value,
     missing,
@@ -20,6 +21,8 @@ from rxassist.local.server.problems import (
     too_large,
 )
 from rxassist.local.server.store import PageRequest
+
+_T = TypeVar("_T")
 
 Body: TypeAlias = Mapping[str, Any]
 """A request's JSON object."""
@@ -29,7 +32,7 @@ _LARGEST_JSON = 25 * 1024 * 1024  # bytes
 
 
 async def body_of(request: Request) -> Body:
-    """The JSON object of a request, empty where it has no body."""
+    """The JSON object of a request, empty if the request has no body."""
     content = await limited(request, _LARGEST_JSON).body()
     if not content.strip():
         return {}
@@ -44,9 +47,9 @@ async def body_of(request: Request) -> Body:
 
 
 def limited(request: Request, most: int) -> Request:
-    """The request, whose body is an error if it has more than so many bytes.
+    """The request, but reading a body of more than so many bytes raises ``Problem``.
 
-    The rest is read and dropped: a client that is still sending would not hear the answer.
+    The rest is read and dropped: a client that is still sending would miss the reply.
     """
     received = 0
 
@@ -63,8 +66,8 @@ def limited(request: Request, most: int) -> Request:
     return Request(request.scope, receive)
 
 
-def required(body: Body, name: str) -> Any:  # noqa: ANN401 -- whatever it is
-    """A parameter that must be there."""
+def required(body: Body, name: str) -> Any:  # noqa: ANN401 -- JSON is anything
+    """A required parameter."""
     value = body.get(name)
     if value is None:
         raise missing(param=name)
@@ -72,7 +75,7 @@ def required(body: Body, name: str) -> Any:  # noqa: ANN401 -- whatever it is
 
 
 def text(body: Body, name: str) -> str:
-    """A parameter that must be there, and must be text."""
+    """A required parameter that is a text."""
     value = required(body, name)
     if not isinstance(value, str):
         raise invalid_type(value, name, "a string")
@@ -80,7 +83,7 @@ def text(body: Body, name: str) -> str:
 
 
 def objects(body: Body, name: str) -> list[Body]:
-    """A parameter that is a list of objects, or not there."""
+    """An optional parameter that is a list of objects."""
     value = body.get(name)
     if value is None:
         return []
@@ -92,7 +95,7 @@ def objects(body: Body, name: str) -> list[Body]:
 
 
 def flag(body: Body, name: str) -> bool:
-    """A parameter that is true or false, false where it is not there."""
+    """An optional parameter that is true or false, false by default."""
     value = body.get(name)
     if value is not None and not isinstance(value, bool):
         raise invalid_type(value, name, "a boolean")
@@ -100,13 +103,13 @@ def flag(body: Body, name: str) -> bool:
 
 
 def bounded(value: int, param: str, least: int, most: int) -> int:
-    """The number, if it is neither too small nor too large."""
+    """The number, unless it is too small or too large."""
     within(value, param, least, most)
     return value
 
 
 def texts(body: Body, name: str) -> list[str]:
-    """A parameter that is a list of texts, or not there."""
+    """An optional parameter that is a list of texts."""
     value = body.get(name)
     values = as_list(value) if value is not None else ()
     items = [item for item in values or () if isinstance(item, str)]
@@ -121,7 +124,7 @@ def page_of(
     limit: int = _LIMIT,
     most: int = _MAX_LIMIT,
 ) -> PageRequest:
-    """Which part of a list the query asks for, ``limit`` objects by default, and ``most`` ever."""
+    """The part of a list in a query: ``limit`` objects by default, at most ``most``."""
     query = request.query_params
     order = query.get("order", "desc")
     if order not in {"asc", "desc"}:
@@ -129,6 +132,28 @@ def page_of(
     limit = _limit(query.get("limit", str(limit)), most)
     after, before = query.get("after"), query.get("before")
     return PageRequest(limit, order == "desc", after, before, where or {})
+
+
+def fields_of(body: Body, checks: Mapping[str, Check], also: Iterable[str] = ()) -> dict[str, Any]:
+    """The fields of a request, without nulls, checked; a field that is not known is an error."""
+    known = {*checks, *also}
+    for name in body:
+        if name not in known:
+            message = f"Unknown parameter: '{name}'."
+            raise Problem(message, param=name, code="unknown_parameter")
+    given = {name: value for name, value in body.items() if value is not None}
+    for name, value in given.items():
+        checks.get(name, anything)(value, name)
+    return given
+
+
+def model_of(kind: type[_T], plain: Mapping[str, Any]) -> _T:
+    """The model of plain data, some of which comes from a request."""
+    try:
+        return structure(plain, kind)
+    except DecodeError as error:
+        param = error.path.removeprefix("$.")
+        raise Problem(str(error), param=param, code="invalid_type") from None
 
 
 def _length(request: Request) -> int:
@@ -145,12 +170,12 @@ def _limit(given: str, most: int) -> int:
 
 __all__ = [
     "Body",
-    "as_list",
-    "as_object",
     "body_of",
     "bounded",
+    "fields_of",
     "flag",
     "limited",
+    "model_of",
     "objects",
     "page_of",
     "required",

@@ -1,61 +1,51 @@
-"""What is the same for all kinds of objects: to list, to read, to delete, and how to answer."""
+"""Endpoints that all kinds of objects have: list, retrieve and delete; and JSON replies."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
+from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rxassist.codec import from_json, structure, to_json, unstructure
-from rxassist.local.library.library import counted
+from rxassist.codec import from_json, to_json, unstructure
 from rxassist.local.server.parsing import page_of
 from rxassist.local.server.problems import invalid_value, not_found
 from rxassist.local.server.store import Store, Stored
-from rxassist.models import (
-    Deleted,
-    File,
-    Message,
-    Run,
-    Thread,
-    VectorStore,
-    VectorStoreFile,
-    VectorStoreFileBatch,
-)
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=Stored)
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-_ABOVE: Mapping[str, type[Stored]] = {
-    "thread_id": Thread,
-    "run_id": Run,
-    "vector_store_id": VectorStore,
-    "batch_id": VectorStoreFileBatch,
-}
-"""Through what an address may lead, by the name in its pattern, from the outside to the inside."""
 
-_FILTERS: Mapping[type[Stored], tuple[str, str]] = {
-    Message: ("run_id", "run_id"),
-    File: ("purpose", "purpose"),
-    VectorStoreFile: ("filter", "status"),
-}
-"""The parameter of the query that picks objects of a list, and the field that it is about."""
+@frozen
+class Filter:
+    """A parameter of a query that selects objects of a list by the value of one field.
 
-_FILE_STATUSES = ("in_progress", "completed", "failed", "cancelled")
-_LARGEST_LISTS: Mapping[type[Stored], int] = {File: 10_000}
-_POLLED = (Run, VectorStore, VectorStoreFile, VectorStoreFileBatch)
+    ``values`` are those that the parameter can have, any by default.
+    """
+
+    param: str
+    field: str
+    values: tuple[str, ...] = ()
 
 
 class Resources:
     """Objects in a store, as far as all kinds of them are alike.
 
-    In a pattern of an address ``item_id`` is the object's own id, the others are of what it is in.
-    ``poll_after_ms`` tells what is said to clients that poll.
+    In the pattern of an address ``item_id`` is the id of the object itself; ``_ABOVE`` has the
+    kinds of the objects above it by their names in patterns, from the outermost to the innermost.
+    A reply with an object of a ``_POLLED`` kind has the header that advises clients how long to
+    wait: ``poll_after_ms`` returns its value.
     """
+
+    _ABOVE: ClassVar[Mapping[str, type[Stored]]] = {}
+    _FILTERS: ClassVar[Mapping[type[Stored], Filter]] = {}
+    _LARGEST_LISTS: ClassVar[Mapping[type[Stored], int]] = {}
+    _POLLED: ClassVar[tuple[type[Stored], ...]] = ()
 
     def __init__(self, store: Store, poll_after_ms: Callable[[], int | None]) -> None:
         self._store = store
@@ -64,7 +54,7 @@ class Resources:
     def _collection(
         self, path: str, kind: type[Stored], create: Endpoint | None = None
     ) -> list[Route]:
-        """The addresses of a kind of objects that can be listed and read, and mostly created."""
+        """The addresses to list, to retrieve and, mostly, to create objects of a kind."""
         return [
             *([route("POST", path, create)] if create else []),
             route("GET", path, partial(self._list, kind)),
@@ -73,21 +63,22 @@ class Resources:
 
     async def _list(self, kind: type[Stored], request: Request) -> Response:
         parent = self._parent(request)
-        limit = _LARGEST_LISTS.get(kind)
-        where = _filter(kind, request)
+        limit = self._LARGEST_LISTS.get(kind)
+        where = self._conditions(kind, request)
         wanted = page_of(request, where, limit, limit) if limit else page_of(request, where)
         for cursor in (wanted.after, wanted.before):
             if cursor is not None and self._store.find_json(kind, cursor, parent) is None:
                 raise not_found(kind, cursor)
         found, has_more = self._store.page(kind, wanted, parent)
-        return _page([self._shown(kind, item) for item in found], has_more=has_more)
+        items = [self._shown(kind, item) for item in found]
+        return _json(to_json(list_object(items, has_more=has_more)))
 
     async def _retrieve(self, kind: type[Stored], request: Request) -> Response:
         item_id = item_id_of(request)
         found = self._store.find_json(kind, item_id, self._parent(request))
         if found is None:
             raise not_found(kind, item_id)
-        after = self._poll_after_ms() if kind in _POLLED else None
+        after = self._poll_after_ms() if kind in self._POLLED else None
         headers = None if after is None else {"openai-poll-after-ms": str(after)}
         return _json(to_json(self._shown(kind, found)), headers)
 
@@ -96,12 +87,12 @@ class Resources:
 
     def _deleted(self, item: Stored) -> Response:
         self._store.delete(item.id)
-        return told_deleted(item)
+        return deleted(item.id, f"{item.object}.deleted")
 
     def _parent(self, request: Request) -> str:
-        """The id of the object that the address leads through, which must exist."""
+        """The id of the innermost object above the address; all objects above it must exist."""
         parent = ""
-        for name, kind in _ABOVE.items():
+        for name, kind in self._ABOVE.items():
             if name in request.path_params:
                 parent = self._existing(kind, request.path_params[name], parent).id
         return parent
@@ -119,53 +110,59 @@ class Resources:
         self._store.save(item)
         return answer(item)
 
-    def _shown(self, kind: type[Stored], item: str) -> Any:  # noqa: ANN401 -- plain data
-        """An object as it is shown; what is counted is counted now."""
-        plain = from_json(item)
-        if not issubclass(kind, VectorStore | VectorStoreFileBatch):
-            return plain
-        return unstructure(counted(self._store, structure(plain, kind)))
+    def _shown(self, kind: type[Stored], item: str) -> Any:  # noqa: ANN401, ARG002 -- plain data
+        """A stored object as replies show it."""
+        return from_json(item)
+
+    def _conditions(self, kind: type[Stored], request: Request) -> dict[str, str]:
+        """The values that the listed objects must have, by field."""
+        given = self._FILTERS.get(kind)
+        value = None if given is None else request.query_params.get(given.param)
+        if given is None or value is None:
+            return {}
+        if given.values and value not in given.values:
+            raise invalid_value(value, given.param, *given.values)
+        return {given.field: value}
 
 
 def route(method: str, path: str, endpoint: Endpoint) -> Route:
-    """An address, and what is done there."""
+    """An address, and the function that it calls."""
     return Route(path, endpoint, methods=[method])
 
 
 def item_id_of(request: Request) -> str:
-    """The id of the object that an address is about."""
+    """The id of the object in the address of a request."""
     return str(request.path_params["item_id"])
 
 
 def answer(value: object) -> Response:
-    """A model as an answer."""
+    """A model as a reply."""
     return _json(to_json(unstructure(value)))
 
 
-def told_deleted(item: Stored) -> Response:
-    """The answer to a deletion; for files the service calls it just a file."""
-    suffix = "" if isinstance(item, File) else ".deleted"
-    return answer(Deleted(item.id, object=f"{item.object}{suffix}"))
+def deleted(item_id: str, name: str) -> Response:
+    """The reply to a deletion."""
+    return _json(to_json({"id": item_id, "deleted": True, "object": name}))
+
+
+def list_object(items: Sequence[Mapping[str, Any]], *, has_more: bool) -> dict[str, Any]:
+    """A page of a list, as plain data."""
+    ids = [item["id"] for item in items] or [None]
+    page = {"object": "list", "data": items, "first_id": ids[0], "last_id": ids[-1]}
+    return {**page, "has_more": has_more}
 
 
 def _json(content: bytes, headers: Mapping[str, str] | None = None) -> Response:
     return Response(content, media_type="application/json", headers=headers)
 
 
-def _page(data: list[Any], *, has_more: bool) -> Response:
-    ids = [item["id"] for item in data] or [None]
-    page = {"object": "list", "data": data, "first_id": ids[0], "last_id": ids[-1]}
-    return _json(to_json({**page, "has_more": has_more}))
-
-
-def _filter(kind: type[Stored], request: Request) -> dict[str, str]:
-    name, field = _FILTERS.get(kind, ("", ""))
-    value = request.query_params.get(name)
-    if value is None:
-        return {}
-    if field == "status" and value not in _FILE_STATUSES:
-        raise invalid_value(value, name, *_FILE_STATUSES)
-    return {field: value}
-
-
-__all__ = ["Endpoint", "Resources", "answer", "item_id_of", "route", "told_deleted"]
+__all__ = [
+    "Endpoint",
+    "Filter",
+    "Resources",
+    "answer",
+    "deleted",
+    "item_id_of",
+    "list_object",
+    "route",
+]

@@ -1,42 +1,32 @@
-"""The service's state: objects in SQLite, written as they are created and change status."""
+"""The service's state: objects in SQLite, saved when they are created and when they change."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from attrs import field, frozen
 
 from rxassist.codec import from_json, structure, to_json, unstructure
-from rxassist.models import (
-    Assistant,
-    File,
-    FileCounts,
-    Message,
-    Run,
-    RunStep,
-    Thread,
-    VectorStore,
-    VectorStoreFile,
-    VectorStoreFileBatch,
-)
 
 _T = TypeVar("_T")
 
-Stored: TypeAlias = (
-    Assistant
-    | Thread
-    | Message
-    | Run
-    | RunStep
-    | File
-    | VectorStore
-    | VectorStoreFile
-    | VectorStoreFileBatch
-)
-"""What the store holds: objects with an id."""
+
+class Stored(Protocol):
+    """An object that the store can hold; its class is its kind."""
+
+    @property
+    def id(self) -> str:
+        """The id, unique among the objects of its kind with the same parent."""
+        ...
+
+    @property
+    def object(self) -> str:
+        """The name of the kind on the wire."""
+        ...
+
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -60,7 +50,7 @@ WHEN OLD.kind = 'File' BEGIN DELETE FROM contents WHERE file_id = OLD.id; END;
 DELETE FROM contents WHERE file_id NOT IN (SELECT id FROM objects WHERE kind = 'File');
 """
 
-_PRIMARY_CODE = 0xFF  # of an error code of SQLite; the bits above say more about it
+_PRIMARY_CODE = 0xFF  # of an error code of SQLite; the bits above it are details
 
 _DELETE = """
 WITH RECURSIVE doomed (sequence, id) AS (
@@ -69,17 +59,17 @@ WITH RECURSIVE doomed (sequence, id) AS (
 ) DELETE FROM objects WHERE sequence IN (SELECT sequence FROM doomed)
 """
 
-_COUNT = """
-SELECT json_extract(json, '$.status'), count(*), sum(json_extract(json, '$.usage_bytes'))
-FROM objects WHERE parent = ? AND kind = 'VectorStoreFile' GROUP BY 1
+_TOTALS = """
+SELECT json_extract(json, '$.status'), count(*), sum(json_extract(json, ?))
+FROM objects WHERE parent = ? AND kind = ? GROUP BY 1
 """
 
 
 @frozen
 class PageRequest:
-    """Which part of a list is wanted; ``after`` and ``before`` are ids, in the list's order.
+    """The requested part of a list; ``after`` and ``before`` are ids, in the list's order.
 
-    ``where`` picks the objects that have these values in these fields.
+    ``where`` selects the objects that have these values in these fields.
     """
 
     limit: int = 20
@@ -90,24 +80,32 @@ class PageRequest:
 
 
 class Store:
-    """Objects by id, in the order in which they were created, some below a parent.
+    """Objects by id, in the order of their creation, some below a parent.
 
-    Belongs to the thread that made it. Writes are committed together: before an answer is sent,
-    at the latest when the loop turns (``later`` is its ``call_soon``). A file belongs to one store
-    at a time: it is locked until the store is closed or its process has ended, however it ended.
+    ``parents`` has, for each kind of object that is below another one, the field with the id of
+    its parent. The store belongs to the thread that made it. Writes are committed together: before
+    a reply is sent, at the latest in the next turn of the loop (``later`` is its ``call_soon``).
+    One store at a time uses a file: the file is locked until the store is closed or its process
+    has ended, however it ended.
     """
 
-    def __init__(self, database: str | None, later: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self,
+        database: str | None,
+        later: Callable[[Callable[[], None]], object],
+        parents: Mapping[type, str],
+    ) -> None:
         self._later = later
+        self._parents = parents
         self._writing = False
         self._failure = ""
         self._connection = _opened(database)
 
     def save(self, item: Stored, parent: str | None = None) -> None:
-        """Write an object, a new one behind all others of its kind.
+        """Write an object; a new one comes after all others of its kind.
 
-        With ``parent`` it is written below another parent than its own: a file of a vector store
-        is also in the batch with which it came.
+        ``parent`` is the id of another parent than its own: a file of a vector store is also in
+        the batch that added it.
         """
         self._write(
             "INSERT INTO objects (kind, id, parent, json) VALUES (?, ?, ?, ?)"
@@ -115,17 +113,17 @@ class Store:
             (
                 type(item).__name__,
                 item.id,
-                _parent(item) if parent is None else parent,
+                self._parent(item) if parent is None else parent,
                 to_json(unstructure(item)).decode(),
             ),
         )
 
     def delete(self, item_id: str) -> None:
-        """Remove an object from wherever it is, and all that is below it."""
+        """Remove an object from all its parents, and everything below it."""
         self._write(_DELETE, (item_id,))
 
     def remove(self, item_id: str, parent: str) -> None:
-        """Remove an object from below a parent only."""
+        """Remove an object from one parent only."""
         self._write("DELETE FROM objects WHERE id = ? AND parent = ?", (item_id, parent))
 
     def append(self, file_id: str, position: int, content: bytes) -> None:
@@ -133,7 +131,7 @@ class Store:
         self._write("INSERT INTO contents VALUES (?, ?, ?)", (file_id, position, content))
 
     def content(self, file_id: str) -> Iterator[bytes]:
-        """The content of a file, piece by piece; nothing is held open in between."""
+        """The content of a file, piece by piece; nothing stays open between two pieces."""
         for position in count():
             rows = self._connection.execute(
                 "SELECT bytes FROM contents WHERE file_id = ? AND position = ?",
@@ -144,15 +142,13 @@ class Store:
                 return
             yield piece[0]
 
-    def file_counts(self, parent: str) -> tuple[FileCounts, int]:
-        """How many files are in which state below a vector store or a batch, and their size."""
-        rows = self._connection.execute(_COUNT, (parent,)).fetchall()
-        counts = {status: number for status, number, _ in rows}
-        total = sum(counts.values())
-        return structure({**counts, "total": total}, FileCounts), sum(row[2] for row in rows)
+    def totals(self, kind: type, parent: str, summed: str) -> dict[str, tuple[int, int]]:
+        """For each status: the number of objects of a kind below a parent, and a field's sum."""
+        rows = self._connection.execute(_TOTALS, (f"$.{summed}", parent, kind.__name__))
+        return {status: (number, total) for status, number, total in rows}
 
     def find(self, kind: type[_T], item_id: str, parent: str = "") -> _T | None:
-        """The object of an id, ``None`` if there is none of this kind below this parent."""
+        """The object with an id, ``None`` if there is none of this kind below this parent."""
         text = self.find_json(kind, item_id, parent)
         return None if text is None else structure(from_json(text), kind)
 
@@ -188,7 +184,7 @@ class Store:
             if cursor is not None:
                 conditions.append(f"sequence {'<' if further else '>'} {place}")
                 values += [kind.__name__, parent, cursor]
-        # The page before a cursor is the part next to it: it is read backwards, and turned round.
+        # The page before a cursor ends at the cursor: it is read backwards, and then reversed.
         backwards = wanted.before is not None and wanted.after is None
         order = "DESC" if wanted.descending != backwards else "ASC"
         condition = f"{' AND '.join(conditions)} ORDER BY sequence {order} LIMIT ?"
@@ -197,10 +193,10 @@ class Store:
         return (found[::-1] if backwards else found), len(rows) > wanted.limit
 
     def commit(self) -> None:
-        """Make everything durable that was written.
+        """Make all writes durable.
 
-        Raises ``sqlite3.Error`` if that is impossible, now or at an earlier call: what was lost
-        then is part of what would be answered later.
+        Raises ``sqlite3.Error`` if this fails, or if an earlier call failed: later replies would
+        depend on the write that was lost.
         """
         if self._failure:
             raise sqlite3.OperationalError(self._failure)
@@ -213,14 +209,18 @@ class Store:
                 raise
 
     def close(self) -> None:
-        """Commit, and let go of the database; nothing can be done afterwards."""
+        """Commit, and close the database; the store cannot be used afterwards."""
         try:
             self.commit()
         finally:
             self._connection.close()
 
+    def _parent(self, item: Stored) -> str:
+        field_name = self._parents.get(type(item))
+        return "" if field_name is None else getattr(item, field_name)
+
     def _select(self, condition: str, values: tuple[Any, ...]) -> list[str]:
-        # The conditions are texts of this module; whatever comes from outside is a bound value.
+        # The conditions are texts of this module; values from outside are always bound.
         query = f"SELECT json FROM objects WHERE {condition}"  # noqa: S608
         return [row[0] for row in self._connection.execute(query, values)]
 
@@ -233,16 +233,16 @@ class Store:
 
 
 def _opened(database: str | None) -> sqlite3.Connection:
-    """A database with the tables that the store needs; its file is locked."""
-    # No isolation level: transactions are begun and committed by the store, not by the module.
-    # No timeout: the service that holds the lock keeps it as long as it runs.
+    """A database with the tables of the store; its file is locked."""
+    # No isolation level: the store begins and commits transactions, not the sqlite3 module.
+    # No timeout: a service that holds the lock keeps it as long as it runs.
     name = ":memory:" if database is None else database
     try:
         connection = sqlite3.connect(name, isolation_level=None, timeout=0)
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
-            # A commit survives the end of the process, but not always that of the machine.
+            # A commit survives a crash of the process, but not always one of the machine.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_SCHEMA)
         except sqlite3.Error:
@@ -255,16 +255,6 @@ def _opened(database: str | None) -> sqlite3.Connection:
         msg = f"cannot use {name!r} as the database: {reason}"
         raise type(error)(msg) from error
     return connection
-
-
-def _parent(item: Stored) -> str:
-    if isinstance(item, RunStep):
-        return item.run_id
-    if isinstance(item, Message | Run):
-        return item.thread_id
-    if isinstance(item, VectorStoreFile | VectorStoreFileBatch):
-        return item.vector_store_id
-    return ""
 
 
 __all__ = ["PageRequest", "Store", "Stored"]
