@@ -1,15 +1,12 @@
-"""The main job, shown: three runs at once against the local service, merged into one Observable."""
+"""Three runs at once against the local service, merged into one Observable and shown live."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
+from typing import Literal
 
-import reactivex as rx
 from attrs import evolve, frozen
-from reactivex import Observable
-from reactivex import operators as ops
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from rxassist import Client, RunStream, Snapshot, iterate
+from rxassist import Client, Snapshot, iterate, merge_runs
 from rxassist.events import Event, ThreadMessageDelta
 from rxassist.local import LocalService
 from rxassist.models import (
@@ -25,9 +22,6 @@ from rxassist.models import (
     CodeInterpreterToolCall,
     FunctionToolCall,
     Message,
-    RequiredActionFunctionToolCall,
-    RequiredActionSubmitToolOutputs,
-    Run,
     TextContentBlock,
     ToolCall,
     ToolCallsStepDetails,
@@ -35,7 +29,13 @@ from rxassist.models import (
 from rxassist.models._values import type_on_wire
 from rxassist.snapshots import fold
 
-_WEATHER = {"Kyoto": "24 °C and clear", "Lima": "19 °C and foggy", "Oslo": "3 °C and snowing"}
+City = Literal["Kyoto", "Lima", "Oslo"]
+
+_WEATHER: Mapping[City, str] = {
+    "Kyoto": "24 °C and clear",
+    "Lima": "19 °C and foggy",
+    "Oslo": "3 °C and snowing",
+}
 
 _QUESTIONS = {
     "weather": "What is the weather in Lima?",
@@ -43,64 +43,10 @@ _QUESTIONS = {
     "words": "Say something about reactive streams.",
 }
 
-_GET_WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather of a city, now",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "enum": sorted(_WEATHER)}},
-            "required": ["city"],
-        },
-    },
-}
 
-
-# --- the job -------------------------------------------------------------------------------
-
-
-def _call(call: RequiredActionFunctionToolCall) -> str:
-    """Do what the run waits for: look the weather up."""
-    city = json.loads(call.function.arguments).get("city")
-    return _WEATHER.get(city, f"no weather is known for {city!r}")
-
-
-def _outputs(run: Run) -> list[dict[str, str]]:
-    action = run.required_action
-    if not isinstance(action, RequiredActionSubmitToolOutputs):
-        return []
-    calls = action.submit_tool_outputs.tool_calls
-    return [
-        {"tool_call_id": call.id, "output": _call(call)}
-        for call in calls
-        if isinstance(call, RequiredActionFunctionToolCall)
-    ]
-
-
-def conversation(client: Client, stream: RunStream) -> Observable[Event]:
-    """The events of a run to its end: where it waits for tools, they are called in between."""
-
-    def go_on(_: object) -> Observable[Event]:
-        run = stream.current_run
-        if run is None or run.status != "requires_action":
-            return rx.empty()
-        submitted = client.threads.runs.submit_tool_outputs_stream(
-            thread_id=run.thread_id, run_id=run.id, tool_outputs=_outputs(run)
-        )
-        return conversation(client, submitted)
-
-    return rx.concat(stream, rx.defer(go_on))
-
-
-def _start(client: Client, assistant_id: str, question: str) -> Observable[Event]:
-    thread = {"messages": [{"role": "user", "content": question}]}
-    stream = client.threads.create_and_run_stream(assistant_id=assistant_id, thread=thread)
-    return conversation(client, stream)
-
-
-def _named(name: str, events: Observable[Event]) -> Observable[tuple[str, Event]]:
-    return events.pipe(ops.map(lambda event: (name, event)))
+def get_weather(city: City) -> str:
+    """The weather of a city, now."""
+    return _WEATHER[city]
 
 
 # --- what is shown -------------------------------------------------------------------------
@@ -108,7 +54,7 @@ def _named(name: str, events: Observable[Event]) -> Observable[tuple[str, Event]
 
 @frozen
 class Progress:
-    """What is known of one run, for the screen and for the table."""
+    """The progress of one run, for the screen and for the table."""
 
     snapshot: Snapshot = Snapshot()
     events: int = 0
@@ -117,7 +63,7 @@ class Progress:
     last_event: float = 0.0
 
     def after(self, event: Event, now: float) -> Progress:
-        """What is known after an event that came ``now`` seconds after the start."""
+        """The progress after an event that came ``now`` seconds after the start."""
         is_delta = isinstance(event, ThreadMessageDelta)
         return evolve(
             self,
@@ -130,7 +76,7 @@ class Progress:
 
     @property
     def status(self) -> str:
-        """How the run stands."""
+        """The status of the run."""
         return self.snapshot.run.status if self.snapshot.run else "not started"
 
 
@@ -150,7 +96,7 @@ def _calls(snapshot: Snapshot) -> list[ToolCall]:
     return [c for d in details if isinstance(d, ToolCallsStepDetails) for c in d.tool_calls]
 
 
-def _said(message: Message) -> str:
+def _text(message: Message) -> str:
     blocks = message.content
     return "".join(block.text.value for block in blocks if isinstance(block, TextContentBlock))
 
@@ -162,14 +108,14 @@ def _screen(runs: Mapping[str, Progress]) -> Group:
         for call in _calls(progress.snapshot):
             body.append("tool       ", "bold yellow").append(_describe(call) + "\n")
         for message in progress.snapshot.messages:
-            body.append("assistant  ", "bold green").append(_said(message) + "\n")
+            body.append("assistant  ", "bold green").append(_text(message) + "\n")
         body.rstrip()
         panels.append(Panel(body, title=f"{name}: {progress.status}", title_align="left"))
     return Group(*panels)
 
 
 def _lines(name: str, before: Snapshot, after: Snapshot) -> list[str]:
-    """What is new, as plain lines: statuses, tool calls, and messages when they are whole."""
+    """The news as plain lines: statuses, completed tool calls, completed messages."""
     lines: list[str] = []
     if after.run is not None and (before.run is None or before.run.status != after.run.status):
         lines.append(f"[{name}] run: {after.run.status}")
@@ -180,10 +126,10 @@ def _lines(name: str, before: Snapshot, after: Snapshot) -> list[str]:
         if isinstance(step.step_details, ToolCallsStepDetails):
             calls = step.step_details.tool_calls
             lines += [f"[{name}] tool: {_describe(call)}" for call in calls]
-    told = {message.id for message in before.messages if message.status == "completed"}
+    shown = {message.id for message in before.messages if message.status == "completed"}
     for message in after.messages:
-        if message.status == "completed" and message.id not in told:
-            lines.append(f"[{name}] assistant: {_said(message)}")
+        if message.status == "completed" and message.id not in shown:
+            lines.append(f"[{name}] assistant: {_text(message)}")
     return lines
 
 
@@ -213,23 +159,25 @@ def demo(console: Console | None = None) -> int:
     runs = dict.fromkeys(_QUESTIONS, Progress())
     with LocalService(token_delay=0.03) as service, Client(base_url=service.base_url) as client:
         console.print(f"local service (its answers are scripted) on {service.base_url}")
-        assistant = client.assistants.create(
-            model="scripted", name="demo", tools=[_GET_WEATHER, {"type": "code_interpreter"}]
-        ).run()
-        started = time.perf_counter()
-        together = rx.merge(
-            *(
-                _named(name, _start(client, assistant.id, question))
-                for name, question in _QUESTIONS.items()
+        assistant = client.assistants.create(model="scripted", name="demo").run()
+        streams = {
+            name: client.threads.create_and_run_stream(
+                assistant_id=assistant.id,
+                thread={"messages": [{"role": "user", "content": question}]},
+                tools=[get_weather, {"type": "code_interpreter"}],
             )
-        )
+            for name, question in _QUESTIONS.items()
+        }
+        started = time.perf_counter()
         live = Live(console=console, refresh_per_second=15, get_renderable=lambda: _screen(runs))
         if console.is_terminal:
             live.start()
         try:
-            for name, event in iterate(together):
-                before = runs[name]
-                runs[name] = before.after(event, time.perf_counter() - started)
+            for item in iterate(merge_runs(streams, delay_errors=False)):
+                if item.event is None:
+                    continue
+                name, before = item.key, runs[item.key]
+                runs[name] = before.after(item.event, time.perf_counter() - started)
                 if not console.is_terminal:
                     for line in _lines(name, before.snapshot, runs[name].snapshot):
                         console.print(line, markup=False, highlight=False, soft_wrap=True)
