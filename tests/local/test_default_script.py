@@ -27,7 +27,7 @@ TOOLS = [
 
 @pytest.fixture
 def ask(serve, connect):
-    """The snapshot after the first leg of the default script, for an assistant with all tools."""
+    """The snapshot after the first stream of a run with the default script and all tools."""
     caller = connect(serve())
 
     def ask(text, *outputs, **body):

@@ -1,4 +1,4 @@
-"""The ASGI application: addresses, who may come in, and errors in the service's shape."""
+"""The ASGI application: which requests it accepts, its headers, and its error replies."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from rxassist.local.server.visitors import Visitors
 from rxassist.local.server.watch import Watch
 
 SERVER_NAME = "rxassist-local (scripted)"
-"""What the service calls itself: its answers come from a script, not from a model."""
+"""The name of the service in the header ``server``: its replies come from a script."""
 
-_TOLD_TO_PAGES = ("x-request-id", "openai-poll-after-ms", "retry-after")
+_EXPOSED_TO_PAGES = ("x-request-id", "openai-poll-after-ms", "retry-after")
 
 _NOT_FOUND, _NOT_ALLOWED = 404, 405
 
@@ -48,28 +48,28 @@ def application(
 ) -> ASGIApp:
     """The service as an ASGI application.
 
-    ``commit`` is called before anything is sent: an answer promises that its effect is durable.
+    ``commit`` is called before anything is sent: a reply promises that its effect is durable.
     """
     starlette = Starlette(
         routes=routes,
         exception_handlers={
-            ClientDisconnect: _tell_nobody,
-            Problem: _tell_problem,
-            HTTPException: _tell_http_exception,
-            Exception: _tell_bug,
+            ClientDisconnect: _answer_nobody,
+            Problem: _answer_problem,
+            HTTPException: _answer_http_exception,
+            Exception: _answer_bug,
         },
     )
     starlette.router.redirect_slashes = False
     app: ASGIApp = _Lock(starlette, api_key, faults)
     if visitors.origins:
         app = CORSMiddleware(
-            app, sorted(visitors.origins), ("*",), ("*",), expose_headers=_TOLD_TO_PAGES
+            app, sorted(visitors.origins), ("*",), ("*",), expose_headers=_EXPOSED_TO_PAGES
         )
     return _Door(app, watch, commit, visitors)
 
 
 class _Door:
-    """Counts who comes, turns strangers away, and sends what is durable, with its headers."""
+    """Counts requests, refuses those of unknown pages, and commits before each part of a reply."""
 
     def __init__(
         self, app: ASGIApp, watch: Watch, commit: Callable[[], object], visitors: Visitors
@@ -84,11 +84,11 @@ class _Door:
             return
         self._watch.request(scope["method"], scope["path"])
         problem = self._visitors.problem(Headers(scope=scope))
-        app = self._app if problem is None else _turning_away(problem)
+        app = self._app if problem is None else _refusing(problem)
         await app(scope, receive, self._committing(scope, receive, _with_headers(send)))
 
     def _committing(self, scope: Scope, receive: Receive, send: Send) -> Send:
-        """Send nothing whose effect could still be lost; where it was lost, say that instead."""
+        """Commit before each message; if that fails, reply with the error instead."""
         lost = False
 
         async def send_committed(message: Message) -> None:
@@ -100,7 +100,7 @@ class _Door:
             except Exception as error:
                 _logger.exception("the local service cannot write to its database")
                 if message["type"] != "http.response.start":
-                    raise  # the answer has begun: hang up in its midst
+                    raise  # the reply has begun: break it off
                 lost = True
                 await _answer(broken(error))(scope, receive, send)
             else:
@@ -110,7 +110,7 @@ class _Door:
 
 
 class _Lock:
-    """Lets in whoever has the key, and asks what goes wrong then."""
+    """Refuses requests without the key, and calls ``faults`` for the others."""
 
     def __init__(self, app: ASGIApp, api_key: str | None, faults: Faults | None) -> None:
         self._app = app
@@ -124,13 +124,13 @@ class _Lock:
         if self._api_key is not None and not hmac.compare_digest(
             key.encode(), self._api_key.encode()
         ):
-            app = _turning_away(wrong_key(key))
+            app = _refusing(wrong_key(key))
         elif fault := self._fault(scope):
             app = fault.around(app)
         await app(scope, receive, send)
 
     def _fault(self, scope: Scope) -> Fault | None:
-        """What is done to a request on purpose."""
+        """What goes wrong with a request on purpose."""
         if self._faults is None:
             return None
         method, path = scope["method"], scope["path"]
@@ -162,30 +162,30 @@ def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
     return send_with_headers
 
 
-def _turning_away(problem: Problem) -> ASGIApp:
-    """Answers so, whatever is asked; what is sent is read, and dropped."""
+def _refusing(problem: Problem) -> ASGIApp:
+    """An application that replies with a problem to every request, after it has read the body."""
     fault = answer(problem.body, "application/json", status=problem.status)
     return fault.around(_nothing)
 
 
 async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
-    """Stands where no application is asked."""
+    """The application below one that always replies itself."""
 
 
 def _answer(problem: Problem) -> Response:
     return Response(problem.body, problem.status, media_type="application/json")
 
 
-async def _tell_nobody(_: Request, __: Exception) -> Response:
-    """Who sent half a request has gone."""
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    """A client that left in the middle of its request receives no reply."""
     return Response()
 
 
-async def _tell_problem(_: Request, error: Exception) -> Response:
+async def _answer_problem(_: Request, error: Exception) -> Response:
     return _answer(error if isinstance(error, Problem) else broken(error))
 
 
-async def _tell_http_exception(request: Request, error: Exception) -> Response:
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         return _answer(broken(error))
     status = error.status_code
@@ -196,7 +196,7 @@ async def _tell_http_exception(request: Request, error: Exception) -> Response:
     return _answer(Problem(error.detail, status=status))
 
 
-async def _tell_bug(_: Request, error: Exception) -> Response:
+async def _answer_bug(_: Request, error: Exception) -> Response:
     _logger.error("the local service has a bug", exc_info=error)
     return _answer(broken(error))
 

@@ -57,7 +57,7 @@ class BackgroundServer(ABC):
     def start(self) -> None:
         """Start, and return when requests can be made; does nothing if the service runs.
 
-        Raises ``OSError`` if the port is taken, ``sqlite3.Error`` if the database is none, or if
+        Raises ``OSError`` if the port is taken, ``sqlite3.Error`` if the file is no database, or if
         another service uses it.
         """
         if self._thread is not None:

@@ -1,4 +1,4 @@
-"""Durations in seconds, checked where they are given."""
+"""Durations in seconds, checked at the call that passes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def check_duration(name: str, seconds: float) -> None:
-    """Raise ``ValueError`` unless a loop can wait for so long."""
+    """Raise ``ValueError`` unless an event loop can wait for so long."""
     if not math.isfinite(seconds):
         msg = f"{name} must be finite, got {seconds}"
         raise ValueError(msg)

@@ -12,7 +12,7 @@ _BOM = b"\xef\xbb\xbf"
 _COMMENT = b": a comment"
 
 Rewrite: TypeAlias = Callable[[Sequence[ServerSentEvent]], Iterable[ServerSentEvent]]
-"""Gives the events to be sent when one comes, from all that have come, that one being the last."""
+"""Returns the events to send when one comes, from all so far; the new one is the last of them."""
 
 
 def framing(
@@ -22,10 +22,10 @@ def framing(
     bom: bool = False,
     chunk: int | None = None,
 ) -> Fault:
-    """The same events in other bytes: nothing that a client may notice.
+    """The same events in other bytes, which must make no difference to a client.
 
-    Line ends, comments between and inside events, a byte order mark, and chunks of HTTP of
-    ``chunk`` bytes, so that 1 has a boundary everywhere.
+    Line ends, comments between and inside events, a byte order mark, and HTTP chunks of ``chunk``
+    bytes: with 1, there is a boundary after every byte.
     """
     if chunk is not None and chunk < 1:
         msg = f"chunk must be at least 1, got {chunk}"
@@ -52,10 +52,10 @@ def framing(
 
 
 def rewrite(events: Rewrite) -> Fault:
-    """Other events than those of the service, while they come.
+    """Other events than those of the service, one by one.
 
-    The function is called for each event that the service sends, with all so far; it returns
-    those that are sent in the place of the last one.
+    The function is called for each event of the service, with all events so far; it returns the
+    events to send instead of the last one.
     """
 
     def begin() -> Edit:
@@ -79,7 +79,7 @@ def rewrite(events: Rewrite) -> Fault:
 def drop(*which: str | int) -> Fault:
     """Some events never come: all of a name, or single ones by their index.
 
-    ``drop("done")`` ends a stream without a word.
+    With ``drop("done")`` a stream just ends.
     """
     return rewrite(lambda seen: () if _is_one(seen, which) else seen[-1:])
 
@@ -90,7 +90,7 @@ def duplicate(*which: str | int) -> Fault:
 
 
 def swap(at: int) -> Fault:
-    """The event of an index comes behind the next one; if it is the last one, it never comes."""
+    """The event at an index comes after the next one; if it is the last one, it never comes."""
 
     def swapped(seen: Sequence[ServerSentEvent]) -> Iterable[ServerSentEvent]:
         last = len(seen) - 1
@@ -102,7 +102,7 @@ def swap(at: int) -> Fault:
 
 
 def finish(at: int) -> Fault:
-    """The stream says ``done`` in the place of the event of an index, and nothing more."""
+    """The stream ends with ``done`` instead of the event at an index."""
     done = ServerSentEvent("done", "[DONE]")
     return rewrite(
         lambda seen: (done,) if len(seen) - 1 == at else seen[-1:] if len(seen) - 1 < at else ()
@@ -110,7 +110,7 @@ def finish(at: int) -> Fault:
 
 
 def insert(event: ServerSentEvent, at: int) -> Fault:
-    """An event of your own comes before the one of an index."""
+    """An event of your own comes before the one at an index."""
     return rewrite(lambda seen: (event, seen[-1]) if len(seen) - 1 == at else seen[-1:])
 
 

@@ -1,14 +1,14 @@
-"""Faults on demand: what stands between the service and its clients, and what it does to answers.
+"""Faults on demand, which spoil the replies of the service.
 
-A service asks its ``faults`` at each request::
+A service calls its ``faults`` at each request::
 
     def faults(asked):
         if asked.path.endswith("/runs") and asked.attempt == 1:
             return framing(chunk=1) | cut(at=1000, reset=True)
         return None
 
-Faults are joined by ``|``, in the order in which an answer passes them. ``at`` counts the bytes of
-the body there, without the framing of HTTP.
+``|`` joins faults, in the order in which a reply passes them. ``at`` counts the bytes of the body
+at that point, without the framing of HTTP.
 """
 
 from __future__ import annotations
@@ -36,11 +36,10 @@ _LEAST_STATUS, _LARGEST_STATUS = 200, 599
 
 @frozen
 class Asked:
-    """A request, as far as it is known before its body is read.
+    """A request, before its body is read.
 
-    ``path`` begins with ``/v1``, ``query`` is what follows the question mark. ``attempt`` tells
-    how often this method and path have come, ``number`` how many requests have come at all; both
-    count this one.
+    ``path`` begins with ``/v1``, ``query`` is the part after the question mark. ``attempt`` counts
+    the requests with this method and path, ``number`` all requests; both include this one.
     """
 
     method: str
@@ -53,26 +52,26 @@ class Asked:
 
 @frozen
 class Fault:
-    """Something that stands around the service's application and spoils its answer.
+    """A wrapper of the service's application, which spoils its reply.
 
-    ``around`` makes an ASGI application of the one it is given. ``a | b`` is both: the answer
+    ``around`` takes an ASGI application, and returns another one. ``a | b`` is both: the reply
     passes ``a``, then ``b``.
     """
 
     around: Callable[[ASGIApp], ASGIApp]
 
-    def __or__(self, behind: Fault) -> Fault:
-        return Fault(lambda app: behind.around(self.around(app)))
+    def __or__(self, after: Fault) -> Fault:
+        return Fault(lambda app: after.around(self.around(app)))
 
 
 Faults: TypeAlias = Callable[[Asked], Fault | None]
-"""Says what happens to a request. It is asked on the service's only thread, and must not block."""
+"""Returns the fault of a request. The service calls it on its only thread: it must not block."""
 
 Edit: TypeAlias = Callable[[bytes | None], Iterable[bytes]]
-"""Gives the pieces to be sent instead of a piece of the body, or at its end, for ``None``."""
+"""Returns the pieces to send instead of a piece of the body, or, for ``None``, at its end."""
 
 
-# --- other answers -------------------------------------------------------------------------
+# --- other replies -------------------------------------------------------------------------
 
 
 def refuse(
@@ -82,10 +81,10 @@ def refuse(
     handled: bool = False,
     after: float = 0.0,
 ) -> Fault:
-    """Turn the request away before the service looks at it, with an error body that fits.
+    """Refuse the request before the service reads it, with the error body of the status.
 
-    ``refuse(429, {"retry-after": "1"})``. It has no effect, unless it was ``handled`` before, or
-    is so many seconds ``after``, as in ``answer``.
+    ``refuse(429, {"retry-after": "1"})``. The request has no effect, unless it is ``handled``
+    before the reply, or so many seconds ``after`` it, as in ``answer``.
     """
     body = refused(status).body
     return answer(
@@ -102,15 +101,15 @@ def answer(
     handled: bool = False,
     after: float = 0.0,
 ) -> Fault:
-    """Answer anything at all, before the service looks at the request, which has no effect.
+    """Reply with anything at all, before the service reads the request, which has no effect.
 
     An HTML page, garbage, a redirect (``status=307, headers={"location": url}``), a recorded
-    stream (``"text/event-stream"``). With ``handled`` the request has its effect, and the answer
-    comes instead of the service's own, as from a gateway that has lost the service::
+    stream (``"text/event-stream"``). With ``handled`` the request has its effect, and this reply
+    replaces the service's own, as from a gateway that has lost the service::
 
         answer("upstream connect error", "text/plain", status=503, handled=True)
 
-    With ``after`` it has its effect only so many seconds after the answer, as from a gateway that
+    With ``after`` it has its effect only so many seconds after the reply, as from a gateway that
     did not wait for a slow service.
     """
     if not _LEAST_STATUS <= status <= _LARGEST_STATUS:
@@ -121,10 +120,10 @@ def answer(
 
 
 def hang_up(*, handled: bool, reset: bool = False, after: float = 0.0) -> Fault:
-    """Close the connection before the first byte of an answer; with ``reset``, break it.
+    """Close the connection before the first byte of the reply; with ``reset``, reset it.
 
-    Whether the request was ``handled``, so that it has its effect, or just read, is what the
-    client cannot know; nor that it has its effect only so many seconds ``after``.
+    The client cannot know whether the request was ``handled``, so that it has its effect, or just
+    read; nor that it has its effect only so many seconds ``after``.
     """
 
     async def end(scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,7 +134,7 @@ def hang_up(*, handled: bool, reset: bool = False, after: float = 0.0) -> Fault:
 
 
 def _acting(act: ASGIApp, *, handled: bool, after: float) -> Fault:
-    """Act instead of the service's answer, to a request that is handled, or not, or later."""
+    """Act instead of the service's reply; the request is handled before it, after it, or never."""
     check_duration("after", after)
     if after and not handled:
         msg = f"after={after:g} needs handled=True: without it a request has no effect"
@@ -158,7 +157,7 @@ def _acting(act: ASGIApp, *, handled: bool, after: float) -> Fault:
 
 
 def _instead(act: Callable[[], Awaitable[None]]) -> Send:
-    """Act once when an answer begins, and send nothing of it."""
+    """Act once, when a reply begins, and send nothing of the reply."""
     acted = False
 
     async def send(_: Message) -> None:
@@ -171,14 +170,14 @@ def _instead(act: Callable[[], Awaitable[None]]) -> Send:
 
 
 async def _nothing() -> None:
-    """What there is to do where the answer was given before."""
+    """Do nothing: the reply was sent before."""
 
 
 # --- other requests ------------------------------------------------------------------------
 
 
 def forget(*names: str) -> Fault:
-    """The service never sees these fields of a request, as one that does not keep them.
+    """Remove these fields from a request, as a service that does not keep them.
 
     ``forget("metadata") | answer("upstream connect error", status=503, handled=True)``.
     """
@@ -197,7 +196,7 @@ def forget(*names: str) -> Fault:
 
 
 def _receiving(body: bytes) -> Receive:
-    """A request whose body is there, and whose client never leaves."""
+    """Receive a request with this body, from a client that never leaves."""
     messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive() -> Message:
@@ -208,36 +207,36 @@ def _receiving(body: bytes) -> Receive:
     return receive
 
 
-# --- ends of answers -----------------------------------------------------------------------
+# --- ends of replies -----------------------------------------------------------------------
 
 
 def cut(at: int | None, *, reset: bool = False) -> Fault:
-    """Close the connection after so many bytes of the body; with ``reset``, break it.
+    """Close the connection after so many bytes of the body; with ``reset``, reset it.
 
-    0 is behind the headers; ``None`` at the end of the body, but before HTTP has said that it is
-    the end. The request has its effect, and a run goes on. A client gets exactly these bytes, on
-    Linux also before a reset.
+    0 is right after the headers, ``None`` at the end of the body, but without the end mark of HTTP.
+    The request has its effect, and a run continues. A client gets exactly these bytes; before a
+    reset, only on Linux.
     """
     return _until(at, Connection.reset if reset else Connection.close)
 
 
 def truncate(at: int) -> Fault:
-    """End the body properly after so many bytes, as a server that gives up."""
+    """End the body properly after so many bytes, like a server that gives up."""
     return _until(at, partial(Connection.send_body, piece=b"", more=False), resized=True)
 
 
 def stall(at: int | None) -> Fault:
-    """Say nothing more after so many bytes, and keep the connection open.
+    """Send nothing more after so many bytes, and keep the connection open.
 
-    With ``None`` the whole body comes, but not its end.
+    With ``None`` the whole body comes, but not the end mark of HTTP.
     """
     return _until(at, Connection.left)
 
 
 def trickle(at: int, *, every: float, piece: bytes | None = None) -> Fault:
-    """Send what follows so many bytes a byte at a time, with ``every`` seconds before each.
+    """After so many bytes, send the rest byte by byte, with ``every`` seconds before each.
 
-    With a ``piece``, such as a comment, that is sent instead, again and again, until the client
+    A ``piece``, such as a comment, is sent instead of the rest, again and again, until the client
     leaves.
     """
     check_duration("every", every)
@@ -254,10 +253,10 @@ def trickle(at: int, *, every: float, piece: bytes | None = None) -> Fault:
 def break_chunk(
     at: int, raw: bytes = b"<html>502 Bad Gateway</html>", *, close: bool = True
 ) -> Fault:
-    """Write bytes where HTTP expects the size of the next chunk, after so many bytes of the body.
+    """After so many bytes of the body, write bytes where HTTP expects the size of the next chunk.
 
-    Then the connection is closed, or, without ``close``, kept open without another word. Unlike
-    all other faults this breaks HTTP itself: a page, or a size such as ``-5``, ``0x5``, or none.
+    Then the connection is closed, or, without ``close``, kept open in silence. Unlike all other
+    faults this one breaks HTTP itself: with a page, or a size such as ``-5``, ``0x5``, or none.
     """
 
     async def then(connection: Connection) -> None:
@@ -271,7 +270,7 @@ def break_chunk(
 
 
 def garble(at: int, garbage: bytes) -> Fault:
-    """Insert bytes into the body, behind its first ``at``."""
+    """Insert bytes into the body, after its first ``at``."""
     _check(at)
 
     def begin() -> Edit:
@@ -281,11 +280,11 @@ def garble(at: int, garbage: bytes) -> Fault:
             nonlocal position
             if piece is None:
                 return (garbage,) if position == at else ()
-            place = at - position
+            offset = at - position
             position += len(piece)
-            if not 0 <= place < len(piece):
+            if not 0 <= offset < len(piece):
                 return (piece,)
-            return (piece[:place], garbage, piece[place:])
+            return (piece[:offset], garbage, piece[offset:])
 
         return edit
 
@@ -293,7 +292,7 @@ def garble(at: int, garbage: bytes) -> Fault:
 
 
 def edited(begin: Callable[[], Edit]) -> Fault:
-    """Another body; each answer begins with a new edit."""
+    """Edit the body; ``begin`` makes the edit of each reply."""
 
     def around(app: ASGIApp) -> ASGIApp:
         async def editing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -317,15 +316,15 @@ def edited(begin: Callable[[], Edit]) -> Fault:
     return Fault(around)
 
 
-# --- at a place of the body ----------------------------------------------------------------
+# --- at a point of the body ----------------------------------------------------------------
 
 
 def _until(
     at: int | None, then: Callable[[Connection], Awaitable[None]], *, resized: bool = False
 ) -> Fault:
-    """So many bytes of the body, all for ``None``; ``then`` decides how the answer goes on.
+    """So many bytes of the body, or all for ``None``; ``then`` decides how the reply continues.
 
-    ``resized``: the body has another length then.
+    ``resized``: the body gets another length.
     """
     _check(at)
 
@@ -341,7 +340,7 @@ def _until(
 
 @define
 class _Limited:
-    """Sends an answer as far as a place in its body."""
+    """Sends a reply up to a point of its body."""
 
     connection: Connection
     left: int | None
@@ -373,7 +372,7 @@ class _Limited:
 
 
 def _slow(at: int, every: float) -> Fault:
-    """The body with a pause before each byte behind the first ``at``."""
+    """The body with a pause before each byte after the first ``at``."""
     _check(at)
 
     def around(app: ASGIApp) -> ASGIApp:

@@ -1,4 +1,4 @@
-"""Ids and times, in the service's formats."""
+"""Ids and times, in the formats of the service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def new_id(prefix: str, separator: str = "_") -> str:
 
 
 def now() -> int:
-    """The time in whole seconds since 1970."""
+    """The current time in whole seconds since 1970."""
     return int(time.time())
 
 

@@ -1,4 +1,4 @@
-"""Plain JSON values, looked at with care."""
+"""Plain JSON values, with their types checked."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, TypeGuard
 
 
 def as_object(value: object) -> Mapping[str, Any] | None:
-    """The value, if it is an object."""
+    """The value if it is an object, else ``None``."""
     return value if _is_object(value) else None
 
 
 def as_list(value: object) -> Sequence[Any] | None:
-    """The value, if it is a list."""
+    """The value if it is a list, else ``None``."""
     return value if _is_list(value) else None
 
 

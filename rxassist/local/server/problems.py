@@ -1,4 +1,4 @@
-"""The service's error answers: what is wrong with a request, in its words and its shape."""
+"""The error replies of the service, in its words and its shape."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _AN = {"string": "a string", "array": "an array", "object": "an object"}
 _TOO_MANY, _SERVER_ERROR = 429, 500
 
 
-class Problem(Exception):  # noqa: N818 -- the requester's mistake, not the service's error
-    """A request cannot be served; becomes the answer of that status and error body."""
+class Problem(Exception):  # noqa: N818 -- the client's mistake, not the service's error
+    """The service refuses a request; the reply has this status and error body."""
 
     def __init__(
         self,
@@ -45,19 +45,19 @@ def not_found(kind: type, item_id: str) -> Problem:
 
 
 def missing(*, param: str) -> Problem:
-    """A parameter that must be there is not."""
+    """A required parameter is missing."""
     message = f"Missing required parameter: '{param}'."
     return Problem(message, param=param, code="missing_required_parameter")
 
 
 def invalid_type(got: object, param: str, expected: str) -> Problem:
-    """A parameter is of another type than it must be."""
+    """A parameter has the wrong type."""
     message = f"Invalid type for '{param}': expected {expected}, but got {excerpt(got)} instead."
     return Problem(message, param=param, code="invalid_type")
 
 
 def invalid_value(got: object, param: str, *supported: str) -> Problem:
-    """A parameter is none of the values that it may have."""
+    """A parameter has an unknown value."""
     values = " and ".join(f"'{value}'" for value in supported)
     message = f"Invalid value: '{got}'. Supported values are: {values}."
     return Problem(message, param=param, code="invalid_value")
@@ -85,7 +85,7 @@ def too_long(param: str, kind: str, most: int, got: int) -> Problem:
 
 
 def no_match(got: str, param: str, pattern: str) -> Problem:
-    """A text has characters that it cannot have."""
+    """A text has characters that are not allowed."""
     message = (
         f"Invalid '{param}': string does not match pattern. Expected a string that matches the"
         f" pattern '{pattern}', but got {excerpt(got)} instead."
@@ -102,7 +102,7 @@ def no_json() -> Problem:
 
 
 def wrong_key(key: str) -> Problem:
-    """The request has no API key, or not the right one, which is not repeated."""
+    """The request has no API key, or a wrong one; the reply does not repeat it."""
     if key:
         message = "Incorrect API key provided. This local service was started with another one."
         return Problem(message, status=401, code="invalid_api_key")
@@ -114,7 +114,7 @@ def wrong_key(key: str) -> Problem:
 
 
 def unwelcome(header: str, got: str, parameter: str) -> Problem:
-    """A page in a browser, which nobody has named, wants to speak to the service."""
+    """A page in a browser made the request, and its origin is not allowed."""
     message = (
         f"Requests with {header} {excerpt(got)} are not allowed by the local service."
         f" If they are yours, name that in {parameter}."
@@ -123,24 +123,24 @@ def unwelcome(header: str, got: str, parameter: str) -> Problem:
 
 
 def too_large(most: int) -> Problem:
-    """The body of a request has more bytes than the service takes."""
+    """The body of a request has more bytes than the service accepts."""
     message = f"Maximum content size limit ({most}) exceeded."
     return Problem(message, status=413, code="content_too_large")
 
 
 def unknown_url(method: str, path: str) -> Problem:
-    """Nothing is at this address."""
+    """There is no endpoint at this address."""
     return Problem(f"Invalid URL ({method} {path})", status=404)
 
 
 def not_allowed(method: str, path: str) -> Problem:
-    """The address is known, but not with this method."""
+    """The endpoint does not have this method."""
     message = f"Not allowed to {method} on {path} (HINT: perhaps you meant another method)"
     return Problem(message, status=405, code="method_not_supported")
 
 
 def refused(status: int) -> Problem:
-    """The service turns a request away before it looks at it."""
+    """The service refuses a request before it reads it."""
     if status == _TOO_MANY:
         message = "Rate limit reached for requests. Please try again later."
         return Problem(message, status=status, code="rate_limit_exceeded", type="requests")
@@ -154,7 +154,7 @@ def refused(status: int) -> Problem:
 
 
 def broken(error: Exception) -> Problem:
-    """The service itself has a bug; it is local, so it can say which."""
+    """The service itself has a bug; it is local, so it can name it."""
     message = f"The local service had an error: {type(error).__name__}: {error}"
     return Problem(message, status=500, type="server_error")
 

@@ -1,4 +1,4 @@
-"""Who may speak to the service: programs, and only those browsers that are named."""
+"""The clients that may use the service: programs, and pages with an allowed origin."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _LABEL = re.compile(r"[\w-]+")
 _NAME = re.compile(r"[\w.-]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]+")
 _HOSTS, _ORIGINS = "allowed_hosts (--allow-host)", "allowed_origins (--allow-origin)"
-_OWN_SITE = {"none", "same-origin"}  # the address line of a browser, and pages of the service
+_OWN_SITE = {"none", "same-origin"}  # the address bar of a browser, and pages of the service
 
 
 @frozen
 class Visitors:
-    """Turns away pages in browsers that nobody has named.
+    """Refuses requests of pages in browsers whose origin is not allowed.
 
     A page that binds its own name to this machine's address sends that name as ``Host``. The name
     of a site has a dot: addresses, names without a dot (``localhost``, a container's) and the
-    names in ``hosts`` are fine, any other name is not. A page of another site says so in
-    ``Origin`` or ``Sec-Fetch-Site``: only ``origins`` may speak. A program sends neither.
+    names in ``hosts`` are accepted, all other names are refused. A page of another site sends
+    ``Origin`` or ``Sec-Fetch-Site``: only ``origins`` are accepted. A program sends neither.
     """
 
     hosts: frozenset[str]
@@ -34,9 +34,9 @@ class Visitors:
 
     @classmethod
     def named(cls, own: str, hosts: Iterable[str], origins: Iterable[str]) -> Visitors:
-        """Visitors of a service that listens on ``own``, and has these names as well.
+        """Visitors of a service that listens on ``own``, and has these names too.
 
-        Raises ``ValueError`` for what is no name or no origin.
+        Raises ``ValueError`` for a text that is no name or no origin.
         """
         hosts, origins = _named("allowed_hosts", hosts), _named("allowed_origins", origins)
         for host in hosts:
@@ -53,7 +53,7 @@ class Visitors:
         return cls(hosts | {own.lower()}, origins)
 
     def problem(self, headers: Headers) -> Problem | None:
-        """Why a request is turned away, if it is."""
+        """The reason to refuse a request, or ``None``."""
         host = headers.get("host", "")
         if not self._is_host(host):
             return unwelcome("Host", host, _HOSTS)

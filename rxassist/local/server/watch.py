@@ -1,4 +1,4 @@
-"""What can be seen of a running service from outside its thread."""
+"""The state of a running service, as other threads can read it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 
 class Watch:
-    """Counts what the service does, and wakes who waits for a change.
+    """Records requests, streams and runs, and wakes threads that wait for a change.
 
-    Only the service's thread changes it; any thread reads it.
+    Only the thread of the service changes it; any thread can read it.
     """
 
     def __init__(self) -> None:
@@ -24,29 +24,29 @@ class Watch:
     def request(self, method: str, path: str) -> None:
         """A request came."""
         self.requests.append((method, path))
-        self._tell()
+        self._notify()
 
     def stream(self, step: int) -> None:
-        """A streamed response was opened (+1) or is over (-1), whoever closed it."""
+        """A streamed response opened (+1), or ended (-1) for any reason."""
         self.open_streams += step
-        self._tell()
+        self._notify()
 
     def run_began(self, run_id: str) -> None:
         """A run was created."""
         self.runs.append(run_id)
         self.active_runs |= {run_id}
-        self._tell()
+        self._notify()
 
     def run_changed(self, run_id: str, *, finished: bool) -> None:
         """A run changed its status."""
         if finished:
             self.active_runs -= {run_id}
-        self._tell()
+        self._notify()
 
     def wait_for(self, condition: Callable[[], object], timeout: float) -> None:
-        """Block until the condition holds; looks again whenever something changed.
+        """Block until the condition holds; call it again after every change.
 
-        The condition is called without a lock, so it may ask the service itself.
+        The condition is called without a lock, so it may make requests to the service.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -60,7 +60,7 @@ class Watch:
                     msg = f"the condition did not hold within {timeout} seconds"
                     raise TimeoutError(msg)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with self._changed:
             self._changes += 1
             self._changed.notify_all()
