@@ -127,18 +127,8 @@ from rxassist.protocols.files.models import (
     VectorStoreSearchResult,
 )
 from rxassist.runs.state import Usage
-from rxassist.runs.tools.definitions import (
-    FunctionDefinition,
-    FunctionTool,
-)
-from rxassist.wire.values import (
-    Deleted,
-    ErrorObject,
-    LastError,
-    Model,
-    Page,
-    Unknown,
-)
+from rxassist.runs.tools.definitions import FunctionDefinition, FunctionTool
+from rxassist.wire.values import Deleted, ErrorObject, LastError, Model, Page, Unknown
 
 __all__ = [
     "FINISHED",

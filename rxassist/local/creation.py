@@ -24,10 +24,7 @@ from rxassist.local.parsing import Body, objects, required, text
 from rxassist.local.plain import as_list, as_object
 from rxassist.local.problems import Problem, invalid_type, invalid_value
 from rxassist.models import Assistant, Message, Run, Thread
-from rxassist.wire.structure import (
-    structure,
-    unstructure,
-)
+from rxassist.wire.structure import structure, unstructure
 
 _T = TypeVar("_T")
 

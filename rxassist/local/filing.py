@@ -12,12 +12,7 @@ from rxassist.local.identity import new_id, now
 from rxassist.local.limits import Check, anything, metadata, properties, short_list
 from rxassist.local.parsing import Body, bounded, objects, required, text, texts
 from rxassist.local.plain import as_object
-from rxassist.local.problems import (
-    Problem,
-    invalid_type,
-    invalid_value,
-    missing,
-)
+from rxassist.local.problems import Problem, invalid_type, invalid_value, missing
 from rxassist.models import File, VectorStore, VectorStoreFile, VectorStoreFileBatch
 from rxassist.wire.structure import unstructure
 

@@ -21,14 +21,8 @@ from rxassist.models import (
     VectorStoreFile,
     VectorStoreFileBatch,
 )
-from rxassist.wire.json import (
-    from_json,
-    to_json,
-)
-from rxassist.wire.structure import (
-    structure,
-    unstructure,
-)
+from rxassist.wire.json import from_json, to_json
+from rxassist.wire.structure import structure, unstructure
 
 _T = TypeVar("_T")
 

@@ -91,10 +91,7 @@ from rxassist.protocols.assistants.models import (
 )
 from rxassist.protocols.assistants.snapshots import Snapshot, required_calls
 from rxassist.runs.state import FINISHED
-from rxassist.wire.values import (
-    Unknown,
-    type_on_wire,
-)
+from rxassist.wire.values import Unknown, type_on_wire
 
 Told = frozenset[tuple[str, str]]
 """Which whole objects were told of: names of events, and ids."""

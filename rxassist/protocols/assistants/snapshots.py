@@ -86,10 +86,7 @@ from rxassist.protocols.assistants.models import (
 from rxassist.runs.events import check_event
 from rxassist.runs.state import SETTLED, AnySnapshot
 from rxassist.wire.maker import maker
-from rxassist.wire.values import (
-    Unknown,
-    type_on_wire,
-)
+from rxassist.wire.values import Unknown, type_on_wire
 
 _T = TypeVar("_T")
 _Unknown = TypeVar("_Unknown", bound=Unknown)
