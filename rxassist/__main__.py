@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import rxassist
-from rxassist.checks import needing
+from rxassist.reactive.checks import needing
 
 _INTERRUPTED = 130  # as shells count: 128, and the number of SIGINT
 

@@ -3,7 +3,6 @@
 Needs the extra ``local``: ``pip install "rxassist[local]"``. A script takes the place of the model.
 """
 
-from rxassist.checks import needing
 from rxassist.local.library.ingestion import Ingest, Upload, default_ingest
 from rxassist.local.moves import (
     Approval,
@@ -38,6 +37,7 @@ from rxassist.local.moves import (
     wait,
 )
 from rxassist.local.scripts.default import default_script
+from rxassist.reactive.checks import needing
 
 try:
     from rxassist.local.faults import (

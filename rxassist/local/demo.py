@@ -26,8 +26,8 @@ from rxassist.models import (
     ToolCall,
     ToolCallsStepDetails,
 )
-from rxassist.models._values import type_on_wire
-from rxassist.snapshots import fold
+from rxassist.protocols.assistants.snapshots import fold
+from rxassist.wire.values import type_on_wire
 
 City = Literal["Kyoto", "Lima", "Oslo"]
 

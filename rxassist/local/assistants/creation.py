@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from rxassist.codec import unstructure
 from rxassist.local.assistants.parameters import attachments, content, tool_resources, tools
 from rxassist.local.server.identity import new_id, now
 from rxassist.local.server.limits import (
@@ -21,6 +20,7 @@ from rxassist.local.server.parsing import Body, fields_of, model_of, objects, re
 from rxassist.local.server.plain import as_list, as_object
 from rxassist.local.server.problems import invalid_type, invalid_value
 from rxassist.models import Assistant, Message, Run, Thread
+from rxassist.wire.structure import unstructure
 
 _T = TypeVar("_T")
 

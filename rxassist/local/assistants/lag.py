@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rxassist.codec import from_json, to_json
 from rxassist.local.assistants.addresses import MESSAGES, RUN, STEPS
 from rxassist.local.assistants.replay import whole_page
 from rxassist.local.server.faults import Asked, Edit, Fault, Faults, edited
 from rxassist.local.server.plain import as_list, as_object
+from rxassist.wire.json import from_json, to_json
 
 
 def lagging(

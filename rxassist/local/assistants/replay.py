@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
-from rxassist.codec import EventDecoder, to_json, unstructure
 from rxassist.local.assistants.addresses import MESSAGES, RUN, STEPS, STREAMED
 from rxassist.local.server.faults import Asked, Fault, Faults, answer
 from rxassist.local.server.resources import list_object
 from rxassist.models import Message, RunStep
-from rxassist.snapshots import Snapshot, fold
+from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
+from rxassist.wire.json import to_json
+from rxassist.wire.structure import unstructure
 
 
 def replay(stream: bytes) -> Faults:

@@ -20,8 +20,8 @@ from rxassist.local.server.identity import now
 from rxassist.local.server.problems import Problem
 from rxassist.local.server.store import Store
 from rxassist.local.server.watch import Watch
-from rxassist.log import Log
 from rxassist.models import FINISHED, IncompleteDetails, LastError, Message, Run, RunStep
+from rxassist.reactive.log import Log
 
 _logger = logging.getLogger("rxassist.local")
 

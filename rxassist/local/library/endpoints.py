@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from rxassist.codec import from_json, structure, unstructure
 from rxassist.local.library.filing import (
     changed_attributes,
     changed_vector_store,
@@ -37,6 +36,8 @@ from rxassist.models import (
     VectorStoreFileBatch,
     VectorStoreFileContent,
 )
+from rxassist.wire.json import from_json
+from rxassist.wire.structure import structure, unstructure
 
 # Starlette reads forms with it, and would report only at the first upload that it is missing.
 import_module("python_multipart")

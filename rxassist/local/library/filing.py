@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 
-from rxassist.codec import unstructure
 from rxassist.local.server.identity import new_id, now
 from rxassist.local.server.limits import Check, anything, metadata, properties, short_list
 from rxassist.local.server.parsing import (
@@ -21,13 +20,9 @@ from rxassist.local.server.parsing import (
     texts,
 )
 from rxassist.local.server.plain import as_object
-from rxassist.local.server.problems import (
-    Problem,
-    invalid_type,
-    invalid_value,
-    missing,
-)
+from rxassist.local.server.problems import Problem, invalid_type, invalid_value, missing
 from rxassist.models import File, VectorStore, VectorStoreFile, VectorStoreFileBatch
+from rxassist.wire.structure import unstructure
 
 _PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 _EXPIRY = "expires_after[{}]"  # how forms write a field of an object

@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 from reactivex import abc
 
-from rxassist.codec import structure
 from rxassist.local.library.ingestion import Ingest, Upload
 from rxassist.local.scripts.moves import Fail, Wait
 from rxassist.local.scripts.playback import Playback
@@ -24,6 +23,7 @@ from rxassist.models import (
     VectorStoreFile,
     VectorStoreFileBatch,
 )
+from rxassist.wire.structure import structure
 
 
 class Library:

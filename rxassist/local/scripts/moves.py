@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from rxassist.codec import to_json
 from rxassist.local.scripts.pieces import Piece
 from rxassist.local.server.durations import check_duration
 from rxassist.models import FileSearchResult
+from rxassist.wire.json import to_json
 
 _TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")
 

@@ -10,9 +10,9 @@ from reactivex import Observable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from rxassist.backpressure import Demand, demanding
 from rxassist.errors import StreamClosed
 from rxassist.local.server.watch import Watch
+from rxassist.reactive.backpressure import Demand, demanding
 
 _BUFFERED_EVENTS = 64
 

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias, TypeVar
 from starlette.requests import Request
 from starlette.types import Message
 
-from rxassist.codec import from_json, structure
 from rxassist.errors import DecodeError
 from rxassist.local.server.limits import Check, anything, within
 from rxassist.local.server.plain import as_list, as_object
@@ -21,6 +20,8 @@ from rxassist.local.server.problems import (
     too_large,
 )
 from rxassist.local.server.store import PageRequest
+from rxassist.wire.json import from_json
+from rxassist.wire.structure import structure
 
 _T = TypeVar("_T")
 

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rxassist.codec import from_json, to_json, unstructure
 from rxassist.local.server.parsing import page_of
 from rxassist.local.server.problems import invalid_value, not_found
 from rxassist.local.server.store import Store, Stored
+from rxassist.wire.json import from_json, to_json
+from rxassist.wire.structure import unstructure
 
 _T = TypeVar("_T", bound=Stored)
 

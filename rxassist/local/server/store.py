@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import field, frozen
 
-from rxassist.codec import from_json, structure, to_json, unstructure
+from rxassist.wire.json import from_json, to_json
+from rxassist.wire.structure import structure, unstructure
 
 _T = TypeVar("_T")
 

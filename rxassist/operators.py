@@ -1,0 +1,75 @@
+"""Operators for ``pipe``: from the bytes of a stream to what you want to see of a run.
+
+Each is called to make it (``source.pipe(text_deltas())``), keeps its state in the subscription,
+completes and fails with its source unless it says otherwise, and frees the source when it ends.
+"""
+
+from rxassist.protocols.assistants.citations import citations
+from rxassist.protocols.assistants.recovery import recover
+from rxassist.protocols.assistants.run_tools import run_tools
+from rxassist.protocols.decode import decode
+from rxassist.runs.operators import (
+    accumulate_snapshots,
+    check_ending,
+    choose,
+    choose_each,
+    deadline,
+    debounce_snapshots,
+    final_run,
+    group_by_run,
+    json_snapshots,
+    latest_snapshots,
+    lines,
+    messages,
+    of_run,
+    of_type,
+    raise_for_status,
+    retry_run,
+    run_steps,
+    run_summaries,
+    runs,
+    sentences,
+    smooth,
+    text_deltas,
+    text_snapshots,
+    timings,
+    tool_call_deltas,
+    tool_calls,
+    until_done,
+    usage,
+)
+
+__all__ = [
+    "accumulate_snapshots",
+    "check_ending",
+    "choose",
+    "choose_each",
+    "citations",
+    "deadline",
+    "debounce_snapshots",
+    "decode",
+    "final_run",
+    "group_by_run",
+    "json_snapshots",
+    "latest_snapshots",
+    "lines",
+    "messages",
+    "of_run",
+    "of_type",
+    "raise_for_status",
+    "recover",
+    "retry_run",
+    "run_steps",
+    "run_summaries",
+    "run_tools",
+    "runs",
+    "sentences",
+    "smooth",
+    "text_deltas",
+    "text_snapshots",
+    "timings",
+    "tool_call_deltas",
+    "tool_calls",
+    "until_done",
+    "usage",
+]
