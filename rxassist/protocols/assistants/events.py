@@ -419,7 +419,6 @@ EVENTS: tuple[type[Event], ...] = get_args(Event)
 """The classes of all events."""
 
 __all__ = [
-    "EVENTS",
     "DoneEvent",
     "ErrorEvent",
     "Event",
