@@ -9,30 +9,32 @@ from reactivex import abc
 
 from rxassist.events import Event
 from rxassist.models import Message, Run, RunStep, ToolCall, ToolCallDelta
-from rxassist.protocols.assistants.citations import citations as citations
-from rxassist.protocols.assistants.recovery import recover as recover
-from rxassist.protocols.assistants.run_tools import run_tools as run_tools
+from rxassist.protocols.assistants.citations import citations
+from rxassist.protocols.assistants.recovery import recover
+from rxassist.protocols.assistants.run_tools import run_tools
 from rxassist.protocols.assistants.snapshots import Snapshot
-from rxassist.protocols.decode import decode as decode
+from rxassist.protocols.decode import decode
 from rxassist.reactive.typing import Operator
-from rxassist.runs.operators import choose as choose
-from rxassist.runs.operators import choose_each as choose_each
-from rxassist.runs.operators import deadline as deadline
-from rxassist.runs.operators import debounce_snapshots as debounce_snapshots
-from rxassist.runs.operators import group_by_run as group_by_run
-from rxassist.runs.operators import json_snapshots as json_snapshots
-from rxassist.runs.operators import latest_snapshots as latest_snapshots
-from rxassist.runs.operators import lines as lines
-from rxassist.runs.operators import of_run as of_run
-from rxassist.runs.operators import of_type as of_type
-from rxassist.runs.operators import raise_for_status as raise_for_status
-from rxassist.runs.operators import run_summaries as run_summaries
-from rxassist.runs.operators import sentences as sentences
-from rxassist.runs.operators import smooth as smooth
-from rxassist.runs.operators import text_deltas as text_deltas
-from rxassist.runs.operators import text_snapshots as text_snapshots
-from rxassist.runs.operators import timings as timings
-from rxassist.runs.operators import usage as usage
+from rxassist.runs.operators import (
+    choose,
+    choose_each,
+    deadline,
+    debounce_snapshots,
+    group_by_run,
+    json_snapshots,
+    latest_snapshots,
+    lines,
+    of_run,
+    of_type,
+    raise_for_status,
+    run_summaries,
+    sentences,
+    smooth,
+    text_deltas,
+    text_snapshots,
+    timings,
+    usage,
+)
 
 def accumulate_snapshots() -> Operator[Event, Snapshot]: ...
 def check_ending() -> Operator[Event, Event]: ...
