@@ -35,6 +35,8 @@ from rxassist.events import (
     ThreadRunStepDelta,
     ThreadRunStepInProgress,
 )
+from rxassist.growing import Keyed
+from rxassist.kinds import GrowingCall, GrowingPart
 from rxassist.models import (
     SETTLED,
     ImageFile,
@@ -57,10 +59,7 @@ from rxassist.models import (
 )
 from rxassist.snapshots import (
     Snapshot,
-    _Call,
-    _Keyed,
     _MessageState,
-    _Part,
     _StepState,
     fold,
     required_calls,
@@ -101,8 +100,8 @@ def calls(event: Event, before: Snapshot, after: Snapshot) -> tuple[Call, ...]:
 
 
 def _grown(
-    old: _Keyed[_Part], new: _Keyed[_Part], last: _Part | None, index: int | None
-) -> tuple[_Part | None, _Part | None]:
+    old: Keyed[GrowingPart], new: Keyed[GrowingPart], last: GrowingPart | None, index: int | None
+) -> tuple[GrowingPart | None, GrowingPart | None]:
     """The part at an index if it has just begun, and the one before it, which ended thereby."""
     begun = new.get(index)
     if begun is None or old.get(index) is not None:
@@ -237,8 +236,8 @@ def _of_step(
 def _of_calls(
     old: _StepState,
     new: _StepState,
-    deltas: Sequence[ToolCallDelta | _Call],
-    last: _Call | None,
+    deltas: Sequence[ToolCallDelta | GrowingCall],
+    last: GrowingCall | None,
     required: frozenset[str],
 ) -> Iterator[Call]:
     """What deltas, or whole calls as they begin, tell of the tool calls of a step.
@@ -259,7 +258,7 @@ def _of_calls(
                 yield Call("on_tool_call_created", (call.build(),))
             begun.add(key)
             last = call
-        if not isinstance(delta, _Call):
+        if not isinstance(delta, GrowingCall):
             yield Call("on_tool_call_delta", (delta, call.build()))
 
 

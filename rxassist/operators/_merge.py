@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Generic, NoReturn, TypeVar
 
 from attrs import frozen
 from reactivex import GroupedObservable, Notification, Observable, Subject, abc
@@ -13,9 +13,10 @@ from reactivex.notification import OnCompleted, OnError, OnNext
 
 from rxassist.errors import excerpt
 from rxassist.events import Event
+from rxassist.growing import NOTHING_YET, Keyed
 from rxassist.models import Run, Usage
 from rxassist.operators._kernel import Finish, Step, choose, choose_each, nothing
-from rxassist.snapshots import Snapshot, fold
+from rxassist.snapshots import NOTHING, Snapshot, fold
 from rxassist.typing import Operator
 
 _K = TypeVar("_K")
@@ -200,75 +201,36 @@ def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:
 
 # --- all of them ---------------------------------------------------------------------------
 
-_BITS = 5
-_MASK = (1 << _BITS) - 1
-
 
 class _Latest(Mapping[_K, Snapshot]):
-    """The first ``count`` of the keys that all mappings of a subscription share, with values.
+    """The latest snapshot of each run, by its key: an immutable mapping."""
 
-    The values are the leaves of a tree of small tuples; a change makes new ones along one path,
-    so its cost grows with the logarithm, of base 32, of the number of keys.
-    """
+    __slots__ = ("_runs",)
 
-    __slots__ = ("_count", "_depth", "_keys", "_places", "_root")
-
-    def __init__(
-        self,
-        keys: list[_K],
-        places: dict[_K, int],
-        count: int = 0,
-        root: tuple[Any, ...] = (),
-        depth: int = 0,
-    ) -> None:
-        self._keys = keys
-        self._places = places
-        self._count = count
-        self._root = root
-        self._depth = depth
+    def __init__(self, runs: Keyed[Snapshot] = NOTHING_YET) -> None:
+        self._runs = runs
 
     def __getitem__(self, key: _K) -> Snapshot:
-        place = self._places[key]
-        if place >= self._count:  # it came later
+        snapshot = self._runs.get(key)
+        if snapshot is None:
             raise KeyError(key)
-        node = self._root
-        for shift in range(self._depth, -1, -_BITS):
-            node = node[place >> shift & _MASK]
-        return cast("Snapshot", node)
+        return snapshot
 
     def __iter__(self) -> Iterator[_K]:
-        return iter(self._keys[: self._count])
+        return iter(self._runs.keys())
 
     def __len__(self) -> int:
-        return self._count
+        return self._runs.count
 
     def __repr__(self) -> str:
-        return f"<the snapshots of {self._count} runs>"
+        return f"<the snapshots of {len(self)} runs>"
 
     def plus(self, key: _K, event: Event | None) -> _Latest[_K]:
         """The mapping after an event of a run, or after the end of one without events."""
-        place = self._places.setdefault(key, self._count)
-        count, root, depth = self._count, self._root, self._depth
-        snapshot = Snapshot() if place == count else self[key]
+        snapshot = self._runs.get(key) or NOTHING
         if event is not None:
             snapshot = fold(snapshot, event)
-        if place == count:
-            self._keys.append(key)
-            count += 1
-            if place >> depth + _BITS:  # the tree is full
-                root, depth = (root,), depth + _BITS
-        return _Latest(self._keys, self._places, count, _put(root, depth, place, snapshot), depth)
-
-
-def _put(node: tuple[Any, ...], shift: int, place: int, value: object) -> tuple[Any, ...]:
-    """A node with another value at a place below it, or with one more."""
-    slot = place >> shift & _MASK
-    if shift:
-        below = node[slot] if slot < len(node) else ()
-        value = _put(below, shift - _BITS, place, value)
-    changed = [*node]
-    changed[slot : slot + 1] = (value,)
-    return tuple(changed)
+        return _Latest(self._runs.put(key, snapshot))
 
 
 def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
@@ -291,7 +253,7 @@ def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
     def begin() -> tuple[
         Step[MergedEvent[_K], Mapping[_K, Snapshot]], Finish[Mapping[_K, Snapshot]]
     ]:
-        latest: _Latest[_K] = _Latest([], {})
+        latest: _Latest[_K] = _Latest()
 
         def step(item: MergedEvent[_K]) -> tuple[Mapping[_K, Snapshot], ...]:
             nonlocal latest

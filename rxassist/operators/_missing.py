@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import cast
 
 import attrs
 from attrs import field, frozen
@@ -37,61 +37,22 @@ from rxassist.events import (
     ThreadRunStepFailed,
     ThreadRunStepInProgress,
 )
+from rxassist.growing import continuation
+from rxassist.kinds import CALLS, PARTS
 from rxassist.models import (
     FINISHED,
-    Annotation,
-    AnnotationDelta,
-    CodeInterpreterDelta,
-    CodeInterpreterImageDelta,
-    CodeInterpreterLogsDelta,
-    CodeInterpreterOutput,
-    CodeInterpreterOutputImage,
-    CodeInterpreterOutputLogs,
-    CodeInterpreterToolCall,
-    CodeInterpreterToolCallDelta,
-    FileCitationAnnotation,
-    FileCitationDeltaAnnotation,
-    FilePathAnnotation,
-    FilePathDeltaAnnotation,
-    FileSearch,
-    FileSearchToolCallDelta,
-    FunctionDelta,
-    FunctionToolCall,
-    FunctionToolCallDelta,
-    ImageFileContentBlock,
-    ImageFileDeltaBlock,
-    ImageURLContentBlock,
-    ImageURLDeltaBlock,
     Message,
-    MessageContent,
-    MessageContentDelta,
     MessageCreationStepDetails,
     MessageDelta,
     MessageDeltaEvent,
-    OutputDelta,
-    RefusalContentBlock,
-    RefusalDeltaBlock,
     Run,
     RunStep,
     RunStepDelta,
     RunStepDeltaEvent,
-    Text,
-    TextContentBlock,
-    TextDelta,
-    TextDeltaBlock,
-    ToolCall,
-    ToolCallDelta,
     ToolCallDeltaObject,
     ToolCallsStepDetails,
-    UnknownAnnotationDelta,
-    UnknownContentBlock,
-    UnknownContentDelta,
-    UnknownOutputDelta,
-    UnknownToolCall,
-    UnknownToolCallDelta,
 )
-from rxassist.models._values import Unknown, type_on_wire
-from rxassist.snapshots import Snapshot, required_calls
+from rxassist.snapshots import Snapshot, calls_in, required_calls
 
 Told = frozenset[tuple[str, str]]
 """Which whole objects were told of: names of events, and ids."""
@@ -114,7 +75,6 @@ _NAMES_OF_STEP_ENDS = [f"thread.run.step.{status}" for status in _ENDS_OF_STEPS]
 _NAMES_OF_MESSAGE_ENDS = ["thread.message.completed", "thread.message.incomplete"]
 _NAMES_OF_CANCELLED = ["thread.run.step.cancelled", "thread.message.incomplete"]
 _IN_PROGRESS = "in_progress"
-_UTF_16 = ("utf-16-le", "surrogatepass")
 
 
 @frozen
@@ -192,7 +152,7 @@ def is_behind(error: StreamDiverged) -> bool:
     """Whether what is stored may yet come to continue what was heard: it is only less."""
     streamed, stored = error.streamed, error.stored
     if isinstance(streamed, str) and isinstance(stored, str):
-        return _continuation(streamed, stored) is not None
+        return continuation(streamed, stored) is not None
     if isinstance(streamed, list) and isinstance(stored, list):
         return streamed[: len(cast("list[object]", stored))] == stored
     return stored is None
@@ -242,7 +202,7 @@ def _work(heard: Heard, stored: Stored, submitted: Collection[str] | None) -> It
         if not heard.is_told(step.id, _NAMES_OF_STEP_ENDS):
             yield from _begun_step(step, heard)
             yield from () if message is None else _message(message, heard)
-            yield from _calls(step, heard.snapshot.find_run_step(step.id))
+            yield from _calls(step, heard)
             yield from _end_of(step)
     for message in messages.values():
         if message.run_id == run.id:  # not all servers list the messages of one run only
@@ -286,10 +246,7 @@ def _apart(
 
 def _calls_of(step: RunStep) -> set[str]:
     """The ids of the calls of a step."""
-    details = step.step_details
-    if not isinstance(details, ToolCallsStepDetails):
-        return set()
-    return {call.id for call in details.tool_calls}
+    return {call.id for call in calls_in(step.step_details)}
 
 
 def _written_by(step: RunStep) -> str:
@@ -354,6 +311,15 @@ def _begun_step(step: RunStep, heard: Heard) -> Iterator[Event]:
     yield from heard.rest(beginnings, is_past=bool(has_called or has_written))
 
 
+def _calls(step: RunStep, heard: Heard) -> Iterator[Event]:
+    known = heard.snapshot.find_run_step(step.id)
+    before = calls_in(None if known is None else known.step_details)
+    if isinstance(step.step_details, ToolCallsStepDetails):
+        for delta in CALLS.rest(calls_in(step.step_details), before, step.id):
+            said = RunStepDelta(ToolCallDeltaObject((delta,)))
+            yield ThreadRunStepDelta(RunStepDeltaEvent(step.id, said))
+
+
 def _end_of(step: RunStep) -> Iterator[Event]:
     if step.status in _ENDS_OF_STEPS:
         yield _ENDS_OF_STEPS[step.status](step)
@@ -400,207 +366,13 @@ def _message(message: Message, heard: Heard) -> Iterator[Event]:
     before = known.content if known else ()
     beginnings: list[Event] = [ThreadMessageCreated(begun), ThreadMessageInProgress(begun)]
     yield from heard.rest(beginnings, is_past=bool(before))
-    yield from _content(message, before)
+    for delta in PARTS.rest(message.content, before, message.id):
+        said = MessageDelta(content=(delta,))
+        yield ThreadMessageDelta(MessageDeltaEvent(message.id, said))
     if message.status == "incomplete":
         yield ThreadMessageIncomplete(message)
     elif message.status != _IN_PROGRESS:  # a server may leave it out
         yield ThreadMessageCompleted(message)
-
-
-def _content(message: Message, before: Sequence[MessageContent]) -> Iterator[Event]:
-    if len(before) > len(message.content):
-        raise StreamDiverged(message.id, before[len(message.content)], None)
-    for index, part in enumerate(message.content):
-        delta = _part(message.id, index, part, before[index] if index < len(before) else None)
-        if delta is not None:
-            yield ThreadMessageDelta(MessageDeltaEvent(message.id, MessageDelta(content=(delta,))))
-
-
-def _part(
-    id_: str, index: int, part: MessageContent, before: MessageContent | None
-) -> MessageContentDelta | None:
-    """What is missing of a part of a message."""
-    if before is not None and type_on_wire(before) != type_on_wire(part):
-        raise StreamDiverged(id_, before, part)
-    if isinstance(part, TextContentBlock):
-        return _text(id_, index, part, before)
-    if isinstance(part, RefusalContentBlock):
-        known = before.refusal if isinstance(before, RefusalContentBlock) else ""
-        refusal = _rest(id_, part.refusal, known)
-        return RefusalDeltaBlock(index, refusal) if refusal or before is None else None
-    if isinstance(part, UnknownContentBlock):
-        raw = _raw(id_, index, part, before)
-        return UnknownContentDelta(part.wire_type, raw) if raw else None
-    return None if before else _image(index, part)
-
-
-def _text(
-    id_: str, index: int, part: TextContentBlock, before: MessageContent | None
-) -> TextDeltaBlock | None:
-    known = before.text if isinstance(before, TextContentBlock) else Text()
-    text = _rest(id_, part.text.value, known.value)
-    first = len(known.annotations)
-    added = enumerate(part.text.annotations[first:], first)
-    annotations = tuple(_annotation(place, each) for place, each in added)
-    if text or annotations or before is None:
-        return TextDeltaBlock(index, TextDelta(text, annotations))
-    return None
-
-
-def _image(index: int, part: ImageFileContentBlock | ImageURLContentBlock) -> MessageContentDelta:
-    if isinstance(part, ImageFileContentBlock):
-        return ImageFileDeltaBlock(index, part.image_file)
-    return ImageURLDeltaBlock(index, part.image_url)
-
-
-def _annotation(index: int, annotation: Annotation) -> AnnotationDelta:
-    if isinstance(annotation, FileCitationAnnotation):
-        return FileCitationDeltaAnnotation(
-            index,
-            annotation.text,
-            annotation.file_citation,
-            annotation.start_index,
-            annotation.end_index,
-        )
-    if isinstance(annotation, FilePathAnnotation):
-        return FilePathDeltaAnnotation(
-            index,
-            annotation.text,
-            annotation.file_path,
-            annotation.start_index,
-            annotation.end_index,
-        )
-    return UnknownAnnotationDelta(annotation.wire_type, {**annotation.raw, "index": index})
-
-
-# --- tool calls ----------------------------------------------------------------------------
-
-
-def _calls(step: RunStep, before: RunStep | None) -> Iterator[Event]:
-    details = step.step_details
-    if not isinstance(details, ToolCallsStepDetails):
-        return
-    known: Sequence[ToolCall] = ()
-    if before is not None and isinstance(before.step_details, ToolCallsStepDetails):
-        known = before.step_details.tool_calls
-    if len(known) > len(details.tool_calls):
-        raise StreamDiverged(step.id, known[len(details.tool_calls)], None)
-    for index, call in enumerate(details.tool_calls):
-        for delta in _call(step.id, index, call, known[index] if index < len(known) else None):
-            said = RunStepDelta(ToolCallDeltaObject((delta,)))
-            yield ThreadRunStepDelta(RunStepDeltaEvent(step.id, said))
-
-
-def _call(
-    step_id: str, index: int, call: ToolCall, before: ToolCall | None
-) -> Iterator[ToolCallDelta]:
-    """What is missing of a tool call. Outputs and results come with the end of their step."""
-    if before is not None and (type_on_wire(before), before.id) != (
-        type_on_wire(call),
-        call.id,
-    ):
-        raise StreamDiverged(step_id, before, call)
-    if isinstance(call, FunctionToolCall):
-        known = before.function.arguments if isinstance(before, FunctionToolCall) else ""
-        arguments = _rest(call.id, call.function.arguments, known)
-        if before is None:
-            function = FunctionDelta(call.function.name, arguments)
-            yield FunctionToolCallDelta(index, call.id, function)
-        elif arguments:
-            yield FunctionToolCallDelta(index, None, FunctionDelta(None, arguments))
-    elif isinstance(call, CodeInterpreterToolCall):
-        known_call = before if isinstance(before, CodeInterpreterToolCall) else None
-        yield from _code(index, call, known_call)
-    elif isinstance(call, UnknownToolCall):
-        raw = _raw(step_id, index, call, before)
-        if raw:
-            yield UnknownToolCallDelta(call.wire_type, raw)
-    elif before is None:
-        search = FileSearch(call.file_search.ranking_options)
-        yield FileSearchToolCallDelta(index, call.id, search)
-
-
-def _code(
-    index: int, call: CodeInterpreterToolCall, before: CodeInterpreterToolCall | None
-) -> Iterator[ToolCallDelta]:
-    code = before.code_interpreter if before else None
-    typed = _rest(call.id, call.code_interpreter.input, code.input if code else "")
-    id_ = None if before else call.id
-    if typed or before is None:
-        yield CodeInterpreterToolCallDelta(index, id_, CodeInterpreterDelta(typed))
-    known = code.outputs if code else ()
-    outputs: list[OutputDelta] = []
-    for place, output in enumerate(call.code_interpreter.outputs):
-        delta = _output(call.id, place, output, known[place] if place < len(known) else None)
-        if delta is not None:
-            outputs.append(delta)
-    if outputs:
-        said = CodeInterpreterDelta(None, tuple(outputs))
-        yield CodeInterpreterToolCallDelta(index, None, said)
-
-
-def _output(
-    call_id: str, index: int, output: CodeInterpreterOutput, before: CodeInterpreterOutput | None
-) -> OutputDelta | None:
-    if before is not None and type_on_wire(before) != type_on_wire(output):
-        raise StreamDiverged(call_id, before, output)
-    if isinstance(output, CodeInterpreterOutputLogs):
-        known = before.logs if isinstance(before, CodeInterpreterOutputLogs) else ""
-        logs = _rest(call_id, output.logs, known)
-        return CodeInterpreterLogsDelta(index, logs) if logs or before is None else None
-    if isinstance(output, CodeInterpreterOutputImage):
-        return CodeInterpreterImageDelta(index, output.image) if before is None else None
-    raw = _raw(call_id, index, output, before)
-    return UnknownOutputDelta(output.wire_type, raw) if raw else None
-
-
-# --- what grows ----------------------------------------------------------------------------
-
-
-def _raw(id_: str, index: int, stored: Unknown, before: object) -> Mapping[str, Any] | None:
-    """What is missing of something of a type that nobody knows, as a raw delta."""
-    added = _added(id_, stored.raw, getattr(before, "raw", {}))
-    return {**added, "type": stored.wire_type, "index": index} if added else None
-
-
-def _added(id_: str, stored: object, heard: object) -> Any:  # noqa: ANN401 -- raw JSON
-    """What must be added to raw JSON that was heard, as deltas add up; ``None`` for nothing."""
-    if stored == heard:
-        return None
-    kinds = {type(stored), type(heard)}
-    if kinds == {str}:
-        return _rest(id_, cast("str", stored), cast("str", heard))
-    if kinds == {list}:
-        whole, begun = cast("list[object]", stored), cast("list[object]", heard)
-        if whole[: len(begun)] != begun:
-            raise StreamDiverged(id_, begun, whole)
-        return whole[len(begun) :]
-    if kinds == {dict}:
-        entries, known = cast("dict[str, object]", stored), cast("dict[str, object]", heard)
-        added = {key: _added(id_, value, known.get(key)) for key, value in entries.items()}
-        return {key: value for key, value in added.items() if value is not None}
-    return stored
-
-
-def _rest(id_: str, stored: str | None, heard: str | None) -> str:
-    """What is stored behind what was heard."""
-    rest = _continuation(stored or "", heard or "")
-    if rest is None:
-        raise StreamDiverged(id_, heard or "", stored or "")
-    return rest
-
-
-def _continuation(text: str, begun: str) -> str | None:
-    """What a text says behind its beginning; ``None`` where it does not begin so.
-
-    Deltas may cut a character into its two surrogates, which are compared as what they are.
-    """
-    if text.startswith(begun):
-        return text[len(begun) :]
-    units, begun_units = (each.encode(*_UTF_16) for each in (text, begun))
-    if not units.startswith(begun_units):
-        return None
-    return units[len(begun_units) :].decode(*_UTF_16)
 
 
 __all__ = ["Heard", "Stored", "Told", "is_behind", "is_open", "missing_events", "told_of"]
