@@ -496,45 +496,20 @@ class _State:
 
     def with_run(self, run: Run) -> _State:
         settled = self.steps.count if run.status in SETTLED else self.settled
-        required = self.required
-        if run.required_action is not None:
-            required = required.union(required_calls(run))
-        return _state(
-            run,
-            self.messages,
-            self.steps,
-            self.message_id,
-            self.step_id,
-            settled,
-            required,
-            self.tail,
-        )
+        required = self.required.union(required_calls(run))
+        ids = self.message_id, self.step_id
+        return _state(run, self.messages, self.steps, *ids, settled, required, self.tail)
 
     def with_messages(
         self, messages: Keyed[_MessageState], message_id: str, tail: _Tail | None
     ) -> _State:
-        return _state(
-            self.run,
-            messages,
-            self.steps,
-            message_id,
-            self.step_id,
-            self.settled,
-            self.required,
-            tail,
-        )
+        run, steps, step_id = self.run, self.steps, self.step_id
+        return _state(run, messages, steps, message_id, step_id, self.settled, self.required, tail)
 
     def with_steps(self, steps: Keyed[_StepState], step_id: str) -> _State:
-        return _state(
-            self.run,
-            self.messages,
-            steps,
-            self.message_id,
-            step_id,
-            self.settled,
-            self.required,
-            self.tail,
-        )
+        run, messages, message_id = self.run, self.messages, self.message_id
+        settled, required, tail = self.settled, self.required, self.tail
+        return _state(run, messages, steps, message_id, step_id, settled, required, tail)
 
 
 _state = maker(_State)

@@ -1,9 +1,9 @@
-"""What an interrupted stream has not said: the stored run, compared with what was heard."""
+"""The events that a lost stream did not send: the stored run, compared with the heard one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import attrs
 from attrs import field, frozen
@@ -54,13 +54,15 @@ from rxassist.models import (
 )
 from rxassist.snapshots import Snapshot, calls_in, required_calls
 
+_T = TypeVar("_T", Run, RunStep, Message)
+
 Told = frozenset[tuple[str, str]]
-"""Which whole objects were told of: names of events, and ids."""
+"""The events of whole objects that came: their names, and the ids of the objects."""
 
 _ENDS_OF_RUNS: dict[str, Callable[[Run], Event]] = {
     "requires_action": ThreadRunRequiresAction,
     "completed": ThreadRunCompleted,
-    "incomplete": ThreadRunCompleted,  # so the service says it; the status is the truth
+    "incomplete": ThreadRunCompleted,  # as the service does; the status is the truth
     "failed": ThreadRunFailed,
     "cancelled": ThreadRunCancelled,
     "expired": ThreadRunExpired,
@@ -75,11 +77,15 @@ _NAMES_OF_STEP_ENDS = [f"thread.run.step.{status}" for status in _ENDS_OF_STEPS]
 _NAMES_OF_MESSAGE_ENDS = ["thread.message.completed", "thread.message.incomplete"]
 _NAMES_OF_CANCELLED = ["thread.run.step.cancelled", "thread.message.incomplete"]
 _IN_PROGRESS = "in_progress"
+_SET_LATER = [
+    *("required_action", "last_error", "incomplete_details", "usage"),
+    *("started_at", "completed_at", "failed_at", "cancelled_at", "expired_at", "incomplete_at"),
+]
 
 
 @frozen
 class Stored:
-    """What the service has of a run that has settled: steps and messages oldest first."""
+    """A settled run as the service stores it: steps and messages oldest first."""
 
     run: Run
     steps: Sequence[RunStep] = ()
@@ -88,27 +94,27 @@ class Stored:
 
 @frozen
 class Heard:
-    """What a stream has said: the run as it stood, and the events of whole objects."""
+    """What came of a stream: the run as it stood, and the events of whole objects."""
 
     snapshot: Snapshot = field(factory=Snapshot)
     told: Told = frozenset()
 
     def is_told(self, id_: str, names: Sequence[str]) -> bool:
-        """Whether one of these events was told of an object."""
+        """Whether one of these events came for an object."""
         return any((name, id_) in self.told for name in names)
 
     def messages_of(self, run: Run) -> list[Message]:
-        """The messages of this run, as far as they were heard: a stream may tell of others."""
+        """The messages of this run, as far as they came: a stream may have those of other runs."""
         return [message for message in self.snapshot.messages if _is_of(run, message)]
 
     def steps_of(self, run: Run) -> list[RunStep]:
-        """The steps of this run, as far as they were heard."""
+        """The steps of this run, as far as they came."""
         return [step for step in self.snapshot.run_steps if _is_of(run, step)]
 
     def rest(self, beginnings: Sequence[Event], *, is_past: bool) -> Sequence[Event]:
-        """The beginnings of an object that are behind everything that was heard of it.
+        """The events that begin an object and come after all that was heard of it.
 
-        Not all servers tell of each: one that comes before what was heard comes no more.
+        Not all servers send each of them: one that is due before an event that came is left out.
         """
         if is_past:
             return ()
@@ -121,7 +127,7 @@ def _is_of(run: Run, item: RunStep | Message) -> bool:
 
 
 def told_of(event: Event) -> tuple[str, str] | None:
-    """The entry of an event in what was told, ``None`` for one that is only a part."""
+    """The entry of an event in ``Told``, ``None`` for a delta or an event without an object."""
     if isinstance(event, RunEvent | RunStepEvent | MessageEvent):
         return event.event, event.data.id
     return None
@@ -132,10 +138,10 @@ def missing_events(
 ) -> Iterator[Event]:
     """The events that are missing, in the order of an uninterrupted stream, ``done`` included.
 
-    No status is told behind a later one, nor twice. A stream that goes on with ``submitted``
-    outputs, of the calls of these ids, begins with the end of their step; what was before that, and
-    that the run was created, is of the stream before. Raises ``StreamDiverged`` where what is
-    stored does not continue what was heard.
+    No status comes after a later one, nor twice. A stream that goes on with the outputs of the
+    ``submitted`` calls begins with the end of their step; all before that, and the creation of the
+    run, belongs to the stream before. Raises ``StreamDiverged`` if the stored run does not continue
+    the heard one.
     """
     stored = _with_required(_own(stored))
     _check_kept(heard, stored)
@@ -149,7 +155,7 @@ def missing_events(
 
 
 def is_behind(error: StreamDiverged) -> bool:
-    """Whether what is stored may yet come to continue what was heard: it is only less."""
+    """Whether the service has only stored less so far, and may yet store the rest."""
     streamed, stored = error.streamed, error.stored
     if isinstance(streamed, str) and isinstance(stored, str):
         return continuation(streamed, stored) is not None
@@ -159,7 +165,7 @@ def is_behind(error: StreamDiverged) -> bool:
 
 
 def is_open(heard: Heard, stored: Stored) -> bool:
-    """Whether a message is stored as one that grows, of a run that has ended."""
+    """Whether the run has ended, but a message of it is stored as one that still grows."""
     return stored.run.status in FINISHED and any(
         message.status == _IN_PROGRESS
         and _is_of(stored.run, message)
@@ -169,13 +175,13 @@ def is_open(heard: Heard, stored: Stored) -> bool:
 
 
 def _own(stored: Stored) -> Stored:
-    """What is stored of the run: not all servers list the steps of one run only."""
+    """The stored run with its own steps: some servers list those of other runs, too."""
     steps = [step for step in stored.steps if _is_of(stored.run, step)]
     return attrs.evolve(stored, steps=steps)
 
 
 def _with_required(stored: Stored) -> Stored:
-    """What is stored, with the calls that the run waits for: some servers store them there only."""
+    """The stored run, with the calls that it waits for in their step: some servers omit them."""
     required = tuple(required_calls(stored.run).values())
 
     def told(step: RunStep) -> RunStep:
@@ -188,7 +194,7 @@ def _with_required(stored: Stored) -> Stored:
 
 
 def _work(heard: Heard, stored: Stored, submitted: Collection[str] | None) -> Iterator[Event]:
-    """All whole objects before the end of the run, and what was not heard of their parts."""
+    """All events before the end of the run; of what grew, only the deltas that are missing."""
     run = stored.run
     messages = {message.id: message for message in stored.messages}
     older, steps = _apart(stored.steps, submitted or ())
@@ -205,12 +211,12 @@ def _work(heard: Heard, stored: Stored, submitted: Collection[str] | None) -> It
             yield from _calls(step, heard)
             yield from _end_of(step)
     for message in messages.values():
-        if message.run_id == run.id:  # not all servers list the messages of one run only
+        if message.run_id == run.id:  # some servers list those of other runs, too
             yield from _message(message, heard)
 
 
 def _check_kept(heard: Heard, stored: Stored) -> None:
-    """What began must be stored: else its rest is lost, and nobody would be told."""
+    """Raise ``StreamDiverged`` if an object that began is not stored: its rest would be lost."""
     run = stored.run
     steps, messages = ({item.id for item in items} for items in (stored.steps, stored.messages))
     for message in heard.messages_of(run):
@@ -231,14 +237,14 @@ def _check_kept(heard: Heard, stored: Stored) -> None:
 
 
 def _has_written(run: Run) -> bool:
-    """Whether a run counts tokens that it wrote: then there is a step, or a message."""
+    """Whether a run has used tokens to write: then it has a step or a message."""
     return run.usage is not None and bool(run.usage.completion_tokens)
 
 
 def _apart(
     steps: Sequence[RunStep], submitted: Collection[str]
 ) -> tuple[Sequence[RunStep], Sequence[RunStep]]:
-    """The steps up to the one whose outputs were submitted, and those behind it."""
+    """The steps up to the one whose outputs were submitted, and those after it."""
     places = [place for place, step in enumerate(steps) if _calls_of(step) & set(submitted)]
     begin = places[-1] + 1 if places else 0
     return steps[:begin], steps[begin:]
@@ -250,7 +256,7 @@ def _calls_of(step: RunStep) -> set[str]:
 
 
 def _written_by(step: RunStep) -> str:
-    """The id of the message that a step wrote, if it did."""
+    """The id of the message that a step wrote, empty if it wrote none."""
     details = step.step_details
     if not isinstance(details, MessageCreationStepDetails):
         return ""
@@ -260,19 +266,16 @@ def _written_by(step: RunStep) -> str:
 # --- beginnings and ends -------------------------------------------------------------------
 
 
+def _at_first(item: _T, **changes: object) -> _T:
+    """An object as it was when it began: without the fields that the service sets later."""
+    names = attrs.fields_dict(cast("Any", type(item)))
+    later: dict[str, Any] = dict.fromkeys(name for name in _SET_LATER if name in names)
+    begun: _T = attrs.evolve(cast("Any", item), **later, **changes)
+    return begun
+
+
 def _begun_run(run: Run, heard: Heard, submitted: Collection[str] | None) -> Iterator[Event]:
-    begun = attrs.evolve(
-        run,
-        status="queued",
-        required_action=None,
-        last_error=None,
-        incomplete_details=None,
-        started_at=None,
-        completed_at=None,
-        failed_at=None,
-        cancelled_at=None,
-        usage=None,
-    )
+    begun = _at_first(run, status="queued")
     works = attrs.evolve(begun, status=_IN_PROGRESS, started_at=run.started_at)
     beginnings: list[Event] = [] if submitted is not None else [ThreadRunCreated(begun)]
     beginnings.append(ThreadRunQueued(begun))
@@ -291,19 +294,9 @@ def _begun_run(run: Run, heard: Heard, submitted: Collection[str] | None) -> Ite
 
 def _begun_step(step: RunStep, heard: Heard) -> Iterator[Event]:
     details = step.step_details
-    begun = attrs.evolve(
-        step,
-        status=_IN_PROGRESS,
-        step_details=ToolCallsStepDetails()
-        if isinstance(details, ToolCallsStepDetails)
-        else details,
-        last_error=None,
-        completed_at=None,
-        failed_at=None,
-        cancelled_at=None,
-        expired_at=None,
-        usage=None,
-    )
+    if isinstance(details, ToolCallsStepDetails):
+        details = ToolCallsStepDetails()
+    begun = _at_first(step, status=_IN_PROGRESS, step_details=details)
     known = heard.snapshot.find_run_step(step.id)
     has_called = known is not None and _calls_of(known)
     has_written = heard.snapshot.find_message(_written_by(step))
@@ -326,7 +319,7 @@ def _end_of(step: RunStep) -> Iterator[Event]:
 
 
 def _with_cancelling(events: Iterator[Event], heard: Heard, run: Run) -> Iterator[Event]:
-    """A run that was cancelled said so before anything ended by it."""
+    """Put the event that a run is being cancelled before the first object that this ended."""
     past = any(name in _NAMES_OF_CANCELLED for name, _ in heard.told)
     said = run.status != "cancelled" or past
     cancelling = ThreadRunCancelling(
@@ -354,14 +347,7 @@ def _is_cancelled(event: Event) -> bool:
 def _message(message: Message, heard: Heard) -> Iterator[Event]:
     if heard.is_told(message.id, _NAMES_OF_MESSAGE_ENDS):
         return
-    begun = attrs.evolve(
-        message,
-        status=_IN_PROGRESS,
-        content=(),
-        incomplete_details=None,
-        completed_at=None,
-        incomplete_at=None,
-    )
+    begun = _at_first(message, status=_IN_PROGRESS, content=())
     known = heard.snapshot.find_message(message.id)
     before = known.content if known else ()
     beginnings: list[Event] = [ThreadMessageCreated(begun), ThreadMessageInProgress(begun)]
