@@ -149,6 +149,8 @@ class GrowingPart(Kind[Any, Any]):
 class TextPart(GrowingPart):
     """Text, and the annotations on it."""
 
+    type = "text"
+
     @classmethod
     def begin(cls, places: Sequence[int], whole: TextContentBlock) -> Self:
         """Text that begins with some text and annotations."""
@@ -188,6 +190,8 @@ class TextPart(GrowingPart):
 
 @define(eq=False)
 class _RefusalPart(GrowingPart):
+    type = "refusal"
+
     @classmethod
     def begin(cls, places: Sequence[int], whole: RefusalContentBlock) -> Self:
         return cls(places[0], whole, whole.refusal or "")
@@ -210,6 +214,8 @@ class _RefusalPart(GrowingPart):
 
 @define(eq=False)
 class _ImageFilePart(GrowingPart):
+    type = "image_file"
+
     def plus(self, delta: ImageFileDeltaBlock) -> _ImageFilePart:
         file = ImageFileContentBlock(delta.image_file or ImageFile(), extra=delta.extra or None)
         return _ImageFilePart(self.index, file, self.text, self.annotations)
@@ -221,6 +227,8 @@ class _ImageFilePart(GrowingPart):
 
 @define(eq=False)
 class _ImageURLPart(GrowingPart):
+    type = "image_url"
+
     def plus(self, delta: ImageURLDeltaBlock) -> _ImageURLPart:
         url = ImageURLContentBlock(delta.image_url or ImageURL(), extra=delta.extra or None)
         return _ImageURLPart(self.index, url, self.text, self.annotations)
@@ -232,6 +240,7 @@ class _ImageURLPart(GrowingPart):
 
 @define(eq=False)
 class _UnknownPart(GrowingPart):
+    type = "unknown"
     raw: Growing[Any] = field(factory=growing_json)
 
     @classmethod
@@ -251,13 +260,7 @@ class _UnknownPart(GrowingPart):
 
 
 PARTS: Kinds[GrowingPart, MessageContent, MessageContentDelta] = Kinds(
-    {
-        "text": TextPart,
-        "refusal": _RefusalPart,
-        "image_file": _ImageFilePart,
-        "image_url": _ImageURLPart,
-        "unknown": _UnknownPart,
-    }
+    TextPart, _RefusalPart, _ImageFilePart, _ImageURLPart, _UnknownPart
 )
 
 
@@ -276,6 +279,8 @@ class _GrowingOutput(Kind[Any, Any]):
 
 @define(eq=False)
 class _LogsOutput(_GrowingOutput):
+    type = "logs"
+
     @classmethod
     def begin(cls, places: Sequence[int], whole: CodeInterpreterOutputLogs) -> Self:
         return cls(places[0], whole, whole.logs or "")
@@ -296,6 +301,8 @@ class _LogsOutput(_GrowingOutput):
 
 @define(eq=False)
 class _ImageOutput(_GrowingOutput):
+    type = "image"
+
     def plus(self, delta: CodeInterpreterImageDelta) -> _ImageOutput:
         image = delta.image or CodeInterpreterImage()
         drawn = CodeInterpreterOutputImage(image, extra=delta.extra or None)
@@ -310,6 +317,7 @@ class _ImageOutput(_GrowingOutput):
 
 @define(eq=False)
 class _UnknownOutput(_GrowingOutput):
+    type = "unknown"
     raw: Growing[Any] = field(factory=growing_json)
 
     @classmethod
@@ -330,7 +338,7 @@ class _UnknownOutput(_GrowingOutput):
 
 
 _OUTPUTS: Kinds[_GrowingOutput, CodeInterpreterOutput, OutputDelta] = Kinds(
-    {"logs": _LogsOutput, "image": _ImageOutput, "unknown": _UnknownOutput}
+    _LogsOutput, _ImageOutput, _UnknownOutput
 )
 
 
@@ -346,6 +354,7 @@ class GrowingCall(Kind[Any, Any]):
 
 @define(eq=False)
 class _FunctionCall(GrowingCall):
+    type = "function"
     name: str = ""
     arguments: GrowingText = ""
     output: str | None = None
@@ -387,6 +396,7 @@ class _FunctionCall(GrowingCall):
 class _CodeCall(GrowingCall):
     """A run of the code interpreter. An output of one delta is kept as that delta."""
 
+    type = "code_interpreter"
     input: GrowingText = ""
     outputs: Keyed[_GrowingOutput | OutputDelta] = NOTHING_YET
 
@@ -443,6 +453,7 @@ def _output(output: _GrowingOutput | OutputDelta) -> _GrowingOutput:
 
 @define(eq=False)
 class _SearchCall(GrowingCall):
+    type = "file_search"
     file_search: FileSearch = FileSearch()
 
     @classmethod
@@ -468,6 +479,7 @@ class _SearchCall(GrowingCall):
 
 @define(eq=False)
 class _UnknownCall(GrowingCall):
+    type = "unknown"
     raw: Growing[Any] = field(factory=growing_json)
 
     @classmethod
@@ -487,12 +499,7 @@ class _UnknownCall(GrowingCall):
 
 
 CALLS: Kinds[GrowingCall, ToolCall, ToolCallDelta] = Kinds(
-    {
-        "function": _FunctionCall,
-        "code_interpreter": _CodeCall,
-        "file_search": _SearchCall,
-        "unknown": _UnknownCall,
-    }
+    _FunctionCall, _CodeCall, _SearchCall, _UnknownCall
 )
 
 

@@ -104,13 +104,18 @@ class _MessageState:
             return state if state.finished else cls(message, state.parts)
         return cls.begin(message, _each_index(message.content))
 
-    def plus(self, deltas: Iterable[MessageContentDelta]) -> _MessageState:
-        """The message after more deltas of its parts."""
-        parts, whole = self.parts, self.said.content if self.finished else ()
-        for delta in deltas:
+    @classmethod
+    def plus(cls, state: _MessageState | None, event: ThreadMessageDelta) -> _MessageState:
+        """The message after a delta, which may be the first event of it that came."""
+        said = event.glance()
+        if state is None:
+            role = said.delta.role or "assistant"
+            state = cls(Message(said.id, status="in_progress", role=role))
+        parts, whole = state.parts, state.said.content if state.finished else ()
+        for delta in said.delta.content:
             if not whole or _fills_part(whole, delta):
                 parts = parts.put(delta.index, PARTS.plus(parts.get(delta.index), delta))
-        return self if parts is self.parts else _MessageState(self.said, parts, self.finished)
+        return state if parts is state.parts else cls(state.said, parts, state.finished)
 
     def build(self) -> Message:
         if not self.parts.count:
@@ -146,14 +151,6 @@ def _each_index(items: Sequence[object]) -> Iterable[tuple[int]]:
 
 def _index_of(thing: GrowingPart | GrowingCall) -> int:
     return thing.index
-
-
-def _grown_message(state: _MessageState | None, event: ThreadMessageDelta) -> _MessageState:
-    said = event.glance()
-    if state is None:  # its beginning never came
-        role = said.delta.role or "assistant"
-        state = _MessageState(Message(said.id, status="in_progress", role=role))
-    return state.plus(said.delta.content)
 
 
 def _fills_part(content: Sequence[MessageContent], delta: MessageContentDelta) -> bool:
@@ -282,19 +279,26 @@ class _StepState:
             return cls(step, finished=True)
         return cls(step, state.calls, finished=True, raw=state.raw)
 
-    def plus(self, details: StepDetailsDelta) -> _StepState:
-        """The step after a delta."""
-        if self.finished:
-            return self._filled(details)
+    @classmethod
+    def plus(cls, state: _StepState | None, event: ThreadRunStepDelta) -> _StepState:
+        """The step after a delta, which may be the first event of it that came."""
+        delta = event.glance()
+        details = delta.delta.step_details
+        if state is None:
+            kind = type_on_wire(details) if details else ""
+            state = cls(RunStep(delta.id, type=kind, status="in_progress"))
+        if details is None:
+            return state
+        if state.finished:
+            return state._filled(details)
+        said, calls = state.said, state.calls
         if isinstance(details, UnknownDelta):
-            raw = self._raw_so_far().plus(raw_of_delta(details))
-            return _StepState(self.said, self.calls, raw=raw)
+            return cls(said, calls, raw=state._raw_so_far().plus(raw_of_delta(details)))
         if details.type == "tool_calls":
-            calls = self.calls
-            for delta in details.tool_calls:
-                calls = calls.plus(delta)
-            return _StepState(self.said, calls)
-        return _StepState(attrs.evolve(self.said, step_details=_created(details)), self.calls)
+            for added in details.tool_calls:
+                calls = calls.plus(added)
+            return cls(said, calls)
+        return cls(attrs.evolve(said, step_details=_created(details)), calls)
 
     def _raw_so_far(self) -> Growing[Any]:
         if self.raw is not None:
@@ -368,15 +372,6 @@ class _StepState:
 
 def _created(details: MessageCreationDelta) -> MessageCreationStepDetails:
     return MessageCreationStepDetails(details.message_creation or MessageCreation())
-
-
-def _grown_step(state: _StepState | None, event: ThreadRunStepDelta) -> _StepState:
-    said = event.glance()
-    details = said.delta.step_details
-    if state is None:  # its beginning never came
-        kind = type_on_wire(details) if details else ""
-        state = _StepState(RunStep(said.id, type=kind, status="in_progress"))
-    return state if details is None else state.plus(details)
 
 
 # --- what a run waits for ------------------------------------------------------------------
@@ -622,7 +617,7 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         if state.tail is not None and state.tail.takes(event, count):
             return _snapshot(event, state, count + 1)
         messages, message_id = snapshot._messages, event.glance().id
-        messages = messages.put(message_id, _grown_message(messages.get(message_id), event))
+        messages = messages.put(message_id, _MessageState.plus(messages.get(message_id), event))
         tail = _Tail.of(messages, event)
         state = state.with_messages(messages, message_id, tail)
         count = 0 if tail is None else tail.grown.count
@@ -632,7 +627,7 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         state = state.with_messages(messages, message_id, None)
     elif isinstance(event, ThreadRunStepDelta):
         step_id = event.glance().id
-        steps = state.steps.put(step_id, _grown_step(state.steps.get(step_id), event))
+        steps = state.steps.put(step_id, _StepState.plus(state.steps.get(step_id), event))
         state = state.with_steps(steps, step_id)
     elif isinstance(event, RunStepEvent):
         step_id = event.data.id
