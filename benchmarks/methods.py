@@ -6,6 +6,7 @@ Reads both libraries as they are installed, and needs the dependency group ``tes
 """
 
 import inspect
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
@@ -13,7 +14,6 @@ from typing import Any, get_type_hints
 import openai
 
 from rxassist import Client
-from rxassist.client import parameters
 
 RESOURCES = (
     "beta.assistants",
@@ -55,7 +55,8 @@ def names_of(method: Any) -> set[str]:
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
             names.add(name)
         elif text.startswith("Unpack["):
-            options = getattr(parameters, text.removeprefix("Unpack[").rstrip("]").split("[")[0])
+            module = sys.modules[method.__module__]
+            options = getattr(module, text.removeprefix("Unpack[").rstrip("]").split("[")[0])
             names |= get_type_hints(options).keys()
     return names
 

@@ -50,7 +50,7 @@ from rxassist.local import (
     trickle,
     truncate,
 )
-from rxassist.sse import ServerSentEvent
+from rxassist.wire.sse import ServerSentEvent
 
 _WORDS = tuple(f"{number} " for number in range(30))
 _TEXT = "".join(_WORDS)

@@ -35,9 +35,9 @@ async def _ended(observable: Observable[Any]) -> None:
 
 def _stages(client: Any, plain: Any, chunks: list[bytes]) -> Iterator[tuple[str, Stage]]:
     """Each stage with all those before it, but for the first."""
-    from rxassist.codec import EventDecoder
-    from rxassist.loop import from_batches
-    from rxassist.transport import Request
+    from rxassist.protocols.assistants.codec import EventDecoder
+    from rxassist.reactive.loop import from_batches
+    from rxassist.wire.transport import Request
 
     transport, home = client._transport, client._home
     request = Request("POST", "/threads/thread_1/runs", body={})
@@ -55,7 +55,7 @@ def _stages(client: Any, plain: Any, chunks: list[bytes]) -> Iterator[tuple[str,
                 pass
 
     async def received() -> None:
-        async for batch in transport.stream(request):
+        async for batch in transport.stream(request, EventDecoder):
             for _ in batch:
                 pass
 
@@ -64,7 +64,7 @@ def _stages(client: Any, plain: Any, chunks: list[bytes]) -> Iterator[tuple[str,
     yield "+ the transport", received
     yield (
         "+ the task on the loop",
-        lambda: _ended(from_batches(home, lambda: transport.stream(request))),
+        lambda: _ended(from_batches(home, lambda: transport.stream(request, EventDecoder))),
     )
     yield "+ endings, recovery, the log", lambda: _ended(client.threads.runs.stream(**_RUN))
     yield "+ text_deltas", lambda: _ended(client.threads.runs.stream(**_RUN).text_deltas)

@@ -3,7 +3,7 @@
 import sys
 
 from rxassist import cli
-from rxassist.checks import needing
+from rxassist.reactive.checks import needing
 
 _INTERRUPTED = 130  # as shells count: 128, and the number of SIGINT
 

@@ -1,10 +1,7 @@
 """What ``from rxassist import …`` gives."""
 
 from rxassist import errors, events, models, operators
-from rxassist.backpressure import Demand, current_demand, demanding
-from rxassist.budget import Budget
 from rxassist.client import AsyncClient, Client, ClientOptions
-from rxassist.consumers import LoopObservable, map_async
 from rxassist.errors import (
     APIConnectionError,
     APIError,
@@ -37,9 +34,6 @@ from rxassist.errors import (
     UploadError,
     WrongLoopError,
 )
-from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
-from rxassist.iteration import iterate
-from rxassist.many import MergedEvent, RunSummary, merge_runs
 from rxassist.models import (
     Assistant,
     File,
@@ -54,16 +48,23 @@ from rxassist.models import (
     VectorStoreFile,
     VectorStoreFileBatch,
 )
-from rxassist.operators._citations import Citation
-from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent, poll_many
-from rxassist.run_stream import AsyncRunStream, RunStream
-from rxassist.serialization import from_dict, from_json, to_dict, to_json
-from rxassist.snapshots import Snapshot
-from rxassist.tools import Tool, Toolbox, ToolResult, tool
-from rxassist.transport import ResponseHead
-from rxassist.typing import Operator
-from rxassist.web import to_sse, to_sse_blocking
+from rxassist.protocols.assistants.citations import Citation
+from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAssistantEventHandler
+from rxassist.protocols.assistants.snapshots import Snapshot
+from rxassist.protocols.serialization import from_dict, from_json, to_dict, to_json
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.budget import Budget
+from rxassist.reactive.coroutines import map_async
+from rxassist.reactive.iteration import iterate
+from rxassist.reactive.observable import LoopObservable
+from rxassist.reactive.typing import Operator
+from rxassist.runs.operators.usage import Timings
+from rxassist.runs.streams.merging import MergedEvent, RunSummary, merge_runs
+from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream
+from rxassist.runs.streams.web import to_sse, to_sse_blocking
+from rxassist.runs.tools import Tool, Toolbox, ToolResult, tool
+from rxassist.wire.transport import ResponseHead
 
 __all__ = [
     "APIConnectionError",

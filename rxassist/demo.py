@@ -32,8 +32,8 @@ from rxassist.models import (
     ToolCall,
     ToolCallsStepDetails,
 )
-from rxassist.models._values import type_on_wire
-from rxassist.snapshots import fold
+from rxassist.protocols.assistants.snapshots import fold
+from rxassist.wire.values import type_on_wire
 
 _WEATHER = {"Kyoto": "24 °C and clear", "Lima": "19 °C and foggy", "Oslo": "3 °C and snowing"}
 

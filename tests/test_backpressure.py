@@ -6,7 +6,7 @@ import pytest
 import reactivex as rx
 from reactivex import operators as ops
 
-from rxassist.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
 
 
 class Calls(list):

@@ -10,7 +10,7 @@ import pytest
 import reactivex as rx
 
 from rxassist import APITimeoutError, Budget
-from rxassist.loop import RunningLoop, ThreadLoop
+from rxassist.reactive.loop import RunningLoop, ThreadLoop
 
 
 class Time:
@@ -40,7 +40,7 @@ async def _a_step():
 @pytest.fixture
 def time(monkeypatch):
     time = Time()
-    monkeypatch.setattr("rxassist.budget.asyncio.sleep", time.sleep)
+    monkeypatch.setattr("rxassist.reactive.budget.asyncio.sleep", time.sleep)
     return time
 
 

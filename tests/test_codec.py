@@ -13,20 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxassist import models
-from rxassist.codec import (
-    EventDecoder,
-    _explaining,
-    _fast,
-    decode_event,
-    encode_event,
-    from_json,
-    structure,
-    to_json,
-    to_plain,
-    to_request,
-    to_text,
-    unstructure,
-)
 from rxassist.errors import DecodeError, EventTooLargeError, StreamTruncated
 from rxassist.events import (
     DoneEvent,
@@ -46,11 +32,14 @@ from rxassist.models import (
     RunStep,
     RunStepDeltaEvent,
     VectorStoreFile,
-    deltas,
 )
-from rxassist.models._maker import maker
-from rxassist.models._values import Unknown
-from rxassist.sse import ServerSentEvent, SSEDecoder
+from rxassist.protocols.assistants.codec import EventDecoder, decode_event, encode_event
+from rxassist.runs.tools.values import to_plain, to_text
+from rxassist.wire.json import from_json, to_json
+from rxassist.wire.maker import maker
+from rxassist.wire.sse import ServerSentEvent, SSEDecoder
+from rxassist.wire.structure import _explaining, _fast, structure, to_request, unstructure
+from rxassist.wire.values import Delta, Unknown
 
 # The names that the service's OpenAPI description lists.
 NAMES = [
@@ -753,7 +742,7 @@ def test_what_is_missing_is_as_the_constructor_has_it(cls):
 # --- making values fast --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cls", [cls for cls in _CLASSES if cls.__module__ == deltas.__name__])
+@pytest.mark.parametrize("cls", [cls for cls in _CLASSES if issubclass(cls, Delta)])
 def test_a_maker_makes_what_the_constructor_makes(cls):
     fields = [field for field in attrs.fields(cls) if not field.kw_only]
     required = [field.name for field in fields if field.default is attrs.NOTHING]

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rxassist.checks import needing
 from rxassist.local import LocalService
+from rxassist.reactive.checks import needing
 
 ROOT = Path(__file__).parent.parent
 SERVING = {"web"}  # it serves for ever, and test_web.py runs it

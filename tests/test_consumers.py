@@ -15,7 +15,7 @@ from reactivex.disposable import Disposable
 
 from rxassist import Demand, LoopObservable, current_demand, demanding, iterate, map_async
 from rxassist.errors import StreamClosed
-from rxassist.loop import ThreadLoop
+from rxassist.reactive.loop import ThreadLoop
 
 WAIT = 10
 """Seconds after which a test that hangs fails."""

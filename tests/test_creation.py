@@ -7,7 +7,6 @@ import reactivex as rx
 from attrs import evolve
 from reactivex import operators as ops
 
-from rxassist.creation import Queues, Search, Waiting, one_run, outputs_once, when_free
 from rxassist.errors import (
     APIConnectionError,
     APIError,
@@ -33,7 +32,10 @@ from rxassist.models import (
     SubmitToolApproval,
     SubmitToolOutputs,
 )
-from rxassist.operators._recovery import leaves_waiting
+from rxassist.protocols.assistants.outputs import outputs_once
+from rxassist.reactive.queues import Queues, Waiting
+from rxassist.runs.state import leaves_waiting
+from rxassist.runs.streams.creation import Search, one_run, when_free
 from rxassist.testing import Marbles
 
 RUN = Run("run_1", thread_id="thread_1", status="in_progress")

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from rxassist.daemon_threads import DaemonThreads
+from rxassist.reactive.daemon_threads import DaemonThreads
 
 
 def test_what_a_function_returns_or_raises_is_given():

@@ -15,8 +15,7 @@ from reactivex import Subject
 from reactivex import operators as ops
 from reactivex.scheduler import ImmediateScheduler
 
-from rxassist import consumers, many, operators
-from rxassist.codec import decode_event, encode_event, to_json
+from rxassist import operators
 from rxassist.errors import APIConnectionError
 from rxassist.events import (
     DoneEvent,
@@ -34,10 +33,13 @@ from rxassist.models import (
     Run,
     SubmitToolOutputs,
 )
-from rxassist.operators import _kernel
-from rxassist.sse import ServerSentEvent, encode
+from rxassist.protocols.assistants.codec import decode_event, encode_event
+from rxassist.reactive import kernel, observable
+from rxassist.runs.streams import merging
+from rxassist.runs.tools import Toolbox
 from rxassist.testing import Marbles
-from rxassist.tools import Toolbox
+from rxassist.wire.json import to_json
+from rxassist.wire.sse import ServerSentEvent, encode
 
 _DIAGRAM = re.compile(r"^( *source +)(\S+)\n( *result +)(\S+)$", re.MULTILINE)
 
@@ -107,11 +109,11 @@ ENDED = ThreadRunCompleted(FOUND)
 TWO_CALLS = calls(call(0, "f"), call(1, "g"))
 
 
-END_OF_RUN = many.MergedEvent(1, None, None, many.RunSummary(1))
+END_OF_RUN = merging.MergedEvent(1, None, None, merging.RunSummary(1))
 
 
 def of_run(key, event):
-    return many.MergedEvent(key, event)
+    return merging.MergedEvent(key, event)
 
 
 def stored(*items):
@@ -356,7 +358,7 @@ def test_every_public_operator_has_a_diagram_that_is_executed():
 
 @pytest.mark.parametrize("name", DIAGRAMS)
 def test_the_diagram_of(name):
-    documented = getattr(operators, name, None) or getattr(_kernel, name)
+    documented = getattr(operators, name, None) or getattr(kernel, name)
     source, result = lines_of(documented)
     diagram = DIAGRAMS[name]
     marbles = Marbles(diagram.error, **diagram.letters)
@@ -426,9 +428,9 @@ async def seen_in_loop(operator, frames):
 
 
 def test_the_diagram_of_map_async():
-    source, result = map(frames_of, lines_of(consumers.map_async))
+    source, result = map(frames_of, lines_of(observable.map_async))
     with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
-        assert runner.run(seen_in_loop(consumers.map_async(taking_its_time), source)) == result
+        assert runner.run(seen_in_loop(observable.map_async(taking_its_time), source)) == result
 
 
 def frames_of(diagram):

@@ -29,6 +29,28 @@ def test_every_operator_is_in_the_table_of_the_readme():
     assert set(operators.__all__) <= first_cells("README.md")
 
 
+APPLICATIONS = re.findall(
+    r"```python\n(.*?)```", (ROOT / "docs" / "web.md").read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+@pytest.mark.parametrize("number", range(len(APPLICATIONS)))
+def test_an_application_that_a_server_imports_has_a_client_that_is_open(number, tmp_path):
+    path = tmp_path / "app.py"
+    path.write_text(APPLICATIONS[number], encoding="utf-8")
+    code = (
+        f"import runpy; print(runpy.run_path({str(path)!r}, run_name='app')['client'].is_closed())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "RXASSIST_BASE_URL": "http://127.0.0.1:1/v1"},
+    )
+    assert done.stdout == "False\n"
+
+
 def test_the_methods_of_the_official_sdk_are_all_in_the_table():
     page = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
     if f"| openai {openai.__version__} |" not in page:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxassist.errors import StreamDiverged
-from rxassist.growing import (
+from rxassist.runs.growing import (
     NOTHING_YET,
     Kind,
     Kinds,

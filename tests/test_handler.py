@@ -8,12 +8,15 @@ import pytest
 import reactivex
 from reactivex.subject import Subject
 
-from rxassist import APITimeoutError, AssistantEventHandler, AsyncAssistantEventHandler, handler
-from rxassist.codec import EventDecoder, decode_event, to_json
+from rxassist import APITimeoutError, AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.events import DoneEvent, UnknownEvent
-from rxassist.handler import Call, calls
-from rxassist.snapshots import Snapshot, fold
-from rxassist.sse import ServerSentEvent
+from rxassist.protocols.assistants import handler
+from rxassist.protocols.assistants.callbacks import callbacks_of as calls
+from rxassist.protocols.assistants.codec import EventDecoder, decode_event
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
+from rxassist.runs.protocol import Callback as Call
+from rxassist.wire.json import to_json
+from rxassist.wire.sse import ServerSentEvent
 
 RECORDINGS = sorted((Path(__file__).parent / "wire" / "assistants").glob("*.sse"))
 RECORDINGS = [path for path in RECORDINGS if path.stem != "php-no-blank-lines"]  # no events

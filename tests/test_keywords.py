@@ -13,13 +13,17 @@ from textwrap import wrap
 import pytest
 
 import rxassist
+import rxassist.protocols.assistants.parameters
+import rxassist.protocols.files.parameters
 from rxassist import AsyncClient, Client, ClientOptions
-from rxassist.client import parameters
+from rxassist.protocols import assistants, files
+from rxassist.wire import options
 
-CLIENT = Path(__file__).parents[1] / "rxassist" / "client"  # of this checkout: it is written to
-FILES = [CLIENT / f"{name}.py" for name in (
-    "_client", "assistants", "files", "runs", "threads", "vector_stores"
-)]  # fmt: skip
+PACKAGE = Path(__file__).parents[1] / "rxassist"  # of this checkout: it is written to
+CLIENT = PACKAGE / "client" / "_client.py"
+FILES = [CLIENT, *sorted(PACKAGE.glob("protocols/*/resources/[a-z]*.py"))]
+MODULES = (options, files.parameters, assistants.parameters, rxassist.client)
+PARAMETERS = [PACKAGE / "wire" / "options.py", *sorted(PACKAGE.glob("protocols/*/parameters.py"))]
 MARK = "Keywords:"
 _ENDINGS = ("Parameters", "Options", "Settings")
 WIDTH = 100
@@ -28,7 +32,7 @@ WIDTH = 100
 def _classes():
     """Each class of parameters: its bases, and the docstring of each key."""
     found = {}
-    for path in (CLIENT / "parameters.py", CLIENT / "_client.py"):
+    for path in (*PARAMETERS, CLIENT):
         for node in ast.parse(path.read_text("utf-8")).body:
             if not isinstance(node, ast.ClassDef) or not node.name.endswith(_ENDINGS):
                 continue
@@ -118,9 +122,8 @@ def test_each_call_lists_its_keywords(path):
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_each_key_is_documented(name):
-    module = parameters if hasattr(parameters, name) else rxassist.client
+    (module,) = (each for each in MODULES if name in each.__all__)
     annotations = getattr(module, name).__annotations__
-    assert name in module.__all__
     assert _keys(name)[0].keys() == annotations.keys()
 
 

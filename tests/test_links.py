@@ -5,7 +5,7 @@ from reactivex import Observable, Subject
 from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler import ImmediateScheduler, VirtualTimeScheduler
 
-from rxassist.links import Hold, Link, Rescue, link, schedule_held
+from rxassist.reactive.links import Hold, Link, Rescue, link, schedule_held
 
 
 class Heard:

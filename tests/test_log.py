@@ -12,9 +12,9 @@ from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
 
-from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import StreamClosed
-from rxassist.log import Log
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.log import Log
 
 
 class Loop:

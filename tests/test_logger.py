@@ -11,9 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reactivex.testing import TestScheduler
 
-from rxassist.codec import decode_event, to_json
-from rxassist.consumers import _unheard
-from rxassist.creation import Search, one_run
 from rxassist.errors import (
     APIConnectionError,
     APIError,
@@ -22,13 +19,17 @@ from rxassist.errors import (
     StreamClosed,
     status_error,
 )
-from rxassist.logger import logger
+from rxassist.errors.redaction import Secrets
 from rxassist.models import LastError, Run
 from rxassist.operators import citations, recover, retry_run
 from rxassist.polling import poll_many
-from rxassist.redaction import Secrets
-from rxassist.sse import ServerSentEvent
-from rxassist.web import to_sse
+from rxassist.protocols.assistants.codec import decode_event
+from rxassist.reactive.logger import logger
+from rxassist.reactive.observable import _unheard
+from rxassist.runs.streams.creation import Search, one_run
+from rxassist.runs.streams.web import to_sse
+from rxassist.wire.json import to_json
+from rxassist.wire.sse import ServerSentEvent
 
 FORGED = "x\nroot FORGED\x1b[31m\r\u2028\x07\u202e\ud800\x85\x00"
 TEXTS = st.text(st.characters(categories=["Cc", "Cf", "Zl", "Zp", "Cs", "L"]), max_size=30)

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from rxassist.links import Link
-from rxassist.loop import RunningLoop, ThreadLoop, from_batches
+from rxassist.reactive.links import Link
+from rxassist.reactive.loop import RunningLoop, ThreadLoop, from_batches
 
 
 class Heard(Link):

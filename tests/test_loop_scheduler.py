@@ -9,7 +9,7 @@ from reactivex.disposable import Disposable
 
 from rxassist import Demand, demanding
 from rxassist.errors import ClientClosed
-from rxassist.loop import RunningLoop, ThreadLoop
+from rxassist.reactive.loop import RunningLoop, ThreadLoop
 
 WAIT = 10
 

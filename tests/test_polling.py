@@ -10,7 +10,7 @@ from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import CurrentThreadScheduler, ImmediateScheduler
 
 from rxassist.errors import APIConnectionError, DecodeError, PollTimeout, status_error
-from rxassist.polling import check_id, is_passing, patiently, poll, poll_many
+from rxassist.reactive.polling import check_id, is_passing, patiently, poll, poll_many
 from rxassist.testing import Marbles
 
 

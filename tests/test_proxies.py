@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rxassist import Client
-from rxassist.proxies import Proxies
+from rxassist.wire.proxies import Proxies
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 HOSTS = ["a.test", "x.a.test", "xa.test", "localhost", "127.0.0.1", "127.0.0.12", "[::1]", "b"]

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from rxassist.codec import EventDecoder, decode_event, encode_event
 from rxassist.errors import StreamTruncated
 from rxassist.events import (
     DoneEvent,
@@ -25,8 +24,9 @@ from rxassist.models import (
     TextContentBlock,
     ToolCallsStepDetails,
 )
-from rxassist.snapshots import Snapshot, fold
-from rxassist.sse import SSEDecoder
+from rxassist.protocols.assistants.codec import EventDecoder, decode_event, encode_event
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
+from rxassist.wire.sse import SSEDecoder
 
 FILES = sorted((Path(__file__).parent / "wire" / "assistants").glob("*.sse"))
 NEGATIVE = "php-no-blank-lines.sse"

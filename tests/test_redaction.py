@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rxassist import redaction
-from rxassist.redaction import (
+from rxassist.errors import redaction
+from rxassist.errors.redaction import (
     HIDDEN,
     Secrets,
     beginning,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from rxassist.codec import from_json, structure, unstructure
 from rxassist.errors import api_error_fields
 from rxassist.models import (
     Assistant,
@@ -29,6 +28,8 @@ from rxassist.models import (
     VectorStoreFile,
     VectorStoreFileBatch,
 )
+from rxassist.wire.json import from_json
+from rxassist.wire.structure import structure, unstructure
 
 REST = Path(__file__).parent / "wire" / "rest"
 

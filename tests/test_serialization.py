@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 import rxassist
 from rxassist import from_dict, from_json, models, to_dict, to_json
-from rxassist.codec import EventDecoder, structure
 from rxassist.errors import DecodeError
 from rxassist.events import (
     DoneEvent,
@@ -21,8 +20,10 @@ from rxassist.events import (
     UnknownEvent,
 )
 from rxassist.models import ErrorObject, Message, Page, Run, Thread, ToolCall, UnknownToolCall
-from rxassist.snapshots import Snapshot, fold
+from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
 from rxassist.testing import EventBuilder
+from rxassist.wire.structure import structure
 
 WIRE = Path(__file__).parent / "wire"
 FILES = [path for path in sorted((WIRE / "assistants").glob("*.sse")) if path.stem[:3] != "php"]

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxassist.codec import EventDecoder, decode_event, encode_event, structure, to_json
 from rxassist.events import DoneEvent, UnknownEvent
 from rxassist.models import (
     CodeInterpreterOutputImage,
@@ -31,9 +30,12 @@ from rxassist.models import (
     UnknownStepDetails,
     UnknownToolCall,
 )
-from rxassist.snapshots import NOTHING, Snapshot, fold
-from rxassist.sse import ServerSentEvent
+from rxassist.protocols.assistants.codec import EventDecoder, decode_event, encode_event
+from rxassist.protocols.assistants.snapshots import NOTHING, Snapshot, fold
 from rxassist.testing import EventBuilder
+from rxassist.wire.json import to_json
+from rxassist.wire.sse import ServerSentEvent
+from rxassist.wire.structure import structure
 
 
 def event(name, **data):

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rxassist.errors import EventTooLargeError
-from rxassist.sse import ServerSentEvent, SSEDecoder, encode
+from rxassist.wire.sse import ServerSentEvent, SSEDecoder, encode
 
 
 def decode(*chunks, limit=1000):

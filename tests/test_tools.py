@@ -32,10 +32,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxassist import Tool, Toolbox, tool
-from rxassist.codec import fit_value, from_json, to_plain, to_text
 from rxassist.errors import DecodeError
 from rxassist.models import FunctionDefinition, FunctionTool
 from rxassist.operators import json_snapshots
+from rxassist.runs.tools.values import fit_value, to_plain, to_text
+from rxassist.wire.json import from_json
 
 
 class Unit(Enum):

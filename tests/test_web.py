@@ -33,17 +33,17 @@ from rxassist import (
     to_sse,
     to_sse_blocking,
 )
-from rxassist.codec import decode_event
 from rxassist.errors import APIError
 from rxassist.events import DoneEvent, ThreadRunQueued, UnknownEvent
 from rxassist.local import LocalService, say, wait
-from rxassist.many import RunSummary, merge_runs
 from rxassist.operators import latest_snapshots, raise_for_status, smooth
-from rxassist.operators._usage import Timings
 from rxassist.polling import PollEvent
-from rxassist.snapshots import fold
-from rxassist.sse import ServerSentEvent, SSEDecoder
-from rxassist.tools import ToolResult
+from rxassist.protocols.assistants.codec import decode_event
+from rxassist.protocols.assistants.snapshots import fold
+from rxassist.runs.operators.usage import Timings
+from rxassist.runs.streams.merging import RunSummary, merge_runs
+from rxassist.runs.tools import ToolResult
+from rxassist.wire.sse import ServerSentEvent, SSEDecoder
 
 WAIT = 10
 """Seconds after which a test that hangs fails."""

@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ssl import SSLContext
 from typing import Any, Generic, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, urlsplit
 
 import rxassist
-from rxassist.budget import Budget
-from rxassist.checks import check_not_negative, check_positive
-from rxassist.client._arguments import (
-    header_mapping,
-    refuse_unknown,
-    stated,
-    text_mapping,
-    timeouts,
-)
-from rxassist.client._resource import Connection, Resource, StreamT
-from rxassist.client.assistants import Assistants
-from rxassist.client.files import Files
 from rxassist.client.foundry import API_VERSION, FoundryCredential, foundry_options
-from rxassist.client.parameters import HandlerT, RequestOptions, Timeout
-from rxassist.client.threads import Threads
-from rxassist.client.vector_stores import VectorStores
-from rxassist.consumers import LoopObservable, note_place
-from rxassist.creation import Queues
-from rxassist.credentials import Credential, Tokens
 from rxassist.errors import excerpt
-from rxassist.handler import AssistantEventHandler, AsyncAssistantEventHandler
-from rxassist.http_client import HTTPChoice, Network
-from rxassist.loop import HomeT, RunningLoop, ThreadLoop
-from rxassist.proxies import is_port
-from rxassist.run_stream import AsyncRunStream, RunStream
-from rxassist.sse import MAX_EVENT_BYTES
-from rxassist.transport import Settings, Transport
+from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAssistantEventHandler
+from rxassist.protocols.assistants.parameters import HandlerT
+from rxassist.protocols.assistants.resources.assistants import Assistants
+from rxassist.protocols.assistants.resources.threads import Threads
+from rxassist.protocols.files.resources.files import Files
+from rxassist.protocols.files.resources.vector_stores import VectorStores
+from rxassist.reactive.budget import Budget
+from rxassist.reactive.checks import check_not_negative, check_positive
+from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
+from rxassist.reactive.observable import LoopObservable, note_place
+from rxassist.reactive.queues import Queues
+from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream, StreamT
+from rxassist.wire.arguments import header_mapping, refuse_unknown, stated, text_mapping, timeouts
+from rxassist.wire.calls import Connection, Resource
+from rxassist.wire.credentials import Credential, Tokens
+from rxassist.wire.http_client import HTTPChoice, Network
+from rxassist.wire.options import RequestOptions, Timeout
+from rxassist.wire.proxies import is_port
+from rxassist.wire.sse import MAX_EVENT_BYTES
+from rxassist.wire.transport import Settings, Transport
 
 _NO_BASE_URL = (
     "base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. Pass base_url "
@@ -46,6 +41,9 @@ _NO_BASE_URL = (
 )
 
 
+_TIMEOUT = 600.0  # seconds
+
+_MERGED = ("default_headers", "default_query")
 _OF_CONNECTIONS = frozenset({"http_client", "max_connections", "proxy", "verify"})
 
 _LABEL = r"[a-z0-9_]++(?:-++[a-z0-9_]++)*+"  # of a host name; possessive, so that none hangs
@@ -162,7 +160,7 @@ def _connected(
     api_key: Credential | None = None,
     default_headers: Mapping[str, str] | None = None,
     default_query: Mapping[str, str] | None = None,
-    timeout: float | Timeout | None = 600.0,
+    timeout: float | Timeout | None = _TIMEOUT,
     idle_timeout: float | None = 120.0,
     max_connections: int | None = None,
     max_event_bytes: int = MAX_EVENT_BYTES,
@@ -209,6 +207,27 @@ def _connected(
     )
 
 
+class _Discreet(Mapping[str, str]):
+    """A mapping whose ``repr`` shows the names only: a value may be a key or a cookie."""
+
+    __slots__ = ("_given",)
+
+    def __init__(self, given: Mapping[str, str] | None) -> None:
+        self._given = given or {}
+
+    def __getitem__(self, name: str) -> str:
+        return self._given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(f'{name!r}: ...' for name in self)}}}"
+
+
 class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     """What both clients have: the settings, and the resources that go with their streams."""
 
@@ -226,13 +245,44 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     ) -> None:
         given: Any = stated(options)
         connection = self._connection = _connected(home, stream_class, like, **given)
-        self._given: Callable[[], ClientOptions] = lambda: options  # they hold a key
+        for name in _MERGED:
+            given[name] = text_mapping(name, given.get(name))
+        self._given: Callable[[], ClientOptions] = lambda: given  # the options hold a key
         self._transport = connection.transport
         self.base_url: str = connection.transport.base_url
         self.assistants = Assistants(connection)
         self.files = Files(connection)
         self.threads = Threads(connection)
         self.vector_stores = VectorStores(connection)
+
+    @property
+    def default_headers(self) -> Mapping[str, str]:
+        """The headers given as ``default_headers``; its ``repr`` shows their names only."""
+        return _Discreet(self._given().get("default_headers"))
+
+    @property
+    def default_query(self) -> Mapping[str, str]:
+        """The parameters given as ``default_query``; its ``repr`` shows their names only."""
+        return _Discreet(self._given().get("default_query"))
+
+    @property
+    def timeout(self) -> float | Timeout | None:
+        """The ``timeout`` as given; 600 seconds by default."""
+        return self._given().get("timeout", _TIMEOUT)
+
+    @property
+    def idle_timeout(self) -> float | None:
+        """Seconds for which a stream may be silent; ``None`` for no bound."""
+        return self._connection.idle_timeout
+
+    @property
+    def max_retries(self) -> int:
+        """How often a request is sent again that the service did not act on."""
+        return self._connection.max_retries
+
+    def is_closed(self) -> bool:
+        """Whether the client, or one that shares its connections, was closed."""
+        return self._connection.home.closed
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """The client with other options: ``client.with_options(timeout=5).threads.create()``.
@@ -269,10 +319,10 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         for name in _OF_CONNECTIONS & options.keys():
             msg = f"{name} belongs to the connections, which are shared; make another client"
             raise TypeError(msg)
-        given: Any = {"base_url": self.base_url, **self._given(), **options}
-        for name in ("default_headers", "default_query"):
-            ours, more = self._given().get(name), options.get(name)
-            given[name] = text_mapping(name, ours) | text_mapping(name, more)
+        ours: Any = self._given()
+        given: Any = {"base_url": self.base_url, **ours, **stated(options)}
+        for name in _MERGED:
+            given[name] = ours[name] | text_mapping(name, given[name])
         like = self._connection
         other: Any = object.__new__(type(self))
         other._home = like.home

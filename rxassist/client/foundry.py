@@ -13,8 +13,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, cast
 
-from rxassist.credentials import AccessToken, Credential
 from rxassist.errors import excerpt
+from rxassist.wire.credentials import AccessToken, Credential
 
 API_VERSION = "v1"
 """The version of the API that is asked for, by default."""

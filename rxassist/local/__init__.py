@@ -3,7 +3,6 @@
 Needs the extra ``local``: ``pip install "rxassist[local]"``. What the "model" says is a script.
 """
 
-from rxassist.checks import needing
 from rxassist.local.ingestion import Ingest, Upload, default_ingest
 from rxassist.local.moves import (
     Approval,
@@ -32,6 +31,7 @@ from rxassist.local.moves import (
 )
 from rxassist.local.pieces import Cite, Image, Link, Piece, cite, image, link
 from rxassist.local.script import default_script
+from rxassist.reactive.checks import needing
 
 try:
     from rxassist.local.event_faults import (

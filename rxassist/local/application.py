@@ -18,13 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rxassist.local.faults import Asked, Fault, Faults, answer
-from rxassist.local.problems import (
-    Problem,
-    broken,
-    not_allowed,
-    unknown_url,
-    wrong_key,
-)
+from rxassist.local.problems import Problem, broken, not_allowed, unknown_url, wrong_key
 from rxassist.local.visitors import Visitors
 from rxassist.local.watch import Watch
 

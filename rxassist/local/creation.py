@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from rxassist.codec import structure, unstructure
 from rxassist.errors import DecodeError
 from rxassist.local.identity import new_id, now
 from rxassist.local.limits import (
@@ -25,6 +24,7 @@ from rxassist.local.parsing import Body, objects, required, text
 from rxassist.local.plain import as_list, as_object
 from rxassist.local.problems import Problem, invalid_type, invalid_value
 from rxassist.models import Assistant, Message, Run, Thread
+from rxassist.wire.structure import structure, unstructure
 
 _T = TypeVar("_T")
 

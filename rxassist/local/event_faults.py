@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 from rxassist.local.faults import Edit, Fault, edited
-from rxassist.sse import ServerSentEvent, SSEDecoder, encode
+from rxassist.wire.sse import ServerSentEvent, SSEDecoder, encode
 
 _BOM = b"\xef\xbb\xbf"
 _COMMENT = b": a comment"

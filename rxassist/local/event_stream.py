@@ -9,12 +9,12 @@ from reactivex import Observable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from rxassist.backpressure import Demand, demanding
 from rxassist.errors import StreamClosed
 from rxassist.events import ErrorEvent, Event
 from rxassist.local.watch import Watch
 from rxassist.local.writing import EventWriter
 from rxassist.models import ErrorObject
+from rxassist.reactive.backpressure import Demand, demanding
 
 _BUFFERED_EVENTS = 64
 

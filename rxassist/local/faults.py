@@ -23,11 +23,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rxassist.codec import from_json, to_json
 from rxassist.local.connection import Connection
 from rxassist.local.durations import check_duration
 from rxassist.local.plain import as_object
 from rxassist.local.problems import refused
+from rxassist.wire.json import from_json, to_json
 
 _NO_HEADERS: Mapping[str, str] = {}
 _PAGE = b"<html>502 Bad Gateway</html>"

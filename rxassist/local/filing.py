@@ -7,19 +7,14 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 
-from rxassist.codec import unstructure
 from rxassist.local.creation import made, stated
 from rxassist.local.identity import new_id, now
 from rxassist.local.limits import Check, anything, metadata, properties, short_list
 from rxassist.local.parsing import Body, bounded, objects, required, text, texts
 from rxassist.local.plain import as_object
-from rxassist.local.problems import (
-    Problem,
-    invalid_type,
-    invalid_value,
-    missing,
-)
+from rxassist.local.problems import Problem, invalid_type, invalid_value, missing
 from rxassist.models import File, VectorStore, VectorStoreFile, VectorStoreFileBatch
+from rxassist.wire.structure import unstructure
 
 _PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 _EXPIRY = "expires_after[{}]"  # as forms write what is in an object

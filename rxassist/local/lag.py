@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rxassist.codec import from_json, to_json
 from rxassist.local.addresses import MESSAGES, RUN, STEPS
 from rxassist.local.faults import Asked, Edit, Fault, Faults, edited
 from rxassist.local.plain import as_list, as_object
 from rxassist.local.replay import whole_page
+from rxassist.wire.json import from_json, to_json
 
 
 def lagging(

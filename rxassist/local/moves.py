@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from rxassist.codec import to_json
 from rxassist.local.durations import check_duration
 from rxassist.local.pieces import Piece
 from rxassist.models import Assistant, FileSearchResult, Message, Run, Thread
+from rxassist.wire.json import to_json
 
 _TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")
 

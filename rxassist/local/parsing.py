@@ -8,18 +8,12 @@ from typing import Any, TypeAlias
 from starlette.requests import Request
 from starlette.types import Message
 
-from rxassist.codec import from_json
 from rxassist.errors import DecodeError
 from rxassist.local.limits import within
 from rxassist.local.plain import as_list, as_object
-from rxassist.local.problems import (
-    invalid_type,
-    invalid_value,
-    missing,
-    no_json,
-    too_large,
-)
+from rxassist.local.problems import invalid_type, invalid_value, missing, no_json, too_large
 from rxassist.local.store import PageRequest
+from rxassist.wire.json import from_json
 
 Body: TypeAlias = Mapping[str, Any]
 """A request's JSON object."""

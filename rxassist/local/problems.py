@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rxassist.codec import to_json
 from rxassist.errors import excerpt
+from rxassist.wire.json import to_json
 
 _AN = {"string": "a string", "array": "an array", "object": "an object"}
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
-from rxassist.codec import EventDecoder, to_json, unstructure
 from rxassist.local.addresses import MESSAGES, RUN, STEPS, STREAMED
 from rxassist.local.faults import Asked, Fault, Faults, answer
 from rxassist.models import Message, RunStep
-from rxassist.snapshots import Snapshot, fold
+from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
+from rxassist.wire.json import to_json
+from rxassist.wire.structure import unstructure
 
 
 def replay(stream: bytes) -> Faults:

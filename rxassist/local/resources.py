@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rxassist.codec import from_json, structure, to_json, unstructure
 from rxassist.local.library import counted
 from rxassist.local.parsing import page_of
 from rxassist.local.problems import invalid_value, not_found
@@ -25,6 +24,8 @@ from rxassist.models import (
     VectorStoreFile,
     VectorStoreFileBatch,
 )
+from rxassist.wire.json import from_json, to_json
+from rxassist.wire.structure import structure, unstructure
 
 _T = TypeVar("_T")
 

@@ -18,8 +18,8 @@ from rxassist.local.performance import Awaited, Pace, Performance
 from rxassist.local.problems import Problem
 from rxassist.local.store import Store
 from rxassist.local.watch import Watch
-from rxassist.log import Log
 from rxassist.models import FINISHED, IncompleteDetails, LastError, Message, Run, RunStep
+from rxassist.reactive.log import Log
 
 _logger = logging.getLogger("rxassist.local")
 

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import attrs
 
-from rxassist.codec import structure
 from rxassist.events import (
     Event,
     ThreadMessageCompleted,
@@ -69,7 +68,8 @@ from rxassist.models import (
     ToolCallsStepDetails,
     Usage,
 )
-from rxassist.snapshots import Snapshot, fold
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
+from rxassist.wire.structure import structure
 
 _E = TypeVar("_E", bound=Event)
 

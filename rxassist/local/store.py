@@ -9,7 +9,6 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
-from rxassist.codec import from_json, structure, to_json, unstructure
 from rxassist.models import (
     Assistant,
     File,
@@ -22,6 +21,8 @@ from rxassist.models import (
     VectorStoreFile,
     VectorStoreFileBatch,
 )
+from rxassist.wire.json import from_json, to_json
+from rxassist.wire.structure import structure, unstructure
 
 _T = TypeVar("_T")
 

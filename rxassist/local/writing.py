@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxassist.codec import encode_event, to_json, unstructure
 from rxassist.events import Event, ThreadMessageDelta, ThreadRunStepDelta
 from rxassist.models import ToolCallDeltaObject, UnknownDelta
-from rxassist.sse import ServerSentEvent, encode
+from rxassist.protocols.assistants.codec import encode_event
+from rxassist.wire.json import to_json
+from rxassist.wire.sse import ServerSentEvent, encode
+from rxassist.wire.structure import unstructure
 
 _EMPTY: dict[str, dict[str, Any]] = {
     "function": {"output": None},

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rxassist.codec import decode_event, to_json
 from rxassist.events import Event
-from rxassist.sse import ServerSentEvent
+from rxassist.protocols.assistants.codec import decode_event
+from rxassist.wire.json import to_json
+from rxassist.wire.sse import ServerSentEvent
 
 _Object = dict[str, Any]
 

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 import pytest
 
 from rxassist import AsyncClient, Client
-from rxassist.http_client import _AIOHTTP, find_spec
 from rxassist.local import LocalService, say, wait
+from rxassist.wire.http_client import _AIOHTTP, find_spec
 
 
 @pytest.fixture

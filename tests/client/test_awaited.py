@@ -8,8 +8,8 @@ import pytest
 from rxassist import Client, DecodeError
 from rxassist.local import call, rewrite, say
 from rxassist.local.faults import edited
-from rxassist.operators._awaited import says_nothing
-from rxassist.sse import ServerSentEvent
+from rxassist.protocols.assistants.awaited import says_nothing
+from rxassist.wire.sse import ServerSentEvent
 
 RUN = re.compile(r"/v1/threads/\w+/runs/run_\w+")
 WAITS = "thread.run.requires_action"

@@ -24,8 +24,8 @@ from rxassist import (
     Client,
     RxAssistError,
 )
-from rxassist.body import Body
-from rxassist.transport import Request
+from rxassist.wire.body import Body
+from rxassist.wire.transport import Request
 
 RUN = b'event: thread.run.created\ndata: {"id": "run_1", "object": "thread.run"}\n\n'
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"

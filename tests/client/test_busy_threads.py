@@ -19,7 +19,7 @@ from rxassist import (
 )
 from rxassist.events import RunEvent
 from rxassist.local import call, insert, refuse, say, stall, wait
-from rxassist.sse import ServerSentEvent
+from rxassist.wire.sse import ServerSentEvent
 
 LAG = 0.3  # seconds for which a run is cancelling
 LONG = 4.0  # seconds; nothing that goes well takes as long, and a close waits for 5
@@ -188,7 +188,7 @@ def test_an_async_block_that_is_cancelled_waits(slow, run_async):
 
 @pytest.fixture
 def brief_bound(monkeypatch):
-    monkeypatch.setattr("rxassist.run_stream._CLOSE_TIMEOUT", LAG)
+    monkeypatch.setattr("rxassist.runs.streams.run_stream._CLOSE_TIMEOUT", LAG)
 
 
 @pytest.mark.parametrize("fault", [stall(0), None], ids=["no answer", "no end"])

@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 
+import httpx
 import pytest
 from attrs import evolve
 from reactivex import operators as ops
@@ -126,6 +127,74 @@ def test_a_client_with_other_options_shares_its_connections(raw):
     assert ["another-long-key" in head for head in heads] == [False, False, True]
     with pytest.raises(ClientClosed):
         other.threads.create().run()
+
+
+def options_of(client):
+    names = ("base_url", "timeout", "idle_timeout", "max_retries")
+    mappings = ("default_headers", "default_query")
+    return {name: getattr(client, name) for name in names} | {
+        name: dict(getattr(client, name)) for name in mappings
+    }
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_the_options_of_a_client_can_be_read(kind):
+    given = {
+        "base_url": "http://127.0.0.1:1/v1",
+        "timeout": httpx.Timeout(7),
+        "idle_timeout": 9,
+        "max_retries": 5,
+        "default_headers": {"X-Api-Key": KEY},
+        "default_query": {"key": KEY},
+    }
+    client = kind(api_key=KEY, **given)
+    assert options_of(client) == given
+    assert options_of(client.copy()) == given
+    assert options_of(client.copy(**dict.fromkeys(given, NotGiven()))) == given
+    other = client.with_options(default_headers={"X-B": "2"}, timeout=3)
+    assert other.default_headers == {"X-Api-Key": KEY, "X-B": "2"}
+    assert (other.timeout, other.max_retries, client.timeout) == (3, 5, given["timeout"])
+    usual = options_of(kind(base_url=given["base_url"]))
+    assert usual == {
+        "base_url": given["base_url"],
+        "timeout": 600.0,
+        "idle_timeout": 120.0,
+        "max_retries": 2,
+        "default_headers": {},
+        "default_query": {},
+    }
+
+
+def test_headers_that_are_read_show_their_names_only():
+    headers = {"X-Api-Key": KEY, "X-B": "2"}
+    client = Client(base_url="http://127.0.0.1:1/v1", api_key=KEY, default_headers=headers)
+    read = client.default_headers
+    assert repr(read) == str(read) == "{'X-Api-Key': ..., 'X-B': ...}"
+    assert read["X-Api-Key"] == KEY
+    assert {**read, "X-C": "3"} == {**headers, "X-C": "3"}
+    assert KEY not in repr(vars(client)) + repr(client) + repr(vars(client.copy()))
+    headers["X-B"] = "changed later"
+    assert dict(client.default_headers)["X-B"] == "2"
+    with pytest.raises(TypeError):
+        read["X-B"] = "3"
+
+
+def test_a_client_knows_whether_it_is_closed(service, run_async):
+    client = Client(base_url=service.base_url)
+    other = client.with_options(timeout=5)
+    assert not client.is_closed()
+    other.threads.create().run()
+    other.close()
+    assert client.is_closed()
+    assert other.is_closed()
+    kept = []
+
+    async def main(client):
+        kept.append(client)
+        return client.is_closed()
+
+    assert run_async(service, main) is False
+    assert kept[0].is_closed()
 
 
 def test_a_client_with_other_options_has_the_same_places(serve):

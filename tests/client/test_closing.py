@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from rxassist import AsyncClient
-from rxassist.http_client import _AIOHTTP, find_spec
+from rxassist.wire.http_client import _AIOHTTP, find_spec
 
 LIBRARIES = ["httpx"] + ["aiohttp"] * (find_spec(_AIOHTTP) is not None)
 RUN = {"id": "run_1", "object": "thread.run", "status": "queued"}

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from rxassist import APIConnectionError, APIError, APITimeoutError, AsyncClient, Client
-from rxassist.http_client import Network, Pools, _Shared, was_sent
-from rxassist.proxies import Proxies
+from rxassist.wire.http_client import Network, Pools, _Shared, was_sent
+from rxassist.wire.proxies import Proxies
 
 ANSWER = b'{"id": "thread_1"}'
 OVER_AIOHTTP = find_spec("httpx_aiohttp") is not None

@@ -49,7 +49,7 @@ from rxassist.local import (
     truncate,
     wait,
 )
-from rxassist.sse import ServerSentEvent
+from rxassist.wire.sse import ServerSentEvent
 
 WORDS = tuple(f"{number} " for number in range(30))
 TEXT = "".join(WORDS)

@@ -21,11 +21,11 @@ from rxassist import (
     StreamTruncated,
     map_async,
 )
-from rxassist.codec import encode_event
 from rxassist.events import DoneEvent, ErrorEvent, ThreadMessageDelta, ThreadRunCreated
 from rxassist.local import call, say
 from rxassist.models import ErrorObject, Run
-from rxassist.sse import encode
+from rxassist.protocols.assistants.codec import encode_event
+from rxassist.wire.sse import encode
 
 
 class Heard(AssistantEventHandler):

@@ -16,8 +16,8 @@ from rxassist import (
     RxAssistError,
 )
 from rxassist import http_client as http_clients
-from rxassist.http_client import Network, Pools
 from rxassist.local import call, cut, hang_up, refuse, say, stall, wait
+from rxassist.wire.http_client import Network, Pools
 
 
 def of_httpx():

@@ -441,7 +441,7 @@ def test_a_run_that_went_on_with_its_outputs_is_left_alone(serve):
 def test_a_cancellation_that_fails_is_logged_and_it_is_too_late_all_the_same(
     serve, hang, fault, caplog, monkeypatch
 ):
-    monkeypatch.setattr("rxassist.client._busy._CANCEL_DEADLINE", SOON)
+    monkeypatch.setattr("rxassist.protocols.assistants.busy._CANCEL_DEADLINE", SOON)
     service = serve(asks, faults=lambda asked: fault if asked.path.endswith("cancel") else None)
     with Client(base_url=service.base_url) as client, caplog.at_level("INFO", "rxassist"):
         began = time.monotonic()

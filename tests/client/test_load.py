@@ -6,8 +6,8 @@ import reactivex as rx
 from reactivex import operators as ops
 
 from rxassist import Client, demanding, iterate, map_async
-from rxassist.backpressure import Demand
 from rxassist.local import say
+from rxassist.reactive.backpressure import Demand
 
 BUFFER = 16
 

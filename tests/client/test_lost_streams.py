@@ -9,7 +9,7 @@ import pytest
 from rxassist import Client, RunOutcomeUnknown, StreamDiverged, StreamTruncated
 from rxassist.events import RunEvent
 from rxassist.local import answer, call, cut, drop, insert, refuse, rewrite, say
-from rxassist.sse import ServerSentEvent
+from rxassist.wire.sse import ServerSentEvent
 
 WORDS = ("It ", "is ", "foggy ", "here.")
 TEXT = "".join(WORDS)

@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from rxassist import AsyncClient, Client
-from rxassist.http_client import _AIOHTTP, find_spec
+from rxassist.wire.http_client import _AIOHTTP, find_spec
 
 LIBRARIES = ["httpx"] + ["aiohttp"] * (find_spec(_AIOHTTP) is not None)
 RUN = {"id": "run_1", "object": "thread.run", "thread_id": "thread_1", "assistant_id": "asst_1"}

@@ -16,8 +16,8 @@ from rxassist import (
     merge_runs,
     operators,
 )
-from rxassist.client._resource import Resource
 from rxassist.local import LocalService
+from rxassist.wire.calls import Resource
 
 NOWHERE = {"base_url": "http://127.0.0.1:9/v1"}
 

@@ -23,7 +23,7 @@ from rxassist import (
     poll_many,
 )
 from rxassist.local import call, say, wait
-from rxassist.operators._kernel import choose
+from rxassist.reactive.kernel import choose
 
 WAIT = 10  # seconds after which something hangs
 

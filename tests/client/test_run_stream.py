@@ -21,7 +21,6 @@ from rxassist import (
     StreamTruncated,
     operators,
 )
-from rxassist.codec import encode_event
 from rxassist.events import (
     DoneEvent,
     ErrorEvent,
@@ -34,7 +33,8 @@ from rxassist.events import (
 from rxassist.local import call, code, fail, incomplete, say
 from rxassist.local.faults import edited
 from rxassist.models import ErrorObject, Run, Thread
-from rxassist.sse import encode
+from rxassist.protocols.assistants.codec import encode_event
+from rxassist.wire.sse import encode
 
 CREATED = ("POST", "/runs")
 

@@ -186,7 +186,7 @@ def streams(client):
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr("rxassist.transport._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("rxassist.wire.transport._FIRST_PAUSE", 0.001)
 
 
 @pytest.mark.parametrize("over", OVER)

@@ -33,9 +33,9 @@ def survive(body, size=None):
 
     Gives the events. Any exception but those of rxassist comes out.
     """
-    codec = importlib.import_module("rxassist.codec")
+    codec = importlib.import_module("rxassist.protocols.assistants.codec")
     errors = importlib.import_module("rxassist.errors")
-    snapshots = importlib.import_module("rxassist.snapshots")
+    snapshots = importlib.import_module("rxassist.protocols.assistants.snapshots")
     decoder = codec.EventDecoder(LIMIT)
     size = size or len(body) or 1
     events = []

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rxassist.codec import _USUAL, EventDecoder, decode_event
 from rxassist.errors import RxAssistError
 from rxassist.events import ThreadMessageDelta, ThreadRunStepCompleted, ThreadRunStepDelta
-from rxassist.sse import ServerSentEvent, SSEDecoder
+from rxassist.protocols.assistants.codec import _USUAL, EventDecoder, decode_event
+from rxassist.wire.sse import ServerSentEvent, SSEDecoder
 
 untimed = settings(deadline=None)  # time is the subject of the tests beside these
 

@@ -12,9 +12,10 @@ from contextlib import suppress
 
 import pytest
 
-from rxassist.codec import EventDecoder, from_json
 from rxassist.errors import DecodeError, EventTooLargeError
-from rxassist.sse import SSEDecoder
+from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.wire.json import from_json
+from rxassist.wire.sse import SSEDecoder
 
 DONE = 'event: thread.run.step.completed\ndata: {"id":"s"}\n\n'
 ENDED = 'event: thread.message.completed\ndata: {"id":"m"}\n\n'

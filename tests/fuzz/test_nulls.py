@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rxassist import operators
-from rxassist.codec import EventDecoder, encode_event, from_json, structure, unstructure
 from rxassist.errors import DecodeError
-from rxassist.handler import calls
 from rxassist.models import Run
-from rxassist.snapshots import Snapshot, fold, required_calls
-from rxassist.tools import Tool, Toolbox
+from rxassist.protocols.assistants.callbacks import callbacks_of as calls
+from rxassist.protocols.assistants.codec import EventDecoder, encode_event
+from rxassist.protocols.assistants.snapshots import Snapshot, fold, required_calls
+from rxassist.runs.tools import Tool, Toolbox
+from rxassist.wire.json import from_json
+from rxassist.wire.structure import structure, unstructure
 
 WIRE = Path(__file__).parents[1] / "wire"
 FILES = [path for path in sorted((WIRE / "assistants").glob("*.sse")) if path.stem[:3] != "php"]

@@ -6,8 +6,8 @@ from itertools import groupby
 import httpx
 import pytest
 
-from rxassist.codec import EventDecoder
 from rxassist.local import LocalService
+from rxassist.protocols.assistants.codec import EventDecoder
 
 
 class Caller:

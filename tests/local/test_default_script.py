@@ -4,7 +4,7 @@ import pytest
 
 from rxassist.local.arguments import fitting_arguments
 from rxassist.local.arithmetic import expression_in, value_of
-from rxassist.snapshots import Snapshot, fold
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
 
 WEATHER = {
     "name": "get_weather",

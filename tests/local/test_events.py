@@ -2,11 +2,11 @@
 
 import pytest
 
-from rxassist.codec import EventDecoder
 from rxassist.events import ThreadMessageDelta, ThreadRunStepDelta
 from rxassist.local import call, code, say, search
 from rxassist.models import FileSearchResult
-from rxassist.snapshots import Snapshot, fold
+from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
 
 FOUND = FileSearchResult("file-1", "foods.txt", 0.7)
 

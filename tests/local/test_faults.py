@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from rxassist.codec import EventDecoder
 from rxassist.local import (
     LocalService,
     answer,
@@ -37,7 +36,8 @@ from rxassist.local import (
     truncate,
     wait,
 )
-from rxassist.sse import ServerSentEvent, SSEDecoder
+from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.wire.sse import ServerSentEvent, SSEDecoder
 
 BODY = bytes(range(32, 127)) * 20
 PLAIN = answer(BODY, "application/octet-stream")

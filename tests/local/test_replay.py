@@ -7,11 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rxassist.codec import EventDecoder, structure
 from rxassist.errors import StreamTruncated
 from rxassist.local import cut, framing, replay
 from rxassist.models import Message, Run, RunStep
-from rxassist.snapshots import Snapshot, fold
+from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
+from rxassist.wire.structure import structure
 
 FOLDER = Path(__file__).parents[1] / "wire" / "assistants"
 FILES = sorted(set(FOLDER.glob("*.sse")) - {FOLDER / "php-no-blank-lines.sse"})

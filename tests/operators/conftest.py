@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import reactivex
 
-from rxassist.codec import EventDecoder
+from rxassist.protocols.assistants.codec import EventDecoder
 from rxassist.testing import EventBuilder, Marbles
 
 

@@ -6,10 +6,11 @@ from reactivex import operators as rxops
 
 from rxassist import operators
 from rxassist.errors import APIConnectionError, DecodeError, StreamTruncated, status_error
-from rxassist.operators._awaited import awaited, says_nothing
-from rxassist.operators._run_tools import Calls, called_here, run_of_event, tool_rounds
+from rxassist.protocols.assistants.awaited import awaited, says_nothing
+from rxassist.protocols.assistants.run_tools import Calls, called_here, tool_rounds
+from rxassist.runs.events import run_of
+from rxassist.runs.tools import Toolbox
 from rxassist.testing import Marbles
-from rxassist.tools import Toolbox
 
 EMPTY = {"tool_calls": []}
 SAYING_NOTHING = [
@@ -151,7 +152,7 @@ def test_a_connection_that_breaks_while_it_is_read_cancels_nothing(said):
     marbles = Marbles(a=said.run("requires_action"))
     tools = tool_rounds(
         Calls(Toolbox([ping]), called_here),
-        run_of_event,
+        run_of,
         lambda *_: rx.never(),
         cancel=lambda _: pytest.fail("was cancelled"),
         read=lambda _: rx.throw(reset),

@@ -5,7 +5,7 @@ import reactivex
 from reactivex import operators as ops
 
 from rxassist.operators import choose, choose_each
-from rxassist.operators._kernel import nothing
+from rxassist.reactive.kernel import nothing
 
 
 def test_what_is_none_is_dropped_and_what_is_false_is_not(flows):

@@ -5,13 +5,14 @@ from attrs import field, frozen
 from reactivex import Subject
 from reactivex.testing import TestScheduler
 
-from rxassist import many, models, operators
-from rxassist.codec import encode_event
+from rxassist import models, operators
 from rxassist.errors import StreamTruncated
 from rxassist.events import DoneEvent, RunEvent
-from rxassist.sse import encode
+from rxassist.protocols.assistants.codec import encode_event
+from rxassist.runs.streams import merging
+from rxassist.runs.tools import Toolbox
 from rxassist.testing import END_OF_TIME, Marbles
-from rxassist.tools import Toolbox
+from rxassist.wire.sse import encode
 
 
 class Broken:
@@ -39,11 +40,11 @@ def as_sentence(event):
 
 
 def as_of_a_run(event):
-    return many.MergedEvent(0, event)
+    return merging.MergedEvent(0, event)
 
 
 def as_end_of_a_run(event):
-    return many.MergedEvent(0, None, None, many.RunSummary(0, event))
+    return merging.MergedEvent(0, None, None, merging.RunSummary(0, event))
 
 
 def key_of(group):
@@ -184,7 +185,7 @@ def test_its_own_exception_is_an_error_and_frees_the_source(entry, flows):
         flows(entry.make(), "-b-b-|", "-b-b-|", "^----!", b=Broken())
 
 
-MERGED = many.MergedEvent("ann", None, None, many.RunSummary("ann"))
+MERGED = merging.MergedEvent("ann", None, None, merging.RunSummary("ann"))
 TAKES_ANYTHING = {"choose", "choose_each", "of_type", "deadline", "debounce_snapshots"}
 TAKES_MERGED = {"of_run", "group_by_run", "run_summaries", "latest_snapshots"}
 TAKES_OTHERS = {

@@ -7,13 +7,13 @@ import reactivex as rx
 from reactivex import operators as ops
 
 from rxassist import operators
-from rxassist.backpressure import Demand, current_demand, demanding
 from rxassist.errors import APIConnectionError
 from rxassist.events import UnknownEvent
-from rxassist.many import MergedEvent, RunSummary, merge_runs
 from rxassist.models import Usage
-from rxassist.snapshots import Snapshot
-from rxassist.tally import count_recovery, count_retry
+from rxassist.protocols.assistants.snapshots import Snapshot
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.tally import count_recovery, count_retry
+from rxassist.runs.streams.merging import MergedEvent, RunSummary, merge_runs
 from rxassist.testing import Marbles
 
 

@@ -9,7 +9,6 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rxassist.codec import encode_event
 from rxassist.errors import StreamDiverged
 from rxassist.events import (
     DoneEvent,
@@ -18,10 +17,11 @@ from rxassist.events import (
     ThreadMessageDelta,
     ThreadRunStepDelta,
 )
-from rxassist.handler import calls
 from rxassist.models import SETTLED, FunctionToolCall, ToolCallsStepDetails
 from rxassist.operators import messages, run_steps, runs, text_deltas, tool_calls
-from rxassist.operators._missing import (
+from rxassist.protocols.assistants.callbacks import callbacks_of as calls
+from rxassist.protocols.assistants.codec import encode_event
+from rxassist.protocols.assistants.missing import (
     Heard,
     Stored,
     is_behind,
@@ -29,7 +29,7 @@ from rxassist.operators._missing import (
     missing_events,
     told_of,
 )
-from rxassist.snapshots import Snapshot, fold
+from rxassist.protocols.assistants.snapshots import Snapshot, fold
 
 ABRIDGED = "doc-createRun-1.sse"  # some of its deltas were left out
 WITHOUT_AN_END = "oa4j-error-then-done.sse"

@@ -14,7 +14,7 @@ from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 from rxassist.operators import debounce_snapshots, smooth
-from rxassist.operators._units import _belongs
+from rxassist.runs.operators.units import _belongs
 from rxassist.testing import Marbles
 
 # --- debounce_snapshots --------------------------------------------------------------------

@@ -6,8 +6,8 @@ from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
 from rxassist import operators
-from rxassist.backpressure import Demand, current_demand, demanding
-from rxassist.tally import Tally, tallying
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.tally import Tally, tallying
 from rxassist.testing import Marbles
 
 LIMITED = {"code": "rate_limit_exceeded", "message": "Slow down."}

@@ -7,9 +7,9 @@ from reactivex import operators as ops
 from rxassist import operators
 from rxassist.errors import APIConnectionError, StreamClosed, ToolError, ToolRoundsExceeded
 from rxassist.models import RequiredActionMCPToolCall
-from rxassist.operators._run_tools import called_here
+from rxassist.protocols.assistants.run_tools import called_here
+from rxassist.runs.tools import Toolbox, tool
 from rxassist.testing import Marbles
-from rxassist.tools import Toolbox, tool
 
 
 def echo(text: str = "") -> str:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rxassist.operators import sentences
-from rxassist.operators._sentences import _STOP
+from rxassist.runs.operators.sentences import _STOP
 
 TEXTS = [
     # stops

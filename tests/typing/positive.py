@@ -43,7 +43,6 @@ from rxassist.events import (
     ThreadRunStepDelta,
     UnknownEvent,
 )
-from rxassist.loop import RunningLoop, ThreadLoop
 from rxassist.models import (
     Annotation,
     AnnotationDelta,
@@ -122,6 +121,8 @@ from rxassist.models import (
     UnknownToolCall,
     UnknownToolCallDelta,
 )
+from rxassist.reactive.loop import RunningLoop, ThreadLoop
+from rxassist.runs.events import AnyEvent
 
 
 def operators_have_the_types_of_what_they_take_and_give() -> None:
@@ -129,17 +130,17 @@ def operators_have_the_types_of_what_they_take_and_give() -> None:
     assert_type(rxops.check_ending(), Operator[Event, Event])
     assert_type(rxops.decode(max_event_bytes=1024), Operator[bytes, Event])
     assert_type(rxops.final_run(), Operator[Event, Run])
-    assert_type(rxops.lines(), Operator[Event | str, str])
+    assert_type(rxops.lines(), Operator[AnyEvent | str, str])
     assert_type(rxops.messages(), Operator[Event, Message])
     assert_type(rxops.of_type(ThreadMessageDelta), Operator[object, ThreadMessageDelta])
     assert_type(rxops.run_steps(), Operator[Event, RunStep])
     assert_type(rxops.runs(), Operator[Event, Run])
-    assert_type(rxops.sentences(), Operator[Event | str, str])
-    assert_type(rxops.smooth(1), Operator[Event | str, str])
+    assert_type(rxops.sentences(), Operator[AnyEvent | str, str])
+    assert_type(rxops.smooth(1), Operator[AnyEvent | str, str])
     assert_type(rxops.citations(), Operator[Event | str, str])
-    assert_type(rxops.text_deltas(separator="\n\n"), Operator[Event, str])
-    assert_type(rxops.text_deltas(), Operator[Event, str])
-    assert_type(rxops.text_snapshots(), Operator[Event, str])
+    assert_type(rxops.text_deltas(separator="\n\n"), Operator[AnyEvent, str])
+    assert_type(rxops.text_deltas(), Operator[AnyEvent, str])
+    assert_type(rxops.text_snapshots(), Operator[AnyEvent, str])
     assert_type(rxops.tool_call_deltas(), Operator[Event, ToolCallDelta])
     assert_type(rxops.tool_calls(), Operator[Event, ToolCall])
     assert_type(rxops.until_done(), Operator[Event, Event])

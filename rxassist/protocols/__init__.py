@@ -1,0 +1,1 @@
+"""The protocols that runs are spoken in, one folder for each."""

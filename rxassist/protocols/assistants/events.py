@@ -1,0 +1,453 @@
+"""What the service says: one class for each kind of event.
+
+``event.event`` is the name on the wire and tells the classes apart, for people and for type
+checkers (``"unknown"`` for an ``UnknownEvent``); ``event.data`` is the object. API reference:
+Assistants, streaming events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast, get_args
+from typing import Protocol as Typed
+
+from attrs import fields, frozen
+
+from rxassist.errors import APIError
+from rxassist.protocols.assistants.models import (
+    Message,
+    MessageDeltaEvent,
+    Run,
+    RunStep,
+    RunStepDeltaEvent,
+    TextContentBlock,
+    TextDeltaBlock,
+    Thread,
+)
+from rxassist.runs.events import AnyEvent, Piece, Texts, Used
+from rxassist.runs.protocol import Protocol
+from rxassist.wire.values import ErrorObject
+
+
+class _Event(AnyEvent):
+    """The base of all events of the Assistants protocol."""
+
+    __slots__ = ()
+
+    def protocol(self) -> Protocol:
+        """What the Assistants protocol knows that needs a state."""
+        from rxassist.protocols.assistants.protocol import PROTOCOL  # noqa: PLC0415 -- it folds these
+
+        return PROTOCOL
+
+
+@frozen
+class ThreadCreated(_Event):
+    """A thread was created, by a call that also starts a run on it."""
+
+    begins = True
+
+    data: Thread
+    event: Literal["thread.created"] = "thread.created"
+
+
+@frozen
+class RunEvent(_Event):
+    """The base of the events that carry a run."""
+
+    data: Run
+
+    def run(self) -> Run:
+        """The run."""
+        return self.data
+
+    def run_status(self) -> str:
+        """The status of the run, or what the name of the event says of it."""
+        return self.data.status or self.name.removeprefix("thread.run.")
+
+    def used(self) -> Used:
+        """The tokens that the run used."""
+        return Used(self.data.id, None, self.data.usage)
+
+
+@frozen
+class ThreadRunCreated(RunEvent):
+    """A run was created."""
+
+    event: Literal["thread.run.created"] = "thread.run.created"
+
+
+@frozen
+class ThreadRunQueued(RunEvent):
+    """The run waits for its turn, for the first time or after tool outputs."""
+
+    event: Literal["thread.run.queued"] = "thread.run.queued"
+
+
+@frozen
+class ThreadRunInProgress(RunEvent):
+    """The run works."""
+
+    event: Literal["thread.run.in_progress"] = "thread.run.in_progress"
+
+
+@frozen
+class ThreadRunRequiresAction(RunEvent):
+    """The run waits for the outputs of tools."""
+
+    event: Literal["thread.run.requires_action"] = "thread.run.requires_action"
+
+
+@frozen
+class ThreadRunCompleted(RunEvent):
+    """The run ended; ``data.status`` is the truth (some servers send ``incomplete`` here)."""
+
+    event: Literal["thread.run.completed"] = "thread.run.completed"
+
+
+@frozen
+class ThreadRunIncomplete(RunEvent):
+    """The run stopped early, at a limit of tokens."""
+
+    event: Literal["thread.run.incomplete"] = "thread.run.incomplete"
+
+
+@frozen
+class ThreadRunFailed(RunEvent):
+    """The run failed; ``data.last_error`` says why."""
+
+    event: Literal["thread.run.failed"] = "thread.run.failed"
+
+
+@frozen
+class ThreadRunCancelling(RunEvent):
+    """The run is about to be cancelled."""
+
+    event: Literal["thread.run.cancelling"] = "thread.run.cancelling"
+
+
+@frozen
+class ThreadRunCancelled(RunEvent):
+    """The run was cancelled."""
+
+    event: Literal["thread.run.cancelled"] = "thread.run.cancelled"
+
+
+@frozen
+class ThreadRunExpired(RunEvent):
+    """The run took too long, mostly to get its tool outputs."""
+
+    event: Literal["thread.run.expired"] = "thread.run.expired"
+
+
+@frozen
+class RunStepEvent(_Event):
+    """The base of the events that carry a whole step."""
+
+    data: RunStep
+
+    def used(self) -> Used:
+        """The tokens that the step used."""
+        return Used(self.data.run_id, self.data.id, self.data.usage)
+
+
+@frozen
+class ThreadRunStepCreated(RunStepEvent):
+    """A step began."""
+
+    begins = True
+
+    event: Literal["thread.run.step.created"] = "thread.run.step.created"
+
+
+@frozen
+class ThreadRunStepInProgress(RunStepEvent):
+    """The step works."""
+
+    begins = True
+
+    event: Literal["thread.run.step.in_progress"] = "thread.run.step.in_progress"
+
+
+@frozen
+class ThreadRunStepCompleted(RunStepEvent):
+    """The step ended; its usage is known."""
+
+    event: Literal["thread.run.step.completed"] = "thread.run.step.completed"
+
+
+@frozen
+class ThreadRunStepFailed(RunStepEvent):
+    """The step failed."""
+
+    event: Literal["thread.run.step.failed"] = "thread.run.step.failed"
+
+
+@frozen
+class ThreadRunStepCancelled(RunStepEvent):
+    """The step was cancelled."""
+
+    event: Literal["thread.run.step.cancelled"] = "thread.run.step.cancelled"
+
+
+@frozen
+class ThreadRunStepExpired(RunStepEvent):
+    """The step took too long."""
+
+    event: Literal["thread.run.step.expired"] = "thread.run.step.expired"
+
+
+@frozen
+class MessageEvent(_Event):
+    """The base of the events that carry a whole message."""
+
+    _finishes: ClassVar[bool] = False
+
+    data: Message
+
+    def texts(self) -> Texts:
+        """The texts of the message."""
+        texts = {
+            index: block.text.value
+            for index, block in enumerate(self.data.content)
+            if isinstance(block, TextContentBlock) and block.text.value
+        }
+        return Texts(self.data.id, texts, self._finishes, self.data.role == "user")
+
+
+@frozen
+class ThreadMessageCreated(MessageEvent):
+    """A message began."""
+
+    begins = True
+
+    event: Literal["thread.message.created"] = "thread.message.created"
+
+
+@frozen
+class ThreadMessageInProgress(MessageEvent):
+    """The message is being written."""
+
+    begins = True
+
+    event: Literal["thread.message.in_progress"] = "thread.message.in_progress"
+
+
+@frozen
+class ThreadMessageCompleted(MessageEvent):
+    """The message is whole."""
+
+    _finishes = True
+
+    event: Literal["thread.message.completed"] = "thread.message.completed"
+
+
+@frozen
+class ThreadMessageIncomplete(MessageEvent):
+    """The message stopped early."""
+
+    _finishes = True
+
+    event: Literal["thread.message.incomplete"] = "thread.message.incomplete"
+
+
+class ReadDelta(Typed):
+    """The data of a delta that was read, and checked, but of which no models were made."""
+
+    def made(self) -> MessageDeltaEvent | RunStepDeltaEvent:
+        """All of it, as models."""
+        ...
+
+
+_Data = TypeVar("_Data", MessageDeltaEvent, RunStepDeltaEvent)
+_Late = TypeVar("_Late", bound="_MadeLate[Any]")
+
+
+class _MadeLate(_Event, Generic[_Data]):
+    """A base of events whose ``data`` is made when somebody looks at it first.
+
+    Of nearly all deltas nobody does: what follows text and tool calls asks for a ``glance``. An
+    attribute whose slot is empty is looked for in ``__getattr__``.
+    """
+
+    __slots__ = ("_read",)
+    is_delta = True
+    _read: _Data | None  # what was read of the data, which stands for it until it is made
+
+    def glance(self) -> _Data:
+        """The data, or what was read of it, which has the same attributes.
+
+        Their parts are told apart by ``type``, not by class.
+        """
+        read = self._read
+        return cast("_Data", cast("Any", self).data) if read is None else read
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            if name == "_read":
+                return None
+            if name != "data":
+                msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+                raise AttributeError(msg)
+            read = self._read
+            if read is not None:  # else it was made meanwhile, on another thread
+                object.__setattr__(self, "data", read.made())
+                _set_read(self, None)
+            return object.__getattribute__(self, "data")
+
+
+_set_read = _MadeLate.__dict__["_read"].__set__
+
+
+def late(cls: type[_Late]) -> Callable[[ReadDelta], _Late]:
+    """What makes events of a class whose data is made when somebody looks at it."""
+    new, set_event = object.__new__, cls.__dict__["event"].__set__
+    name = fields(cast("Any", cls)).event.default
+
+    def make(read: ReadDelta) -> _Late:
+        event = new(cls)
+        _set_read(event, read)
+        set_event(event, name)
+        return event
+
+    return make
+
+
+@frozen
+class ThreadRunStepDelta(_MadeLate[RunStepDeltaEvent]):
+    """Tool calls of a step grew."""
+
+    data: RunStepDeltaEvent
+    event: Literal["thread.run.step.delta"] = "thread.run.step.delta"
+
+
+@frozen
+class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
+    """A message grew."""
+
+    data: MessageDeltaEvent
+    event: Literal["thread.message.delta"] = "thread.message.delta"
+
+    def piece(self) -> Piece | None:
+        """What it brings, if that is one piece of text and nothing else."""
+        said = self.glance()
+        content = said.delta.content
+        if len(content) != 1:
+            return None
+        block = content[0]
+        if block.type != "text":
+            return None
+        if block.text is None or block.text.annotations:
+            return None
+        return said.id, block.index, block.text.value
+
+    def pieces(self) -> Iterator[Piece]:
+        """The pieces of text that it brings."""
+        for part in self.data.delta.content:
+            if isinstance(part, TextDeltaBlock) and part.text is not None:
+                yield self.data.id, part.index, part.text.value
+
+
+@frozen
+class ErrorEvent(_Event):
+    """Something went wrong on the service's side."""
+
+    data: ErrorObject
+    event: Literal["error"] = "error"
+
+    def error(self) -> APIError:
+        """What went wrong."""
+        said = self.data
+        return APIError(said.message, code=said.code, type=said.type, param=said.param)
+
+
+@frozen
+class DoneEvent(_Event):
+    """The stream is over; says nothing about how the run ended."""
+
+    is_done = True
+
+    data: str = "[DONE]"
+    event: Literal["done"] = "done"
+
+
+@frozen
+class UnknownEvent(_Event):
+    """An event that this version does not know: its name on the wire, and its JSON whole.
+
+    ``event`` is ``"unknown"``, which tells it from the other events.
+    """
+
+    name: str  # pyright: ignore[reportIncompatibleMethodOverride] -- as a field
+    data: Any
+    event: Literal["unknown"] = "unknown"
+
+
+KnownEvent = (
+    ThreadCreated
+    | ThreadRunCreated
+    | ThreadRunQueued
+    | ThreadRunInProgress
+    | ThreadRunRequiresAction
+    | ThreadRunCompleted
+    | ThreadRunIncomplete
+    | ThreadRunFailed
+    | ThreadRunCancelling
+    | ThreadRunCancelled
+    | ThreadRunExpired
+    | ThreadRunStepCreated
+    | ThreadRunStepInProgress
+    | ThreadRunStepCompleted
+    | ThreadRunStepFailed
+    | ThreadRunStepCancelled
+    | ThreadRunStepExpired
+    | ThreadRunStepDelta
+    | ThreadMessageCreated
+    | ThreadMessageInProgress
+    | ThreadMessageCompleted
+    | ThreadMessageIncomplete
+    | ThreadMessageDelta
+    | ErrorEvent
+    | DoneEvent
+)
+
+Event = KnownEvent | UnknownEvent
+"""Anything that a stream may say."""
+
+EVENTS: tuple[type[Event], ...] = get_args(Event)
+"""The classes of all events."""
+
+__all__ = [
+    "DoneEvent",
+    "ErrorEvent",
+    "Event",
+    "KnownEvent",
+    "MessageEvent",
+    "RunEvent",
+    "RunStepEvent",
+    "ThreadCreated",
+    "ThreadMessageCompleted",
+    "ThreadMessageCreated",
+    "ThreadMessageDelta",
+    "ThreadMessageInProgress",
+    "ThreadMessageIncomplete",
+    "ThreadRunCancelled",
+    "ThreadRunCancelling",
+    "ThreadRunCompleted",
+    "ThreadRunCreated",
+    "ThreadRunExpired",
+    "ThreadRunFailed",
+    "ThreadRunInProgress",
+    "ThreadRunIncomplete",
+    "ThreadRunQueued",
+    "ThreadRunRequiresAction",
+    "ThreadRunStepCancelled",
+    "ThreadRunStepCompleted",
+    "ThreadRunStepCreated",
+    "ThreadRunStepDelta",
+    "ThreadRunStepExpired",
+    "ThreadRunStepFailed",
+    "ThreadRunStepInProgress",
+    "UnknownEvent",
+]

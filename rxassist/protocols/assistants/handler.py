@@ -1,0 +1,416 @@
+"""Event handlers: the callbacks of the official SDK, as Rx observers.
+
+Which callbacks an event causes is decided in ``callbacks``; the two handlers only call or await
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from reactivex import abc
+from reactivex.notification import OnCompleted, OnError, OnNext
+
+from rxassist.protocols.assistants.events import Event
+from rxassist.protocols.assistants.models import (
+    ImageFile,
+    Message,
+    MessageDelta,
+    Run,
+    RunStep,
+    RunStepDelta,
+    Text,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+)
+from rxassist.protocols.assistants.snapshots import NOTHING
+from rxassist.runs.streams.telling import (
+    AsyncTelling,
+    EventHandler,
+    SyncTelling,
+    _is_async,
+    _is_plain,
+)
+
+if TYPE_CHECKING:
+    from rxassist.reactive.loop import RunningLoop, ThreadLoop
+    from rxassist.reactive.observable import LoopObservable
+
+# --- the handlers --------------------------------------------------------------------------
+
+
+class _Handler(EventHandler[Event]):
+    """What both handlers have: where the stream stands that they are told of."""
+
+    _nothing = NOTHING
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Raise ``TypeError`` for a callback that would not be called, or not awaited."""
+        super().__init_subclass__(**options)
+        if cls.__module__ != __name__:
+            _check_callbacks(cls)
+
+    @property
+    def current_event(self) -> Event | None:
+        """The event that is told, or was told last.
+
+        In a callback this and its kin speak of the stream that the callback is about, also where
+        the handler is told of several at once; outside of the one that was told of last.
+        """
+        event: Event | None = self._snapshot.event
+        return event
+
+    @property
+    def current_run(self) -> Run | None:
+        """The run as it was last told."""
+        run: Run | None = self._snapshot.run
+        return run
+
+    @property
+    def current_message_snapshot(self) -> Message | None:
+        """The message that was spoken of last, as far as it has come."""
+        message: Message | None = self._snapshot.message
+        return message
+
+    @property
+    def current_run_step_snapshot(self) -> RunStep | None:
+        """The step that was spoken of last, as far as it has come."""
+        run_step: RunStep | None = self._snapshot.run_step
+        return run_step
+
+
+class AssistantEventHandler(_Handler):
+    """Callbacks for what happens in a run: override those that you need.
+
+    An Rx observer of events, ``stream.subscribe(MyHandler())``, and what ``event_handler=`` takes
+    on a ``Client``. It may be told of several streams, one after the other or at once: each keeps
+    a state of its own. (Of plain Observables one after the other: see ``observer``.)
+
+    A class with a method that is meant as a callback and is none (``on_text_dleta``, an ``async
+    def``, a ``yield``) raises ``TypeError`` when it is made.
+
+    An exception in a callback goes to ``on_exception``, closes the stream, and is raised by whoever
+    waits for it. ``on_end`` is the last callback in any case, also when the stream is left early.
+    """
+
+    _telling = SyncTelling
+
+    def on_event(self, event: Event) -> None:
+        """Called for every event, before what else it causes."""
+
+    def on_run_step_created(self, run_step: RunStep) -> None:
+        """Called once when a step begins."""
+
+    def on_run_step_delta(self, delta: RunStepDelta, snapshot: RunStep) -> None:
+        """Called when a step grows: what was added, and the step as far as it has come."""
+
+    def on_run_step_done(self, run_step: RunStep) -> None:
+        """Called once when a step ends, however: its ``status`` and ``usage`` are final."""
+
+    def on_message_created(self, message: Message) -> None:
+        """Called once when a message begins."""
+
+    def on_message_delta(self, delta: MessageDelta, snapshot: Message) -> None:
+        """Called when a message grows: what was added, and the message as far as it has come."""
+
+    def on_message_done(self, message: Message) -> None:
+        """Called once when a message ends, ``completed`` or ``incomplete``."""
+
+    def on_text_created(self, text: Text) -> None:
+        """Called once when a text of a message begins, with what it begins with."""
+
+    def on_text_delta(self, delta: TextDelta, snapshot: Text) -> None:
+        """Called for each piece of a text: the piece, and the text as far as it has come."""
+
+    def on_text_done(self, text: Text) -> None:
+        """Called once when the next part of the message begins, or the message ends."""
+
+    def on_image_file_done(self, image_file: ImageFile) -> None:
+        """Called once for an image, when the next part begins or the message ends."""
+
+    def on_tool_call_created(self, tool_call: ToolCall) -> None:
+        """Called once when a tool call begins, with what it begins with."""
+
+    def on_tool_call_delta(self, delta: ToolCallDelta, snapshot: ToolCall) -> None:
+        """Called for each piece of a tool call: the piece, and the call as far as it has come."""
+
+    def on_tool_call_done(self, tool_call: ToolCall) -> None:
+        """Called once when a tool call can no longer change.
+
+        That is when the next call of its step begins, its step ends, or the run waits or ends.
+        """
+
+    # --- the end ---
+
+    def on_timeout(self) -> None:
+        """Called before ``on_exception`` when the service did not answer in time."""
+
+    def on_exception(self, exception: Exception) -> None:
+        """Called when the stream fails, or a callback raises."""
+
+    def on_end(self) -> None:
+        """Called last, once, however the stream ends."""
+
+    # --- the stream, as the official SDK's handlers have it ---
+
+    def close(self) -> None:
+        """Close the stream that this handler is the ``event_handler`` of, as all of these."""
+        self._stream_heard().close()
+
+    def until_done(self) -> None:
+        """Wait until the stream has ended. Raises what it fails with."""
+        self._stream_heard().until_done()
+
+    def get_final_run(self) -> Run:
+        """Wait for the end and return the run as it ended."""
+        run: Run = self._stream_heard().get_final_run()
+        return run
+
+    def get_final_messages(self) -> list[Message]:
+        """Wait for the end and return the messages of the run."""
+        messages: list[Message] = self._stream_heard().get_final_messages()
+        return messages
+
+    def get_final_run_steps(self) -> list[RunStep]:
+        """Wait for the end and return the steps of the run."""
+        steps: list[RunStep] = self._stream_heard().get_final_run_steps()
+        return steps
+
+    @property
+    def text_deltas(self) -> LoopObservable[str, ThreadLoop]:
+        """The assistant's text as it grows."""
+        deltas: LoopObservable[str, ThreadLoop] = self._stream_heard().text_deltas
+        return deltas
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events of the stream, for a blocking ``for``."""
+        events: Iterator[Event] = iter(self._stream_heard())
+        return events
+
+    # --- as an observer ---
+
+    _own: _Observer | None = None
+
+    def observer(self) -> abc.ObserverBase[Event]:
+        """A new observer for one subscription, with a state of its own.
+
+        ``subscribe(handler)`` is enough on everything that a client gives. This is for plain
+        Observables of events to which one handler is subscribed at once.
+        """
+        return _Observer(self)
+
+    def on_next(self, value: Event) -> None:
+        """Be told of an event of a plain Observable."""
+        if self._own is None or self._own.telling.over:
+            self._own = _Observer(self)
+        self._own.on_next(value)
+
+    def on_error(self, error: Exception) -> None:
+        """Be told that a plain Observable failed."""
+        own, self._own = self._own or _Observer(self), None
+        own.on_error(error)
+
+    def on_completed(self) -> None:
+        """Be told that a plain Observable completed."""
+        own, self._own = self._own or _Observer(self), None
+        own.on_completed()
+
+
+class _Observer(abc.ObserverBase[Event]):
+    """Tells a handler of one stream, whatever Observable it is."""
+
+    def __init__(self, handler: AssistantEventHandler) -> None:
+        self.telling = SyncTelling(handler)
+
+    def on_next(self, value: Event) -> None:
+        self.telling.tell(OnNext(value))
+
+    def on_error(self, error: Exception) -> None:
+        if error is self.telling.failure:  # RxPY tells what is raised inside of subscribe
+            raise error
+        self.telling.tell(OnError(error))
+
+    def on_completed(self) -> None:
+        self.telling.tell(OnCompleted())
+
+
+_NOT_AWAITED = (
+    "an AsyncAssistantEventHandler must be awaited, which this Observable cannot do: subscribe it "
+    "to the stream of a client, or to what is piped from it, or pass it as event_handler= of an "
+    "AsyncClient; elsewhere use an AssistantEventHandler"
+)
+
+
+class AsyncAssistantEventHandler(_Handler):
+    """As ``AssistantEventHandler``, with callbacks that are awaited, one after the other.
+
+    While one runs, the stream is paused. It is subscribed to streams of a client and to what is
+    piped from them, ``stream.subscribe(MyHandler())``, and is what ``event_handler=`` takes on an
+    ``AsyncClient``. When the stream is left early, a callback that runs is cancelled.
+    """
+
+    _telling = AsyncTelling
+
+    async def on_event(self, event: Event) -> None:
+        """Called for every event, before what else it causes."""
+
+    async def on_run_step_created(self, run_step: RunStep) -> None:
+        """Called once when a step begins."""
+
+    async def on_run_step_delta(self, delta: RunStepDelta, snapshot: RunStep) -> None:
+        """Called when a step grows: what was added, and the step as far as it has come."""
+
+    async def on_run_step_done(self, run_step: RunStep) -> None:
+        """Called once when a step ends, however: its ``status`` and ``usage`` are final."""
+
+    async def on_message_created(self, message: Message) -> None:
+        """Called once when a message begins."""
+
+    async def on_message_delta(self, delta: MessageDelta, snapshot: Message) -> None:
+        """Called when a message grows: what was added, and the message as far as it has come."""
+
+    async def on_message_done(self, message: Message) -> None:
+        """Called once when a message ends, ``completed`` or ``incomplete``."""
+
+    async def on_text_created(self, text: Text) -> None:
+        """Called once when a text of a message begins, with what it begins with."""
+
+    async def on_text_delta(self, delta: TextDelta, snapshot: Text) -> None:
+        """Called for each piece of a text: the piece, and the text as far as it has come."""
+
+    async def on_text_done(self, text: Text) -> None:
+        """Called once when the next part of the message begins, or the message ends."""
+
+    async def on_image_file_done(self, image_file: ImageFile) -> None:
+        """Called once for an image, when the next part begins or the message ends."""
+
+    async def on_tool_call_created(self, tool_call: ToolCall) -> None:
+        """Called once when a tool call begins, with what it begins with."""
+
+    async def on_tool_call_delta(self, delta: ToolCallDelta, snapshot: ToolCall) -> None:
+        """Called for each piece of a tool call: the piece, and the call as far as it has come."""
+
+    async def on_tool_call_done(self, tool_call: ToolCall) -> None:
+        """Called once when a tool call can no longer change.
+
+        That is when the next call of its step begins, its step ends, or the run waits or ends.
+        """
+
+    # --- the end ---
+
+    async def on_timeout(self) -> None:
+        """Called before ``on_exception`` when the service did not answer in time."""
+
+    async def on_exception(self, exception: Exception) -> None:
+        """Called when the stream fails, or a callback raises."""
+
+    async def on_end(self) -> None:
+        """Called last, once, however the stream ends."""
+
+    # --- the stream, as the official SDK's handlers have it ---
+
+    async def close(self) -> None:
+        """Close the stream that this handler is the ``event_handler`` of, as all of these."""
+        await self._stream_heard().close()
+
+    async def until_done(self) -> None:
+        """Wait until the stream has ended. Raises what it fails with."""
+        await self._stream_heard().until_done()
+
+    async def get_final_run(self) -> Run:
+        """Wait for the end and return the run as it ended."""
+        run: Run = await self._stream_heard().get_final_run()
+        return run
+
+    async def get_final_messages(self) -> list[Message]:
+        """Wait for the end and return the messages of the run."""
+        messages: list[Message] = await self._stream_heard().get_final_messages()
+        return messages
+
+    async def get_final_run_steps(self) -> list[RunStep]:
+        """Wait for the end and return the steps of the run."""
+        steps: list[RunStep] = await self._stream_heard().get_final_run_steps()
+        return steps
+
+    @property
+    def text_deltas(self) -> LoopObservable[str, RunningLoop]:
+        """The assistant's text as it grows."""
+        deltas: LoopObservable[str, RunningLoop] = self._stream_heard().text_deltas
+        return deltas
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events of the stream, for an ``async for``."""
+        events: AsyncIterator[Event] = aiter(self._stream_heard())
+        return events
+
+    # --- as an observer ---
+
+    def on_next(self, value: Event) -> NoReturn:  # noqa: ARG002 -- refused
+        """Refuse to be told by who cannot await."""
+        raise TypeError(_NOT_AWAITED)
+
+    def on_error(self, error: Exception) -> NoReturn:
+        """Refuse to be told by who cannot await."""
+        raise TypeError(_NOT_AWAITED) from error
+
+    def on_completed(self) -> NoReturn:
+        """Refuse to be told by who cannot await."""
+        raise TypeError(_NOT_AWAITED)
+
+
+_Handler._kinds = (AssistantEventHandler, AsyncAssistantEventHandler)
+
+
+# --- handlers that people write ------------------------------------------------------------
+
+_OF_OBSERVERS = {"on_next", "on_error", "on_completed"}
+
+
+_NEARLY = 0.8  # of 1: on_text_dleta is, on_click is not
+
+
+def _check_callbacks(cls: type[_Handler]) -> None:
+    """Raise ``TypeError`` for a method of a class that is meant as a callback and is none."""
+    awaited = issubclass(cls, AsyncAssistantEventHandler)
+    handler = AsyncAssistantEventHandler if awaited else AssistantEventHandler
+    callbacks = [name for name in vars(handler) if name.startswith("on_")]
+    for name, given in vars(cls).items():
+        method: object = getattr(given, "__func__", given)  # of a static or class method
+        if not name.startswith("on_") or not callable(method):
+            continue
+        if name in callbacks and name not in _OF_OBSERVERS:
+            _check_kind(cls, name, method, awaited=awaited)
+        elif not any(name in vars(base) for base in cls.__mro__[1:]):
+            _check_name(cls, name, [each for each in callbacks if each not in _OF_OBSERVERS])
+
+
+def _check_kind(
+    cls: type[_Handler], name: str, method: Callable[..., object], *, awaited: bool
+) -> None:
+    """Raise ``TypeError`` for a callback that is not of the kind that its handler calls."""
+    if isgeneratorfunction(method) or isasyncgenfunction(method):
+        msg = f"{cls.__qualname__}.{name} has a yield in it, so its body would never run"
+        raise TypeError(msg)
+    if not awaited and iscoroutinefunction(method):
+        raise TypeError(_is_async(cls, name))
+    is_wrapped = hasattr(method, "__wrapped__")  # what it returns shows when it is called
+    if awaited and isfunction(method) and not is_wrapped and not iscoroutinefunction(method):
+        raise TypeError(_is_plain(cls, name))
+
+
+def _check_name(cls: type[_Handler], name: str, callbacks: list[str]) -> None:
+    """Raise ``TypeError`` for a name that is nearly that of a callback."""
+    from difflib import get_close_matches  # noqa: PLC0415 -- for mistakes alone
+
+    for nearest in get_close_matches(name, callbacks, n=1, cutoff=_NEARLY):
+        msg = (
+            f"{cls.__qualname__}.{name} is no callback, so nothing would call it; did you mean "
+            f"{nearest}? A method of your own needs a name that is less like it"
+        )
+        raise TypeError(msg)
+
+
+__all__ = ["AssistantEventHandler", "AsyncAssistantEventHandler"]

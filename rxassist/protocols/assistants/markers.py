@@ -1,0 +1,302 @@
+"""Which texts of a message stand for something else, and which may become one."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from io import SEEK_END, StringIO
+from typing import cast
+
+from attrs import evolve, field, frozen, mutable
+
+from rxassist.protocols.assistants.models import (
+    Annotation,
+    AnnotationDelta,
+    UnknownAnnotation,
+    UnknownAnnotationDelta,
+)
+from rxassist.runs.operators.text import regex_of
+from rxassist.runs.operators.units import compiled
+
+AnyAnnotation = Annotation | AnnotationDelta
+
+_LONGEST = 200  # characters of a marker: what is longer is text
+_MOST_EARLY = 100  # annotations of a part that wait for their text
+
+
+# --- what to hold back ---------------------------------------------------------------------
+
+
+@frozen
+class Mark:
+    """A stretch of a text, ``begin`` to ``end``, that is a marker or may be one.
+
+    ``certain``: it is one without an annotation, too.
+    """
+
+    begin: int
+    end: int
+    text: str
+    annotation: AnyAnnotation | None = None
+    certain: bool = False
+
+
+Shape = Callable[[str, int, bool], tuple[list[Mark], int]]
+"""Finds what looks like a marker in a text from a place on, and where what is not decided begins.
+
+The third argument says that nothing follows the text.
+"""
+
+_SIGNED = rf"【\d{{1,9}}(?::\d{{1,9}})?†[^【】\n]{{0,{_LONGEST}}}】"
+_SIGNED_BEGUN = (
+    rf"【(?:\d{{0,9}}|\d{{1,9}}:\d{{0,9}}|\d{{1,9}}(?::\d{{1,9}})?†[^【】\n]{{0,{_LONGEST}}})\Z"
+)
+_OF_PATH = r"[^\s()\[\]<>\"'`]"
+_PATH = rf"sandbox:/{_OF_PATH}{{1,{_LONGEST}}}(?!{_OF_PATH})"
+_PATH_BEGUN = (
+    r"(?<!\w)(?:s|sa|san|sand|sandb|sandbo|sandbox|sandbox:)\Z"
+    rf"|sandbox:/{_OF_PATH}{{0,{_LONGEST}}}\Z"
+)
+_MARKERS = re.compile(_SIGNED), re.compile(_SIGNED_BEGUN)
+_MARKERS_AND_PATHS = (
+    re.compile(f"{_SIGNED}|{_PATH}"),
+    re.compile(f"{_SIGNED_BEGUN}|{_PATH_BEGUN}"),
+)
+
+
+def of_the_service(*, paths: bool) -> Shape:
+    """The service's markers, such as ``【4:0†source】``, and if asked its paths of files."""
+    whole, begun = _MARKERS_AND_PATHS if paths else _MARKERS
+
+    def find(text: str, at: int, last: bool) -> tuple[list[Mark], int]:  # noqa: FBT001 -- a Shape
+        half = None if last else begun.search(text, at)
+        undecided = len(text) if half is None else half.start()
+        marks = [
+            Mark(*match.span(), match[0], certain=match[0][0] == "【")
+            for match in whole.finditer(text, at)
+            if match.start() < undecided
+        ]
+        return marks, undecided
+
+    return find
+
+
+def of_pattern(marker: str | re.Pattern[str]) -> Shape:
+    """What a pattern matches, and what more text could make match.
+
+    Raises ``TypeError`` or ``ValueError`` for what is no pattern of text, and
+    ``ModuleNotFoundError`` without the extra.
+    """
+    told = compiled(marker, f"marker must be a regular expression of text, got {marker!r}")
+    library = regex_of("citations(marker=)")
+    flags = sum(getattr(library, name) for name in "AIMSX" if told.flags & getattr(re, name))
+    match = library.compile(told.pattern, flags).match
+
+    def find(text: str, at: int, last: bool) -> tuple[list[Mark], int]:  # noqa: FBT001 -- a Shape
+        marks: list[Mark] = []
+        while at < len(text):
+            found = match(text, at, at + _LONGEST + 1, partial=True)
+            end = found.end() if found else at
+            if end == at or end - at > _LONGEST:
+                at += 1
+            elif end == len(text) and not last:  # it may go on
+                return marks, at
+            elif found.partial:
+                at += 1
+            else:
+                marks.append(Mark(at, end, text[at:end]))
+                at = end
+        return marks, len(text)
+
+    return find
+
+
+# --- what annotations name -----------------------------------------------------------------
+
+
+@mutable
+class Message:
+    """What is known of a message: annotations by the text that they name."""
+
+    annotations: dict[str, AnyAnnotation] = field(factory=dict[str, AnyAnnotation])
+    finished: bool = False
+
+
+@frozen
+class _Note:
+    """An annotation, with the text that it names and where it says that this begins."""
+
+    text: str
+    start: int
+    annotation: AnyAnnotation
+
+
+class Part:
+    """A text that grows: what of it has gone out, and where what annotations name stands in it."""
+
+    def __init__(self, message: Message, shape: Shape) -> None:
+        self.message = message
+        self._shape = shape
+        self._written = StringIO()
+        self._length = 0
+        self._wide: list[int] = []  # where characters of two UTF-16 units stand, in units
+        self._sent = 0
+        self._decided = 0
+        self._found: deque[Mark] = deque()  # by their shape
+        self._named: list[Mark] = []  # by an annotation, in order
+        self._noted: set[tuple[str, int]] = set()
+        self._early: list[_Note] = []
+
+    def add(self, piece: str) -> None:
+        """The text grows."""
+        for match in _WIDE.finditer(piece):
+            self._wide.append(self._length + match.start() + len(self._wide))
+        self._written.seek(0, SEEK_END)
+        self._written.write(piece)
+        self._length += len(piece)
+
+    def note(self, annotations: Iterable[AnyAnnotation]) -> None:
+        """Remember annotations; each is of this part or was told before."""
+        for annotation in annotations:
+            text, start = _told(annotation)
+            if not text or (text, start) in self._noted:
+                continue
+            self._noted.add((text, start))
+            self.message.annotations[text] = annotation
+            if len(self._early) < _MOST_EARLY:
+                self._early.append(_Note(text, start, annotation))
+            else:
+                self._name(_Note(text, start, annotation), exactly=False)
+
+    def decide(self, *, last: bool = False) -> int:
+        """Where the text ends of which is known what is a marker and what is not."""
+        if self._early:
+            for exactly in (True, False):  # or one with a wrong place takes what another names
+                self._early = [
+                    note for note in self._early if not self._name(note, exactly=exactly)
+                ]
+        for mark in self._named[bisect_right(self._named, self._decided, key=_end_of) :]:
+            self._look(mark.begin, last=True)
+            self._decided = mark.end
+        end = self._length
+        if self._early and not last:
+            end = min(end, *map(self._held_for, self._early))
+        self._look(end, last=last)
+        return self._decided
+
+    def _look(self, end: int, *, last: bool) -> None:
+        """Find what has the shape of a marker, up to a place."""
+        if end <= self._decided:
+            return
+        begin = max(self._decided - 1, 0)  # with the character before
+        marks, undecided = self._shape(self._read(begin, end), self._decided - begin, last)
+        for mark in marks:
+            self._found.append(evolve(mark, begin=begin + mark.begin, end=begin + mark.end))
+        self._decided = begin + undecided
+
+    def next_mark(self) -> Mark | None:
+        """The next marker, or what may be one."""
+        while self._named and self._named[0].begin < self._sent:
+            self._named.pop(0)
+        named = self._named[0] if self._named else None
+        while self._found and (
+            self._found[0].begin < self._sent or (named and _overlap(self._found[0], named))
+        ):
+            self._found.popleft()
+        found = self._found[0] if self._found else None
+        if named is None or (found is not None and found.begin < named.begin):
+            return found
+        return named
+
+    def take(self, end: int) -> str:
+        """The text up to a place, which goes out."""
+        text = self._read(self._sent, end) if end > self._sent else ""
+        self.skip(end)
+        return text
+
+    def skip(self, end: int) -> None:
+        """Go on behind a marker."""
+        self._sent = max(self._sent, end)
+
+    def _read(self, begin: int, end: int) -> str:
+        self._written.seek(begin)
+        return self._written.read(end - begin)
+
+    def _places(self, note: _Note) -> tuple[int, ...]:
+        """Where an annotation says that its text is: in characters or in UTF-16 units."""
+        if note.start < 0:
+            return ()
+        return note.start, note.start - bisect_left(self._wide, note.start)
+
+    def _name(self, note: _Note, *, exactly: bool) -> bool:
+        """Find the text that an annotation names; ``False`` if it has not come."""
+        for place in self._places(note):
+            if self._read(place, place + len(note.text)) == note.text:
+                self._put(Mark(place, place + len(note.text), note.text, note.annotation))
+                return True
+        if exactly:
+            return False
+        length, held = len(note.text), self._read(self._sent, self._length)
+        marks = [
+            Mark(self._sent + place, self._sent + place + length, note.text, note.annotation)
+            for place in _places_of(note.text, held)
+        ]
+        free = [mark for mark in marks if self._is_free(mark)]
+        if free:
+            self._put(min(free, key=lambda mark: abs(mark.begin - note.start)))
+        return bool(free)
+
+    def _is_free(self, mark: Mark) -> bool:
+        place = bisect_right(self._named, mark.begin, key=_begin_of)
+        near = self._named[max(place - 1, 0) : place + 1]
+        return not any(_overlap(mark, named) for named in near)
+
+    def _put(self, mark: Mark) -> None:
+        """Take a stretch for a marker, unless it has gone out or another annotation names it."""
+        if mark.begin < self._sent or not self._is_free(mark):
+            return
+        place = bisect_right(self._named, mark.begin, key=_begin_of)
+        self._named.insert(place, mark)
+
+    def _held_for(self, note: _Note) -> int:
+        """Where the text begins that an annotation names and that has not come as a whole."""
+        for place in self._places(note):
+            begun = self._read(place, self._length) if place >= self._decided else ""
+            if begun and len(note.text) <= _LONGEST and note.text.startswith(begun):
+                return place
+        return self._length
+
+
+_WIDE = re.compile("[\U00010000-\U0010ffff]")
+
+
+def _places_of(text: str, held: str) -> Iterator[int]:
+    """Where a text stands in another one, again and again."""
+    place = held.find(text)
+    while place >= 0:
+        yield place
+        place = held.find(text, place + len(text))
+
+
+def _begin_of(mark: Mark) -> int:
+    return mark.begin
+
+
+def _end_of(mark: Mark) -> int:
+    return mark.end
+
+
+def _overlap(one: Mark, other: Mark) -> bool:
+    return one.begin < other.end and other.begin < one.end
+
+
+def _told(annotation: AnyAnnotation) -> tuple[str | None, int]:
+    """The text that an annotation names, and its place (-1: it does not say)."""
+    if isinstance(annotation, UnknownAnnotation | UnknownAnnotationDelta):
+        text: object = annotation.raw.get("text")
+        start: object = annotation.raw.get("start_index")
+        known = isinstance(start, int) and not isinstance(start, bool)
+        return text if isinstance(text, str) else None, cast("int", start) if known else -1
+    return annotation.text, -1 if annotation.start_index is None else annotation.start_index

@@ -1,0 +1,416 @@
+"""``client.threads.runs``: API reference, Runs and Run steps."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from rxassist.protocols.assistants.busy import RUN, RUNS
+from rxassist.protocols.assistants.models import Run, RunStep
+from rxassist.protocols.assistants.parameters import (
+    HandlerT,
+    MetadataParameters,
+    OutputsPollParameters,
+    OutputsStreamParameters,
+    RunParameters,
+    RunPollOptions,
+    RunPollParameters,
+    RunStreamParameters,
+    StepListParameters,
+    StepParameters,
+    ToolOutputsParameters,
+)
+from rxassist.protocols.assistants.starting import (
+    OUTPUTS,
+    STEPS,
+    Starting,
+    check_outputs,
+    not_of_following,
+    searching,
+)
+from rxassist.reactive.loop import HomeT
+from rxassist.reactive.observable import LoopObservable
+from rxassist.reactive.queues import Waiting
+from rxassist.runs.state import has_settled
+from rxassist.runs.streams.run_stream import StreamT
+from rxassist.wire.arguments import path
+from rxassist.wire.calls import Connection, Listing, Resource, poll_options
+from rxassist.wire.options import ListParameters, RequestOptions
+
+
+class Steps(Resource[HomeT]):
+    """The steps of a run."""
+
+    def retrieve(
+        self, step_id: str, *, thread_id: str, run_id: str, **parameters: Unpack[StepParameters]
+    ) -> LoopObservable[RunStep, HomeT]:
+        """The step as it stands: a cold Observable. ``GET …/steps/{step_id}``.
+
+        Keywords:
+
+        - ``include``: what else to return, such as the content of the results of file search.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        where = path(STEPS + "/{step_id}", thread_id=thread_id, run_id=run_id, step_id=step_id)
+        return self._call(RunStep, self._request("GET", where, parameters, StepParameters))
+
+    def list(
+        self, run_id: str, *, thread_id: str, **parameters: Unpack[StepListParameters]
+    ) -> Listing[RunStep, HomeT]:
+        """The steps, newest first: a cold Observable of items. ``GET …/steps``.
+
+        Keywords:
+
+        - ``limit``: how many items one page has, from 1 to 100.
+        - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
+        - ``after``: the id of an item: the list begins after it.
+        - ``before``: the id of an item: the list ends before it.
+        - ``include``: what else to return, such as the content of the results of file search.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        where = path(STEPS, thread_id=thread_id, run_id=run_id)
+        return self._list(RunStep, where, parameters, StepListParameters)
+
+
+class Runs(Starting[StreamT, HandlerT, HomeT]):
+    """The runs of a thread, and their steps."""
+
+    steps: Steps[HomeT]
+
+    def __init__(self, connection: Connection[HomeT]) -> None:
+        super().__init__(connection)
+        self.steps = Steps(connection)
+
+    def create(
+        self, thread_id: str, **parameters: Unpack[RunParameters]
+    ) -> LoopObservable[Run, HomeT]:
+        """Create a run, once, and leave it working: an Observable of it as it was created.
+
+        It is created with the first subscription; every subscriber gets the same run.
+        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
+        another run works or waits there. ``POST /threads/{thread_id}/runs``.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
+          ``"cancel"`` it.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
+          once.
+        - ``additional_instructions``: instructions that are added to the assistant's for this run.
+        - ``additional_messages``: messages that are added to the thread before the run.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
+        - ``include``: what else to return, such as the content of the results of file search.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        where = path(RUNS, thread_id=thread_id)
+        return self._create_run(where, parameters, RunParameters, thread_id)
+
+    def retrieve(
+        self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Run, HomeT]:
+        """The run as it stands: a cold Observable. ``GET /threads/{thread_id}/runs/{run_id}``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        where = path(RUN, thread_id=thread_id, run_id=run_id)
+        return self._call(Run, self._request("GET", where, options))
+
+    def update(
+        self, run_id: str, *, thread_id: str, **parameters: Unpack[MetadataParameters]
+    ) -> LoopObservable[Run, HomeT]:
+        """Change the metadata of a run: a cold Observable of it. ``POST …/runs/{run_id}``.
+
+        Keywords:
+
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        where = path(RUN, thread_id=thread_id, run_id=run_id)
+        return self._call(Run, self._request("POST", where, parameters, MetadataParameters))
+
+    def list(self, thread_id: str, **parameters: Unpack[ListParameters]) -> Listing[Run, HomeT]:
+        """The runs, newest first: a cold Observable of items. ``GET /threads/{thread_id}/runs``.
+
+        Keywords:
+
+        - ``limit``: how many items one page has, from 1 to 100.
+        - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
+        - ``after``: the id of an item: the list begins after it.
+        - ``before``: the id of an item: the list ends before it.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        return self._list(Run, path(RUNS, thread_id=thread_id), parameters, ListParameters)
+
+    def cancel(
+        self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
+    ) -> LoopObservable[Run, HomeT]:
+        """Cancel a run: a cold Observable of it, ``cancelling`` at first.
+
+        ``POST /threads/{thread_id}/runs/{run_id}/cancel``.
+
+        Keywords:
+
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        where = path(RUN + "/cancel", thread_id=thread_id, run_id=run_id)
+        return self._call(Run, self._request("POST", where, options))
+
+    def submit_tool_outputs(
+        self, run_id: str, *, thread_id: str, **parameters: Unpack[ToolOutputsParameters]
+    ) -> LoopObservable[Run, HomeT]:
+        """Send the outputs that a run waits for: an Observable of the run, queued again.
+
+        They are sent once, with the first subscription. Each output is a mapping with
+        ``tool_call_id`` and ``output``. ``POST …/submit_tool_outputs``.
+
+        Keywords:
+
+        - ``tool_outputs``: mappings with ``tool_call_id`` and ``output``, one for each call.
+        - ``tool_approvals``: mappings with ``tool_call_id`` and ``approve`` (Azure AI Foundry).
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
+        request = self._request("POST", where, parameters, ToolOutputsParameters, careful=True)
+        check_outputs(request)
+        return self._once(self._submitted(request, thread_id, run_id, parameters))
+
+    # --- streams ---
+
+    def stream(
+        self, *, thread_id: str, **parameters: Unpack[RunStreamParameters[HandlerT]]
+    ) -> StreamT:
+        """A new run, as a stream: created with the first subscription, and only once.
+
+        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
+        another run works or waits there. ``POST /threads/{thread_id}/runs``.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
+          ``"cancel"`` it.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
+          once.
+        - ``additional_instructions``: instructions that are added to the assistant's for this run.
+        - ``additional_messages``: messages that are added to the thread before the run.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
+        - ``include``: what else to return, such as the content of the results of file search.
+        - ``recover``: whether a run is followed to its end after its connection is lost (``True``).
+        - ``recovery_timeout``: seconds for which the service may be out of reach then (60).
+        - ``idle_timeout``: seconds of silence after which a stream is recovered; ``None`` for no
+          bound.
+        - ``deadline``: seconds after which the stream ends in an error; by default never.
+        - ``replay``: ``False`` drops the events that every subscriber has received.
+        - ``read_ahead``: how many events the stream may be ahead of a slow reader (1,024; ``None``:
+          no bound).
+        - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
+          does not.
+        - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
+        - ``event_handler``: its callbacks are called once for each event, before any subscriber.
+        - ``max_rounds``: how often the run may ask for tools (16); then it is
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
+          round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        where = path(RUNS, thread_id=thread_id)
+        given, tooling = self._tooling(parameters)
+        waiting = Waiting()
+        events = self._run_events(where, given, RunParameters, thread_id, waiting)
+        return self._stream(events, given, thread_id, tooling=tooling, waiting=waiting)
+
+    def submit_tool_outputs_stream(
+        self,
+        *,
+        thread_id: str,
+        run_id: str,
+        **parameters: Unpack[OutputsStreamParameters[HandlerT]],
+    ) -> StreamT:
+        """Send the outputs that a run waits for, once, and stream what it does then.
+
+        ``POST …/submit_tool_outputs``.
+
+        Keywords:
+
+        - ``tool_outputs``: mappings with ``tool_call_id`` and ``output``, one for each call.
+        - ``tool_approvals``: mappings with ``tool_call_id`` and ``approve`` (Azure AI Foundry).
+        - ``recover``: whether a run is followed to its end after its connection is lost (``True``).
+        - ``recovery_timeout``: seconds for which the service may be out of reach then (60).
+        - ``idle_timeout``: seconds of silence after which a stream is recovered; ``None`` for no
+          bound.
+        - ``deadline``: seconds after which the stream ends in an error; by default never.
+        - ``replay``: ``False`` drops the events that every subscriber has received.
+        - ``read_ahead``: how many events the stream may be ahead of a slow reader (1,024; ``None``:
+          no bound).
+        - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
+          does not.
+        - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
+        - ``event_handler``: its callbacks are called once for each event, before any subscriber.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
+        return self._output_stream(where, parameters, ToolOutputsParameters, thread_id, run_id)
+
+    # --- polls ---
+
+    def poll(
+        self, run_id: str, *, thread_id: str, **options: Unpack[RunPollOptions]
+    ) -> LoopObservable[Run, HomeT]:
+        """The run each time it has changed, until it has ended or waits for you.
+
+        A cold Observable; its last item, which ``run()`` returns, is the run as it ended. With
+        ``on_dispose="cancel"`` it polls once, whatever the number of subscribers.
+
+        Keywords:
+
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
+          ``"detach"`` does not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        following = self._following(options, thread_id, run_id)
+        ids = {"run_id": run_id, "thread_id": thread_id}
+        if following.on_dispose == "detach":
+            given = {key: value for key, value in options.items() if key != "on_dispose"}
+            return self._poll(Run, RUN, ids, given, has_settled)
+        polled = self._poll(Run, RUN, ids, not_of_following(options), has_settled)
+        return self._once(self._follow(polled, following))
+
+    def create_and_poll(
+        self, thread_id: str, **parameters: Unpack[RunPollParameters]
+    ) -> LoopObservable[Run, HomeT]:
+        """Create a run, once, and poll it: the run each time it has changed, to its end.
+
+        ``additional_messages`` and ``if_busy`` as for ``create``; see ``RunPollOptions``.
+
+        Keywords:
+
+        - ``assistant_id``, required: the id of the assistant that runs.
+        - ``model``: the model of this run, instead of the assistant's.
+        - ``instructions``: the instructions of this run, instead of the assistant's.
+        - ``tools``: the tools of this run, instead of the assistant's: functions, mappings, models.
+        - ``metadata``: up to 16 pairs of text, stored with the object.
+        - ``temperature``: how random the answer is, from 0 to 2.
+        - ``top_p``: the share of likely tokens that the model chooses from, from 0 to 1.
+        - ``max_prompt_tokens``: how many tokens the prompts of the run may have together.
+        - ``max_completion_tokens``: how many tokens the model may write in the run.
+        - ``truncation_strategy``: how much of a long thread the model reads.
+        - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
+          call.
+        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
+        - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
+          ``"cancel"`` it.
+        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+          runs.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``additional_instructions``: instructions that are added to the assistant's for this run.
+        - ``additional_messages``: messages that are added to the thread before the run.
+        - ``tool_resources``: the files and vector stores that the tools of this run may use.
+        - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
+        - ``include``: what else to return, such as the content of the results of file search.
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
+          ``"detach"`` does not.
+        - ``max_rounds``: how often the run may ask for tools (16); then it is
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
+          round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        given, tooling = self._tooling(parameters)
+        following = self._following(given, thread_id, calls_tools=tooling is not None)
+        polls, rest = poll_options(not_of_following(given))
+        where = path(RUNS, thread_id=thread_id)
+        rest = {**rest, **searching(given)}
+        created = self._create_run(where, rest, RunParameters, thread_id, following.waiting)
+        return self._created_and_followed(
+            created, following, lambda run: self._polled(run, polls, rest, tooling)
+        )
+
+    def submit_tool_outputs_and_poll(
+        self, run_id: str, *, thread_id: str, **parameters: Unpack[OutputsPollParameters]
+    ) -> LoopObservable[Run, HomeT]:
+        """Send the outputs that a run waits for, once, and poll it to its end.
+
+        Keywords:
+
+        - ``tool_outputs``: mappings with ``tool_call_id`` and ``output``, one for each call.
+        - ``tool_approvals``: mappings with ``tool_call_id`` and ``approve`` (Azure AI Foundry).
+        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+          1,000.
+        - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``patience``: seconds for which the service may be out of reach, or not find what it
+          stores late.
+        - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
+          ``"detach"`` does not.
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        following = self._following(parameters, thread_id, run_id)
+        polls, rest = poll_options(not_of_following(parameters))
+        submitted = self.submit_tool_outputs(run_id, thread_id=thread_id, **rest)
+        return self._created_and_followed(
+            submitted, following, lambda run: self._poll_on(run, polls), waits=False
+        )

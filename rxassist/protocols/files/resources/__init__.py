@@ -1,0 +1,1 @@
+"""The calls of the files and vector stores API."""

@@ -1,0 +1,167 @@
+"""Coroutines in a pipe: awaited in order, while their source is paused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
+
+from rxassist.errors import StreamClosed
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.loop import _raise
+from rxassist.reactive.typing import Operator
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+class _Calls(Generic[_A, _B]):
+    """One subscription of ``map_async``: the calls that run, in order, and what waits."""
+
+    def __init__(
+        self,
+        fn: Callable[[_A], Coroutine[Any, Any, _B]],
+        most: int,
+        observer: abc.ObserverBase[_B],
+    ) -> None:
+        self._fn = fn
+        self._most = most
+        self._observer = observer
+        self._running: deque[asyncio.Task[Callable[[], _B]]] = deque()
+        self._waiting: deque[_A] = deque()
+        self._completed = False
+        self._error: Exception | None = None
+        self._disposed = False
+        self.source = SingleAssignmentDisposable()
+        self.demand = Demand(current_demand())
+
+    def on_next(self, item: _A) -> None:
+        self._waiting.append(item)
+        self._begin()
+
+    def on_error(self, error: Exception) -> None:
+        self._error = error
+        self.on_completed()
+
+    def on_completed(self) -> None:
+        self._completed = True
+        self._settle()
+
+    def dispose(self) -> None:
+        self._disposed = True
+        self.source.dispose()
+        running, self._running = self._running, deque()
+        for task in running:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def _begin(self) -> None:
+        while self._waiting and len(self._running) < self._most and not self._disposed:
+            try:
+                loop = asyncio.get_running_loop()  # before there is a coroutine to be awaited
+                with demanding(None):  # what it awaits must not wait for this demand
+                    task = loop.create_task(_outcome(self._fn(self._waiting.popleft())))
+            except Exception as error:  # noqa: BLE001 -- the subscriber is told
+                self._observer.on_error(error)
+                return
+            self._running.append(task)
+            task.add_done_callback(self._done)
+        if len(self._running) >= self._most:
+            self.demand.close()
+
+    def _done(self, _: asyncio.Task[Callable[[], _B]]) -> None:
+        try:
+            self._emit()
+        except BaseException as error:
+            self.dispose()
+            if not self.demand.fail(error):
+                raise  # to the loop's exception handler
+
+    def _emit(self) -> None:
+        while self._running and self._running[0].done() and not self._disposed:
+            task = self._running.popleft()
+            if task.cancelled():
+                self._observer.on_error(StreamClosed("a coroutine of map_async was cancelled"))
+                return
+            try:
+                returned = task.result()()
+            except Exception as error:  # noqa: BLE001 -- the subscriber is told
+                self._observer.on_error(error)
+                return
+            self._observer.on_next(returned)
+        if not self._disposed:
+            self._settle()
+
+    def _settle(self) -> None:
+        self._begin()
+        if len(self._running) < self._most and not self.demand.is_open:
+            self.demand.open()
+        if not self._completed or self._running or self._waiting:
+            return
+        if self._error is not None:
+            self._observer.on_error(self._error)
+        else:
+            self._observer.on_completed()
+
+
+async def _outcome(coroutine: Coroutine[Any, Any, _B]) -> Callable[[], _B]:
+    """What gives the result of a coroutine, or raises: a task must not raise ``SystemExit``.
+
+    The event loop would be stopped by it.
+    """
+    try:
+        returned = await coroutine
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 -- it goes on
+        return partial(_raise, error)
+    return partial(_give, returned)
+
+
+def _give(returned: _B) -> _B:
+    return returned
+
+
+def map_async(
+    fn: Callable[[_A], Coroutine[Any, Any, _B]], *, max_concurrent: int = 1
+) -> Operator[_A, _B]:
+    """Await a coroutine for each item and emit what it returns, in the order of the items.
+
+    At most ``max_concurrent`` coroutines run at a time; while they do, the source is paused. An
+    exception of one goes to ``on_error``; the end of the source is told when all have ended. To
+    dispose cancels those that run. The source must emit on the thread of an event loop: everything
+    that comes from a client does.
+
+    Where the coroutine for ``a`` takes two ticks and the one for ``b`` none::
+
+        source  -a-b---|
+        result  ---(ab)|
+    """
+    if max_concurrent < 1:
+        msg = f"max_concurrent must be at least 1, got {max_concurrent}"
+        raise ValueError(msg)
+    if not callable(fn):
+        msg = f"map_async takes a function that returns a coroutine, got {fn!r}"
+        raise TypeError(msg)
+
+    def operator(source: Observable[_A]) -> Observable[_B]:
+        def subscribe(
+            observer: abc.ObserverBase[_B], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            calls = _Calls(fn, max_concurrent, observer)
+            with demanding(calls.demand):
+                calls.source.disposable = source.subscribe(
+                    calls.on_next, calls.on_error, calls.on_completed, scheduler=scheduler
+                )
+            return Disposable(calls.dispose)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+__all__ = ["map_async"]

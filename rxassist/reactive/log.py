@@ -1,0 +1,368 @@
+"""A log with cursors: one subscription to a source, many readers, each with its own place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context, ContextVar, copy_context
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import reactivex as rx
+from reactivex import Notification, Observable, abc
+from reactivex import operators as ops
+from reactivex.notification import OnCompleted, OnError
+
+from rxassist.errors import ClientClosed, StreamClosed, closed_by
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.links import link_first
+
+_T = TypeVar("_T")
+
+READ_AHEAD = 1024
+"""How many items a source may run ahead of its slowest demanding reader, by default."""
+
+Post = Callable[[Callable[[], None]], object]
+"""Runs a function later, where the log lives, and in order; ``False`` if that place is gone."""
+
+Later = Callable[[Callable[[], None]], abc.DisposableBase]
+"""Runs a function after a while, where the log lives, unless what it returns is disposed before."""
+
+Report = Callable[[BaseException], object]
+"""Reports an exception that a subscriber raised."""
+
+
+class Place:
+    """How far a reader of a log has come, and what it wants to remember of that.
+
+    ``log`` stands for the log, which would be kept alive by the log itself if it stood there.
+    """
+
+    __slots__ = ("cursor", "log", "memo")
+
+    def __init__(self, log: object, cursor: int = 0) -> None:
+        self.log: object = log
+        self.cursor: int = cursor
+        self.memo: Any = None
+
+
+_reading: ContextVar[Place | None] = ContextVar("rxassist_place", default=None)
+_no_context = Context()
+
+
+class Log(Observable[_T], abc.ObserverBase[_T]):
+    """An Observable that subscribes to its source once, however many subscribers it has.
+
+    The source is subscribed with the first reader. Every reader begins at the start of what is
+    kept, also after the end, and is live when it has caught up. A reader that has a demand is
+    waited for: it is sent items only while the demand is open, and the source is paused when it
+    is ``read_ahead`` items ahead of the slowest of these readers (``None`` never pauses).
+    ``replay=False`` drops what every reader has read, and tells ``on_drop`` before. When the last
+    reader leaves before the end, the source is disposed; a reader that comes later gets what is
+    kept and then ``StreamClosed``. With ``linger`` that is done a while after the last reader
+    left, unless another one comes meanwhile; until then the source is never paused.
+
+    A reader that raises is closed, and the others go on. The exception goes to the consumer that
+    waits for this reader; if none waits, it is reported. An exception such as ``SystemExit`` that
+    the source raises goes to every consumer that waits; other readers get ``StreamClosed``.
+    """
+
+    def __init__(
+        self,
+        source: Observable[_T],
+        *,
+        post: Post,
+        report: Report,
+        replay: bool = True,
+        read_ahead: int | None = READ_AHEAD,
+        on_drop: Callable[[list[_T]], object] | None = None,
+        linger: Later | None = None,
+    ) -> None:
+        if isinstance(read_ahead, bool) or not isinstance(read_ahead, int | None):
+            msg = f"read_ahead must be a whole number or None, got {read_ahead!r}"
+            raise TypeError(msg)
+        if read_ahead is not None and read_ahead < 1:
+            msg = f"read_ahead must be at least 1, or None to never wait, got {read_ahead}"
+            raise ValueError(msg)
+        super().__init__()
+        self.items: list[_T] = []
+        self.dropped: int = 0
+        self._key = object()
+        self._last_place = Place(self._key)
+        self._source: Observable[_T] | None = source  # until it is subscribed
+        self._post = post
+        self._report = report
+        self._replay = replay
+        self._read_ahead = read_ahead
+        self._on_drop = on_drop
+        self._linger = linger
+        self._lingering: abc.DisposableBase | None = None  # without a reader
+        self._ending: Notification[_T] | None = None
+        self._readers: list[_Reader[_T]] = []
+        self._slow: list[_Reader[_T]] = []  # those of them that have a demand
+        self._demand = Demand()
+        self._subscription: abc.DisposableBase | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has completed or failed, or was closed."""
+        return self._ending is not None
+
+    def check_open(self) -> None:
+        """Raise the ``StreamClosed`` that ended it, if one did."""
+        if isinstance(self._ending, OnError) and isinstance(self._ending.exception, StreamClosed):
+            raise self._ending.exception
+
+    @property
+    def place(self) -> Place:
+        """Where the caller reads: in a callback or a loop its own place, else the last one."""
+        reading = _reading.get()
+        return reading if reading is not None and reading.log is self._key else self._last_place
+
+    def begin_reading(self) -> Place:
+        """A place at the start of what is kept, for a caller that reads and moves it itself."""
+        place = Place(self._key, self.dropped)
+        _reading.set(place)
+        self._last_place = place
+        return place
+
+    def close(self, error: Exception) -> None:
+        """End the log for all its readers with an error, as if the last one had left."""
+        self.on_error(error)
+
+    def _subscribe_core(
+        self,
+        observer: abc.ObserverBase[_T],
+        scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the log has its own place
+    ) -> abc.DisposableBase:
+        reader = _Reader(self, observer)
+        if self._post(partial(self._attach, reader)) is False:
+            raise ClientClosed
+        return reader
+
+    def _attach(self, reader: _Reader[_T]) -> None:
+        if reader.closed:
+            return
+        reader.cursor = self.dropped
+        self._readers.append(reader)
+        self._stop_lingering()
+        if reader.demand is not None:
+            self._slow.append(reader)
+        if self._source is not None and self._ending is None:
+            self._begin(self._source)
+        reader.deliver()
+        self._balance()
+
+    def _begin(self, source: Observable[_T]) -> None:
+        self._source = None
+        self._demand.failed = self._fail
+        try:
+            with demanding(self._demand):  # the log itself is the guard that subscribe would make
+                link_first(source, self, None, self._hold)
+        except BaseException as error:  # noqa: BLE001 -- the readers are told
+            if not self._fail(error):
+                self._report(error)
+
+    def _fail(self, error: BaseException) -> bool:
+        """End with an exception that the source raised; ``False`` if that was before."""
+        if self.ended:
+            return False
+        if isinstance(error, Exception):
+            self.on_error(error)
+            return True
+        taken = [reader.fail(error) for reader in self._slow]
+        self.on_error(closed_by(error))
+        if not any(taken):
+            self._report(error)
+        return True
+
+    def _hold(self, subscription: abc.DisposableBase) -> None:
+        self._subscription = subscription
+        if self.ended:  # already, by a source that sends while it is subscribed
+            self._free()
+
+    def _detach(self, reader: _Reader[_T]) -> None:
+        if reader not in self._readers:
+            return
+        self._drop_what_was_read()
+        self._readers.remove(reader)
+        if reader in self._slow:
+            self._slow.remove(reader)
+        reader.let_go()
+        if self._last_place is reader:
+            self._last_place = Place(self._key, reader.cursor)
+            self._last_place.memo = reader.memo
+        if not self._readers and self._ending is None:
+            if self._linger is None:
+                self._leave()
+                return
+            self._lingering = self._linger(self._leave)
+        self._balance()
+
+    def _leave(self) -> None:
+        msg = (
+            "the last subscriber left before the end, which closed the stream; call again for "
+            "another run, or keep the stream open for a while with linger="
+        )
+        self.close(StreamClosed(msg))
+
+    def _stop_lingering(self) -> None:
+        lingering, self._lingering = self._lingering, None
+        if lingering is not None:
+            lingering.dispose()
+
+    def _free(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.dispose()
+
+    def on_next(self, value: _T) -> None:
+        """Keep an item of the source, and send it to those who have come so far."""
+        if self._ending is not None:
+            return
+        self.items.append(value)
+        if len(self._readers) == 1:  # nearly always
+            self._readers[0].deliver()
+        else:
+            for reader in tuple(self._readers):
+                reader.deliver()
+        if self._slow or not self._replay:
+            self._balance()
+
+    def on_error(self, error: Exception) -> None:
+        """End as the source has failed."""
+        self._end(OnError(error))
+
+    def on_completed(self) -> None:
+        """End as the source has completed."""
+        self._end(OnCompleted())
+
+    def _end(self, ending: Notification[_T]) -> None:
+        if self._ending is None:
+            self._ending = ending
+            self._demand.failed = None  # which makes a circle
+            self._stop_lingering()
+            try:
+                for reader in tuple(self._readers):
+                    reader.deliver()
+            finally:
+                self._free()
+
+    def _balance(self) -> None:
+        """Drop what every reader has read, and pause or resume the source."""
+        self._drop_what_was_read()
+        if self._read_ahead is None:
+            return
+        ahead = 0
+        if self._slow:
+            slowest = min([reader.cursor for reader in self._waited_for()], default=None)
+            ahead = 0 if slowest is None else self.dropped + len(self.items) - slowest
+        if ahead >= self._read_ahead:
+            self._demand.close()
+        elif not self._demand.is_open and ahead <= self._read_ahead // 2:
+            self._demand.open()
+
+    def _waited_for(self) -> list[_Reader[_T]]:
+        """The readers that can be slow, without those that wait for another reader of this log.
+
+        Who reads in two places at once takes from one of them at a time: what is full must not
+        keep from it what it waits for.
+        """
+        slow = self._slow
+        if len(slow) == 1:  # nearly always, and this is looked at after each item
+            return slow
+        waiting = {r.demand.owner for r in slow if r.demand and r.demand.is_open} - {None}
+        return [r for r in slow if r.demand and (r.demand.is_open or r.demand.owner not in waiting)]
+
+    def recorded(self) -> Observable[_T]:
+        """What an ended log holds, and how it ended, without the place where it lived."""
+        ending = self._ending
+        kept: Observable[_T] = rx.from_iterable(self.items)
+        if isinstance(ending, OnError):
+            return kept.pipe(ops.concat(rx.throw(ending.exception)))
+        return kept
+
+    def _drop_what_was_read(self) -> None:
+        if not self._replay and self._readers:
+            read = min(reader.cursor for reader in self._readers) - self.dropped
+            if read and self._on_drop is not None:
+                self._on_drop(self.items[:read])
+            del self.items[:read]
+            self.dropped += read
+
+
+class _Reader(Place, abc.DisposableBase, Generic[_T]):
+    """One subscriber's place in the log, which it leaves when it is disposed."""
+
+    __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "demand")
+
+    def __init__(self, log: Log[_T], observer: abc.ObserverBase[_T]) -> None:
+        super().__init__(log._key)
+        self._log = log
+        self._observer = observer
+        self._context = copy_context()  # sources that the subscriber adds later find its demand
+        self._context.run(_reading.set, self)
+        self._busy = False
+        self._waits = False
+        self.demand = current_demand()
+        self.cursor = 0
+        self.closed = False
+
+    def dispose(self) -> None:
+        """Read no more."""
+        self.closed = True
+        self._log._post(partial(self._log._detach, self))
+
+    def fail(self, error: BaseException) -> bool:
+        """Give an exception to the consumer that waits, and read no more, if there is one."""
+        self.closed = self.demand is not None and self.demand.fail(error)
+        return self.closed
+
+    def let_go(self) -> None:
+        """Forget the context, in which this reader is known: a circle."""
+        self._context = _no_context
+
+    def deliver(self) -> None:
+        """Send what the reader has not seen yet, as long as it wants more."""
+        if self._busy or self.closed:
+            return
+        self._busy = True
+        try:
+            self._context.run(self._drain)
+        except BaseException as error:  # noqa: BLE001 -- the subscriber's, and it is reported
+            if not self.fail(error):
+                self._log._report(error)
+            self.closed = True
+            self._log._detach(self)
+        finally:
+            self._busy = False
+
+    def _resume(self) -> None:
+        self._log._post(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._waits = False
+        self.deliver()
+        self._log._balance()
+
+    def _drain(self) -> None:
+        log, observer, demand = self._log, self._observer, self.demand
+        items = log.items
+        while not self.closed:
+            place = self.cursor - log.dropped
+            if place >= len(items):
+                break
+            if demand is not None and not demand.is_open:
+                if not self._waits:
+                    self._waits = True
+                    demand.when_open(self._resume)
+                return
+            self.cursor += 1
+            log._last_place = self
+            observer.on_next(items[place])
+        if not self.closed and log._ending is not None:
+            self.closed = True
+            log._ending.accept(observer)
+            log._detach(self)
+
+
+__all__ = ["READ_AHEAD", "Log"]

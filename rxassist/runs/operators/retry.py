@@ -1,0 +1,194 @@
+"""A run that failed for now is started anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+
+from reactivex import Observable, abc
+from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
+from reactivex.scheduler import TimeoutScheduler
+
+from rxassist.errors import excerpt
+from rxassist.reactive.links import schedule_held
+from rxassist.reactive.logger import logger
+from rxassist.reactive.tally import count_retry
+from rxassist.reactive.typing import Operator
+from rxassist.runs.events import AnyEvent, check_event
+from rxassist.runs.state import SETTLED, AnyRun
+
+_RATE_LIMITED = "rate_limit_exceeded"
+
+
+def rate_limited(run: AnyRun) -> bool:
+    """Whether a run failed because a rate limit was exceeded."""
+    error: object = getattr(run, "last_error", None)
+    return run.status == "failed" and getattr(error, "code", None) == _RATE_LIMITED
+
+
+def retry_run(
+    times: int = 2,
+    backoff: float | Callable[[int], float] = 1.0,
+    when: Callable[[AnyRun], bool] = rate_limited,
+    *,
+    hold: bool = False,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Operator[AnyEvent, AnyEvent]:
+    """Start a run anew if it failed for now: by default if a rate limit was exceeded.
+
+    The source is subscribed again, so it must start another run each time:
+    ``rx.defer(lambda _: client.threads.runs.stream(…))``; one that tells the same run again ends in
+    a ``ValueError``. That happens at most ``times`` times, ``backoff`` seconds after the first
+    failure, twice as many after the next, and so on; or as many as a function says for 1, 2, ….
+    ``when`` says whether a run that has ended, or waits, is to be started anew.
+
+    A text is never said twice: the events of an attempt are held back until it says something (its
+    first delta, whatever is finished, ``requires_action``), so nothing is seen of an attempt that
+    failed before. From then on the run stays, and its failure is data as without this operator.
+    With ``hold=True`` all events of an attempt are held back until its stream ends: then every
+    failure can be made good, and nothing is seen before the end.
+
+    Completes and fails with the last attempt. Waits on ``scheduler``, else on the one of the
+    subscription.
+
+    Where ``q`` and ``p`` say that the run is ``queued`` and ``in_progress``, ``t`` is a delta, and
+    ``c`` is ``thread.run.completed``::
+
+        source  -q-p-t----c-|
+        result  -----(qpt)c-|
+    """
+    if times < 0:
+        msg = f"times must not be negative, got {times}"
+        raise ValueError(msg)
+    if not callable(backoff) and backoff < 0:
+        msg = f"backoff must not be negative, got {backoff}"
+        raise ValueError(msg)
+    pause = backoff if callable(backoff) else _doubled(backoff)
+
+    def operator(source: Observable[AnyEvent]) -> Observable[AnyEvent]:
+        def subscribe(
+            observer: abc.ObserverBase[AnyEvent], given: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            clock = scheduler or given or TimeoutScheduler.singleton()
+            attempts = _Attempts(source, observer, times, pause, when, given, clock, hold=hold)
+            attempts.begin()
+            return attempts.held
+
+        return Observable(subscribe)
+
+    return operator
+
+
+def _doubled(seconds: float) -> Callable[[int], float]:
+    return lambda attempt: seconds * 2.0 ** (attempt - 1)
+
+
+class _Attempts:
+    """One subscription: the attempt that is under way, and what is held back of it."""
+
+    def __init__(
+        self,
+        source: Observable[AnyEvent],
+        observer: abc.ObserverBase[AnyEvent],
+        times: int,
+        pause: Callable[[int], float],
+        when: Callable[[AnyRun], bool],
+        given: abc.SchedulerBase | None,
+        clock: abc.SchedulerBase,
+        *,
+        hold: bool,
+    ) -> None:
+        self._source = source
+        self._observer = observer
+        self._times = times
+        self._pause = pause
+        self._when = when
+        self._given = given
+        self._clock = clock
+        self._hold = hold
+        self._context = copy_context()  # a timer may be of another thread
+        self._count = 0
+        self._failed: set[str] = set()
+        self._held_back: list[AnyEvent] | None = []
+        self.held = SerialDisposable()
+
+    def begin(self, *_: object) -> None:
+        self._held_back = []
+        self._context.copy().run(self._subscribe)
+
+    def _subscribe(self) -> None:
+        if self._count:
+            count_retry()
+        held = SingleAssignmentDisposable()  # in place before an event comes
+        self.held.disposable = held
+
+        def on_next(event: AnyEvent) -> None:
+            if not held.is_disposed:  # by an event before, while it was being subscribed
+                self._on_next(event)
+
+        def on_error(error: Exception) -> None:
+            if not held.is_disposed:
+                self._let_go()
+                self._observer.on_error(error)
+
+        def on_completed() -> None:
+            if not held.is_disposed:
+                self._let_go()
+                self._observer.on_completed()
+
+        held.disposable = self._source.subscribe(
+            on_next, on_error, on_completed, scheduler=self._given
+        )
+
+    def _on_next(self, event: AnyEvent) -> None:
+        if self._held_back is None:
+            self._observer.on_next(event)
+            return
+        try:
+            again = self._asks_again(event)
+            pause = self._pause(self._count + 1) if again else 0.0
+            stays = not self._hold and not _only_begins(event)
+        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            self._observer.on_error(error)
+            return
+        if again:
+            self._count += 1
+            schedule_held(self.held, self._clock, pause, self.begin)
+            return
+        self._held_back.append(event)
+        if stays:
+            self._let_go()
+
+    def _asks_again(self, event: AnyEvent) -> bool:
+        check_event(event, "retry_run")
+        run = event.run()
+        if run is None:
+            return False
+        if run.id in self._failed:
+            msg = (
+                f"retry_run subscribed its source again and was told of {excerpt(run.id)} again: "
+                "give it one that starts a new run, "
+                "rx.defer(lambda _: client.threads.runs.stream(…))"
+            )
+            raise ValueError(msg)
+        if run.status not in SETTLED or self._count >= self._times or not self._when(run):
+            return False
+        self._failed.add(run.id)
+        why: object = getattr(run, "last_error", None)
+        logger.info("run %s: %s; starting it anew", run.id, why)
+        return True
+
+    def _let_go(self) -> None:
+        """Send what was held back, and everything from now on."""
+        held_back, self._held_back = self._held_back, None
+        for event in held_back or ():
+            self._observer.on_next(event)
+
+
+def _only_begins(event: AnyEvent) -> bool:
+    """Whether nothing was said yet that would be said again by another run."""
+    run = event.run()
+    return event.begins if run is None else run.status not in SETTLED
+
+
+__all__ = ["rate_limited", "retry_run"]

@@ -1,0 +1,242 @@
+"""Text as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from types import ModuleType
+from typing import Protocol
+
+from rxassist.errors import excerpt
+from rxassist.reactive.checks import needing
+from rxassist.reactive.kernel import Finish, Step, choose_each, nothing
+from rxassist.reactive.typing import Operator
+from rxassist.runs.events import AnyEvent, Piece, Texts, check_event
+
+
+class SeenTexts:
+    """The text of unfinished messages that was emitted, by message and part."""
+
+    def __init__(self) -> None:
+        self.part = 0  # of the message: where the text emitted last stands
+        self._pieces: dict[Hashable, dict[int, list[str]]] = {}
+        self._finished: dict[Hashable, None] = {}  # smaller than a set while it is empty
+
+    def step(self, event: AnyEvent) -> Iterable[str]:
+        """Emit the text that an event adds."""
+        try:
+            is_delta = event.is_delta
+        except AttributeError:
+            check_event(event, "text_deltas")
+            raise
+        if is_delta:
+            return self.grow(event)
+        whole = event.texts()
+        return () if whole is None else self.complete(whole)
+
+    def grow(self, event: AnyEvent) -> Iterable[str]:
+        """Emit what a delta adds."""
+        piece = event.piece()
+        if piece is not None:  # as nearly always
+            return self.add(piece)
+        return [text for each in event.pieces() for text in self.add(each)]
+
+    def add(self, piece: Piece) -> tuple[str, ...]:
+        """Emit a piece, unless its message has finished."""
+        key, index, text = piece
+        if not text or key in self._finished:
+            return ()
+        self.part = index = index or 0  # some servers say null
+        parts = self._pieces.setdefault(key, {})
+        parts.setdefault(index, []).append(text)
+        return (text,)
+
+    def complete(self, whole: Texts) -> Iterator[str]:
+        """Emit what a whole message holds beyond its deltas."""
+        if not self.grows(whole):
+            return
+        texts = self.texts(whole)
+        parts = self._pieces.setdefault(whole.key, {})
+        if parts and not whole.finished:  # sent again while it grows: the deltas bring the rest
+            return
+        for part, text in texts.items():
+            self.part = part
+            pieces = parts.setdefault(part, [])
+            seen = "".join(pieces)
+            if len(text) > len(seen) and text.startswith(seen):
+                pieces.append(text[len(seen) :])
+                yield pieces[-1]
+        if whole.finished:
+            self._finished[whole.key] = None
+            del self._pieces[whole.key]
+
+    def grows(self, whole: Texts) -> bool:
+        """Whether a message is an answer that has not finished."""
+        return not whole.is_input and self.grows_by(whole.key)
+
+    def grows_by(self, key: Hashable) -> bool:
+        """Whether a message has not finished."""
+        return key not in self._finished
+
+    def texts(self, whole: Texts) -> dict[int, str]:
+        """The texts of a message, by the indexes that its deltas have."""
+        told = self.indexes(whole)
+        return {told.get(index, index): text for index, text in whole.texts.items()}
+
+    def indexes(self, whole: Texts) -> dict[int, int]:
+        """The indexes of deltas, by the places in the whole message, where the two differ."""
+        parts = self._pieces.get(whole.key, {})
+        if parts.keys() <= whole.texts.keys():
+            return {}
+        # the deltas counted with gaps: only the order is sure
+        return dict(zip(whole.texts, sorted(parts), strict=False))
+
+
+Place = tuple[Hashable, int]
+"""Where a text stands: the key of its message, and the index of its part."""
+
+
+class TextReader:
+    """Tells apart the texts of a source: one for each part of a message, or one of plain strings.
+
+    A text ends with its message, or where another part of the message begins.
+    """
+
+    def __init__(self) -> None:
+        self.seen: SeenTexts = SeenTexts()
+        self._growing: dict[Hashable, int] = {}  # of each unfinished message, the part that grows
+
+    def read(self, item: AnyEvent | str) -> Iterator[tuple[Place | None, str | None]]:
+        """Each piece of text with its place (strings have none); ``None`` ends the text there."""
+        if isinstance(item, str):
+            if item:
+                yield None, item
+            return
+        check_event(item, "an operator of text", takes="events or strings")
+        if item.is_delta:
+            piece = item.piece()
+            for each in item.pieces() if piece is None else (piece,):
+                yield from self._placed(each[0], self.seen.add(each))
+            return
+        whole = item.texts()
+        if whole is None:
+            return
+        yield from self._placed(whole.key, self.seen.complete(whole))
+        part = self._growing.pop(whole.key, None) if whole.finished else None
+        if part is not None:
+            yield (whole.key, part), None
+
+    def _placed(
+        self, key: Hashable, pieces: Iterable[str]
+    ) -> Iterator[tuple[Place | None, str | None]]:
+        for piece in pieces:
+            part, before = self.seen.part, self._growing.get(key)
+            if before is not None and before != part:
+                yield (key, before), None
+            self._growing[key] = part
+            yield (key, part), piece
+
+
+class Splitter(Protocol):
+    """Cuts one growing text."""
+
+    def feed(self, piece: str) -> Iterable[str]:
+        """Emit what is whole now that more has come."""
+        ...
+
+    def finish(self) -> Iterable[str]:
+        """Emit the rest."""
+        ...
+
+
+class SplitTexts:
+    """The texts that have not ended, in the order in which they began, each with its splitter."""
+
+    def __init__(self, begin: Callable[[], Splitter]) -> None:
+        self._begin = begin
+        self._reader = TextReader()
+        self._texts: dict[Place | None, Splitter] = {}
+
+    def step(self, item: AnyEvent | str) -> Iterator[tuple[Place | None, str]]:
+        """What becomes whole with an item, each with its place."""
+        for place, piece in self._reader.read(item):
+            if piece is None:
+                whole = self._texts.pop(place).finish()
+            else:
+                if place not in self._texts:
+                    self._texts[place] = self._begin()
+                whole = self._texts[place].feed(piece)
+            for each in whole:
+                yield place, each
+
+    def finish(self) -> Iterator[tuple[Place | None, str]]:
+        """The rest of each text."""
+        for place, text in self._texts.items():
+            for each in text.finish():
+                yield place, each
+
+
+def split_each(begin: Callable[[], Splitter]) -> Operator[AnyEvent | str, str]:
+    """Cut each text of a source by a splitter of its own, which ``begin`` gives."""
+
+    def begin_all() -> tuple[Step[AnyEvent | str, str], Finish[str]]:
+        texts = SplitTexts(begin)
+
+        def step(item: AnyEvent | str) -> Iterator[str]:
+            return (whole for _, whole in texts.step(item))
+
+        def finish() -> Iterator[str]:
+            return (whole for _, whole in texts.finish())
+
+        return step, finish
+
+    return choose_each(begin_all)
+
+
+def regex_of(what: str) -> ModuleType:
+    """The library ``regex``, which ``what`` needs."""
+    try:
+        import regex  # noqa: PLC0415 -- only those who ask for what needs it have it
+    except ModuleNotFoundError:
+        msg = needing(what, "text", "regex")
+        raise ModuleNotFoundError(msg, name="regex") from None
+    return regex
+
+
+def text_deltas(*, separator: str = "") -> Operator[AnyEvent, str]:
+    """Emit the text of the assistant's messages as it grows: just the strings.
+
+    When a finished message holds more than its deltas brought, the missing end is emitted too, so
+    the strings together are the text. Text that contradicts what was emitted is not repeated: the
+    finished message has it. Completes and fails with its source.
+
+    ``separator`` is emitted between two texts: of two messages, or of two parts of one message,
+    such as those around an image. Operators that take text after this one see no other border.
+
+    Where ``t`` and ``u`` are deltas of ``"A"`` and ``"B"``, and ``n`` is the finished message,
+    which says ``"ABC"``::
+
+        source  -m-t-u-n-d|
+        result  ---A-B-C--|
+    """
+    if not isinstance(separator, str):
+        msg = f"separator must be text, got {excerpt(separator)}"
+        raise TypeError(msg)
+    if not separator:
+        return choose_each(lambda: (SeenTexts().step, nothing))
+    return choose_each(lambda: (_Separating(separator).step, nothing))
+
+
+class _Separating:
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self._reader = TextReader()
+        self._last: Place | None = None
+
+    def step(self, event: AnyEvent) -> Iterator[str]:
+        for place, piece in self._reader.read(event):
+            if piece is None:
+                continue
+            if self._last not in {None, place}:
+                yield self._separator
+            self._last = place
+            yield piece

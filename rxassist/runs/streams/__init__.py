@@ -1,0 +1,1 @@
+"""One run as many views, and many runs as one stream."""

@@ -1,0 +1,332 @@
+"""How a run comes to be: exactly one, on a thread that is free.
+
+Flows that take functions, not clients: what asks for a run, and what looks for one, are cold
+Observables of whoever binds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain, repeat
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+import reactivex as rx
+from attrs import frozen
+from reactivex import Observable, abc
+from reactivex import operators as ops
+
+from rxassist.errors import (
+    APIConnectionError,
+    APIStatusError,
+    DecodeError,
+    EventTooLargeError,
+    PollTimeout,
+    RunOutcomeUnknown,
+    RxAssistError,
+    StreamClosed,
+    StreamTruncated,
+    ThreadBusyError,
+    WrongAnswerError,
+    says_not_done,
+)
+from rxassist.reactive.links import Rescue, link
+from rxassist.reactive.logger import logger
+from rxassist.reactive.polling import is_passing, poll
+from rxassist.reactive.queues import Waiting
+from rxassist.reactive.typing import Operator
+from rxassist.runs.events import AnyEvent
+from rxassist.runs.state import AnyRun
+
+_T = TypeVar("_T")
+
+SEARCH_PATIENCE = 30.0
+"""Seconds for which a run is looked for that may exist, by default."""
+
+_PAUSES = (1.0, 2.0, 4.0)  # seconds between two looks; the last for good
+_SERVER_ERROR = 500
+_NO_REFUSALS = frozenset({408, 429})  # they may come late, or of a gateway
+
+IfBusy: TypeAlias = Literal["fail", "wait", "cancel"]
+"""What a new run or message does on a thread with a run that works or waits."""
+
+
+# --- what an error leaves open -------------------------------------------------------------
+
+
+def leaves_open(error: Exception) -> bool:
+    """Whether nobody knows, after this error, if the service did what it was asked for.
+
+    It says so itself, or the request was not sent: everything else, such as the answer of a gateway
+    that lost the service, leaves it open. A refusal (4xx) does not.
+    """
+    if isinstance(error, APIConnectionError):
+        return error.sent
+    if isinstance(error, APIStatusError):
+        fails = error.status_code >= _SERVER_ERROR or error.status_code in _NO_REFUSALS
+        return fails and not says_not_done(error)
+    return isinstance(error, StreamTruncated | DecodeError | EventTooLargeError | WrongAnswerError)
+
+
+# --- exactly one ---------------------------------------------------------------------------
+
+
+@frozen
+class Search(Generic[_T]):
+    """How a run is looked for that may exist: by a mark that it was given.
+
+    ``runs()`` emits the runs of the thread, newest first. What was asked for goes on with the one
+    that ``is_ours`` as ``found(run)`` does. It is looked for during ``patience`` seconds: once with
+    ``None``.
+    """
+
+    runs: Callable[[], Observable[Any]]
+    is_ours: Callable[[Any], bool]
+    found: Callable[[Any], Observable[_T]]
+    patience: float | None = SEARCH_PATIENCE
+
+
+def one_run(
+    thread_id: str | None,
+    begins: Callable[[_T], bool],
+    search: Search[_T] | None = None,
+    thread_of: Callable[[_T], str | None] = lambda _: None,
+) -> Operator[_T, _T]:
+    """Never ask twice for a run that may exist.
+
+    The source asks for it when it is subscribed, which happens once; ``begins`` is true of its
+    first item that says that there is a run. An error before that may leave open whether there is
+    one (``leaves_open``). Without a ``search`` that is a ``RunOutcomeUnknown``. With one the run is
+    looked for, at once and then at growing intervals, as the service may still be at work; what is
+    found goes on, and if nothing is found in time it is a ``RunOutcomeUnknown``. All other errors
+    pass. ``thread_of`` gives the id of a thread that an item says was created, for that error. A
+    thread that is busy may be so with the run itself, where a gateway has sent the request
+    twice: with a search that is looked into first.
+    """
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
+        def subscribe(
+            observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            creation = _Creation(source, thread_id, begins, search, thread_of)
+            return link(creation.events(), observer, scheduler)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+def _asking(
+    source: Observable[_T],
+    begins: Callable[[_T], bool],
+    lost: Callable[[Exception], Observable[_T]],
+) -> Observable[_T]:
+    """A source that asks for something when it is subscribed.
+
+    What ``lost`` gives follows on an error before the answer has begun, as ``begins`` says of its
+    items; behind that, errors pass. A source that ends before that, or only says that it is
+    ``done``, fails with ``StreamTruncated``.
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        asking = _Asking(observer, scheduler, begins, lost)
+        return asking.hold_source(link(source, asking, scheduler))
+
+    return Observable(subscribe)
+
+
+class _Asking(Rescue[_T]):
+    """One subscription, which keeps what asked until it is answered, and no longer."""
+
+    __slots__ = ("_begins", "_lost")
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[_T],
+        scheduler: abc.SchedulerBase | None,
+        begins: Callable[[_T], bool],
+        lost: Callable[[Exception], Observable[_T]],
+    ) -> None:
+        super().__init__(observer, scheduler)
+        self._begins: Callable[[_T], bool] | None = begins
+        self._lost: Callable[[Exception], Observable[_T]] | None = lost
+
+    def on_next(self, value: _T) -> None:
+        if self._begins is not None:
+            if isinstance(value, AnyEvent) and value.is_done:
+                self._end("the stream said that it is done")
+                return
+            if self._begins(value):
+                self._begins = self._lost = None
+        self.observer.on_next(value)
+
+    def on_completed(self) -> None:
+        if self._begins is None:
+            self.observer.on_completed()
+        else:
+            self._end("the body ended")
+
+    def _end(self, how: str) -> None:
+        """Take an end that comes before the answer has begun for an error, once."""
+        if not self._rescued:
+            self.on_error(StreamTruncated(f"{how} before it told of a run"))
+
+    def instead(self, error: Exception) -> Observable[_T]:
+        return rx.throw(error) if self._lost is None else self._lost(error)
+
+
+class _Creation(Generic[_T]):
+    """One request for a run, and what follows where nobody knows whether it exists."""
+
+    def __init__(
+        self,
+        source: Observable[_T],
+        thread_id: str | None,
+        begins: Callable[[_T], bool],
+        search: Search[_T] | None,
+        thread_of: Callable[[_T], str | None],
+    ) -> None:
+        self._thread_of = thread_of
+        self._source = source
+        self._thread_id = thread_id
+        self._begins = begins
+        self._search = search
+        self._told_thread: str | None = None  # where the answer began with that of a new one
+
+    def events(self) -> Observable[_T]:
+        return _asking(self._source, self._begun, self._failed)
+
+    def _begun(self, item: _T) -> bool:
+        self._told_thread = self._thread_of(item) or self._told_thread
+        return self._begins(item)
+
+    def _failed(self, error: Exception) -> Observable[_T]:
+        search = self._search
+        if search is not None and isinstance(error, ThreadBusyError):
+            return self._look(search, error)
+        if not leaves_open(error):
+            return rx.throw(error)
+        if search is None:
+            return rx.throw(self._unknown(error))
+        logger.info("it is unknown if a run exists (%s); looking for it", error)
+        return self._look(search, error)
+
+    def _unknown(self, error: Exception, searched: str | None = None) -> RunOutcomeUnknown:
+        unknown = RunOutcomeUnknown(self._thread_id or self._told_thread, str(error), searched)
+        unknown.__cause__ = error
+        return unknown
+
+    def _look(self, search: Search[_T], error: Exception) -> Observable[_T]:
+        def go_on(seen: _Seen) -> Observable[_T]:
+            if seen.ours is not None:
+                return search.found(seen.ours)
+            if isinstance(error, ThreadBusyError) and seen.error is None:
+                return rx.throw(error)  # with the run of somebody else
+            return rx.throw(self._unknown(error, f"it was looked for once, {seen.not_found}"))
+
+        def failed(why: Exception, _: Observable[_Seen]) -> Observable[_Seen]:
+            if isinstance(why, StreamClosed) or not isinstance(why, RxAssistError):
+                return rx.throw(why)
+            if not isinstance(why, PollTimeout):
+                return rx.throw(self._unknown(error, f"it could not be looked for ({why})"))
+            seen = why.last if isinstance(why.last, _Seen) else _Seen(error=why.last)
+            during = f"it was looked for during {why.deadline:g} seconds"
+            return rx.throw(self._unknown(error, f"{during}, {seen.not_found}"))
+
+        stays = isinstance(error, ThreadBusyError)  # what keeps a thread busy is there, or not
+        return _looked(search, once=stays).pipe(ops.catch(failed), ops.flat_map(go_on))
+
+
+@frozen
+class _Seen:
+    """What one look at the runs of a thread has brought."""
+
+    ours: AnyRun | None = None
+    newest: Any = None
+    error: object = None
+
+    @property
+    def not_found(self) -> str:
+        """In words, with what may be the reason."""
+        if self.error is not None:
+            return f"at last in vain ({self.error})"
+        if self.newest is None or self.newest.metadata:
+            return "and not found"
+        return (
+            f"and not found: the newest run there, {self.newest.id}, has no metadata, by which it "
+            "would be found, so perhaps the server keeps none"
+        )
+
+
+def _looked(search: Search[Any], *, once: bool) -> Observable[_Seen]:
+    """Look at the runs until ours is there, or, with ``once``, until they can be seen at all."""
+
+    def seen(runs: list[AnyRun]) -> _Seen:
+        ours = runs[-1] if runs and search.is_ours(runs[-1]) else None
+        return _Seen(ours, runs[0] if runs else None)
+
+    def no_answer(error: Exception, _: object) -> Observable[_Seen]:
+        passes = is_passing(error) or isinstance(error, DecodeError)
+        return rx.of(_Seen(error=error)) if passes else rx.throw(error)
+
+    def look() -> Observable[_Seen]:
+        others: Operator[AnyRun, AnyRun] = ops.take_while(
+            lambda run: not search.is_ours(run), inclusive=True
+        )
+        return search.runs().pipe(others, ops.to_list(), ops.map(seen), ops.catch(no_answer))
+
+    def is_last(seen: _Seen) -> bool:
+        enough = seen.ours is not None or (once and seen.error is None)
+        return enough or search.patience is None
+
+    def looks(_: object) -> Observable[_Seen]:
+        pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
+        return poll(
+            look, until=is_last, interval=lambda _: next(pauses), deadline=search.patience
+        ).pipe(ops.last())
+
+    return rx.defer(looks)
+
+
+# --- a free thread -------------------------------------------------------------------------
+
+
+def when_free(
+    settled: Callable[[str], Observable[AnyRun]], waiting: Waiting | None = None
+) -> Operator[_T, _T]:
+    """Where the thread is busy, wait and try again.
+
+    ``settled(run_id)`` completes when the run that works there has ended. ``waiting`` is told what
+    is waited for. Everything else passes.
+    """
+    waiting = waiting or Waiting()
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
+        def busy(error: Exception, _: Observable[_T]) -> Observable[_T]:
+            if not isinstance(error, ThreadBusyError) or error.run_id is None:
+                return rx.throw(error)
+            waiting.busy = error
+            ended = settled(error.run_id).pipe(ops.to_list())
+            return ended.pipe(ops.flat_map(lambda _: attempt()))
+
+        def attempt() -> Observable[_T]:
+            waiting.busy = None
+            return source.pipe(ops.catch(busy))
+
+        return rx.defer(lambda _: attempt())
+
+    return operator
+
+
+# --- outputs -------------------------------------------------------------------------------
+
+
+__all__ = [
+    "SEARCH_PATIENCE",
+    "IfBusy",
+    "Search",
+    "leaves_open",
+    "one_run",
+    "when_free",
+]

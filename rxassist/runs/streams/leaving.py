@@ -1,0 +1,194 @@
+"""A run that nobody follows any more: it is cancelled, and code can wait for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
+
+from rxassist.errors import ClientClosed, RxAssistError
+from rxassist.reactive.logger import logger
+from rxassist.reactive.loop import Home, parting
+from rxassist.reactive.typing import Operator
+from rxassist.runs.state import FINISHED, AnyRun, leaves_waiting
+
+_T = TypeVar("_T")
+
+OnDispose = Literal["detach", "cancel"]
+"""What happens to the run on the server when the last subscriber leaves before its end."""
+
+
+def check_on_dispose(given: object) -> None:
+    """Raise unless it is one of the two."""
+    if given not in ("detach", "cancel"):
+        msg = f'on_dispose must be "detach" or "cancel", got {given!r}'
+        raise ValueError(msg)
+
+
+class Farewell:
+    """The cancelling of one run that is left, and the code that waits for it.
+
+    ``cancel(run)`` cancels a run and completes when the run has ended; it has a bound of its own.
+    ``run`` is the run as it was last told; what is known before that has an id and no status.
+    """
+
+    def __init__(
+        self,
+        cancel: Callable[[Any], Observable[Any]],
+        home: Home,
+        run: AnyRun | None = None,
+    ) -> None:
+        self.run: Any = run  # of the protocol that it is of
+        self._cancel = cancel
+        self._home = home
+        self._free: Callable[[], object] | None = None  # from leaving to knowing the run
+        self._left = False
+        self._over = False
+        self._waiting: list[Callable[[], object]] = []
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run waits for what only the code that follows it can give."""
+        return self.run is not None and self.run.status == "requires_action"
+
+    def told(self, run: AnyRun) -> None:
+        """The run as it stands now; another run than the first is none of ours."""
+        if self.run is not None and run.id != self.run.id:
+            return
+        self.run = run
+        if self._free is not None:
+            self._begin()
+
+    def leave(self, free: Callable[[], object] = lambda: None) -> None:
+        """Cancel the run, now or as soon as it is told; ``free`` is called when it is known."""
+        if self._left:
+            free()
+            return
+        self._left = True
+        self._free = free
+        if self.run is not None:
+            self._begin()
+
+    def ended(self) -> None:
+        """No run will be told any more."""
+        if self._free is not None:
+            self._end()
+
+    def when_over(self, call: Callable[[], object]) -> None:
+        """Call something when the cancelling is over; at once where there is none."""
+        if self._left and not self._over:
+            self._waiting.append(call)
+        else:
+            call()
+
+    def _begin(self) -> None:
+        free, self._free = self._free, None
+        if free is not None:
+            free()
+        run = self.run
+        if run is None or run.status in FINISHED:
+            self._end()
+            return
+
+        async def say() -> None:  # as one task, for which a client that closes can wait
+            try:
+                await self._cancel(run)
+            except (RxAssistError, ValueError) as error:
+                logger.info("run %s could not be cancelled: %s", run.id, error)
+
+        with parting():
+            task = self._home.spawn(say())
+        task.add_done_callback(lambda _: self._end())
+
+    def _end(self) -> None:
+        self._free = None
+        self._over = True
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call()
+
+
+def cancel_when_left(
+    farewell: Farewell, home: Home, run_of: Callable[[_T], AnyRun | None]
+) -> Operator[_T, _T]:
+    """Cancel the run on the server when its stream or poll is left before the end.
+
+    Also when that fails while the run waits: nobody goes on with it. A source that is left before
+    it told its run goes on unheard until it does: the request that creates the run was sent, so
+    there is one.
+    """
+
+    def operator(source: Observable[_T]) -> Observable[_T]:
+        def subscribe(
+            observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return _Followed(farewell, home, run_of, observer).begin(source, scheduler)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+class _Followed(Generic[_T]):
+    """One subscription of a run that is cancelled when it is left."""
+
+    def __init__(
+        self,
+        farewell: Farewell,
+        home: Home,
+        run_of: Callable[[_T], AnyRun | None],
+        observer: abc.ObserverBase[_T],
+    ) -> None:
+        self._farewell = farewell
+        self._home = home
+        self._run_of = run_of
+        self._observer = observer
+        self._held = SingleAssignmentDisposable()
+        self._left = False
+
+    def begin(
+        self, source: Observable[_T], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        self._home.closing.add(self._client_closes)
+        with parting():  # a client that closes lets it go on until it told its run
+            self._held.disposable = source.subscribe(
+                self._on_next, self._on_error, self._on_completed, scheduler=scheduler
+            )
+        return Disposable(self._leave)
+
+    def _on_next(self, item: _T) -> None:
+        run = self._run_of(item)
+        if run is not None:
+            self._farewell.told(run)
+        if not self._left:
+            self._observer.on_next(item)
+
+    def _on_error(self, error: Exception) -> None:
+        self._over()
+        if self._farewell.waits and leaves_waiting(error):
+            self._farewell.leave()
+        self._farewell.ended()
+        self._observer.on_error(error)
+
+    def _on_completed(self) -> None:
+        self._over()
+        self._farewell.ended()
+        self._observer.on_completed()
+
+    def _client_closes(self) -> None:
+        self._leave()
+        self._observer.on_error(ClientClosed())
+
+    def _leave(self) -> None:
+        if not (self._left or self._held.is_disposed):
+            self._left = True
+            self._farewell.leave(self._over)
+
+    def _over(self) -> None:
+        self._home.closing.discard(self._client_closes)
+        self._held.dispose()
+
+
+__all__ = ["Farewell", "OnDispose", "cancel_when_left", "check_on_dispose"]

@@ -1,0 +1,50 @@
+"""What became of the calls of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import reactivex as rx
+from reactivex import Observable, Subject
+from reactivex import operators as ops
+
+from rxassist.reactive.log import Log
+from rxassist.reactive.loop import Home
+from rxassist.reactive.typing import Operator
+from rxassist.runs.tools import ToolResult
+
+_T = TypeVar("_T")
+
+OnResult: TypeAlias = Callable[[ToolResult], object]
+"""Is told of each call that has ended."""
+
+
+class Results:
+    """What became of the calls of a run, for readers that come at any time."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._told: Subject[ToolResult] = Subject()
+        self._log = Log(self._told, post=home.post, report=home.report, read_ahead=None)
+
+    def told_by(self, tools: Callable[[OnResult], Operator[_T, _T]]) -> Operator[_T, _T]:
+        """The operator that calls, made to tell of its results here."""
+
+        def begin(events: Observable[_T]) -> Observable[_T]:
+            self._log.subscribe()  # a reader that stays: what is told is kept for those to come
+            return events.pipe(ops.finally_action(self._told.on_completed))
+
+        def operator(source: Observable[_T]) -> Observable[_T]:
+            events = source.pipe(tools(self._told.on_next))
+            return rx.defer(lambda _: begin(events))
+
+        return operator
+
+    def beside(self, run: Observable[Any]) -> Observable[ToolResult]:
+        """The results, from the first one on; begins and ends with the run."""
+        kept = rx.defer(lambda _: self._log.recorded() if self._home.closed else self._log)
+        return rx.merge(kept, run.pipe(ops.ignore_elements()))
+
+
+__all__ = ["OnResult", "Results"]

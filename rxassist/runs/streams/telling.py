@@ -1,0 +1,312 @@
+"""One stream that an event handler is told of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from inspect import iscoroutine
+from typing import Any, ClassVar
+from weakref import ref
+
+from reactivex import Notification, Observable, abc
+from reactivex import operators as ops
+from reactivex.notification import OnError, OnNext
+
+from rxassist.errors import APITimeoutError
+from rxassist.reactive.coroutines import map_async
+from rxassist.reactive.kernel import choose
+from rxassist.reactive.links import link
+from rxassist.reactive.loop import Home
+from rxassist.reactive.observable import LoopObservable, SelfSubscribing
+from rxassist.reactive.typing import Operator
+from rxassist.runs.events import AnyEvent, AnyEventT, protocol_of
+from rxassist.runs.protocol import Callback, Protocol
+
+
+def _at_end(error: Exception | None) -> tuple[Callback, ...]:
+    """The callbacks before ``on_end`` that the end of a stream causes."""
+    if error is None:
+        return ()
+    late = isinstance(error, APITimeoutError) or isinstance(error.__cause__, APITimeoutError)
+    timeout = (Callback("on_timeout"),) if late else ()
+    return (*timeout, Callback("on_exception", (error,)))
+
+
+_ON_END = Callback("on_end")
+
+
+class Telling:
+    """One stream that a handler is told of, and where it stands.
+
+    ``source`` is the Observable, ``failure`` the exception that a callback raised. ``begun`` and
+    ``over`` say whether there is more to come: over is when ``on_end`` has returned.
+    """
+
+    def __init__(self, handler: Any, source: object = None) -> None:  # noqa: ANN401 -- of its kind
+        self.source: object = source
+        self.snapshot: Any = handler._nothing
+        self.failure: Exception | None = None
+        self.begun: bool = False
+        self.over: bool = False
+        self._handler = handler
+        self._class: type[object] = handler.__class__
+        self._protocol: Protocol | None = None
+        self._busy = False
+        self._ended = False
+        self._waiting: list[Callable[[], object]] = []
+
+    def has_own(self, name: str) -> bool:
+        """Whether its handler has an attribute that is not one of every handler."""
+        handler = self._handler
+        return hasattr(handler, name) and not any(hasattr(kind, name) for kind in handler._kinds)
+
+    def own(self, name: str) -> object:
+        """An attribute of its handler."""
+        return getattr(self._handler, name)
+
+    def when_over(self, call: Callable[[], object]) -> None:
+        """Call something when there is no more to come, at once if that is so; maybe twice."""
+        self._waiting.append(call)
+        if self.over:
+            call()
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+
+    def _finish(self) -> None:
+        self.over = True
+        for call in tuple(self._waiting):
+            call()
+
+    @contextmanager
+    def _current(self) -> Generator[None]:
+        """Inside, this is the stream that the handler speaks of."""
+        self._handler._told = self
+        token = _current.set(self)
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+            _current.reset(token)
+
+    def _calls(self, event: AnyEvent) -> Iterable[Callback]:
+        protocol = self._protocol
+        if protocol is None:
+            protocol = self._protocol = protocol_of(event, "an event handler")
+            self.snapshot = protocol.nothing
+        before, self.snapshot = self.snapshot, protocol.fold(self.snapshot, event)
+        return protocol.callbacks(event, before, self.snapshot)
+
+
+_current: ContextVar[Telling | None] = ContextVar("rxassist_telling", default=None)
+
+
+def current_telling() -> Telling | None:
+    """The stream of which a callback of a handler is being told, if this is inside one."""
+    return _current.get()
+
+
+class SyncTelling(Telling):
+    """One stream that an ``AssistantEventHandler`` is told of."""
+
+    def tell(self, told: Notification[AnyEvent]) -> Notification[AnyEvent]:
+        """Call what an event or the end causes, and give it back. Raises what a callback raises."""
+        if not self._ended:
+            with self._current():
+                try:
+                    self._tell(told)
+                except Exception as error:
+                    self._fail(error)
+                    raise
+        return told
+
+    def leave(self) -> None:
+        """The stream is told no further: ``on_end``, unless it has ended."""
+        if not self._ended:
+            with self._current():
+                self._end(None)
+
+    def _tell(self, told: Notification[AnyEvent]) -> None:
+        if not isinstance(told, OnNext):
+            self._end(told.exception if isinstance(told, OnError) else None)
+            return
+        try:
+            self._call(self._calls(told.value))
+        except Exception as error:
+            self._end(error)
+            raise
+
+    def _end(self, error: Exception | None) -> None:
+        self._ended = True
+        try:
+            self._call(_at_end(error))
+        finally:
+            try:
+                self._call((_ON_END,))
+            finally:
+                self._finish()
+
+    def _call(self, calls: Iterable[Callback]) -> None:
+        for name, arguments in calls:
+            returned = getattr(self._handler, name)(*arguments)
+            if returned is not None and iscoroutine(returned):
+                returned.close()
+                raise TypeError(_is_async(self._class, name))
+
+
+class AsyncTelling(Telling):
+    """One stream that an ``AsyncAssistantEventHandler`` is told of."""
+
+    async def tell(self, told: Notification[AnyEvent]) -> Notification[AnyEvent]:
+        """As ``SyncTelling.tell``, awaited. Where it is cancelled, ``on_end`` comes at once."""
+        if not self._ended:
+            with self._current():
+                try:
+                    await self._tell(told)
+                except Exception as error:
+                    self._fail(error)
+                    raise
+        return told
+
+    async def leave(self) -> None:
+        """The stream is told no further: ``on_end``, unless it has ended or is about to."""
+        if not self._ended and not self._busy:
+            with self._current():
+                await self._end(None)
+
+    async def _tell(self, told: Notification[AnyEvent]) -> None:
+        if not isinstance(told, OnNext):
+            await self._end(told.exception if isinstance(told, OnError) else None)
+            return
+        try:
+            await self._await(self._calls(told.value))
+        except BaseException as error:  # where it is cancelled, nobody waits for more
+            await self._end(error if isinstance(error, Exception) else None)
+            raise
+
+    async def _end(self, error: Exception | None) -> None:
+        self._ended = True
+        try:
+            await self._await(_at_end(error))
+        finally:
+            try:
+                await self._await((_ON_END,))
+            finally:
+                self._finish()
+
+    async def _await(self, calls: Iterable[Callback]) -> None:
+        for name, arguments in calls:
+            returned = getattr(self._handler, name)(*arguments)
+            if returned is None:
+                raise TypeError(_is_plain(self._class, name))
+            await returned
+
+
+def _is_async(cls: type[object], name: str) -> str:
+    return (
+        f"{cls.__qualname__}.{name} is an async def, which an AssistantEventHandler never awaits; "
+        "write def, or inherit from AsyncAssistantEventHandler and use an AsyncClient"
+    )
+
+
+def _is_plain(cls: type[object], name: str) -> str:
+    return (
+        f"{cls.__qualname__}.{name} is a plain def, and an AsyncAssistantEventHandler awaits its "
+        f"callbacks; write async def {name}"
+    )
+
+
+class EventHandler(SelfSubscribing[AnyEventT]):
+    """What the handlers of both kinds have: the stream that they are told of."""
+
+    _told: Telling | None = None  # on the class: who inherits need not call __init__
+    _heard: Callable[[], object] | None = None  # the stream, which holds its handler
+    _telling: ClassVar[type[SyncTelling | AsyncTelling]]
+    _nothing: ClassVar[Any]  # the snapshot of a stream that told nothing yet
+    _kinds: ClassVar[tuple[type[EventHandler[Any]], ...]] = ()  # whose attributes are nobody's own
+
+    def telling(self, source: object) -> SyncTelling | AsyncTelling:
+        """A new stream that this handler is told of, in the way of its kind."""
+        self._heard = ref(source)
+        return self._telling(self, source)
+
+    def subscribe_to(self, source: LoopObservable[AnyEventT, Any]) -> abc.DisposableBase:
+        """Be told of what an Observable of a client emits, with a state of its own."""
+        telling = self.telling(source)
+
+        def on_error(error: Exception) -> None:
+            if error is telling.failure:
+                source._handler_failed(error)
+
+        return source.pipe(tell(telling, source._home)).subscribe(on_error=on_error)
+
+    def _stream_heard(self) -> Any:  # noqa: ANN401 -- of the kind that the handler is for
+        stream = None if self._heard is None else self._heard()
+        if stream is None:
+            msg = "this handler has no stream: pass it as event_handler=, and keep that stream"
+            raise RuntimeError(msg)
+        return stream
+
+    @property
+    def _snapshot(self) -> Any:  # noqa: ANN401 -- of the protocol of its stream
+        current = _current.get()
+        told = current if current is not None and current._handler is self else self._told
+        return self._nothing if told is None else told.snapshot
+
+
+def tell(telling: SyncTelling | AsyncTelling, home: Home) -> Operator[AnyEvent, AnyEvent]:
+    """Tell a handler of each event, and of the end, before it goes on.
+
+    What a callback raises goes to ``on_error``. A handler whose subscription is disposed before
+    the end is told ``on_end`` on the home's loop.
+    """
+    told: Operator[Notification[AnyEvent], Notification[AnyEvent]]
+    told = map_async(telling.tell) if isinstance(telling, AsyncTelling) else choose(telling.tell)
+
+    def operator(source: Observable[AnyEvent]) -> Observable[AnyEvent]:
+        events = source.pipe(ops.materialize(), told, ops.dematerialize())
+        left = events.pipe(ops.finally_action(dispose))
+
+        def subscribe(
+            observer: abc.ObserverBase[AnyEvent], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            telling.begun = True
+            return link(left, observer, scheduler)
+
+        return Observable(subscribe)
+
+    def dispose() -> None:
+        if not telling.over:
+            home.post(leave)
+
+    def leave() -> None:
+        if isinstance(telling, AsyncTelling):
+            task = asyncio.get_running_loop().create_task(telling.leave())
+            _leaving.add(task)
+            task.add_done_callback(ended)
+        else:
+            telling.leave()
+
+    def ended(task: asyncio.Task[None]) -> None:
+        _leaving.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            home.report(error)
+
+    return operator
+
+
+_leaving: set[asyncio.Task[None]] = set()  # an event loop holds its tasks only weakly
+
+
+__all__ = [
+    "AsyncTelling",
+    "EventHandler",
+    "SyncTelling",
+    "Telling",
+    "current_telling",
+    "tell",
+]

@@ -1,0 +1,187 @@
+"""For browsers: any Observable as Server-Sent Events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from itertools import count
+from math import inf
+from traceback import extract_tb
+from typing import Any, cast
+
+from attrs import asdict, evolve
+from reactivex import Observable
+
+from rxassist.errors import APIError, excerpt
+from rxassist.reactive.iteration import BUFFER, ClosableItems, Items, iterate
+from rxassist.reactive.kernel import Finish, Step, choose_each
+from rxassist.reactive.logger import logger
+from rxassist.reactive.polling import PollEvent
+from rxassist.reactive.typing import Operator
+from rxassist.runs.events import AnyEvent, protocol_of
+from rxassist.runs.operators.merge import MergedEvent, RunSummary
+from rxassist.runs.operators.usage import Timings
+from rxassist.runs.state import AnySnapshot
+from rxassist.runs.tools import ToolResult
+from rxassist.wire.json import to_json
+from rxassist.wire.sse import ServerSentEvent
+from rxassist.wire.sse import encode as to_bytes
+from rxassist.wire.structure import unstructure
+
+_COMMENT = b": keep-alive\n\n"
+_END = ServerSentEvent("end", "null")
+_RESULTS: dict[type, tuple[str, ...]] = {
+    MergedEvent: (),
+    RunSummary: ("status",),
+    PollEvent: (),
+    ToolResult: (),
+    Timings: ("between_deltas", "tokens_per_second"),
+}
+"""What operators emit beside models, and the properties that are written besides the fields."""
+
+_ID = re.compile("[0-9]{1,18}")  # of an event, as this counts: no longer than anybody counts
+
+
+def to_event(item: object) -> ServerSentEvent:
+    """Make an event for a browser of an item: how ``to_sse`` encodes where it is not told.
+
+    Events of a run are written as the service writes them, a ``ServerSentEvent`` as it is, a
+    ``Snapshot`` as the run, the messages and the steps that it holds. Everything else is JSON, text
+    too, so that no line end is lost: ``JSON.parse(event.data)``. What operators emit is an object
+    of its fields, a mapping an object whose keys are text, and an exception in any of them has its
+    ``type`` and ``code`` alone, as in ``to_sse``.
+    """
+    if isinstance(item, ServerSentEvent):
+        return item
+    if isinstance(item, AnyEvent):
+        return protocol_of(item, "to_sse").encode(item)
+    return ServerSentEvent(data=to_json(_plain(item)).decode())
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
+    """Plain data of whatever operators emit, and of what it holds."""
+    if isinstance(value, Exception):
+        code = value.code if isinstance(value, APIError) else None
+        return {"type": type(value).__name__, "code": code}
+    if isinstance(value, AnySnapshot):
+        value = {name: getattr(value, name) for name in ("run", "messages", "run_steps")}
+    elif type(value) in _RESULTS:
+        said = {name: getattr(value, name) for name in _RESULTS[type(value)]}
+        value = asdict(cast("Any", value), recurse=False) | said
+    if isinstance(value, Mapping):
+        given = cast("Mapping[object, object]", value)
+        return {str(key): _plain(item) for key, item in given.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in cast("Iterable[object]", value)]
+    return unstructure(value)
+
+
+def to_sse(
+    *,
+    encode: Callable[[Any], ServerSentEvent] = to_event,
+    keep_alive: float | None = 15.0,
+    after: str | int | None = None,
+    buffer: int = BUFFER,
+) -> Callable[[Observable[Any]], AsyncGenerator[bytes]]:
+    """Write an Observable as the body of a ``text/event-stream`` response.
+
+    Made for ``pipe``: gives an async generator of bytes, for a ``StreamingResponse`` of Starlette
+    or FastAPI, or whatever sends chunks. Each item is the event that ``encode`` makes of it, with
+    an ``id`` that counts from 1 unless it has one. After the last item comes an event named
+    ``end``, so that a browser does not ask again. An error is an event named ``error``, whose data
+    is JSON, its ``type`` and ``code``; what it says is logged and not told to the browser. After
+    every ``keep_alive`` seconds of silence comes a comment.
+
+    The source is subscribed when the generator is first asked, paused while ``buffer`` items wait
+    for a slow browser, and disposed when the generator is closed or cancelled: when the browser
+    leaves. ``after`` is the ``Last-Event-ID`` of a browser that comes back: as many items are left
+    out; what is no number leaves out none. A server without asyncio takes ``to_sse_blocking``.
+    """
+    chunks = _chunks(encode, keep_alive, after, buffer)
+    return lambda source: _generate(chunks(source))
+
+
+def to_sse_blocking(
+    *,
+    encode: Callable[[Any], ServerSentEvent] = to_event,
+    keep_alive: float | None = 15.0,
+    after: str | int | None = None,
+    buffer: int = BUFFER,
+) -> Callable[[Observable[Any]], ClosableItems[bytes]]:
+    """Write an Observable as the body of a response of a WSGI server: Flask, Django, Bottle.
+
+    As ``to_sse``, but an iterator of bytes: the thread of the request waits for each, so it takes
+    the streams of a ``Client``. A WSGI server calls its ``close()`` when the browser leaves, which
+    disposes the source; any thread may call it, and one that waits for an item leaves. A server
+    learns that a browser has left when it writes, so ``keep_alive`` also bounds how long a thread
+    waits for one that has: with ``None`` as long as the source is silent.
+    """
+    chunks = _chunks(encode, keep_alive, after, buffer)
+    return lambda source: ClosableItems(chunks(source))
+
+
+def _chunks(
+    encode: Callable[[Any], ServerSentEvent],
+    keep_alive: float | None,
+    after: str | int | None,
+    buffer: int,
+) -> Callable[[Observable[Any]], Items[bytes]]:
+    """What is written of a source, for whichever way of waiting for it."""
+    given: object = keep_alive
+    if isinstance(given, bool) or not isinstance(given, int | float | None):
+        msg = f"keep_alive must be a number of seconds, or None, got {keep_alive!r}"
+        raise TypeError(msg)
+    if keep_alive is not None and not 0 < keep_alive < inf:
+        msg = f"keep_alive must be above 0 and finite, or None, got {keep_alive}"
+        raise ValueError(msg)
+    seen = int(str(after)) if _ID.fullmatch(str(after)) else 0
+
+    def chunks(source: Observable[Any]) -> Items[bytes]:
+        items = iterate(source.pipe(_encoded(encode, seen)), buffer=buffer)
+        return items.unbroken(keep_alive, _COMMENT, _told)
+
+    return chunks
+
+
+async def _generate(items: Items[bytes]) -> AsyncGenerator[bytes]:
+    chunks = cast("AsyncGenerator[bytes]", aiter(items))
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            yield chunk
+
+
+def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[Any, bytes]:
+    """Each item as the bytes of an event, without those that were seen, and the end."""
+
+    def begin() -> tuple[Step[Any, bytes], Finish[bytes]]:
+        numbers = count(1)
+
+        def step(item: object) -> Iterator[bytes]:
+            number = next(numbers)
+            if number > seen:
+                event: object = encode(item)
+                if not isinstance(event, ServerSentEvent):
+                    msg = f"encode must give a ServerSentEvent, got {excerpt(event)}"
+                    raise TypeError(msg)
+                yield to_bytes(event if event.id else evolve(event, id=str(number)))
+
+        return step, lambda: (to_bytes(_END),)
+
+    return choose_each(begin)
+
+
+def _told(error: Exception) -> bytes:
+    """What a browser is told of an error."""
+    what = type(error).__name__
+    logger.error("a stream for a browser failed: %s: %s%s", what, error, _raised_at(error))
+    return to_bytes(ServerSentEvent("error", to_json(_plain(error)).decode()))
+
+
+def _raised_at(error: Exception) -> str:
+    """The line that raised an error, if any did: a traceback is no line of a log."""
+    frames = extract_tb(error.__traceback__)
+    return f" (at {frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+
+
+__all__ = ["to_event", "to_sse", "to_sse_blocking"]

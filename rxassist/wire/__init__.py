@@ -1,0 +1,1 @@
+"""HTTP, Server-Sent Events, JSON and credentials: calls and lists as Observables."""

@@ -1,0 +1,169 @@
+"""What every object of a service is, and those that every service has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
+
+from attrs import field, fields, frozen
+
+_T = TypeVar("_T")
+
+
+class Shown:
+    """How objects show themselves: to people, and to pydantic."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        """Let no subclass have the ``__repr__`` that attrs writes: it names empty fields, too."""
+        super().__init_subclass__()
+        if "__repr__" in vars(cls):
+            del cls.__repr__
+
+    def __repr__(self) -> str:
+        """The fields that say something."""
+        said = ", ".join(f"{name}={value!r}" for name, value in self._said())
+        return f"{type(self).__name__}({said})"
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
+        from html import escape  # noqa: PLC0415 -- for notebooks alone
+
+        shown = {
+            name: value if isinstance(value, str) else repr(value) for name, value in self._said()
+        }
+        rows = "".join(f"<tr><th>{key}</th><td>{escape(shown[key])}</td></tr>" for key in shown)
+        return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
+
+    def _said(self) -> Iterator[tuple[str, Any]]:
+        for attribute in fields(cast("Any", type(self))):
+            value = getattr(self, attribute.name)
+            is_constant = attribute.name == "object" and value == attribute.default
+            if attribute.repr and value not in _SAY_NOTHING and not is_constant:
+                yield attribute.name, value
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: object) -> Any:  # noqa: ANN401
+        """What pydantic validates it with: FastAPI takes it in requests and responses."""
+        from rxassist.wire.pydantic import core_schema  # noqa: PLC0415 -- for pydantic alone
+
+        return core_schema(source)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
+        """What FastAPI says of it: an object, whose fields are those of the class."""
+        named: dict[str, object]
+        named = {attribute.name: {} for attribute in fields(cast("Any", cls)) if attribute.repr}
+        return {"title": cls.__name__, "type": "object", "properties": named}
+
+
+_SAY_NOTHING: tuple[object, ...] = (None, "", (), {})
+
+
+@frozen
+class Model(Shown):
+    """The base of all objects: ``extra`` has what the service said and no field is there for."""
+
+    _extra: Mapping[str, Any] | None = field(
+        default=None, alias="extra", kw_only=True, hash=False, repr=False
+    )
+    _other_names: ClassVar[Mapping[str, str]] = {}
+    """Fields for which some servers have other names, by those names."""
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What the service said besides the fields, as plain JSON; mostly nothing."""
+        return {} if self._extra is None else self._extra
+
+
+@frozen
+class Delta(Model):
+    """The base of all objects that carry only what they add to what came before."""
+
+
+@frozen
+class Unknown(Shown):
+    """A member of a tagged union of a type that this version does not know, whole in ``raw``.
+
+    ``type`` is ``"unknown"``, which tells it from the other members; ``wire_type`` is the type that
+    the service sent.
+    """
+
+    wire_type: str
+    raw: Mapping[str, Any]
+    type: Literal["unknown"] = "unknown"
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """All that the service said besides the type, as every object has it."""
+        return {key: value for key, value in self.raw.items() if key != "type"}
+
+
+class Tagged(Protocol):
+    """A member of a tagged union, or what was read of one."""
+
+    @property
+    def type(self) -> str:
+        """The tag."""
+        ...
+
+
+def type_on_wire(member: Tagged | Unknown) -> str:
+    """The type of a member of a tagged union, as the service sent it."""
+    return member.wire_type if isinstance(member, Unknown) else member.type
+
+
+@frozen
+class ErrorObject(Model):
+    """The service's description of what went wrong."""
+
+    message: str = ""
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+
+
+@frozen
+class Deleted(Model):
+    """The answer to a deletion."""
+
+    id: str
+    deleted: bool = True
+    object: str = ""
+
+
+@frozen
+class Page(Model, Generic[_T]):
+    """One page of a list. The id of its last item is the ``after`` of the next page.
+
+    ``has_more`` is ``None`` where a server does not say whether there is one.
+    """
+
+    data: tuple[_T, ...] = ()
+    first_id: str | None = None
+    last_id: str | None = None
+    has_more: bool | None = None
+    object: str = "list"
+
+
+@frozen
+class LastError(Model):
+    """Why a run, a step or a file failed: a ``code`` for programs, a ``message`` for people."""
+
+    code: str = ""
+    message: str = ""
+
+
+__all__ = [
+    "Deleted",
+    "Delta",
+    "ErrorObject",
+    "LastError",
+    "Model",
+    "Page",
+    "Shown",
+    "Tagged",
+    "Unknown",
+    "type_on_wire",
+]
