@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as ops
 
 from rxassist.errors import BadRequestError, RxAssistError
-from rxassist.protocols.assistants.given import Given
+from rxassist.protocols.assistants.given import Given, ParametersClass
 from rxassist.protocols.assistants.models import Run
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.queues import Waiting
@@ -57,12 +57,7 @@ class ThreadCall(Resource[HomeT]):
         free: Operator[_T, _T] = when_free(by_received_ids(ended), self._waiting)
         return asked.pipe(free, self._connection.queues.in_turn(thread_id, self._waiting))
 
-    def _read(
-        self,
-        where: str,
-        parameters: Any,  # noqa: ANN401 -- a TypedDict
-        **asked: object,
-    ) -> Request:
+    def _read(self, where: str, parameters: ParametersClass, **asked: object) -> Request:
         """A request that reads, with the options of the call."""
         return self._request("GET", where, {**self.given.carried, **asked}, parameters)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from attrs import frozen
 
@@ -18,6 +18,9 @@ from rxassist.runs.tools import Toolbox
 from rxassist.runs.tools.tool import functions_in
 from rxassist.wire.calls import Connection
 from rxassist.wire.options import PollOptions, RequestOptions
+
+ParametersClass: TypeAlias = Any
+"""A ``TypedDict`` of ``parameters``: type checkers have no type for such classes."""
 
 _OPTIONS = {
     name
@@ -70,10 +73,7 @@ class Given:
 
     @classmethod
     def of(
-        cls,
-        connection: Connection[HomeT],
-        given: Mapping[str, object],
-        takes: Any,  # noqa: ANN401 -- a TypedDict
+        cls, connection: Connection[HomeT], given: Mapping[str, object], takes: ParametersClass
     ) -> Given:
         """Sort what was given to a call that takes these parameters. Raises for wrong options."""
         options = {
@@ -104,7 +104,7 @@ class Given:
         )
 
 
-def _chosen(given: Mapping[str, object], kind: Any) -> dict[str, Any]:  # noqa: ANN401 -- a TypedDict
+def _chosen(given: Mapping[str, object], kind: ParametersClass) -> dict[str, Any]:
     return {key: given[key] for key in kind.__annotations__ if key in given}
 
 
@@ -130,4 +130,4 @@ def _tooling(home: Home, asked: dict[str, object], options: ToolOptions) -> Tool
     return Tooling(calls, max_rounds) if toolbox or calls.approve is not None else None
 
 
-__all__ = ["Given", "Start", "Tooling"]
+__all__ = ["Given", "ParametersClass", "Start", "Tooling"]

@@ -18,7 +18,7 @@ from rxassist.protocols.assistants.awaited import awaited
 from rxassist.protocols.assistants.busy import RUN, RUNS, ThreadCall, by_received_ids
 from rxassist.protocols.assistants.codec import EventDecoder
 from rxassist.protocols.assistants.events import Event, ThreadCreated, ThreadRunCreated
-from rxassist.protocols.assistants.given import Given, Tooling
+from rxassist.protocols.assistants.given import Given, ParametersClass, Tooling
 from rxassist.protocols.assistants.models import Message, Run, RunStep
 from rxassist.protocols.assistants.outputs import outputs_once
 from rxassist.protocols.assistants.parameters import (
@@ -69,7 +69,7 @@ class Starting(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
     def _begin(
         self,
         parameters: Mapping[str, object],
-        takes: Any,  # noqa: ANN401 -- a TypedDict
+        takes: ParametersClass,
         thread_id: str | None = None,
     ) -> RunCall[HomeT]:
         """A call that was given some of the parameters that it takes."""
@@ -86,11 +86,7 @@ class RunCall(ThreadCall[HomeT]):
 
     # --- the request ---
 
-    def request(
-        self,
-        where: str,
-        parameters: Any,  # noqa: ANN401 -- a TypedDict
-    ) -> Request:
+    def request(self, where: str, parameters: ParametersClass) -> Request:
         """The request for a run, with a mark if the call is to find the run again."""
         for name in StreamOptions.__annotations__.keys() & self.given.asked.keys():
             msg = f"{name} is an option of streams, and this call makes none"
@@ -150,11 +146,7 @@ class RunCall(ThreadCall[HomeT]):
 
     # --- streams ---
 
-    def start(
-        self,
-        where: str,
-        parameters: Any,  # noqa: ANN401 -- a TypedDict
-    ) -> Plan[Event]:
+    def start(self, where: str, parameters: ParametersClass) -> Plan[Event]:
         """The plan of the stream of a new run."""
         request = self.request(where, parameters)
         return self.plan(self._events(request), self._one_run(request, _is_of_a_run, _found))

@@ -87,79 +87,62 @@ class Plan(Generic[AnyEventT]):
     run: AnyRun | None = None
 
 
-@frozen
 class Pipe(Generic[AnyEventT]):
-    """The pipe of a run as it was built, and the parts of it that its stream uses."""
+    """The pipe of a run, and where the run stands: snapshots, folded from the log on demand."""
 
-    log: Log[AnyEventT]
-    standing: Standing[AnyEventT]
-    results: Results | None
-    farewell: Farewell | None
-
-
-def build_pipe(
-    plan: Plan[AnyEventT], home: Home, telling: SyncTelling | AsyncTelling | None
-) -> Pipe[AnyEventT]:
-    """Build the pipe of a run: its steps in the order in which an event passes through them."""
-    options = plan.options
-    standing: Standing[AnyEventT] = Standing(plan.protocol)
     results: Results | None = None
     farewell: Farewell | None = None
-    events = plan.once(plan.answers)  # creation
-    events = events.pipe(take_through(is_done), plan.ending)  # recovery
-    if plan.tools is not None:
-        results = Results(home)
-        events = events.pipe(results.told_by(plan.tools))
-    if options.on_dispose == "cancel" or (plan.tools is not None and options.deadline):
-        farewell = Farewell(plan.cancel, home, plan.run)
-        if options.on_dispose == "cancel":
-            events = events.pipe(cancel_when_left(farewell, home, run_of))
-    if options.deadline is not None:
-        late = partial(_late, options.deadline, plan.waiting, standing, farewell)
-        events = events.pipe(operators.deadline(options.deadline, late=late))
-    events = plan.slot(events)  # taken before all that is above begins
-    events = scheduled(home, events).pipe(change_error(partial(_with_snapshot, plan, standing)))
-    if telling is not None:
-        calls_handler: Operator[Any, Any] = tell(telling, home)
-        events = events.pipe(calls_handler)
-    log: Log[AnyEventT] = Log(
-        events,
-        post=home.post,
-        report=home.report,
-        replay=options.replay,
-        read_ahead=options.read_ahead,
-        on_drop=None if options.replay else standing.keep,
-        linger=partial(_after, home, options.linger) if options.linger else None,
-    )
-    standing.log = log
-    return Pipe(log, standing, results, farewell)
 
-
-class Standing(Generic[AnyEventT]):
-    """Where a run stands: its snapshots, folded from the log when they are asked for."""
-
-    log: Log[AnyEventT]  # set when the pipe is complete
-
-    def __init__(self, protocol: Protocol) -> None:
+    def __init__(
+        self, plan: Plan[AnyEventT], home: Home, telling: SyncTelling | AsyncTelling | None
+    ) -> None:
+        """Build the pipe: its steps in the order in which an event passes through them."""
+        options = plan.options
+        events = plan.once(plan.answers)  # creation
+        events = events.pipe(take_through(is_done), plan.ending)  # recovery
+        if plan.tools is not None:
+            self.results = Results(home)
+            events = events.pipe(self.results.told_by(plan.tools))
+        if options.on_dispose == "cancel" or (plan.tools is not None and options.deadline):
+            self.farewell = Farewell(plan.cancel, home, plan.run)
+            if options.on_dispose == "cancel":
+                events = events.pipe(cancel_when_left(self.farewell, home, run_of))
+        if options.deadline is not None:
+            late = partial(self._late, options.deadline, plan.waiting)
+            events = events.pipe(operators.deadline(options.deadline, late=late))
+        events = scheduled(home, plan.slot(events))  # taken before the steps above begin
+        events = events.pipe(change_error(partial(self._with_snapshot, plan.thread_id, plan.run)))
+        if telling is not None:
+            calls_handler: Operator[Any, Any] = tell(telling, home)
+            events = events.pipe(calls_handler)
+        self.log: Log[AnyEventT] = Log(
+            events,
+            post=home.post,
+            report=home.report,
+            replay=options.replay,
+            read_ahead=options.read_ahead,
+            on_drop=None if options.replay else self._keep,
+            linger=partial(_after, home, options.linger) if options.linger else None,
+        )
         self._lock = threading.Lock()  # a thread that iterates folds, and so does the loop
-        self._fold = protocol.fold
-        self._kept: _Folded = (0, protocol.nothing)  # after what was dropped
+        self._fold = plan.protocol.fold
+        self._kept: _Folded = (0, plan.protocol.nothing)  # after the events that were dropped
         self._ended = self._kept
 
-    def at_reader(self) -> Any:  # noqa: ANN401 -- of the protocol
+    def snapshot(self) -> Any:  # noqa: ANN401 -- of the protocol
         """The snapshot after the event that the caller read last."""
         reader = self.log.place
         with self._lock:
             folded = reader.memo = self._fold_on(reader.memo or self._kept, reader.cursor)
             return folded[1]
 
-    def at_end(self) -> Any:  # noqa: ANN401 -- of the protocol
+    def snapshot_at_end(self) -> Any:  # noqa: ANN401 -- of the protocol
         """The snapshot after the newest event."""
         with self._lock:
             self._ended = self._fold_on(self._ended, self.log.dropped + len(self.log.items))
             return self._ended[1]
 
-    def keep(self, dropped: list[AnyEventT]) -> None:
+    def _keep(self, dropped: list[AnyEventT]) -> None:
         """Fold events before the log drops them."""
         with self._lock:
             self._kept = self._fold_on(self._kept, self.log.dropped + len(dropped))
@@ -174,33 +157,29 @@ class Standing(Generic[AnyEventT]):
             snapshot = self._fold(snapshot, event)
         return end, snapshot
 
+    def _late(self, deadline: float, waiting: Waiting) -> Exception:
+        """The error of a run that is late; a run that waits for tools is cancelled."""
+        run = self.snapshot_at_end().run
+        if self.farewell is not None and run is not None:
+            self.farewell.told(run)
+            if self.farewell.waits:
+                self.farewell.leave()
+        why = str(waiting)
+        which = "" if run is None else f"run {run.id}, thread {run.thread_id}: "
+        msg = f"{which}no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
+        error = APITimeoutError(msg, sent=not why)
+        error.__cause__ = waiting.in_the_way
+        return error
 
-def _late(
-    deadline: float, waiting: Waiting, standing: Standing[AnyEventT], farewell: Farewell | None
-) -> Exception:
-    """The error of a run that has not ended in time; a run that waits for tools is cancelled."""
-    run = standing.at_end().run
-    if farewell is not None and run is not None:
-        farewell.told(run)
-        if farewell.waits:
-            farewell.leave()
-    why = str(waiting)
-    which = "" if run is None else f"run {run.id}, thread {run.thread_id}: "
-    msg = f"{which}no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
-    error = APITimeoutError(msg, sent=not why)
-    error.__cause__ = waiting.in_the_way
-    return error
-
-
-def _with_snapshot(
-    plan: Plan[AnyEventT], standing: Standing[AnyEventT], error: Exception
-) -> Exception:
-    """Add to an error the run that it is about, and how that run stood."""
-    if isinstance(error, RxAssistError):
-        error.thread_id = error.thread_id or plan.thread_id
-        error.run_id = error.run_id or (None if plan.run is None else plan.run.id)
-        error.ended_after(standing.at_end())
-    return error
+    def _with_snapshot(
+        self, thread_id: str | None, run: AnyRun | None, error: Exception
+    ) -> Exception:
+        """Add to an error the run that it is about, and how that run stood."""
+        if isinstance(error, RxAssistError):
+            error.thread_id = error.thread_id or thread_id
+            error.run_id = error.run_id or (None if run is None else run.id)
+            error.ended_after(self.snapshot_at_end())
+        return error
 
 
 def _after(home: Home, seconds: float, action: Callable[[], None]) -> abc.DisposableBase:
@@ -212,4 +191,4 @@ def _after(home: Home, seconds: float, action: Callable[[], None]) -> abc.Dispos
     return home.scheduler.schedule_relative(seconds, act)
 
 
-__all__ = ["FollowOptions", "Pipe", "Plan", "Standing", "build_pipe", "unchanged"]
+__all__ = ["FollowOptions", "Pipe", "Plan", "unchanged"]

@@ -29,7 +29,7 @@ from rxassist.runs.operators.snapshots import (
 )
 from rxassist.runs.operators.tools import whole_calls
 from rxassist.runs.protocol import Fold, Follow, Protocol
-from rxassist.runs.streams.pipeline import Plan, build_pipe
+from rxassist.runs.streams.pipeline import Pipe, Plan
 from rxassist.runs.streams.telling import AsyncTelling, EventHandler, SyncTelling, current_telling
 from rxassist.runs.tools import ToolResult
 
@@ -70,7 +70,7 @@ class RunObservable(LoopObservable["Event", HomeT]):
         self._telling: SyncTelling | AsyncTelling | None = None
         if plan.options.event_handler is not None:
             self._telling = self._checked(plan.options.event_handler).telling(self)
-        self._pipe = build_pipe(plan, home, self._telling)
+        self._pipe = Pipe(plan, home, self._telling)
         self._log = self._pipe.log
         super().__init__(home, self._log)
 
@@ -183,8 +183,8 @@ class RunObservable(LoopObservable["Event", HomeT]):
         if telling is not None and telling.source is self:
             snapshot: Snapshot = telling.snapshot
             return snapshot
-        at_reader: Snapshot = self._pipe.standing.at_reader()
-        return at_reader
+        here: Snapshot = self._pipe.snapshot()
+        return here
 
     @property
     def current_run(self) -> Run | None:
@@ -206,8 +206,7 @@ class RunObservable(LoopObservable["Event", HomeT]):
     @property
     def final_snapshot(self) -> LoopObservable[Snapshot, HomeT]:
         """The run as it stands at the end: emitted once, when the stream has completed."""
-        standing = self._pipe.standing
-        at_end = choose_each(lambda: (_ignore, lambda: (standing.at_end(),)))
+        at_end = choose_each(lambda: (_ignore, lambda: (self._pipe.snapshot_at_end(),)))
         return self._view(self.pipe(at_end))
 
     def _close(
