@@ -11,17 +11,13 @@ from collections.abc import (
 from functools import partial
 from typing import (
     Any,
-    Generic,
+    Self,
     TypeVar,
 )
 
 from reactivex import (
     Observable,
     abc,
-)
-from reactivex.disposable import (
-    Disposable,
-    SingleAssignmentDisposable,
 )
 
 from rxassist.errors import StreamClosed
@@ -30,6 +26,8 @@ from rxassist.reactive.backpressure import (
     current_demand,
     demanding,
 )
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Hold
 from rxassist.reactive.loop import _raise
 from rxassist.reactive.typing import Operator
 
@@ -37,28 +35,30 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
-class _Calls(Generic[_A, _B]):
+class _Calls(Hold[_A, _B]):
     """One subscription of ``map_async``: the calls that run, in order, and what waits."""
 
     def __init__(
         self,
+        observer: abc.ObserverBase[_B],
         fn: Callable[[_A], Coroutine[Any, Any, _B]],
         most: int,
-        observer: abc.ObserverBase[_B],
     ) -> None:
+        super().__init__(observer)
         self._fn = fn
         self._most = most
-        self._observer = observer
         self._running: deque[asyncio.Task[Callable[[], _B]]] = deque()
         self._waiting: deque[_A] = deque()
         self._completed = False
         self._error: Exception | None = None
-        self._disposed = False
-        self.source = SingleAssignmentDisposable()
-        self.demand = Demand(current_demand())
+        self._demand = Demand(current_demand())
 
-    def on_next(self, item: _A) -> None:
-        self._waiting.append(item)
+    def follow(self, source: Observable[_A], scheduler: abc.SchedulerBase | None) -> Self:
+        with demanding(self._demand):
+            return self.hold(source.subscribe(self, scheduler=scheduler))
+
+    def on_next(self, value: _A) -> None:
+        self._waiting.append(value)
         self._begin()
 
     def on_error(self, error: Exception) -> None:
@@ -70,59 +70,58 @@ class _Calls(Generic[_A, _B]):
         self._settle()
 
     def dispose(self) -> None:
-        self._disposed = True
-        self.source.dispose()
+        super().dispose()
         running, self._running = self._running, deque()
         for task in running:
             task.get_loop().call_soon_threadsafe(task.cancel)
 
     def _begin(self) -> None:
-        while self._waiting and len(self._running) < self._most and not self._disposed:
+        while self._waiting and len(self._running) < self._most and not self.is_disposed:
             try:
                 loop = asyncio.get_running_loop()  # before there is a coroutine to be awaited
                 with demanding(None):  # what it awaits must not wait for this demand
                     task = loop.create_task(_outcome(self._fn(self._waiting.popleft())))
             except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                self._observer.on_error(error)
+                self.observer.on_error(error)
                 return
             self._running.append(task)
             task.add_done_callback(self._done)
         if len(self._running) >= self._most:
-            self.demand.close()
+            self._demand.close()
 
     def _done(self, _: asyncio.Task[Callable[[], _B]]) -> None:
         try:
             self._emit()
         except BaseException as error:
             self.dispose()
-            if not self.demand.fail(error):
+            if not self._demand.fail(error):
                 raise  # to the loop's exception handler
 
     def _emit(self) -> None:
-        while self._running and self._running[0].done() and not self._disposed:
+        while self._running and self._running[0].done() and not self.is_disposed:
             task = self._running.popleft()
             if task.cancelled():
-                self._observer.on_error(StreamClosed("a coroutine of map_async was cancelled"))
+                self.observer.on_error(StreamClosed("a coroutine of map_async was cancelled"))
                 return
             try:
                 returned = task.result()()
             except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                self._observer.on_error(error)
+                self.observer.on_error(error)
                 return
-            self._observer.on_next(returned)
-        if not self._disposed:
+            self.observer.on_next(returned)
+        if not self.is_disposed:
             self._settle()
 
     def _settle(self) -> None:
         self._begin()
-        if len(self._running) < self._most and not self.demand.is_open:
-            self.demand.open()
+        if len(self._running) < self._most and not self._demand.is_open:
+            self._demand.open()
         if not self._completed or self._running or self._waiting:
             return
         if self._error is not None:
-            self._observer.on_error(self._error)
+            self.observer.on_error(self._error)
         else:
-            self._observer.on_completed()
+            self.observer.on_completed()
 
 
 async def _outcome(coroutine: Coroutine[Any, Any, _B]) -> Callable[[], _B]:
@@ -165,20 +164,7 @@ def map_async(
         msg = f"map_async takes a function that returns a coroutine, got {fn!r}"
         raise TypeError(msg)
 
-    def operator(source: Observable[_A]) -> Observable[_B]:
-        def subscribe(
-            observer: abc.ObserverBase[_B], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            calls = _Calls(fn, max_concurrent, observer)
-            with demanding(calls.demand):
-                calls.source.disposable = source.subscribe(
-                    calls.on_next, calls.on_error, calls.on_completed, scheduler=scheduler
-                )
-            return Disposable(calls.dispose)
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Calls(observer, fn, max_concurrent))
 
 
 __all__ = ["map_async"]

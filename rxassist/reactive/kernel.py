@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from reactivex import Observable, abc
 
-from rxassist.reactive.links import Hold, Link, link
+from rxassist.reactive.links import Hold, Link
 from rxassist.reactive.typing import Operator
 
 _A = TypeVar("_A")
@@ -17,18 +17,28 @@ Step = Callable[[_A], Iterable[_B]]
 Finish = Callable[[], Iterable[_B]]
 
 
-def linked(begin: Callable[[abc.ObserverBase[_B]], abc.ObserverBase[_A]]) -> Operator[_A, _B]:
-    """An operator that puts what ``begin`` gives in front of each observer."""
+Begin = Callable[[abc.ObserverBase[_B], abc.SchedulerBase | None], Link[_A, _B]]
+
+
+def linked(begin: Begin[_B, _A]) -> Operator[_A, _B]:
+    """An operator whose subscription is an object.
+
+    ``begin(observer, scheduler)`` makes this object for each subscription, and the object follows
+    the source. A ``Link`` passes everything on except what its methods change; it becomes a
+    ``Hold`` when it must also free the source itself, or hold a timer.
+    """
 
     def operator(source: Observable[_A]) -> Observable[_B]:
-        return Observable(lambda observer, scheduler: link(source, begin(observer), scheduler))
+        return Observable(
+            lambda observer, scheduler: begin(observer, scheduler).follow(source, scheduler)
+        )
 
     return operator
 
 
 def change_error(change: Callable[[Exception], Exception]) -> Operator[_A, _A]:
     """Fail with what ``change`` makes of an error of the source."""
-    return linked(lambda observer: _Changed(observer, change))
+    return linked(lambda observer, _: _Changed(observer, change))
 
 
 class _Changed(Link[_A, _A]):
@@ -50,17 +60,7 @@ class _Changed(Link[_A, _A]):
 
 def take_through(is_last: Callable[[_A], bool]) -> Operator[_A, _A]:
     """Emit every item up to the first for which ``is_last`` is true, and complete behind it."""
-
-    def operator(source: Observable[_A]) -> Observable[_A]:
-        def subscribe(
-            observer: abc.ObserverBase[_A], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            taking = _Taking(observer, is_last)
-            return taking.hold(link(source, taking, scheduler))
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Taking(observer, is_last))
 
 
 class _Taking(Hold[_A, _A]):
@@ -99,7 +99,7 @@ def choose(fn: Callable[[_A], _B | None]) -> Operator[_A, _B]:
         msg = f"choose takes a function, got {fn!r}"
         raise TypeError(msg)
 
-    return linked(lambda observer: _Choosing(observer, fn))
+    return linked(lambda observer, _: _Choosing(observer, fn))
 
 
 class _Choosing(Link[_A, _B]):
@@ -135,10 +135,12 @@ def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operato
     if not callable(begin):
         msg = f"choose_each takes a function that gives two functions, got {begin!r}"
         raise TypeError(msg)
-    return linked(lambda observer: _Stepping(observer, *begin()))
+    return linked(lambda observer, _: Stepping(observer, *begin()))
 
 
-class _Stepping(Link[_A, _B]):
+class Stepping(Link[_A, _B]):
+    """One subscription of ``choose_each``."""
+
     __slots__ = ("_finish", "_step")
 
     def __init__(
@@ -149,9 +151,11 @@ class _Stepping(Link[_A, _B]):
         self._finish = finish
 
     def on_next(self, value: _A) -> None:
+        """Emit what the step gives for an item."""
         self._emit(self._step, (value,))
 
     def on_completed(self) -> None:
+        """Emit what is left, and complete."""
         if self._emit(self._finish, ()):
             self.observer.on_completed()
 

@@ -7,8 +7,13 @@ from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, cast
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
-from reactivex.scheduler import CurrentThreadScheduler
+from reactivex.disposable import (
+    CompositeDisposable,
+    Disposable,
+    SerialDisposable,
+    SingleAssignmentDisposable,
+)
+from reactivex.scheduler import CurrentThreadScheduler, TimeoutScheduler
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -67,11 +72,35 @@ def schedule_held(
     timer.disposable = clock.schedule_relative(seconds, action)
 
 
+def subscribe_held(
+    held: SerialDisposable,
+    source: Observable[_A],
+    observer: abc.ObserverBase[_A],
+    scheduler: abc.SchedulerBase | None,
+) -> None:
+    """Subscribe to a source instead of what is held.
+
+    The observer receives nothing more of this source once ``held`` holds something else, or is
+    disposed: also not from a source that emits while it is being subscribed.
+    """
+    current = _Current(observer)
+    held.disposable = current
+    current.hold(source.subscribe(current, scheduler=scheduler))
+
+
+def clock_of(
+    chosen: abc.SchedulerBase | None, given: abc.SchedulerBase | None
+) -> abc.SchedulerBase:
+    """The scheduler that an operator waits on: its own, else the one of the subscription."""
+    return chosen or given or TimeoutScheduler.singleton()
+
+
 class Link(abc.ObserverBase[_A], Generic[_A, _B]):
     """An operator's part in one subscription: the observer of its source.
 
-    Passes on what it is told; an operator overrides what it does otherwise. It is one object where
-    closures would be a dozen: an open stream holds several, and there may be thousands of streams.
+    Passes on each item and the end; an operator overrides the methods that do something else. It
+    is one object instead of a dozen closures: an open stream holds several, and there may be
+    thousands of streams.
     """
 
     __slots__ = ("observer",)
@@ -91,11 +120,17 @@ class Link(abc.ObserverBase[_A], Generic[_A, _B]):
         """Pass the end on."""
         self.observer.on_completed()
 
+    def follow(
+        self, source: Observable[_A], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        """Subscribe to the source. Returns what the subscriber disposes."""
+        return link(source, self, scheduler)
+
 
 class Hold(Link[_A, _B], abc.DisposableBase):
-    """A link that frees its source itself, or what it put in its place.
+    """A link that can free its source itself, and whatever else it holds, such as a timer.
 
-    Without a lock: whoever comes second, who disposes or who has something to hold, frees it.
+    It has no lock: if ``dispose`` and ``hold`` run on two threads, the second of them frees.
     """
 
     __slots__ = ("_held", "is_disposed")
@@ -105,9 +140,14 @@ class Hold(Link[_A, _B], abc.DisposableBase):
         self._held: abc.DisposableBase | None = None
         self.is_disposed: bool = False
 
+    def follow(self, source: Observable[_A], scheduler: abc.SchedulerBase | None) -> Self:
+        """Subscribe to the source, and hold it."""
+        return self.hold(link(source, self, scheduler))
+
     def hold(self, held: abc.DisposableBase) -> Self:
-        """Free this, too, when disposed; at once, if that was before."""
-        self._held = held
+        """Free this, too, when disposed; now, if that was before."""
+        before = self._held
+        self._held = held if before is None else CompositeDisposable(before, held)
         if self.is_disposed:
             self.dispose()
         return self
@@ -124,6 +164,24 @@ class Hold(Link[_A, _B], abc.DisposableBase):
             held.dispose()
 
 
+class _Current(Hold[_A, _A]):
+    """A link that passes nothing on once it is disposed."""
+
+    __slots__ = ()
+
+    def on_next(self, value: _A) -> None:
+        if not self.is_disposed:
+            self.observer.on_next(value)
+
+    def on_error(self, error: Exception) -> None:
+        if not self.is_disposed:
+            self.observer.on_error(error)
+
+    def on_completed(self) -> None:
+        if not self.is_disposed:
+            self.observer.on_completed()
+
+
 class Rescue(Hold[_A, _A]):
     """A link that goes on with another Observable after an error."""
 
@@ -137,6 +195,10 @@ class Rescue(Hold[_A, _A]):
     @abstractmethod
     def instead(self, error: Exception) -> Observable[_A]:
         """What follows. What it raises goes to ``on_error``."""
+
+    def follow(self, source: Observable[_A], scheduler: abc.SchedulerBase | None) -> Self:
+        """Subscribe to the source, and hold it or what follows it."""
+        return self.hold_source(link(source, self, scheduler))
 
     def hold_source(self, held: abc.DisposableBase) -> Self:
         """Hold the source, unless it has failed while it was subscribed."""
@@ -157,4 +219,13 @@ class Rescue(Hold[_A, _A]):
         self.hold(following.subscribe(self.observer, scheduler=self.scheduler))
 
 
-__all__ = ["Hold", "Link", "Rescue", "link", "link_first", "schedule_held"]
+__all__ = [
+    "Hold",
+    "Link",
+    "Rescue",
+    "clock_of",
+    "link",
+    "link_first",
+    "schedule_held",
+    "subscribe_held",
+]

@@ -21,7 +21,6 @@ from reactivex.disposable import (
     SingleAssignmentDisposable,
 )
 from reactivex.internal import SequenceContainsNoElementsError
-from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import (
     APIConnectionError,
@@ -31,7 +30,7 @@ from rxassist.errors import (
     excerpt,
 )
 from rxassist.reactive.iteration import IterableObservable
-from rxassist.reactive.links import Hold, link_first, schedule_held
+from rxassist.reactive.links import Hold, clock_of, link_first, schedule_held
 from rxassist.reactive.logger import logger
 
 _K = TypeVar("_K")
@@ -77,7 +76,7 @@ def poll(
     def subscribe(
         observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        clock = scheduler or given or TimeoutScheduler.singleton()
+        clock = clock_of(scheduler, given)
         polling = _Polling(fetch, until, pause, clock, observer)
         if deadline is not None:
             polling.held.add(clock.schedule_relative(deadline, polling.give_up, deadline))
@@ -304,7 +303,7 @@ def poll_many(
     def subscribe(
         observer: abc.ObserverBase[PollEvent[_K, _T]], given: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        clock = scheduler or given or TimeoutScheduler.singleton()
+        clock = clock_of(scheduler, given)
         how = _How(fetch, until, interval, max_concurrent, fetch_list, id_of, page_size)
         polls = _Polls(how, every, clock, observer)
         polls.begin(deadline)

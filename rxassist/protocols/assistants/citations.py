@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from inspect import iscoroutinefunction
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from attrs import frozen
 from reactivex import Observable, abc, just
@@ -41,6 +41,8 @@ from rxassist.protocols.assistants.models import (
     UnknownAnnotation,
     UnknownAnnotationDelta,
 )
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Hold
 from rxassist.reactive.logger import logger
 from rxassist.reactive.typing import Operator
 from rxassist.runs.operators.text import Place, SeenTexts, TextReader
@@ -116,21 +118,7 @@ def citations(
             raise TypeError(msg)
     shape = of_the_service(paths=render is not None) if marker is None else of_pattern(marker)
 
-    def operator(source: Observable[Event | str]) -> Observable[str]:
-        def subscribe(
-            observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            citing = _Citing(render, file_name, shape, observer)
-            citing.held.add(
-                source.subscribe(
-                    citing.on_next, citing.on_error, citing.on_completed, scheduler=scheduler
-                )
-            )
-            return citing.held
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Citing(observer, render, file_name, shape))
 
 
 class _Names:
@@ -140,11 +128,10 @@ class _Names:
         self,
         look_up: Callable[[str], Observable[str] | str] | None,
         found: Callable[[], None],
-        held: CompositeDisposable,
     ) -> None:
         self._look_up = look_up
         self._found = found
-        self._held = held
+        self.held: CompositeDisposable = CompositeDisposable()  # the look-ups that are under way
         self._names: dict[str, str | None] = {}
         self._asked: set[str] = set()
 
@@ -162,12 +149,12 @@ class _Names:
 
     def _ask(self, file_id: str, look_up: Callable[[str], Observable[str] | str]) -> None:
         asking = SingleAssignmentDisposable()
-        self._held.add(asking)
+        self.held.add(asking)
 
         def settle(name: str | None = None) -> None:
             if file_id not in self._names:
                 self._names[file_id] = name
-                self._held.remove(asking)
+                self.held.remove(asking)
                 self._found()
 
         def could_not(error: Exception) -> None:
@@ -186,19 +173,19 @@ class _Names:
         asking.disposable = names.subscribe(settle, could_not, settle)
 
 
-class _Citing:
+class _Citing(Hold["Event | str", str]):
     """One subscription: what is held back, in order."""
 
     def __init__(
         self,
+        observer: abc.ObserverBase[str],
         render: Callable[[Citation], str] | None,
         file_name: Callable[[str], Observable[str] | str] | None,
         shape: Shape,
-        observer: abc.ObserverBase[str],
     ) -> None:
+        super().__init__(observer)
         self._render = render
         self._shape = shape
-        self._observer = observer
         self._reader = TextReader()
         self._messages: dict[Hashable, Message] = {None: Message(finished=True)}
         self._parts: dict[Place | None, Part] = {}
@@ -207,12 +194,15 @@ class _Citing:
         self._paths: dict[str, int] = {}
         self._completed = False
         self._sending = False
-        self.held = CompositeDisposable()
-        self._names = _Names(file_name, self._send, self.held)
+        self._names = _Names(file_name, self._send)
+        self.hold(self._names.held)
 
-    def on_next(self, item: Event | str) -> None:
+    def follow(self, source: Observable[Event | str], scheduler: abc.SchedulerBase | None) -> Self:
+        return self.hold(source.subscribe(self, scheduler=scheduler))
+
+    def on_next(self, value: Event | str) -> None:
         try:
-            self._take(item)
+            self._take(value)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self._fail(error)
         else:
@@ -231,7 +221,7 @@ class _Citing:
         except Exception:  # noqa: BLE001 -- the first error counts
             text = ""
         if text:
-            self._observer.on_next(text)
+            self.observer.on_next(text)
         self._fail(error)
 
     def _take(self, item: Event | str) -> None:
@@ -284,9 +274,9 @@ class _Citing:
         finally:
             self._sending = False
         if text:
-            self._observer.on_next(text)
+            self.observer.on_next(text)
         if self._completed and not self._turns:
-            self._observer.on_completed()
+            self.observer.on_completed()
 
     def _going_out(self, *, patient: bool = True) -> Iterator[str]:
         """The text up to the first marker of which something has not come."""
@@ -331,8 +321,8 @@ class _Citing:
         return Citation(marker, number, file_id, name, quote, url, title, is_path)
 
     def _fail(self, error: Exception) -> None:
-        self.held.dispose()
-        self._observer.on_error(error)
+        self.dispose()
+        self.observer.on_error(error)
 
 
 def _annotations(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import reactivex as rx
 from attrs import frozen
 from reactivex import Observable, abc
 from reactivex import operators as ops
-from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import (
     NotFoundError,
@@ -33,8 +32,8 @@ from rxassist.protocols.assistants.models import (
     RunStep,
 )
 from rxassist.protocols.assistants.snapshots import NOTHING, Snapshot, fold
-from rxassist.reactive.kernel import choose_each, nothing
-from rxassist.reactive.links import Rescue, link
+from rxassist.reactive.kernel import choose_each, linked, nothing
+from rxassist.reactive.links import Rescue, clock_of, link
 from rxassist.reactive.logger import logger
 from rxassist.reactive.polling import PATIENCE, check_id, is_passing, patiently, poll
 from rxassist.reactive.tally import count_recovery
@@ -133,17 +132,9 @@ def recovering(
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[Event, Event]:
     """``recover``, which asks how only when something is lost: of most streams nothing is."""
-
-    def operator(source: Observable[Event]) -> Observable[Event]:
-        def subscribe(
-            observer: abc.ObserverBase[Event], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            hearing = _Hearing(observer, given, how, scheduler, keeps_events=keeps_events)
-            return hearing.hold_source(link(source, Ending(hearing), given))
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(
+        lambda observer, given: _Hearing(observer, given, how, scheduler, keeps_events=keeps_events)
+    )
 
 
 class _Hearing(Rescue[Event]):
@@ -169,6 +160,10 @@ class _Hearing(Rescue[Event]):
         self._snapshot = NOTHING
         self._told: list[tuple[str, str]] = []
 
+    def follow(self, source: Observable[Event], scheduler: abc.SchedulerBase | None) -> Self:
+        """Subscribe to the source, with its ending checked."""
+        return self.hold_source(link(source, Ending(self), scheduler))
+
     def on_next(self, value: Event) -> None:
         """Keep an event, and pass it on."""
         if self._keeps_events:
@@ -185,7 +180,7 @@ class _Hearing(Rescue[Event]):
             return rx.throw(error)
         logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
         count_recovery()
-        clock = self._clock or self.scheduler or TimeoutScheduler.singleton()
+        clock = clock_of(self._clock, self.scheduler)
         missing = _Look(how, where, so_far, clock).events()
         events = missing.pipe(choose_each(lambda: (_as_they_are, nothing)))
         return events.pipe(ops.catch(lambda why, _: rx.throw(unrecovered(why, error))))

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from inspect import iscoroutine
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import reactivex as rx
 from attrs import evolve, frozen
-from reactivex import Observable, abc
+from reactivex import Observable, Observer, abc
 from reactivex import operators as ops
-from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
-from reactivex.scheduler import ImmediateScheduler, TimeoutScheduler
+from reactivex.disposable import SerialDisposable
+from reactivex.scheduler import ImmediateScheduler
 
 from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded
 from rxassist.protocols.assistants.awaited import nothing_awaited, says_nothing
@@ -34,6 +34,8 @@ from rxassist.protocols.assistants.models import (
 )
 from rxassist.protocols.assistants.snapshots import required_call
 from rxassist.reactive.checks import check_positive
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Link, clock_of, subscribe_held
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import run_of
 from rxassist.runs.state import leaves_waiting
@@ -42,6 +44,7 @@ from rxassist.runs.tools.values import to_text
 from rxassist.wire.values import type_on_wire
 
 _T = TypeVar("_T")
+_X = TypeVar("_X")
 
 Submission: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 """``tool_outputs`` or ``tool_approvals``, as ``submit_tool_outputs_stream`` takes them."""
@@ -155,27 +158,29 @@ def tool_rounds(
     """
     check_positive("max_rounds", max_rounds, whole=True)
 
-    def operator(source: Observable[_T]) -> Observable[_T]:
-        def subscribe(
-            observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            rounds = _Rounds(
-                calls, run_of, submit, cancel, max_rounds, on_result, read, observer, clock, given
-            )
-            rounds.follow(source)
-            return rounds.held
+    return linked(
+        lambda observer, given: _Rounds(
+            observer,
+            calls,
+            run_of,
+            submit,
+            cancel,
+            max_rounds,
+            on_result,
+            read,
+            clock_of(scheduler, given),
+        )
+    )
 
-        return Observable(subscribe)
 
-    return operator
+class _Rounds(Link[_T, _T]):
+    """One subscription: a part of the run, as it is received, or the calls of its tools."""
 
-
-class _Rounds(Generic[_T]):
-    """One subscription: the part of the run that is heard, or the tools that are called."""
+    _scheduler: abc.SchedulerBase | None
 
     def __init__(
         self,
+        observer: abc.ObserverBase[_T],
         calls: Calls,
         run_of: Callable[[_T], Run | None],
         submit: Callable[[Run, Submission], Observable[_T]],
@@ -183,10 +188,9 @@ class _Rounds(Generic[_T]):
         max_rounds: int,
         on_result: Callable[[ToolResult], object] | None,
         read: Callable[[Run], Observable[Run]],
-        observer: abc.ObserverBase[_T],
         clock: abc.SchedulerBase,
-        scheduler: abc.SchedulerBase | None,
     ) -> None:
+        super().__init__(observer)
         self._calls = calls
         self._run_of = run_of
         self._submit = submit
@@ -196,68 +200,55 @@ class _Rounds(Generic[_T]):
         self._on_result = on_result
         self._read = read
         self._answered: dict[FunctionToolCall, ToolResult] = {}
-        self._observer = observer
         self._clock = clock
+        self._held = SerialDisposable()
+        self._waiting: Run | None = None  # the run that got outputs, until the first item after it
+
+    def follow(
+        self, source: Observable[_T], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        """Emit the items of the first part of the run."""
         self._scheduler = scheduler
-        self.held = SerialDisposable()
+        self._instead(source, self)
+        return self._held
 
-    def follow(self, part: Observable[_T], waiting: Run | None = None) -> None:
-        """Emit what a part of the run tells, until it waits for tools.
+    def on_next(self, value: _T) -> None:
+        """Emit an item, and begin a round if it says that the run waits for tools."""
+        self._waiting = None
+        try:
+            run = self._run_of(value)
+        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            self.observer.on_error(error)
+            return
+        self.observer.on_next(value)
+        if run is not None and run.status == "requires_action" and not self._held.is_disposed:
+            self._round(run)
 
-        ``waiting`` is the run as it waits until the first item.
-        """
-        observer, run_of = self._observer, self._run_of
+    def on_error(self, error: Exception) -> None:
+        """Fail; first cancel the run if it still waits for the outputs."""
+        if self._waiting is not None and leaves_waiting(error):
+            self._fail(error, self._waiting)
+        else:
+            self.observer.on_error(error)
 
-        def on_next(item: _T) -> None:
-            nonlocal waiting
-            if held.is_disposed:  # by the item before, while it was being subscribed
-                return
-            waiting = None
-            try:
-                run = run_of(item)
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                observer.on_error(error)
-                return
-            observer.on_next(item)
-            if run is not None and run.status == "requires_action" and not held.is_disposed:
-                self._round(run)
-
-        def on_error(error: Exception) -> None:
-            if held.is_disposed:
-                return
-            if waiting is not None and leaves_waiting(error):
-                self._fail(error, waiting)
-            else:
-                observer.on_error(error)
-
-        def on_completed() -> None:
-            if not held.is_disposed:
-                observer.on_completed()
-
-        held = self._hold()
-        held.disposable = part.subscribe(on_next, on_error, on_completed, scheduler=self._scheduler)
-
-    def _hold(self) -> SingleAssignmentDisposable:
-        """Free what is held, and hold something new, before it is subscribed."""
-        held = SingleAssignmentDisposable()
-        self.held.disposable = held
-        return held
+    def _instead(self, source: Observable[_X], observer: abc.ObserverBase[_X]) -> None:
+        """Subscribe to something else than what is held now."""
+        subscribe_held(self._held, source, observer, self._scheduler)
 
     def _look(self, run: Run) -> None:
         """Read what a run waits for that does not say so."""
 
         def found(now: Run) -> None:
             if not self._round(now):
-                self._observer.on_completed()
+                self.observer.on_completed()
 
         def failed(error: Exception) -> None:
             if leaves_waiting(error):
                 self._fail(error, run)
             else:
-                self._observer.on_error(error)
+                self.observer.on_error(error)
 
-        held = self._hold()
-        held.disposable = self._read(run).subscribe(found, failed, scheduler=self._scheduler)
+        self._instead(self._read(run), Observer(found, failed))
 
     def _round(self, run: Run) -> bool:
         """Answer what a run waits for. ``False`` where nobody here can."""
@@ -271,11 +262,11 @@ class _Rounds(Generic[_T]):
             self._fail(ToolRoundsExceeded(self._max_rounds), run)
             return True
         self._left -= 1
-        held = self._hold()
-        held.disposable = submission.subscribe(
-            lambda outputs: self._go_on(run, outputs),
-            lambda error: self._fail(error, run),
-            scheduler=self._scheduler,
+        self._instead(
+            submission,
+            Observer(
+                lambda outputs: self._go_on(run, outputs), lambda error: self._fail(error, run)
+            ),
         )
         return True
 
@@ -285,26 +276,23 @@ class _Rounds(Generic[_T]):
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self._fail(error, run)
             return
-        self.follow(part, run)
+        self._waiting = run
+        self._instead(part, self)
 
     def _fail(self, error: Exception, run: Run) -> None:
         """Cancel the run, which nobody goes on with, and fail."""
         if isinstance(error, RxAssistError):
             error.run_id, error.thread_id = error.run_id or run.id, error.thread_id or run.thread_id
         if self._cancel is None:
-            self._observer.on_error(error)
+            self.observer.on_error(error)
             return
 
         def could_not(why: Exception) -> None:
             error.add_note(f"the run could not be cancelled: {why}")
-            self._observer.on_error(error)
+            self.observer.on_error(error)
 
-        held = self._hold()
-        held.disposable = self._cancel(run).subscribe(
-            on_error=could_not,
-            on_completed=lambda: self._observer.on_error(error),
-            scheduler=self._scheduler,
-        )
+        cancelled = Observer[Run](None, could_not, lambda: self.observer.on_error(error))
+        self._instead(self._cancel(run), cancelled)
 
 
 @frozen

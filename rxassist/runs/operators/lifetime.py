@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import reactivex as rx
 from reactivex import Observable, Observer, abc
-from reactivex.disposable import CompositeDisposable
-from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import (
     APIConnectionError,
@@ -18,7 +16,7 @@ from rxassist.errors import (
     StreamTruncated,
 )
 from rxassist.reactive.kernel import Finish, Step, choose_each, linked, take_through
-from rxassist.reactive.links import Link, link
+from rxassist.reactive.links import Hold, Link, clock_of, link
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, AnyEventT, check_event
 from rxassist.runs.operators.snapshots import folded
@@ -105,7 +103,7 @@ def check_ending() -> Operator[AnyEventT, AnyEventT]:
         source  -p-t-|
         result  -p-t-#
     """
-    return linked(Ending)
+    return linked(lambda observer, _: Ending(observer))
 
 
 class Ending(Link[AnyEventT, AnyEventT]):
@@ -192,31 +190,40 @@ def deadline(
         msg = f"deadline must be above 0, got {seconds}"
         raise ValueError(msg)
 
-    def operator(source: Observable[_T]) -> Observable[_T]:
-        def subscribe(
-            observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            held = CompositeDisposable()
+    def too_late() -> Exception:
+        return APITimeoutError(f"no end within the deadline of {seconds:g} s")
 
-            def too_late(_: abc.SchedulerBase, __: object) -> None:
-                try:
-                    error = _too_late(seconds) if late is None else late()
-                finally:
-                    held.dispose()
-                observer.on_error(error)
-
-            held.add(clock.schedule_relative(seconds, too_late))
-            held.add(link(source, observer, given))
-            return held
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Deadline(observer, seconds, late or too_late, scheduler))
 
 
-def _too_late(seconds: float) -> Exception:
-    return APITimeoutError(f"no end within the deadline of {seconds:g} s")
+class _Deadline(Hold[_T, _T]):
+    """One subscription: the source and the timer."""
+
+    __slots__ = ("_late", "_scheduler", "_seconds")
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[_T],
+        seconds: float,
+        late: Callable[[], Exception],
+        scheduler: abc.SchedulerBase | None,
+    ) -> None:
+        super().__init__(observer)
+        self._seconds = seconds
+        self._late = late
+        self._scheduler = scheduler
+
+    def follow(self, source: Observable[_T], scheduler: abc.SchedulerBase | None) -> Self:
+        clock = clock_of(self._scheduler, scheduler)
+        self.hold(clock.schedule_relative(self._seconds, self._too_late))
+        return self.hold(link(source, self.observer, scheduler))
+
+    def _too_late(self, _: abc.SchedulerBase, __: object) -> None:
+        try:
+            error = self._late()
+        finally:
+            self.dispose()
+        self.observer.on_error(error)
 
 
 class StatusOperator(Protocol):

@@ -12,7 +12,8 @@ from reactivex.disposable import RefCountDisposable, SingleAssignmentDisposable
 from reactivex.notification import OnCompleted, OnError, OnNext
 
 from rxassist.errors import excerpt
-from rxassist.reactive.kernel import Finish, Step, choose, choose_each, nothing
+from rxassist.reactive.kernel import Finish, Step, choose, choose_each, linked, nothing
+from rxassist.reactive.links import Link
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import protocol_of
 from rxassist.runs.state import AnySnapshot, Usage
@@ -115,21 +116,7 @@ def group_by_run() -> Operator[MergedEvent[_K], GroupedObservable[_K, Event]]:
         source  -a-t-b-|
         result  -A---B-|
     """
-
-    def operator(source: Observable[MergedEvent[_K]]) -> Observable[GroupedObservable[_K, Event]]:
-        def subscribe(
-            observer: abc.ObserverBase[GroupedObservable[_K, Event]],
-            scheduler: abc.SchedulerBase | None = None,
-        ) -> abc.DisposableBase:
-            groups = _Groups(observer)
-            groups.held.disposable = source.subscribe(
-                groups.on_next, groups.on_error, groups.on_completed, scheduler=scheduler
-            )
-            return groups.shared
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Groups[_K](observer))
 
 
 class _Group(GroupedObservable[_K, Any]):
@@ -144,44 +131,50 @@ class _Group(GroupedObservable[_K, Any]):
         raise TypeError(msg)
 
 
-class _Groups(Generic[_K]):
+class _Groups(Link[MergedEvent[_K], GroupedObservable[_K, "Event"]]):
     """One subscription: the runs that are under way. The source is held as long as one is read."""
 
     def __init__(self, observer: abc.ObserverBase[GroupedObservable[_K, Event]]) -> None:
-        self._observer = observer
+        super().__init__(observer)
         self._groups: dict[_K, Subject[Event]] = {}
-        self.held = SingleAssignmentDisposable()
-        self.shared = RefCountDisposable(self.held)
+        self._held = SingleAssignmentDisposable()
+        self._shared = RefCountDisposable(self._held)
 
-    def on_next(self, item: MergedEvent[_K]) -> None:
+    def follow(
+        self, source: Observable[MergedEvent[_K]], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        self._held.disposable = source.subscribe(self, scheduler=scheduler)
+        return self._shared
+
+    def on_next(self, value: MergedEvent[_K]) -> None:
         try:
-            _check_merged(item, "group_by_run")
-            key, event = item.key, item.event
+            _check_merged(value, "group_by_run")
+            key, event = value.key, value.event
             group = self._groups.get(key)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
             self.on_error(error)
             return
         if group is None:
             group = self._groups[key] = Subject()
-            self._observer.on_next(_Group(key, group, self.shared))
+            self.observer.on_next(_Group(key, group, self._shared))
         if event is not None:
             group.on_next(event)
             return
         del self._groups[key]
-        if item.error is None:
+        if value.error is None:
             group.on_completed()
         else:
-            group.on_error(item.error)
+            group.on_error(value.error)
 
     def on_error(self, error: Exception) -> None:
         for group in tuple(self._groups.values()):
             group.on_error(error)
-        self._observer.on_error(error)
+        self.observer.on_error(error)
 
     def on_completed(self) -> None:
         for group in tuple(self._groups.values()):
             group.on_completed()
-        self._observer.on_completed()
+        self.observer.on_completed()
 
 
 def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil, inf
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, SerialDisposable
-from reactivex.scheduler import TimeoutScheduler
+from reactivex.disposable import SerialDisposable
 
-from rxassist.reactive.links import schedule_held
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Hold, clock_of, schedule_held
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent
 from rxassist.runs.operators.text import Place, Splitter, SplitTexts
@@ -41,24 +41,12 @@ def _paced(
     seconds: float, begin: Callable[[], _Waiting[_A, _B]], scheduler: abc.SchedulerBase | None
 ) -> Operator[_A, _B]:
     """Show what waits, at least ``seconds`` apart, and the rest when the source has ended."""
-
-    def operator(source: Observable[_A]) -> Observable[_B]:
-        def subscribe(
-            observer: abc.ObserverBase[_B], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            pace = _Pace(seconds, begin(), clock, observer)
-            pace.held.add(
-                source.subscribe(pace.on_next, pace.on_error, pace.on_completed, scheduler=given)
-            )
-            return pace.held
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(
+        lambda observer, given: _Pace(observer, seconds, begin(), clock_of(scheduler, given))
+    )
 
 
-class _Pace(Generic[_A, _B]):
+class _Pace(Hold[_A, _B]):
     """One subscription: a timer runs for a while after each thing that was shown.
 
     A timer may call from a thread of its own, so they take turns.
@@ -66,29 +54,32 @@ class _Pace(Generic[_A, _B]):
 
     def __init__(
         self,
+        observer: abc.ObserverBase[_B],
         seconds: float,
         waiting: _Waiting[_A, _B],
         clock: abc.SchedulerBase,
-        observer: abc.ObserverBase[_B],
     ) -> None:
+        super().__init__(observer)
         self._seconds = seconds
         self._waiting = waiting
         self._clock = clock
-        self._observer = observer
         self._timer = SerialDisposable()
         self._resting = False
         self._ended = False
-        self.held = CompositeDisposable(self._timer)
-        self._turn = self.held.lock
+        self._turn = self._timer.lock
+        self.hold(self._timer)
 
-    def on_next(self, item: _A) -> None:
+    def follow(self, source: Observable[_A], scheduler: abc.SchedulerBase | None) -> Self:
+        return self.hold(source.subscribe(self, scheduler=scheduler))
+
+    def on_next(self, value: _A) -> None:
         with self._turn:
             try:
-                self._waiting.put(item)
+                self._waiting.put(value)
             except Exception as error:  # noqa: BLE001 -- the subscriber is told
                 self._ended = True
                 self._timer.dispose()
-                self._observer.on_error(error)
+                self.observer.on_error(error)
                 return
             if not self._resting:
                 self._show()
@@ -96,18 +87,18 @@ class _Pace(Generic[_A, _B]):
     def on_error(self, error: Exception) -> None:
         with self._turn:
             self._end()
-            self._observer.on_error(error)
+            self.observer.on_error(error)
 
     def on_completed(self) -> None:
         with self._turn:
             self._end()
-            self._observer.on_completed()
+            self.observer.on_completed()
 
     def _show(self) -> None:
         shown = self._waiting.take()
         self._resting = shown is not None
         if shown is not None:
-            self._observer.on_next(shown[0])
+            self.observer.on_next(shown[0])
             schedule_held(self._timer, self._clock, self._seconds, self._rested)
 
     def _rested(self, _: abc.SchedulerBase, __: object = None) -> None:
@@ -117,14 +108,14 @@ class _Pace(Generic[_A, _B]):
             try:
                 self._show()
             except Exception:
-                self.held.dispose()
+                self.dispose()
                 raise  # to the scheduler, as no source is there to be told
 
     def _end(self) -> None:
         self._ended = True
         self._timer.dispose()
         for item in self._waiting.rest():
-            self._observer.on_next(item)
+            self.observer.on_next(item)
 
 
 def _checked(name: str, seconds: float) -> None:

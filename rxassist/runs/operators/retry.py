@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextvars import copy_context
 
 from reactivex import Observable, abc
-from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
-from reactivex.scheduler import TimeoutScheduler
+from reactivex.disposable import SerialDisposable
 
 from rxassist.errors import excerpt
-from rxassist.reactive.links import schedule_held
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Link, clock_of, schedule_held, subscribe_held
 from rxassist.reactive.logger import logger
 from rxassist.reactive.tally import count_retry
 from rxassist.reactive.typing import Operator
@@ -65,97 +65,86 @@ def retry_run(
         raise ValueError(msg)
     pause = backoff if callable(backoff) else _doubled(backoff)
 
-    def operator(source: Observable[AnyEvent]) -> Observable[AnyEvent]:
-        def subscribe(
-            observer: abc.ObserverBase[AnyEvent], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            attempts = _Attempts(source, observer, times, pause, when, given, clock, hold=hold)
-            attempts.begin()
-            return attempts.held
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(
+        lambda observer, given: _Attempts(
+            observer, times, pause, when, clock_of(scheduler, given), hold=hold
+        )
+    )
 
 
 def _doubled(seconds: float) -> Callable[[int], float]:
     return lambda attempt: seconds * 2.0 ** (attempt - 1)
 
 
-class _Attempts:
-    """One subscription: the attempt that is under way, and what is held back of it."""
+class _Attempts(Link[AnyEvent, AnyEvent]):
+    """One subscription: the attempt that is under way, and the events of it that are held back."""
+
+    _source: Observable[AnyEvent]
+    _scheduler: abc.SchedulerBase | None
 
     def __init__(
         self,
-        source: Observable[AnyEvent],
         observer: abc.ObserverBase[AnyEvent],
         times: int,
         pause: Callable[[int], float],
         when: Callable[[AnyRun], bool],
-        given: abc.SchedulerBase | None,
         clock: abc.SchedulerBase,
         *,
         hold: bool,
     ) -> None:
-        self._source = source
-        self._observer = observer
+        super().__init__(observer)
         self._times = times
         self._pause = pause
         self._when = when
-        self._given = given
         self._clock = clock
         self._hold = hold
         self._context = copy_context()  # a timer may be of another thread
         self._count = 0
         self._failed: set[str] = set()
         self._held_back: list[AnyEvent] | None = []
-        self.held = SerialDisposable()
+        self._held = SerialDisposable()
 
-    def begin(self, *_: object) -> None:
+    def follow(
+        self, source: Observable[AnyEvent], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        self._source = source
+        self._scheduler = scheduler
+        self._begin()
+        return self._held
+
+    def _begin(self, *_: object) -> None:
         self._held_back = []
         self._context.copy().run(self._subscribe)
 
     def _subscribe(self) -> None:
         if self._count:
             count_retry()
-        held = SingleAssignmentDisposable()  # in place before an event comes
-        self.held.disposable = held
+        subscribe_held(self._held, self._source, self, self._scheduler)
 
-        def on_next(event: AnyEvent) -> None:
-            if not held.is_disposed:  # by an event before, while it was being subscribed
-                self._on_next(event)
+    def on_error(self, error: Exception) -> None:
+        self._let_go()
+        self.observer.on_error(error)
 
-        def on_error(error: Exception) -> None:
-            if not held.is_disposed:
-                self._let_go()
-                self._observer.on_error(error)
+    def on_completed(self) -> None:
+        self._let_go()
+        self.observer.on_completed()
 
-        def on_completed() -> None:
-            if not held.is_disposed:
-                self._let_go()
-                self._observer.on_completed()
-
-        held.disposable = self._source.subscribe(
-            on_next, on_error, on_completed, scheduler=self._given
-        )
-
-    def _on_next(self, event: AnyEvent) -> None:
+    def on_next(self, value: AnyEvent) -> None:
         if self._held_back is None:
-            self._observer.on_next(event)
+            self.observer.on_next(value)
             return
         try:
-            again = self._asks_again(event)
+            again = self._asks_again(value)
             pause = self._pause(self._count + 1) if again else 0.0
-            stays = not self._hold and not _only_begins(event)
+            stays = not self._hold and not _only_begins(value)
         except Exception as error:  # noqa: BLE001 -- the subscriber is told
-            self._observer.on_error(error)
+            self.observer.on_error(error)
             return
         if again:
             self._count += 1
-            schedule_held(self.held, self._clock, pause, self.begin)
+            schedule_held(self._held, self._clock, pause, self._begin)
             return
-        self._held_back.append(event)
+        self._held_back.append(value)
         if stays:
             self._let_go()
 
@@ -182,7 +171,7 @@ class _Attempts:
         """Send what was held back, and everything from now on."""
         held_back, self._held_back = self._held_back, None
         for event in held_back or ():
-            self._observer.on_next(event)
+            self.observer.on_next(event)
 
 
 def _only_begins(event: AnyEvent) -> bool:

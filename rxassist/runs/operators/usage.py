@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from attrs import frozen
-from reactivex import Observable, abc
-from reactivex.scheduler import TimeoutScheduler
+from reactivex import abc
 
-from rxassist.reactive.kernel import Finish, Step, choose_each
+from rxassist.reactive.kernel import Finish, Step, Stepping, choose_each, linked
+from rxassist.reactive.links import clock_of
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, check_event
 from rxassist.runs.state import Usage
@@ -150,18 +150,14 @@ def timings(*, scheduler: abc.SchedulerBase | None = None) -> Operator[AnyEvent,
         result  --------(T|)
     """
 
-    def operator(source: Observable[AnyEvent]) -> Observable[Timings]:
-        def subscribe(
-            observer: abc.ObserverBase[Timings], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            timing = _Timing(lambda: clock.to_seconds(clock.now))
-            timed = source.pipe(choose_each(lambda: (timing.step, timing.finish)))
-            return timed.subscribe(observer, scheduler=given)
+    def begin(
+        observer: abc.ObserverBase[Timings], given: abc.SchedulerBase | None
+    ) -> Stepping[AnyEvent, Timings]:
+        clock = clock_of(scheduler, given)
+        timing = _Timing(lambda: clock.to_seconds(clock.now))
+        return Stepping(observer, timing.step, timing.finish)
 
-        return Observable(subscribe)
-
-    return operator
+    return linked(begin)
 
 
 class _Timing:
