@@ -70,7 +70,7 @@ def redacted(text: str) -> str:
     """
     text = _AUTHORITY.sub(_without_user, text)
     plain = _plain(text)
-    found = sorted(span for secret in _secrets() for span in _places(secret, plain))
+    found = sorted(span for secret in _secrets() for span in _spans(secret, plain))
     return _hiding(text, found) if found else text
 
 
@@ -133,7 +133,7 @@ def _without_user(authority: re.Match[str]) -> str:
     return authority[0] if not ends else authority[0][:start] + HIDDEN + authority[1][ends[-1] :]
 
 
-def _places(secret: str, plain: str) -> Iterator[tuple[int, int]]:
+def _spans(secret: str, plain: str) -> Iterator[tuple[int, int]]:
     """Where a text has a secret, or the beginning of one that was cut: start and end."""
     start = plain.find(secret[:_SHORTEST])
     while start >= 0:
@@ -148,27 +148,27 @@ def _places(secret: str, plain: str) -> Iterator[tuple[int, int]]:
 def _common(one: str, other: str) -> int:
     """How many characters two texts have in common at their beginning."""
     pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _hiding(text: str, found: list[tuple[int, int]]) -> str:
-    """A text without some places of what is plain in it."""
+    """A text with some spans of its plain form hidden."""
     plain_starts, starts = [0], [0]  # of the pieces between escapes
     for escape in _ESCAPE.finditer(text):
         at = plain_starts[-1] + escape.start() - starts[-1]
         plain_starts += [at, at + len(_unescaped(escape))]
         starts += [escape.start(), escape.end()]
 
-    def original(place: int) -> int:
-        piece = bisect_right(plain_starts, place) - 1
-        return starts[piece] + place - plain_starts[piece]
+    def original(position: int) -> int:
+        piece = bisect_right(plain_starts, position) - 1
+        return starts[piece] + position - plain_starts[piece]
 
-    shown, done = "", -1
+    shown, shown_to = "", -1
     for start, end in found:
-        if start > done:
-            shown += text[original(max(done, 0)) : original(start)] + HIDDEN
-        done = max(done, end)
-    return shown + text[original(done) :]
+        if start > shown_to:
+            shown += text[original(max(shown_to, 0)) : original(start)] + HIDDEN
+        shown_to = max(shown_to, end)
+    return shown + text[original(shown_to) :]
 
 
 __all__ = [

@@ -65,13 +65,15 @@ async def _in_thread(home: Home, function: Callable[[], object]) -> object:
             outcome: Callable[[], object] = partial(_raise, error)
         else:
             outcome = partial(_give, value)
-        home.post(partial(_settle, ended, outcome))
+        home.post(partial(_set_outcome, ended, outcome))
 
     threading.Thread(target=work, name="rxassist tool", daemon=True).start()
     return (await ended)()
 
 
-def _settle(ended: asyncio.Future[Callable[[], object]], outcome: Callable[[], object]) -> None:
+def _set_outcome(
+    ended: asyncio.Future[Callable[[], object]], outcome: Callable[[], object]
+) -> None:
     if not ended.done():
         ended.set_result(outcome)
 

@@ -67,7 +67,7 @@ class _Calls(Hold[_A, _B]):
 
     def on_completed(self) -> None:
         self._completed = True
-        self._settle()
+        self._go_on()
 
     def dispose(self) -> None:
         super().dispose()
@@ -85,11 +85,11 @@ class _Calls(Hold[_A, _B]):
                 self.observer.on_error(error)
                 return
             self._running.append(task)
-            task.add_done_callback(self._done)
+            task.add_done_callback(self._task_ended)
         if len(self._running) >= self._most:
             self._demand.close()
 
-    def _done(self, _: asyncio.Task[Callable[[], _B]]) -> None:
+    def _task_ended(self, _: asyncio.Task[Callable[[], _B]]) -> None:
         try:
             self._emit()
         except BaseException as error:
@@ -110,9 +110,9 @@ class _Calls(Hold[_A, _B]):
                 return
             self.observer.on_next(returned)
         if not self.is_disposed:
-            self._settle()
+            self._go_on()
 
-    def _settle(self) -> None:
+    def _go_on(self) -> None:
         self._begin()
         if len(self._running) < self._most and not self._demand.is_open:
             self._demand.open()

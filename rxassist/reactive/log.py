@@ -1,4 +1,4 @@
-"""A log with cursors: one subscription to a source, many readers, each with its own place."""
+"""A log with cursors: one subscription to a source, many readers, each with its own cursor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READ_AHEAD = 1024
 """How many items a source may run ahead of its slowest demanding reader, by default."""
 
 Post = Callable[[Callable[[], None]], object]
-"""Runs a function later, where the log lives, and in order; ``False`` if that place is gone."""
+"""Runs a function later, where the log lives, and in order; ``False`` if it lives no more."""
 
 Later = Callable[[Callable[[], None]], abc.DisposableBase]
 """Runs a function after a while, where the log lives, unless what it returns is disposed before."""
@@ -31,10 +31,10 @@ Report = Callable[[BaseException], object]
 """Reports an exception that a subscriber raised."""
 
 
-class Place:
-    """How far a reader of a log has come, and what it wants to remember of that.
+class Reading:
+    """How far a reader of a log has come, and what it remembers of the items before.
 
-    ``log`` stands for the log, which would be kept alive by the log itself if it stood there.
+    ``log`` is a key of the log, and not the log itself, which must not keep itself alive.
     """
 
     __slots__ = ("cursor", "log", "memo")
@@ -45,7 +45,7 @@ class Place:
         self.memo: Any = None
 
 
-_reading: ContextVar[Place | None] = ContextVar("rxassist_place", default=None)
+_reading: ContextVar[Reading | None] = ContextVar("rxassist_reading", default=None)
 _no_context = Context()
 
 
@@ -87,7 +87,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self.items: list[_T] = []
         self.dropped: int = 0
         self._key = object()
-        self._last_place = Place(self._key)
+        self._last_reading = Reading(self._key)
         self._source: Observable[_T] | None = source  # until it is subscribed
         self._post = post
         self._report = report
@@ -113,17 +113,17 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             raise self._ending.exception
 
     @property
-    def place(self) -> Place:
-        """Where the caller reads: in a callback or a loop its own place, else the last one."""
+    def reading(self) -> Reading:
+        """How far the caller has read: its own reading in a callback or a loop, else the last."""
         reading = _reading.get()
-        return reading if reading is not None and reading.log is self._key else self._last_place
+        return reading if reading is not None and reading.log is self._key else self._last_reading
 
-    def begin_reading(self) -> Place:
-        """A place at the start of what is kept, for a caller that reads and moves it itself."""
-        place = Place(self._key, self.dropped)
-        _reading.set(place)
-        self._last_place = place
-        return place
+    def begin_reading(self) -> Reading:
+        """A reading at the first item that is kept, for a caller that reads and moves it itself."""
+        reading = Reading(self._key, self.dropped)
+        _reading.set(reading)
+        self._last_reading = reading
+        return reading
 
     def close(self, error: Exception) -> None:
         """End the log for all its readers with an error, as if the last one had left."""
@@ -132,7 +132,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def _subscribe_core(
         self,
         observer: abc.ObserverBase[_T],
-        scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the log has its own place
+        scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the log's home is its scheduler
     ) -> abc.DisposableBase:
         reader = _Reader(self, observer)
         if self._post(partial(self._attach, reader)) is False:
@@ -188,9 +188,9 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if reader in self._slow:
             self._slow.remove(reader)
         reader.let_go()
-        if self._last_place is reader:
-            self._last_place = Place(self._key, reader.cursor)
-            self._last_place.memo = reader.memo
+        if self._last_reading is reader:
+            self._last_reading = Reading(self._key, reader.cursor)
+            self._last_reading.memo = reader.memo
         if not self._readers and self._ending is None:
             if self._linger is None:
                 self._leave()
@@ -262,10 +262,10 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             self._demand.open()
 
     def _waited_for(self) -> list[_Reader[_T]]:
-        """The readers that can be slow, without those that wait for another reader of this log.
+        """The readers that can be slow, without those whose owner waits for another reader here.
 
-        Who reads in two places at once takes from one of them at a time: what is full must not
-        keep from it what it waits for.
+        A consumer with two readers drains one at a time; its full reader must not block the one it
+        waits on.
         """
         slow = self._slow
         if len(slow) == 1:  # nearly always, and this is looked at after each item
@@ -274,7 +274,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         return [r for r in slow if r.demand and (r.demand.is_open or r.demand.owner not in waiting)]
 
     def recorded(self) -> Observable[_T]:
-        """What an ended log holds, and how it ended, without the place where it lived."""
+        """The items that an ended log holds, and its end, for subscribers anywhere."""
         ending = self._ending
         kept: Observable[_T] = rx.from_iterable(self.items)
         if isinstance(ending, OnError):
@@ -290,8 +290,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             self.dropped += read
 
 
-class _Reader(Place, abc.DisposableBase, Generic[_T]):
-    """One subscriber's place in the log, which it leaves when it is disposed."""
+class _Reader(Reading, abc.DisposableBase, Generic[_T]):
+    """One subscriber's reading of the log, which ends when it is disposed."""
 
     __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "demand")
 
@@ -348,8 +348,8 @@ class _Reader(Place, abc.DisposableBase, Generic[_T]):
         log, observer, demand = self._log, self._observer, self.demand
         items = log.items
         while not self.closed:
-            place = self.cursor - log.dropped
-            if place >= len(items):
+            index = self.cursor - log.dropped
+            if index >= len(items):
                 break
             if demand is not None and not demand.is_open:
                 if not self._waits:
@@ -357,8 +357,8 @@ class _Reader(Place, abc.DisposableBase, Generic[_T]):
                     demand.when_open(self._resume)
                 return
             self.cursor += 1
-            log._last_place = self
-            observer.on_next(items[place])
+            log._last_reading = self
+            observer.on_next(items[index])
         if not self.closed and log._ending is not None:
             self.closed = True
             log._ending.accept(observer)

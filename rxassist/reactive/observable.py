@@ -206,7 +206,7 @@ class Call(LoopObservable[_T, HomeT]):
             warnings.warn_explicit(message, RuntimeWarning, file, line)
 
 
-def note_place(given: object, name: str) -> None:
+def note_call(given: object, name: str) -> None:
     """Note where user code has made a call with a method: to be called by that method.
 
     A call that is made within another is not noted: the other one is.
@@ -216,4 +216,4 @@ def note_place(given: object, name: str) -> None:
         given.made = (name, frame.f_code.co_filename, frame.f_lineno)
 
 
-__all__ = ["Call", "LoopObservable", "SelfSubscribing", "note_place"]
+__all__ = ["Call", "LoopObservable", "SelfSubscribing", "note_call"]

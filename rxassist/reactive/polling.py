@@ -434,7 +434,7 @@ class _Polls(Generic[_K, _T]):
 
         def answered(state: _T) -> None:
             del self._under_way[what]
-            pause = self._told(each, state)
+            pause = self._emit_state(each, state)
             if pause is not None:
                 self._is_due(what, pause)
 
@@ -457,7 +457,7 @@ class _Polls(Generic[_K, _T]):
             each = self._id_of(state)
             if each in missing:
                 del missing[each]
-                pause = self._told(each, state)
+                pause = self._emit_state(each, state)
                 pauses.extend(() if pause is None else (pause,))
                 if not missing:  # the pages behind are not needed
                     completed()
@@ -520,7 +520,7 @@ class _Polls(Generic[_K, _T]):
             self._fail(error)
             return None
 
-    def _told(self, each: _K, state: _T) -> float | None:
+    def _emit_state(self, each: _K, state: _T) -> float | None:
         """Emit a state if it has changed, or is the last. Seconds to the next, if it is not."""
         try:
             pause = None if self._how.until(state) else self._how.pause(state)

@@ -57,9 +57,9 @@ def awaited(
     """
 
     def ask() -> Observable[Run]:
-        return fetch_run().pipe(ops.flat_map(told))
+        return fetch_run().pipe(ops.flat_map(with_action))
 
-    def told(now: Run) -> Observable[Run]:
+    def with_action(now: Run) -> Observable[Run]:
         check_id("thread.run", run.id, now.id)
         if now.status != "requires_action":
             raise _went_on(now)

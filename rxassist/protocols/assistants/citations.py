@@ -45,7 +45,7 @@ from rxassist.reactive.kernel import linked
 from rxassist.reactive.links import Hold
 from rxassist.reactive.logger import logger
 from rxassist.reactive.typing import Operator
-from rxassist.runs.operators.text import Place, SeenTexts, TextReader
+from rxassist.runs.operators.text import Position, SeenTexts, TextReader
 
 
 @frozen
@@ -78,7 +78,7 @@ def citations(
     r"""Emit the assistant's text as it grows, its citation markers taken out or replaced.
 
     Takes the events of a run, or text. A marker is the text that an annotation names, whatever it
-    looks like, at the place that the annotation gives, in characters or in UTF-16 units; if the
+    looks like, at the position that the annotation gives, in characters or in UTF-16 units; if the
     text is not there, where it is nearest. The service's own markers (``【4:0†source】``) count
     without an annotation, too, as the service forgets some and text has none. A finished message
     takes back no annotation that its deltas brought.
@@ -151,7 +151,7 @@ class _Names:
         asking = SingleAssignmentDisposable()
         self.held.add(asking)
 
-        def settle(name: str | None = None) -> None:
+        def found_name(name: str | None = None) -> None:
             if file_id not in self._names:
                 self._names[file_id] = name
                 self.held.remove(asking)
@@ -159,7 +159,7 @@ class _Names:
 
         def could_not(error: Exception) -> None:
             logger.debug("the name of file %s was not found: %s", file_id, error)
-            settle()
+            found_name()
 
         try:
             found: object = look_up(file_id)
@@ -170,7 +170,7 @@ class _Names:
             msg = f"file_name must give an Observable or text, got {excerpt(found)}"
             raise TypeError(msg)
         names = just(found) if isinstance(found, str) else found
-        asking.disposable = names.subscribe(settle, could_not, settle)
+        asking.disposable = names.subscribe(found_name, could_not, found_name)
 
 
 class _Citing(Hold["Event | str", str]):
@@ -188,7 +188,7 @@ class _Citing(Hold["Event | str", str]):
         self._shape = shape
         self._reader = TextReader()
         self._messages: dict[Hashable, Message] = {None: Message(finished=True)}
-        self._parts: dict[Place | None, Part] = {}
+        self._parts: dict[Position | None, Part] = {}
         self._turns: deque[tuple[Part, int]] = deque()  # of whom the text up to where goes out
         self._sources: dict[str, int] = {}
         self._paths: dict[str, int] = {}
@@ -227,13 +227,13 @@ class _Citing(Hold["Event | str", str]):
     def _take(self, item: Event | str) -> None:
         annotated = list(_annotations(item, self._reader.seen))
         last: dict[Part, bool] = {}
-        for place, piece in self._reader.read(item):
-            part = self._part(place)
+        for position, piece in self._reader.read(item):
+            part = self._part(position)
             last[part] = piece is None
             if piece is not None:
                 part.add(piece)
-        for place, noted in annotated:
-            part = self._part(place)
+        for position, noted in annotated:
+            part = self._part(position)
             part.note(noted)
             last.setdefault(part, False)
         for part, ends in last.items():
@@ -241,16 +241,18 @@ class _Citing(Hold["Event | str", str]):
         if isinstance(item, ThreadMessageCompleted | ThreadMessageIncomplete):
             self._end(item.data.id)
 
-    def _part(self, place: Place | None) -> Part:
-        if place not in self._parts:
-            message = self._messages.setdefault(place[0] if place else None, Message())
-            self._parts[place] = Part(message, self._shape)
-        return self._parts[place]
+    def _part(self, position: Position | None) -> Part:
+        if position not in self._parts:
+            message = self._messages.setdefault(position[0] if position else None, Message())
+            self._parts[position] = Part(message, self._shape)
+        return self._parts[position]
 
     def _end(self, message_id: str) -> None:
         """Nothing more will be told of a message."""
-        for place in [place for place in self._parts if place and place[0] == message_id]:
-            part = self._parts.pop(place)
+        for position in [
+            position for position in self._parts if position and position[0] == message_id
+        ]:
+            part = self._parts.pop(position)
             self._turns.append((part, part.decide(last=True)))
         message = self._messages.pop(message_id, None)
         if message is not None:
@@ -314,7 +316,7 @@ class _Citing(Hold["Event | str", str]):
 
     def _citation(self, marker: str, annotation: AnyAnnotation | None) -> Citation:
         file_id, is_path = _file_id(annotation), _is_path(annotation)
-        quote, url, title = _told(annotation)
+        quote, url, title = _quote_and_page(annotation)
         numbers = self._paths if is_path else self._sources
         number = numbers.setdefault(file_id or url or marker, len(numbers) + 1)
         name = self._names.get(file_id)
@@ -327,8 +329,8 @@ class _Citing(Hold["Event | str", str]):
 
 def _annotations(
     item: Event | str, seen: SeenTexts
-) -> Iterator[tuple[Place, tuple[Annotation | AnnotationDelta, ...]]]:
-    """The annotations that an item has, each part's with its place. Ask before it is read."""
+) -> Iterator[tuple[Position, tuple[Annotation | AnnotationDelta, ...]]]:
+    """The annotations that an item has, each part's with its position. Ask before it is read."""
     if isinstance(item, ThreadMessageDelta):
         if item.piece() is None and seen.grows_by(item.data.id):
             for delta in item.data.delta.content:
@@ -339,9 +341,9 @@ def _annotations(
         if not seen.grows(whole):
             return
         indexes = seen.indexes(whole)
-        for place, block in enumerate(item.data.content):
+        for position, block in enumerate(item.data.content):
             if isinstance(block, TextContentBlock) and block.text.value:
-                yield (item.data.id, indexes.get(place, place)), block.text.annotations
+                yield (item.data.id, indexes.get(position, position)), block.text.annotations
 
 
 def _is_path(annotation: AnyAnnotation | None) -> bool:
@@ -358,7 +360,7 @@ def _file_id(annotation: AnyAnnotation | None) -> str | None:
     return None
 
 
-def _told(annotation: AnyAnnotation | None) -> tuple[str | None, str | None, str | None]:
+def _quote_and_page(annotation: AnyAnnotation | None) -> tuple[str | None, str | None, str | None]:
     """The quote, the address and the title of what is cited, as far as the service told."""
     if isinstance(annotation, FileCitationAnnotation | FileCitationDeltaAnnotation):
         cited = annotation.file_citation

@@ -44,7 +44,7 @@ class Mark:
 
 
 Shape = Callable[[str, int, bool], tuple[list[Mark], int]]
-"""Finds what looks like a marker in a text from a place on, and where what is not decided begins.
+"""Finds the markers in a text from a position on, and the position from which it is undecided.
 
 The third argument says that nothing follows the text.
 """
@@ -160,7 +160,7 @@ class Part:
     def note(self, annotations: Iterable[AnyAnnotation]) -> None:
         """Remember annotations; each is of this part or was told before."""
         for annotation in annotations:
-            text, start = _told(annotation)
+            text, start = _named_text(annotation)
             if not text or (text, start) in self._noted:
                 continue
             self._noted.add((text, start))
@@ -173,7 +173,7 @@ class Part:
     def decide(self, *, last: bool = False) -> int:
         """Where the text ends of which is known what is a marker and what is not."""
         if self._early:
-            for exactly in (True, False):  # or one with a wrong place takes what another names
+            for exactly in (True, False):  # or one with a wrong position takes what another names
                 self._early = [
                     note for note in self._early if not self._name(note, exactly=exactly)
                 ]
@@ -187,7 +187,7 @@ class Part:
         return self._decided
 
     def _look(self, end: int, *, last: bool) -> None:
-        """Find what has the shape of a marker, up to a place."""
+        """Find what has the shape of a marker, up to a position."""
         if end <= self._decided:
             return
         begin = max(self._decided - 1, 0)  # with the character before
@@ -211,7 +211,7 @@ class Part:
         return named
 
     def take(self, end: int) -> str:
-        """The text up to a place, which goes out."""
+        """The text up to a position, which goes out."""
         text = self._read(self._sent, end) if end > self._sent else ""
         self.skip(end)
         return text
@@ -224,7 +224,7 @@ class Part:
         self._written.seek(begin)
         return self._written.read(end - begin)
 
-    def _places(self, note: _Note) -> tuple[int, ...]:
+    def _positions(self, note: _Note) -> tuple[int, ...]:
         """Where an annotation says that its text is: in characters or in UTF-16 units."""
         if note.start < 0:
             return ()
@@ -232,16 +232,16 @@ class Part:
 
     def _name(self, note: _Note, *, exactly: bool) -> bool:
         """Find the text that an annotation names; ``False`` if it has not come."""
-        for place in self._places(note):
-            if self._read(place, place + len(note.text)) == note.text:
-                self._put(Mark(place, place + len(note.text), note.text, note.annotation))
+        for position in self._positions(note):
+            if self._read(position, position + len(note.text)) == note.text:
+                self._put(Mark(position, position + len(note.text), note.text, note.annotation))
                 return True
         if exactly:
             return False
         length, held = len(note.text), self._read(self._sent, self._length)
         marks = [
-            Mark(self._sent + place, self._sent + place + length, note.text, note.annotation)
-            for place in _places_of(note.text, held)
+            Mark(self._sent + position, self._sent + position + length, note.text, note.annotation)
+            for position in _positions_of(note.text, held)
         ]
         free = [mark for mark in marks if self._is_free(mark)]
         if free:
@@ -249,35 +249,35 @@ class Part:
         return bool(free)
 
     def _is_free(self, mark: Mark) -> bool:
-        place = bisect_right(self._named, mark.begin, key=_begin_of)
-        near = self._named[max(place - 1, 0) : place + 1]
+        position = bisect_right(self._named, mark.begin, key=_begin_of)
+        near = self._named[max(position - 1, 0) : position + 1]
         return not any(_overlap(mark, named) for named in near)
 
     def _put(self, mark: Mark) -> None:
         """Take a stretch for a marker, unless it has gone out or another annotation names it."""
         if mark.begin < self._sent or not self._is_free(mark):
             return
-        place = bisect_right(self._named, mark.begin, key=_begin_of)
-        self._named.insert(place, mark)
+        position = bisect_right(self._named, mark.begin, key=_begin_of)
+        self._named.insert(position, mark)
 
     def _held_for(self, note: _Note) -> int:
         """Where the text begins that an annotation names and that has not come as a whole."""
-        for place in self._places(note):
-            begun = self._read(place, self._length) if place >= self._decided else ""
+        for position in self._positions(note):
+            begun = self._read(position, self._length) if position >= self._decided else ""
             if begun and len(note.text) <= _LONGEST and note.text.startswith(begun):
-                return place
+                return position
         return self._length
 
 
 _WIDE = re.compile("[\U00010000-\U0010ffff]")
 
 
-def _places_of(text: str, held: str) -> Iterator[int]:
+def _positions_of(text: str, held: str) -> Iterator[int]:
     """Where a text stands in another one, again and again."""
-    place = held.find(text)
-    while place >= 0:
-        yield place
-        place = held.find(text, place + len(text))
+    position = held.find(text)
+    while position >= 0:
+        yield position
+        position = held.find(text, position + len(text))
 
 
 def _begin_of(mark: Mark) -> int:
@@ -292,8 +292,8 @@ def _overlap(one: Mark, other: Mark) -> bool:
     return one.begin < other.end and other.begin < one.end
 
 
-def _told(annotation: AnyAnnotation) -> tuple[str | None, int]:
-    """The text that an annotation names, and its place (-1: it does not say)."""
+def _named_text(annotation: AnyAnnotation) -> tuple[str | None, int]:
+    """The text that an annotation names, and its position (-1: it does not say)."""
     if isinstance(annotation, UnknownAnnotation | UnknownAnnotationDelta):
         text: object = annotation.raw.get("text")
         start: object = annotation.raw.get("start_index")

@@ -140,7 +140,7 @@ def recovering(
 class _Hearing(Rescue[Event]):
     """What one subscription has heard so far, and what follows where its source is lost."""
 
-    __slots__ = ("_clock", "_events", "_how", "_keeps_events", "_run", "_snapshot", "_told")
+    __slots__ = ("_clock", "_events", "_how", "_keeps_events", "_received", "_run", "_snapshot")
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class _Hearing(Rescue[Event]):
         self._events: list[Event] = []
         self._run: Run | None = None  # the first that was told of is the one
         self._snapshot = NOTHING
-        self._told: list[tuple[str, str]] = []
+        self._received: list[tuple[str, str]] = []
 
     def follow(self, source: Observable[Event], scheduler: abc.SchedulerBase | None) -> Self:
         """Subscribe to the source, with its ending checked."""
@@ -175,7 +175,7 @@ class _Hearing(Rescue[Event]):
     def instead(self, error: Exception) -> Observable[Event]:
         """What is missing, where the connection was lost; else the error."""
         so_far, how = self._so_far(), self._how()
-        where = _place(so_far.snapshot, self._run, how.thread_id, how.run_id)
+        where = _ids_of(so_far.snapshot, self._run, how.thread_id, how.run_id)
         if where is None or not is_lost(error):
             return rx.throw(error)
         logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
@@ -189,13 +189,13 @@ class _Hearing(Rescue[Event]):
         for event in self._events:
             self._fold(event)
         self._events.clear()
-        return Heard(self._snapshot, frozenset(self._told))
+        return Heard(self._snapshot, frozenset(self._received))
 
     def _fold(self, event: Event) -> None:
         self._snapshot = fold(self._snapshot, event)
-        told = told_of(event)
-        if told is not None:
-            self._told.append(told)
+        received = told_of(event)
+        if received is not None:
+            self._received.append(received)
             if self._run is None and isinstance(event, RunEvent):
                 self._run = event.data
 
@@ -304,16 +304,16 @@ def _age(item: object) -> float:
     return getattr(item, "created_at", None) or 0
 
 
-def _place(
+def _ids_of(
     snapshot: Snapshot, run: Run | None, thread_id: str | None, run_id: str | None
 ) -> tuple[str, str] | None:
-    """The ids of the thread and of the run, from wherever they were told."""
-    told: list[tuple[str, str | None]] = [(thread_id or "", run_id)]
+    """The ids of the thread and of the run, from whatever names them."""
+    known: list[tuple[str, str | None]] = [(thread_id or "", run_id)]
     if run is not None:
-        told.append((run.thread_id, run.id))
-    told.extend((step.thread_id, step.run_id) for step in snapshot.run_steps)
-    told.extend((message.thread_id, message.run_id) for message in snapshot.messages)
-    return next(((thread, run) for thread, run in told if thread and run), None)
+        known.append((run.thread_id, run.id))
+    known.extend((step.thread_id, step.run_id) for step in snapshot.run_steps)
+    known.extend((message.thread_id, message.run_id) for message in snapshot.messages)
+    return next(((thread, run) for thread, run in known if thread and run), None)
 
 
 def unrecovered(why: Exception, error: Exception) -> Exception:

@@ -346,14 +346,14 @@ class Calls:
     ) -> Observable[Submission]:
         """What all have answered, in the order in which they were asked."""
 
-        def numbered(place: int) -> Observable[tuple[int, Mapping[str, Any]]]:
-            return answers[place].pipe(ops.map(lambda answer: (place, answer)))
+        def numbered(number: int) -> Observable[tuple[int, Mapping[str, Any]]]:
+            return answers[number].pipe(ops.map(lambda answer: (number, answer)))
 
-        def submission(done: list[tuple[int, Mapping[str, Any]]]) -> Submission:
-            return {name: [answer for _, answer in sorted(done, key=_place)]}
+        def submission(given: list[tuple[int, Mapping[str, Any]]]) -> Submission:
+            return {name: [answer for _, answer in sorted(given, key=_number_of)]}
 
-        places = rx.from_iterable(range(len(answers)), ImmediateScheduler.singleton())
-        begun = places.pipe(ops.map(numbered))
+        numbers = rx.from_iterable(range(len(answers)), ImmediateScheduler.singleton())
+        begun = numbers.pipe(ops.map(numbered))
         most = self.max_concurrent or len(answers)
         return begun.pipe(ops.merge(max_concurrent=most), ops.to_list(), ops.map(submission))
 
@@ -388,7 +388,7 @@ class Calls:
         def output(result: ToolResult) -> Mapping[str, Any]:
             return {"tool_call_id": call.id, "output": result.output}
 
-        def told(result: ToolResult) -> Mapping[str, Any]:
+        def reported(result: ToolResult) -> Mapping[str, Any]:
             if isinstance(call, FunctionToolCall):
                 answered[call] = result
             if on_result is not None:
@@ -397,7 +397,7 @@ class Calls:
 
         if isinstance(call, FunctionToolCall) and call in answered:
             return _just(output(answered[call]))
-        return rx.defer(lambda _: self._answer(call, clock)).pipe(ops.map(told))
+        return rx.defer(lambda _: self._answer(call, clock)).pipe(ops.map(reported))
 
     def _answer(self, call: ToolCall, clock: abc.SchedulerBase) -> Observable[ToolResult]:
         began = _Began(clock)
@@ -454,8 +454,8 @@ class Calls:
         if decide == "tell":
             return _just(result)
         if decide == "raise":
-            told = _just(result)
-            return told.pipe(ops.concat(rx.throw(ToolError(_name_of(call), call, error))))
+            failed = _just(result)
+            return failed.pipe(ops.concat(rx.throw(ToolError(_name_of(call), call, error))))
 
         def instead(value: object) -> ToolResult:
             return evolve(result, output=to_text(value))
@@ -469,7 +469,7 @@ class Calls:
     def _returned(self, function: Callable[[], object]) -> Observable[Any]:
         """What a function gives: of an Observable, the last item; ``None`` where there is none."""
         called: Observable[Any] = rx.defer(lambda _: self.call(function))
-        return called.pipe(ops.flat_map(_settled), ops.last_or_default(None))
+        return called.pipe(ops.flat_map(_as_observable), ops.last_or_default(None))
 
 
 class _Began:
@@ -486,7 +486,7 @@ class _Began:
         return ToolResult(call, output, error, self._started_at, duration)
 
 
-def _settled(value: object) -> Observable[Any]:
+def _as_observable(value: object) -> Observable[Any]:
     if isinstance(value, Observable):
         return value  # pyright: ignore[reportUnknownVariableType]
     return _just(value)
@@ -516,7 +516,7 @@ def _refusal(decision: object) -> str:
     return to_text({"error": f"this call was refused, and not made{why}"})
 
 
-def _place(numbered: tuple[int, object]) -> int:
+def _number_of(numbered: tuple[int, object]) -> int:
     return numbered[0]
 
 

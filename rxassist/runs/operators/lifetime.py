@@ -1,4 +1,4 @@
-"""How a stream ends: at the right place, and honestly."""
+"""How a stream ends: at the right event, and honestly."""
 
 from __future__ import annotations
 
@@ -159,9 +159,9 @@ class Ending(Link[AnyEventT, AnyEventT]):
         if lost and self._course.ended:
             self.observer.on_completed()
         elif lost and self._last is not None and not isinstance(error, APITimeoutError):
-            told = _truncated(self._last, f"the connection was lost ({error})")
-            told.__cause__ = error
-            self._fail(told)
+            truncated = _truncated(self._last, f"the connection was lost ({error})")
+            truncated.__cause__ = error
+            self._fail(truncated)
         else:
             self._fail(error)
 

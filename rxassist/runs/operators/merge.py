@@ -89,7 +89,7 @@ def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
         result  ---T-U-|
     """
 
-    def told(item: MergedEvent[_K]) -> Notification[Event] | None:
+    def notification(item: MergedEvent[_K]) -> Notification[Event] | None:
         _check_merged(item, "of_run")
         if item.key != key:
             return None
@@ -98,7 +98,7 @@ def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
         return OnCompleted() if item.error is None else OnError(item.error)
 
     def operator(source: Observable[MergedEvent[_K]]) -> Observable[Event]:
-        return source.pipe(choose(told), ops.dematerialize())
+        return source.pipe(choose(notification), ops.dematerialize())
 
     return operator
 
@@ -208,29 +208,29 @@ class _Latest(Mapping[_K, Any]):
     so its cost grows with the logarithm, of base 32, of the number of keys.
     """
 
-    __slots__ = ("_count", "_depth", "_keys", "_places", "_root")
+    __slots__ = ("_count", "_depth", "_indexes", "_keys", "_root")
 
     def __init__(
         self,
         keys: list[_K],
-        places: dict[_K, int],
+        indexes: dict[_K, int],
         count: int = 0,
         root: tuple[Any, ...] = (),
         depth: int = 0,
     ) -> None:
         self._keys = keys
-        self._places = places
+        self._indexes = indexes
         self._count = count
         self._root = root
         self._depth = depth
 
     def __getitem__(self, key: _K) -> Any:  # noqa: ANN401 -- a snapshot of any protocol
-        place = self._places[key]
-        if place >= self._count:  # it came later
+        index = self._indexes[key]
+        if index >= self._count:  # it came later
             raise KeyError(key)
         node = self._root
         for shift in range(self._depth, -1, -_BITS):
-            node = node[place >> shift & _MASK]
+            node = node[index >> shift & _MASK]
         return node
 
     def __iter__(self) -> Iterator[_K]:
@@ -244,26 +244,26 @@ class _Latest(Mapping[_K, Any]):
 
     def plus(self, key: _K, event: Event | None) -> _Latest[_K]:
         """The mapping after an event of a run, or after the end of one without events."""
-        place = self._places.setdefault(key, self._count)
+        index = self._indexes.setdefault(key, self._count)
         count, root, depth = self._count, self._root, self._depth
-        snapshot: Any = AnySnapshot() if place == count else self[key]
+        snapshot: Any = AnySnapshot() if index == count else self[key]
         if event is not None:
             protocol = protocol_of(event, "latest_snapshots")
-            snapshot = protocol.fold(protocol.nothing if place == count else snapshot, event)
-        if place == count:
+            snapshot = protocol.fold(protocol.nothing if index == count else snapshot, event)
+        if index == count:
             self._keys.append(key)
             count += 1
-            if place >> depth + _BITS:  # the tree is full
+            if index >> depth + _BITS:  # the tree is full
                 root, depth = (root,), depth + _BITS
-        return _Latest(self._keys, self._places, count, _put(root, depth, place, snapshot), depth)
+        return _Latest(self._keys, self._indexes, count, _put(root, depth, index, snapshot), depth)
 
 
-def _put(node: tuple[Any, ...], shift: int, place: int, value: object) -> tuple[Any, ...]:
-    """A node with another value at a place below it, or with one more."""
-    slot = place >> shift & _MASK
+def _put(node: tuple[Any, ...], shift: int, index: int, value: object) -> tuple[Any, ...]:
+    """A node with another value at an index below it, or with one more."""
+    slot = index >> shift & _MASK
     if shift:
         below = node[slot] if slot < len(node) else ()
-        value = _put(below, shift - _BITS, place, value)
+        value = _put(below, shift - _BITS, index, value)
     changed = [*node]
     changed[slot : slot + 1] = (value,)
     return tuple(changed)

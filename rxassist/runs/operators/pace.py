@@ -14,7 +14,7 @@ from rxassist.reactive.kernel import linked
 from rxassist.reactive.links import Hold, clock_of, schedule_held
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent
-from rxassist.runs.operators.text import Place, Splitter, SplitTexts
+from rxassist.runs.operators.text import Position, Splitter, SplitTexts
 from rxassist.runs.operators.units import By, units
 
 _A = TypeVar("_A")
@@ -177,16 +177,16 @@ class _Units:
     def __init__(self, begin: Callable[[], Splitter]) -> None:
         self._texts = SplitTexts(begin)
         self._units: deque[str | None] = deque()  # None: here another text begins
-        self._place: Place | None = None
+        self._position: Position | None = None
 
     def put(self, item: AnyEvent | str) -> None:
         self._add(self._texts.step(item))
 
-    def _add(self, units: Iterable[tuple[Place | None, str]]) -> None:
-        for place, unit in units:
-            if self._units and place != self._place:
+    def _add(self, units: Iterable[tuple[Position | None, str]]) -> None:
+        for position, unit in units:
+            if self._units and position != self._position:
                 self._units.append(None)
-            self._place = place
+            self._position = position
             self._units.append(unit)
 
     def take(self) -> tuple[str] | None:

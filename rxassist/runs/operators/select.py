@@ -116,7 +116,7 @@ def final_run() -> Operator[AnyEvent, AnyRun]:
 def settled(run: AnyRun | None) -> AnyRun:
     """The run, if it ended or waits for you; else raises ``StreamTruncated``."""
     if run is None or run.status not in SETTLED:
-        told = "nothing was told of a run" if run is None else f"it was {run.status!r}"
-        msg = f"the stream completed before its run had ended: {told}"
+        known = "nothing was told of a run" if run is None else f"it was {run.status!r}"
+        msg = f"the stream completed before its run had ended: {known}"
         raise StreamTruncated(msg)
     return run

@@ -160,7 +160,7 @@ class _Splitter:
         return self._space_ends(mark, behind)
 
     def _behind_quote(self, mark: re.Match[str]) -> int | None:
-        """The place behind a quotation, or behind its mark alone if nobody closes it."""
+        """The position after a quotation, or after its mark alone if nothing closes it."""
         text, begin = self._text, mark.end()
         if begin == len(text) and mark["quote"] == "»" and not self._final:
             return None  # it opens only before a word
@@ -175,13 +175,13 @@ class _Splitter:
         whole = self._final or len(text) >= begin + _LONGEST_QUOTE
         return begin if whole else None
 
-    def _line_ends(self, place: int) -> bool | None:
+    def _line_ends(self, position: int) -> bool | None:
         text = self._text
-        if _BLANK_LINE.match(text, place) or _ITEM.match(text, place):
+        if _BLANK_LINE.match(text, position) or _ITEM.match(text, position):
             return True
         if text.lstrip().startswith("#"):
-            return bool(text[:place].strip())
-        if _MAYBE_ITEM.match(text, place) and not self._final:
+            return bool(text[:position].strip())
+        if _MAYBE_ITEM.match(text, position) and not self._final:
             return None
         return False
 

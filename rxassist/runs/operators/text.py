@@ -83,7 +83,7 @@ class SeenTexts:
         return {told.get(index, index): text for index, text in whole.texts.items()}
 
     def indexes(self, whole: Texts) -> dict[int, int]:
-        """The indexes of deltas, by the places in the whole message, where the two differ."""
+        """The indexes of deltas, by the positions in the whole message, where the two differ."""
         parts = self._pieces.get(whole.key, {})
         if parts.keys() <= whole.texts.keys():
             return {}
@@ -91,7 +91,7 @@ class SeenTexts:
         return dict(zip(whole.texts, sorted(parts), strict=False))
 
 
-Place = tuple[Hashable, int]
+Position = tuple[Hashable, int]
 """Where a text stands: the key of its message, and the index of its part."""
 
 
@@ -105,8 +105,8 @@ class TextReader:
         self.seen: SeenTexts = SeenTexts()
         self._growing: dict[Hashable, int] = {}  # of each unfinished message, the part that grows
 
-    def read(self, item: AnyEvent | str) -> Iterator[tuple[Place | None, str | None]]:
-        """Each piece of text with its place (strings have none); ``None`` ends the text there."""
+    def read(self, item: AnyEvent | str) -> Iterator[tuple[Position | None, str | None]]:
+        """Each piece of text with its position (strings have none); ``None`` ends that text."""
         if isinstance(item, str):
             if item:
                 yield None, item
@@ -127,7 +127,7 @@ class TextReader:
 
     def _placed(
         self, key: Hashable, pieces: Iterable[str]
-    ) -> Iterator[tuple[Place | None, str | None]]:
+    ) -> Iterator[tuple[Position | None, str | None]]:
         for piece in pieces:
             part, before = self.seen.part, self._growing.get(key)
             if before is not None and before != part:
@@ -154,25 +154,25 @@ class SplitTexts:
     def __init__(self, begin: Callable[[], Splitter]) -> None:
         self._begin = begin
         self._reader = TextReader()
-        self._texts: dict[Place | None, Splitter] = {}
+        self._texts: dict[Position | None, Splitter] = {}
 
-    def step(self, item: AnyEvent | str) -> Iterator[tuple[Place | None, str]]:
-        """What becomes whole with an item, each with its place."""
-        for place, piece in self._reader.read(item):
+    def step(self, item: AnyEvent | str) -> Iterator[tuple[Position | None, str]]:
+        """What becomes whole with an item, each with its position."""
+        for position, piece in self._reader.read(item):
             if piece is None:
-                whole = self._texts.pop(place).finish()
+                whole = self._texts.pop(position).finish()
             else:
-                if place not in self._texts:
-                    self._texts[place] = self._begin()
-                whole = self._texts[place].feed(piece)
+                if position not in self._texts:
+                    self._texts[position] = self._begin()
+                whole = self._texts[position].feed(piece)
             for each in whole:
-                yield place, each
+                yield position, each
 
-    def finish(self) -> Iterator[tuple[Place | None, str]]:
+    def finish(self) -> Iterator[tuple[Position | None, str]]:
         """The rest of each text."""
-        for place, text in self._texts.items():
+        for position, text in self._texts.items():
             for each in text.finish():
-                yield place, each
+                yield position, each
 
 
 def split_each(begin: Callable[[], Splitter]) -> Operator[AnyEvent | str, str]:
@@ -230,13 +230,13 @@ class _Separating:
     def __init__(self, separator: str) -> None:
         self._separator = separator
         self._reader = TextReader()
-        self._last: Place | None = None
+        self._last: Position | None = None
 
     def step(self, event: AnyEvent) -> Iterator[str]:
-        for place, piece in self._reader.read(event):
+        for position, piece in self._reader.read(event):
             if piece is None:
                 continue
-            if self._last not in {None, place}:
+            if self._last not in {None, position}:
                 yield self._separator
-            self._last = place
+            self._last = position
             yield piece

@@ -21,7 +21,7 @@ _SIGN = "[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff]"
 _WORD = re.compile(rf"\S{{0,39}}?{_SIGN}|\S{{0,39}}\s{{1,40}}|\S{{40}}")  # none longer is held back
 
 _End = Callable[[str, int], int | None]
-"""Where the unit ends that begins at a place of a text; ``None`` if that is not known yet."""
+"""Where the unit ends that begins at a position of a text; ``None`` if that is not known yet."""
 
 
 def units(by: By) -> Callable[[], Splitter]:
@@ -82,8 +82,8 @@ def _end_of_grapheme() -> _End:
         found = match(text[begin : begin + _LONGEST_GRAPHEME + 1])
         if found is None:
             return None
-        place = begin + min(found.end(), _LONGEST_GRAPHEME)
-        return place if place < len(text) else None
+        position = begin + min(found.end(), _LONGEST_GRAPHEME)
+        return position if position < len(text) else None
 
     return end
 
@@ -94,11 +94,11 @@ def _end_of_match(pattern: re.Pattern[str], longest: int) -> _End:
     def end(text: str, begin: int) -> int | None:
         near = text[begin : begin + longest + 1]
         length = next((found.end() for found in pattern.finditer(near) if found[0]), len(near))
-        place = begin + min(length, longest)
-        farthest = place + _LONGEST_GRAPHEME
-        while place < len(text) and place < farthest and _belongs(text, begin, place):
-            place += 1
-        return place if place < len(text) else None
+        position = begin + min(length, longest)
+        farthest = position + _LONGEST_GRAPHEME
+        while position < len(text) and position < farthest and _belongs(text, begin, position):
+            position += 1
+        return position if position < len(text) else None
 
     return end
 
@@ -106,7 +106,7 @@ def _end_of_match(pattern: re.Pattern[str], longest: int) -> _End:
 # --- signs and their marks -----------------------------------------------------------------
 
 # The rules by which Unicode (UAX 29) breaks graphemes, as far as they matter and can be told
-# without its newest data: where that is not sure, a place is taken for one within a grapheme.
+# without its newest data: where that is not sure, a position is taken for one within a grapheme.
 # A test compares them with the data.
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -131,9 +131,9 @@ _FLAG_LETTER = re.compile("[\U0001f1e6-\U0001f1ff]")
 _VIRAMA = 9  # the combining class of marks that join two consonants
 
 
-def _belongs(text: str, begin: int, place: int) -> bool:
-    """Whether the sign at a place belongs to the one before it."""
-    before, after = text[place - 1], text[place]
+def _belongs(text: str, begin: int, position: int) -> bool:
+    """Whether the sign at a position belongs to the one before it."""
+    before, after = text[position - 1], text[position]
     if before.isascii() and after.isascii():
         return before == "\r" and after == "\n"
     if _EXTENDS.match(after):
@@ -145,9 +145,9 @@ def _belongs(text: str, begin: int, place: int) -> bool:
         or category(before) == "Cn"
         or _PREPENDED.match(before) is not None
         or (before == _JOINER and not after.isalnum() and not after.isspace())
-        or _SYLLABLE_GOES_ON.match(text, place - 1) is not None
-        or _is_half_flag(text, begin, place)
-        or _is_conjunct(text, begin, place)
+        or _SYLLABLE_GOES_ON.match(text, position - 1) is not None
+        or _is_half_flag(text, begin, position)
+        or _is_conjunct(text, begin, position)
     )
 
 
@@ -155,22 +155,24 @@ def _is_control(sign: str) -> bool:
     return category(sign) in _CONTROLS and not _EXTENDS.match(sign) and not _PREPENDED.match(sign)
 
 
-def _is_half_flag(text: str, begin: int, place: int) -> bool:
-    """Whether a place is between the two letters of a flag."""
-    if not _FLAG_LETTER.match(text, place):
+def _is_half_flag(text: str, begin: int, position: int) -> bool:
+    """Whether a position is between the two letters of a flag."""
+    if not _FLAG_LETTER.match(text, position):
         return False
-    first = place
+    first = position
     while first > begin and _FLAG_LETTER.match(text, first - 1):
         first -= 1
-    return (place - first) % 2 == 1
+    return (position - first) % 2 == 1
 
 
-def _is_conjunct(text: str, begin: int, place: int) -> bool:
-    """Whether marks join the letter at a place to the one before them."""
-    if category(text[place]) != "Lo":
+def _is_conjunct(text: str, begin: int, position: int) -> bool:
+    """Whether marks join the letter at a position to the one before them."""
+    if category(text[position]) != "Lo":
         return False
-    while place > begin and (category(text[place - 1]) in _MARKS or text[place - 1] == _JOINER):
-        place -= 1
-        if combining(text[place]) == _VIRAMA:
+    while position > begin and (
+        category(text[position - 1]) in _MARKS or text[position - 1] == _JOINER
+    ):
+        position -= 1
+        if combining(text[position]) == _VIRAMA:
             return True
     return False

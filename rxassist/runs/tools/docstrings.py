@@ -36,8 +36,8 @@ def descriptions(documented: object) -> dict[str, str]:
         import docstring_parser  # noqa: PLC0415 -- an extra
     except ModuleNotFoundError:
         name = getattr(documented, "__qualname__", repr(documented))
-        told = f"the model is not told what the docstring of {name} says of its arguments: that"
-        msg = needing(told, "tools", "docstring-parser")
+        missing = f"the model is not told what the docstring of {name} says of its arguments: that"
+        msg = needing(missing, "tools", "docstring-parser")
         warnings.warn(msg, stacklevel=2)
         return {}
     parsed = docstring_parser.parse(text).params

@@ -263,9 +263,9 @@ def _hints(documented: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 -- a f
         return get_type_hints(documented, include_extras=True)
     except NameError as error:
         hints: dict[str, object] = getattr(documented, "__annotations__", {})
-        places = [place for place, hint in hints.items() if error.name in _words(hint)]
+        names = [each for each, hint in hints.items() if error.name in _words(hint)]
         msg = (
-            f"{name}: the type hint of {' and '.join(places) or 'an argument'} cannot be read: "
+            f"{name}: the type hint of {' and '.join(names) or 'an argument'} cannot be read: "
             f"{error}; what it names must be known at the top of the module, and not only to type "
             "checkers"
         )

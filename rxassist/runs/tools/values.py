@@ -235,14 +235,14 @@ def fit(value: object, fields: Iterable[Field], name: str) -> dict[str, Any]:
     """Structure the fields of a JSON object into their types, strictly.
 
     What has a default may be missing, or null where its type takes none: then it is left out.
-    Raises ``DecodeError`` that names the place: nothing is made to fit that does not.
+    Raises ``DecodeError`` that names the path: nothing is made to fit that does not.
     """
     return _fitted(lambda: _fit_fields(value, tuple(fields), ""), value, name)
 
 
 def fit_value(value: object, kind: Any, name: str) -> Any:  # noqa: ANN401 -- the type decides
     """Structure a JSON value into a type, strictly, as ``fit`` does the fields of an object."""
-    return _fitted(lambda: _placed(value, kind, ""), value, name)
+    return _fitted(lambda: _at(value, kind, ""), value, name)
 
 
 def _fitted(fit: Callable[[], _T], value: object, name: str) -> _T:
@@ -261,11 +261,11 @@ class _MisplacedError(_MisfitError):
     path = ""
 
 
-def _placed(value: object, kind: Any, place: str) -> Any:  # noqa: ANN401 -- the type decides
+def _at(value: object, kind: Any, path: str) -> Any:  # noqa: ANN401 -- the type decides
     try:
         return _strict.structure(value, kind)
     except _MisplacedError as misfit:
-        misfit.path = place + misfit.path
+        misfit.path = path + misfit.path
         raise
 
 
@@ -285,7 +285,7 @@ def _fit_fields(value: object, fields: tuple[Field, ...], what: str) -> dict[str
             said[name] is None and not field.required and not takes_null(field.type)
         ):
             continue
-        fitted[name] = _placed(said[name], field.type, f".{name}")
+        fitted[name] = _at(said[name], field.type, f".{name}")
     return fitted
 
 
@@ -315,8 +315,7 @@ def _fit_validated(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a class
                 expected = str(first["msg"]).removeprefix("Input should be ")
                 misfit = _MisplacedError(first["input"], expected)
                 misfit.path = "".join(
-                    f"[{place}]" if isinstance(place, int) else f".{place}"
-                    for place in first["loc"]
+                    f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"]
                 )
             raise misfit from None
 
@@ -336,7 +335,7 @@ def _fit_list(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type form
             raise _MisplacedError(items, f"a list of {len(types)}")
         each = repeat(next(iter(types), Any)) if any_length else types
         pairs = enumerate(zip(items, each, strict=False))
-        return make([_placed(item, item_type, f"[{place}]") for place, (item, item_type) in pairs])
+        return make([_at(item, item_type, f"[{index}]") for index, (item, item_type) in pairs])
 
     return structure
 
@@ -348,7 +347,7 @@ def _fit_mapping(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type fo
         if not isinstance(value, dict):
             raise _MisplacedError(value, "an object")
         said = cast("dict[str, object]", value)
-        return {key_of(key): _placed(item, item_type, f".{key}") for key, item in said.items()}
+        return {key_of(key): _at(item, item_type, f".{key}") for key, item in said.items()}
 
     def key_of(key: str) -> object:
         try:
