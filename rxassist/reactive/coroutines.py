@@ -36,7 +36,7 @@ _B = TypeVar("_B")
 
 
 class _Calls(Hold[_A, _B]):
-    """One subscription of ``map_async``: the calls that run, in order, and what waits."""
+    """One subscription of ``map_async``: the calls that run, in order, and the items that wait."""
 
     def __init__(
         self,
@@ -79,9 +79,9 @@ class _Calls(Hold[_A, _B]):
         while self._waiting and len(self._running) < self._most and not self.is_disposed:
             try:
                 loop = asyncio.get_running_loop()  # before there is a coroutine to be awaited
-                with demanding(None):  # what it awaits must not wait for this demand
+                with demanding(None):  # the coroutine's own sources must not wait for this demand
                     task = loop.create_task(_outcome(self._fn(self._waiting.popleft())))
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            except Exception as error:  # noqa: BLE001 -- reported to the subscriber
                 self.observer.on_error(error)
                 return
             self._running.append(task)
@@ -105,7 +105,7 @@ class _Calls(Hold[_A, _B]):
                 return
             try:
                 returned = task.result()()
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            except Exception as error:  # noqa: BLE001 -- reported to the subscriber
                 self.observer.on_error(error)
                 return
             self.observer.on_next(returned)
@@ -125,15 +125,15 @@ class _Calls(Hold[_A, _B]):
 
 
 async def _outcome(coroutine: Coroutine[Any, Any, _B]) -> Callable[[], _B]:
-    """What gives the result of a coroutine, or raises: a task must not raise ``SystemExit``.
+    """A function that returns the result of a coroutine, or raises its exception.
 
-    The event loop would be stopped by it.
+    A task must not raise ``SystemExit`` itself: that would stop the event loop.
     """
     try:
         returned = await coroutine
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # noqa: BLE001 -- it goes on
+    except BaseException as error:  # noqa: BLE001 -- raised by the function
         return partial(_raise, error)
     return partial(_give, returned)
 
@@ -148,9 +148,9 @@ def map_async(
     """Await a coroutine for each item and emit what it returns, in the order of the items.
 
     At most ``max_concurrent`` coroutines run at a time; while they do, the source is paused. An
-    exception of one goes to ``on_error``; the end of the source is told when all have ended. To
-    dispose cancels those that run. The source must emit on the thread of an event loop: everything
-    that comes from a client does.
+    exception of one goes to ``on_error``; the end of the source is passed on when all have ended.
+    Disposing cancels those that run. The source must emit on the thread of an event loop:
+    everything that comes from a client does.
 
     Where the coroutine for ``a`` takes two ticks and the one for ``b`` none::
 

@@ -1,4 +1,4 @@
-"""The few operators that touch an observer by hand: the others are made of them."""
+"""The few operators that handle observers themselves: the others are made of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def linked(begin: Begin[_B, _A]) -> Operator[_A, _B]:
 
 
 def change_error(change: Callable[[Exception], Exception]) -> Operator[_A, _A]:
-    """Fail with what ``change`` makes of an error of the source."""
+    """Fail with ``change(error)`` instead of the error of the source."""
     return linked(lambda observer, _: _Changed(observer, change))
 
 
@@ -53,13 +53,13 @@ class _Changed(Link[_A, _A]):
     def on_error(self, error: Exception) -> None:
         try:
             error = self._change(error)
-        except Exception as raised:  # noqa: BLE001 -- the subscriber is told
+        except Exception as raised:  # noqa: BLE001 -- reported to the subscriber
             error = raised
         self.observer.on_error(error)
 
 
 def take_through(is_last: Callable[[_A], bool]) -> Operator[_A, _A]:
-    """Emit every item up to the first for which ``is_last`` is true, and complete behind it."""
+    """Emit every item up to the first for which ``is_last`` is true, and complete after it."""
     return linked(lambda observer, _: _Taking(observer, is_last))
 
 
@@ -75,7 +75,7 @@ class _Taking(Hold[_A, _A]):
             return
         try:
             last = self._is_last(value)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self.observer.on_error(error)
             return
         self.observer.on_next(value)
@@ -85,7 +85,7 @@ class _Taking(Hold[_A, _A]):
 
 
 def choose(fn: Callable[[_A], _B | None]) -> Operator[_A, _B]:
-    """Map and filter at once: emit what ``fn`` makes of each item, unless that is ``None``.
+    """Map and filter at once: emit ``fn(item)`` for each item, unless that is ``None``.
 
     Completes and fails with its source. An exception of ``fn`` goes to ``on_error`` and frees the
     source; one of a subscriber is not caught.
@@ -112,7 +112,7 @@ class _Choosing(Link[_A, _B]):
     def on_next(self, value: _A) -> None:
         try:
             chosen = self._fn(value)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self.observer.on_error(error)
             return
         if chosen is not None:
@@ -122,10 +122,10 @@ class _Choosing(Link[_A, _B]):
 def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operator[_A, _B]:
     """Emit any number of items for each item, and more at the end, with state.
 
-    ``begin`` is called for each subscription and gives two functions, so that no two subscriptions
-    share anything: ``step(item)`` is iterated for each item, ``finish()`` when the source has
-    completed. An exception of either goes to ``on_error``, after what was emitted before it, and
-    frees the source.
+    ``begin`` is called for each subscription and returns two functions, so that no two
+    subscriptions share anything: ``step(item)`` is iterated for each item, ``finish()`` when the
+    source has completed. An exception of either goes to ``on_error``, after what was emitted before
+    it, and frees the source.
 
     With a ``begin`` whose step gives an item once and then again, and whose finish gives ``Z``::
 
@@ -160,7 +160,7 @@ class Stepping(Link[_A, _B]):
             self.observer.on_completed()
 
     def _emit(self, produce: Callable[..., Iterable[_B]], given: tuple[object, ...]) -> bool:
-        """Send what is produced. An exception of it is an error; one of the subscriber is not."""
+        """Send the produced items. Their exception is an error; one of the subscriber is not."""
         on_next = self.observer.on_next
         sending = False
         try:

@@ -1,4 +1,4 @@
-"""What an operator is in one subscription: the observer of its source, and what frees it."""
+"""The parts of an operator in one subscription: the observer of its source, and disposables."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def link(
     """Subscribe to a source within an operator.
 
     ``subscribe`` puts a guard in front of each observer, which frees the source at the end and
-    where the observer raises. In a chain only the guard at its end is needed: what it disposes is
-    the whole chain. Ten guards cost as much as all that this library does with an event.
+    where the observer raises. In a chain only the guard at its end is needed: it disposes the whole
+    chain. Ten guards cost as much as all that this library does with an event.
     """
     held: object = source._subscribe_core(observer, scheduler)
     if isinstance(held, abc.DisposableBase):
@@ -40,10 +40,10 @@ def link_first(
     scheduler: abc.SchedulerBase | None,
     hold: Callable[[abc.DisposableBase], object],
 ) -> None:
-    """Subscribe to a source where no chain stands behind, and have what frees it held.
+    """Subscribe to a source outside of any chain, and pass the disposable to ``hold``.
 
-    As ``subscribe`` does, on the trampoline of this thread: what a source schedules there comes
-    when it is held, so that an endless one can be freed.
+    It runs on the trampoline of this thread, as ``subscribe`` does: actions that the source
+    schedules there run after ``hold``, so that an endless source can be freed.
     """
 
     def begin(_: object = None, __: object = None) -> None:
@@ -62,10 +62,10 @@ def schedule_held(
     seconds: float,
     action: abc.ScheduledAction[Any],
 ) -> None:
-    """Schedule an action in the place of what is held.
+    """Schedule an action, and hold its timer instead of what is held.
 
-    The action may run, and put something in its own place, before its scheduler has returned: on a
-    thread of its own, or at once. What it puts there stays.
+    The action may run before the scheduler has returned, on another thread or at once, and replace
+    the timer in ``held``. Its replacement stays.
     """
     timer = SingleAssignmentDisposable()
     held.disposable = timer
@@ -153,12 +153,12 @@ class Hold(Link[_A, _B], abc.DisposableBase):
         return self
 
     def dispose(self) -> None:
-        """Free what is held, for good."""
+        """Free what is held, now and later."""
         self.is_disposed = True
         self.free()
 
     def free(self) -> None:
-        """Free what is held, and let go of it: it knows its observer, which makes a circle."""
+        """Free what is held, and forget it: it refers to its observer, which makes a circle."""
         held, self._held = self._held, None
         if held is not None:
             held.dispose()
@@ -194,25 +194,25 @@ class Rescue(Hold[_A, _A]):
 
     @abstractmethod
     def instead(self, error: Exception) -> Observable[_A]:
-        """What follows. What it raises goes to ``on_error``."""
+        """The Observable that follows. An exception goes to ``on_error``."""
 
     def follow(self, source: Observable[_A], scheduler: abc.SchedulerBase | None) -> Self:
         """Subscribe to the source, and hold it or what follows it."""
         return self.hold_source(link(source, self, scheduler))
 
     def hold_source(self, held: abc.DisposableBase) -> Self:
-        """Hold the source, unless it has failed while it was subscribed."""
+        """Hold the source, unless it failed while it was being subscribed."""
         if self._rescued:
             held.dispose()
             return self
         return self.hold(held)
 
     def on_error(self, error: Exception) -> None:
-        """Go on."""
+        """Go on with what follows."""
         self._rescued = True
         try:
             following = self.instead(error)
-        except Exception as raised:  # noqa: BLE001 -- the subscriber is told
+        except Exception as raised:  # noqa: BLE001 -- reported to the subscriber
             self.observer.on_error(raised)
             return
         self.free()

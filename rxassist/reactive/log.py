@@ -22,17 +22,17 @@ READ_AHEAD = 1024
 """How many items a source may run ahead of its slowest demanding reader, by default."""
 
 Post = Callable[[Callable[[], None]], object]
-"""Runs a function later, where the log lives, and in order; ``False`` if it lives no more."""
+"""Runs a function later on the log's loop, in order; ``False`` if the loop is gone."""
 
 Later = Callable[[Callable[[], None]], abc.DisposableBase]
-"""Runs a function after a while, where the log lives, unless what it returns is disposed before."""
+"""Runs a function after a while on the log's loop. Disposing the result before prevents it."""
 
 Report = Callable[[BaseException], object]
 """Reports an exception that a subscriber raised."""
 
 
 class Reading:
-    """How far a reader of a log has come, and what it remembers of the items before.
+    """The cursor of a reader of a log, and its memory of the items before it.
 
     ``log`` is a key of the log, and not the log itself, which must not keep itself alive.
     """
@@ -52,14 +52,14 @@ _no_context = Context()
 class Log(Observable[_T], abc.ObserverBase[_T]):
     """An Observable that subscribes to its source once, however many subscribers it has.
 
-    The source is subscribed with the first reader. Every reader begins at the start of what is
-    kept, also after the end, and is live when it has caught up. A reader that has a demand is
-    waited for: it is sent items only while the demand is open, and the source is paused when it
-    is ``read_ahead`` items ahead of the slowest of these readers (``None`` never pauses).
-    ``replay=False`` drops what every reader has read, and tells ``on_drop`` before. When the last
-    reader leaves before the end, the source is disposed; a reader that comes later gets what is
-    kept and then ``StreamClosed``. With ``linger`` that is done a while after the last reader
-    left, unless another one comes meanwhile; until then the source is never paused.
+    The first reader subscribes the source. Every reader begins at the first item that is kept, also
+    after the end, and is live when it has caught up. A reader with a demand gets items only while
+    the demand is open, and the source is paused when it is ``read_ahead`` items ahead of the
+    slowest of these readers (``None`` never pauses). ``replay=False`` drops the items that every
+    reader has read, and calls ``on_drop`` with them before. When the last reader leaves before the
+    end, the source is disposed; a later reader gets the items that are kept, and then
+    ``StreamClosed``. With ``linger`` the source is disposed a while after the last reader left,
+    unless another one comes meanwhile; until then it is never paused.
 
     A reader that raises is closed, and the others go on. The exception goes to the consumer that
     waits for this reader; if none waits, it is reported. An exception such as ``SystemExit`` that
@@ -114,7 +114,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 
     @property
     def reading(self) -> Reading:
-        """How far the caller has read: its own reading in a callback or a loop, else the last."""
+        """The reading of the caller: its own one in a callback or a loop, else the last."""
         reading = _reading.get()
         return reading if reading is not None and reading.log is self._key else self._last_reading
 
@@ -156,9 +156,9 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self._source = None
         self._demand.failed = self._fail
         try:
-            with demanding(self._demand):  # the log itself is the guard that subscribe would make
+            with demanding(self._demand):  # the log does what the guard of subscribe would do
                 link_first(source, self, None, self._hold)
-        except BaseException as error:  # noqa: BLE001 -- the readers are told
+        except BaseException as error:  # noqa: BLE001 -- the readers get it
             if not self._fail(error):
                 self._report(error)
 
@@ -177,7 +177,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 
     def _hold(self, subscription: abc.DisposableBase) -> None:
         self._subscription = subscription
-        if self.ended:  # already, by a source that sends while it is subscribed
+        if self.ended:  # by a source that emits while it is being subscribed
             self._free()
 
     def _detach(self, reader: _Reader[_T]) -> None:
@@ -216,7 +216,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             subscription.dispose()
 
     def on_next(self, value: _T) -> None:
-        """Keep an item of the source, and send it to those who have come so far."""
+        """Keep an item of the source, and send it to the readers that have read all before it."""
         if self._ending is not None:
             return
         self.items.append(value)
@@ -229,7 +229,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             self._balance()
 
     def on_error(self, error: Exception) -> None:
-        """End as the source has failed."""
+        """End with the error of the source."""
         self._end(OnError(error))
 
     def on_completed(self) -> None:
@@ -239,7 +239,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def _end(self, ending: Notification[_T]) -> None:
         if self._ending is None:
             self._ending = ending
-            self._demand.failed = None  # which makes a circle
+            self._demand.failed = None  # it makes a circle of references
             self._stop_lingering()
             try:
                 for reader in tuple(self._readers):
@@ -248,7 +248,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
                 self._free()
 
     def _balance(self) -> None:
-        """Drop what every reader has read, and pause or resume the source."""
+        """Drop the items that every reader has read, and pause or resume the source."""
         self._drop_what_was_read()
         if self._read_ahead is None:
             return
@@ -318,11 +318,11 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
         return self.closed
 
     def let_go(self) -> None:
-        """Forget the context, in which this reader is known: a circle."""
+        """Forget the context: it holds this reader, which makes a circle of references."""
         self._context = _no_context
 
     def deliver(self) -> None:
-        """Send what the reader has not seen yet, as long as it wants more."""
+        """Send the items that the reader has not had yet, as long as it wants more."""
         if self._busy or self.closed:
             return
         self._busy = True

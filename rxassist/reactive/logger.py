@@ -33,7 +33,7 @@ def _shown(argument: object) -> object:
 
 
 logger: logging.Logger = logging.getLogger("rxassist")
-"""What every module of the package logs to."""
+"""The logger of every module of the package."""
 
 logger.addFilter(_OneLine())
 

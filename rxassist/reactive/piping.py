@@ -1,4 +1,4 @@
-"""What ``pipe`` gives on an Observable of a client, for type checkers."""
+"""The types of ``pipe`` on an Observable of a client."""
 
 # ruff: noqa: D102 -- RxPY documents these methods
 # mypy: disable-error-code="overload-overlap, override"

@@ -1,4 +1,4 @@
-"""Turns: one after the other, each with what it waits for."""
+"""Queues of calls that begin one after the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 
 class Waiting:
-    """What a call that needs a free thread waits for, until it may begin."""
+    """The obstacle of a call that needs a free thread, until it may begin."""
 
     def __init__(self) -> None:
         self.turns: deque[_Turn[Any]] = deque()  # with this one, until it has begun
@@ -26,7 +26,7 @@ class Waiting:
 
     @property
     def in_the_way(self) -> ThreadBusyError | None:
-        """The error that names the run which works or waits there, if it is known."""
+        """The error that names the run which keeps the thread busy, if it is known."""
         return self.turns[0].waiting.busy if self.turns else None
 
     def __str__(self) -> str:
@@ -40,16 +40,16 @@ class Waiting:
 
 
 class Queues:
-    """Who wants to start a run, in the order in which they came, for each thread."""
+    """The calls that want to start a run, in their order, for each thread."""
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[_Turn[Any]]] = {}
 
     def in_turn(self, thread_id: str, waiting: Waiting | None = None) -> Operator[_T, _T]:
-        """Subscribe the source when it is its turn, and let the next have it at its first item.
+        """Subscribe the source when it is its turn; its first item begins the next turn.
 
-        That is when its run exists. Also at its end, and when it is disposed. ``waiting`` is told
-        of the queue.
+        At the first item its run exists. Its end, and disposing it, begin the next turn too.
+        ``waiting`` gets the queue.
         """
         return linked(lambda observer, _: _Turn(observer, self, thread_id, waiting or Waiting()))
 
