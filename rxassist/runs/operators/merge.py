@@ -1,4 +1,4 @@
-"""Of many runs, merged: one of them, each by itself, how all of them stand, how each went."""
+"""Merged runs: one of them, each by itself, the snapshots of all, a summary of each."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _K = TypeVar("_K")
 
 @frozen
 class RunSummary(Generic[_K]):
-    """How one of many runs went.
+    """The outcome of one of many runs.
 
-    ``run`` is the run as it was last told, ``None`` where nothing was; ``error`` is what its stream
-    failed with. ``usage`` is summed over its rounds, and over its attempts if it was started anew;
-    ``None`` where the service said nothing. ``duration`` and ``time_to_first_delta`` (of a text or
-    of a tool call, ``None`` without any) are in seconds since the stream was subscribed, so they
+    ``run`` is the run as it was last received, ``None`` if it never was; ``error`` is the error of
+    its stream. ``usage`` is summed over its rounds, and over its attempts if it was started anew;
+    ``None`` if the service reported none. ``duration`` and ``time_to_first_delta`` (of a text or of
+    a tool call, ``None`` without any) are in seconds since the stream was subscribed, so they
     include the wait for a place in a ``Budget``. ``retries`` counts the requests and the runs that
-    were tried again, ``recoveries`` the lost connections that were made good.
+    were tried again, ``recoveries`` the lost connections that were recovered.
     """
 
     key: _K
@@ -49,16 +49,16 @@ class RunSummary(Generic[_K]):
 
     @property
     def status(self) -> str | None:
-        """The status of the run as it was last told, such as ``completed``."""
+        """The status of the run as it was last received, such as ``completed``."""
         return None if self.run is None else self.run.status
 
 
 @frozen
 class MergedEvent(Generic[_K]):
-    """What happened in one of many runs: an event of its stream, or the end of it.
+    """An event of one of many runs, or the end of its stream.
 
-    The last one of each run has no ``event`` but a ``summary``, and the ``error`` that its stream
-    failed with, if it did.
+    The last one of each run has no ``event`` but a ``summary``, and the ``error`` of its stream, if
+    that failed.
     """
 
     key: _K
@@ -77,7 +77,7 @@ def _check_merged(item: object, name: str) -> None:
 
 
 def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
-    """Emit the events of one of many runs, and end as its stream did.
+    """Emit the events of one of many runs, and end as its stream does.
 
     Takes what ``merge_runs`` gives. Completes when the run has ended, or with its source; fails
     with the error that ended the run's stream, or with that of its source.
@@ -104,11 +104,11 @@ def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
 
 
 def group_by_run() -> Operator[MergedEvent[_K], GroupedObservable[_K, Event]]:
-    """Emit an Observable of its events for each of many runs, when it begins.
+    """Emit an Observable of the events of each of many runs, when the run begins.
 
-    Each has the ``key`` of its run and ends as its stream did; subscribe it at once (with
+    Each has the ``key`` of its run and ends as its stream does; subscribe it at once (with
     ``flat_map``, or in the callback), for it keeps nothing. Takes what ``merge_runs`` gives.
-    Completes and fails with its source, and all that are under way with it.
+    Completes and fails with its source; so do the Observables that have not ended.
 
     Where ``a`` and ``b`` are the first events of two runs, ``t`` is a later one of the first run,
     and the capitals are the Observables::
@@ -123,7 +123,7 @@ class _Group(GroupedObservable[_K, Any]):
     """The events of one run, as they come."""
 
     def __iter__(self) -> NoReturn:
-        """Refuse a ``for``: by itself RxPY would loop for ever, and the group keeps nothing."""
+        """Refuse a ``for``: in RxPY it would loop for ever, and the group keeps nothing."""
         msg = (
             f"the group of {self.key!r} keeps no events, so a for would miss them; read it with "
             "flat_map, or one run with merged.pipe(of_run(key))"
@@ -132,7 +132,7 @@ class _Group(GroupedObservable[_K, Any]):
 
 
 class _Groups(Link[MergedEvent[_K], GroupedObservable[_K, "Event"]]):
-    """One subscription: the runs that are under way. The source is held as long as one is read."""
+    """One subscription: the runs under way. The source is held as long as one has a subscriber."""
 
     def __init__(self, observer: abc.ObserverBase[GroupedObservable[_K, Event]]) -> None:
         super().__init__(observer)
@@ -151,7 +151,7 @@ class _Groups(Link[MergedEvent[_K], GroupedObservable[_K, "Event"]]):
             _check_merged(value, "group_by_run")
             key, event = value.key, value.event
             group = self._groups.get(key)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self.on_error(error)
             return
         if group is None:
@@ -226,7 +226,7 @@ class _Latest(Mapping[_K, Any]):
 
     def __getitem__(self, key: _K) -> Any:  # noqa: ANN401 -- a snapshot of any protocol
         index = self._indexes[key]
-        if index >= self._count:  # it came later
+        if index >= self._count:  # its run began later
             raise KeyError(key)
         node = self._root
         for shift in range(self._depth, -1, -_BITS):
@@ -270,14 +270,13 @@ def _put(node: tuple[Any, ...], shift: int, index: int, value: object) -> tuple[
 
 
 def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
-    """Emit, for each event of any of many runs, how all of them stand: snapshots by their keys.
+    """Emit, for each event of any of many runs, the snapshots of all runs by their keys.
 
     The runs are in the order of their first events; those that have ended stay, and one that ended
-    before its first event comes in with an empty snapshot: why it failed is in ``run_summaries``.
-    The mappings are
-    immutable and stay valid. To make one costs nearly the same however many runs there are: a tuple
-    of up to 32 entries is copied for up to 32 runs, two for up to 1,024, three for up to 32,768.
-    Takes what ``merge_runs`` gives. Completes and fails with its source.
+    before its first event comes in with an empty snapshot: ``run_summaries`` has its error. The
+    mappings are immutable and stay valid. A mapping costs nearly the same for any number of runs: a
+    tuple of up to 32 entries is copied for up to 32 runs, two for up to 1,024, three for up to
+    32,768. Takes what ``merge_runs`` gives. Completes and fails with its source.
 
     Where ``t`` and ``u`` are deltas of a text of run 0 and ``v`` is one of run 1, ``T`` is the
     mapping with the first snapshot of run 0, ``U`` that with its second, and ``V`` has both runs::

@@ -1,4 +1,4 @@
-"""A run that failed for now is started anew."""
+"""Starting a run anew after a failure that may pass."""
 
 from __future__ import annotations
 
@@ -34,19 +34,20 @@ def retry_run(
     hold: bool = False,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[AnyEvent, AnyEvent]:
-    """Start a run anew if it failed for now: by default if a rate limit was exceeded.
+    """Start a run anew if its failure may pass: by default if a rate limit was exceeded.
 
     The source is subscribed again, so it must start another run each time:
-    ``rx.defer(lambda _: client.threads.runs.stream(…))``; one that tells the same run again ends in
-    a ``ValueError``. That happens at most ``times`` times, ``backoff`` seconds after the first
-    failure, twice as many after the next, and so on; or as many as a function says for 1, 2, ….
-    ``when`` says whether a run that has ended, or waits, is to be started anew.
+    ``rx.defer(lambda _: client.threads.runs.stream(…))``; a source that emits the same run again
+    ends in a ``ValueError``. That happens at most ``times`` times, ``backoff`` seconds after the
+    first failure, twice as many after the next, and so on; or ``backoff`` is a function that
+    returns the seconds for 1, 2, …. ``when`` returns whether to start a run anew that has ended, or
+    waits.
 
-    A text is never said twice: the events of an attempt are held back until it says something (its
-    first delta, whatever is finished, ``requires_action``), so nothing is seen of an attempt that
-    failed before. From then on the run stays, and its failure is data as without this operator.
-    With ``hold=True`` all events of an attempt are held back until its stream ends: then every
-    failure can be made good, and nothing is seen before the end.
+    A text is never emitted twice: the events of an attempt are held back until its first delta, its
+    first finished object or ``requires_action``, so an attempt that failed before emits nothing.
+    From then on the run stays, and its failure is data as without this operator. With ``hold=True``
+    all events of an attempt are held back until its stream ends: then every failure can be retried,
+    and nothing is emitted before the end.
 
     Completes and fails with the last attempt. Waits on ``scheduler``, else on the one of the
     subscription.
@@ -98,7 +99,7 @@ class _Attempts(Link[AnyEvent, AnyEvent]):
         self._when = when
         self._clock = clock
         self._hold = hold
-        self._context = copy_context()  # a timer may be of another thread
+        self._context = copy_context()  # a timer may run on another thread
         self._count = 0
         self._failed: set[str] = set()
         self._held_back: list[AnyEvent] | None = []
@@ -137,7 +138,7 @@ class _Attempts(Link[AnyEvent, AnyEvent]):
             again = self._asks_again(value)
             pause = self._pause(self._count + 1) if again else 0.0
             stays = not self._hold and not _only_begins(value)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self.observer.on_error(error)
             return
         if again:
@@ -168,14 +169,14 @@ class _Attempts(Link[AnyEvent, AnyEvent]):
         return True
 
     def _let_go(self) -> None:
-        """Send what was held back, and everything from now on."""
+        """Emit the events that were held back, and every event from now on."""
         held_back, self._held_back = self._held_back, None
         for event in held_back or ():
             self.observer.on_next(event)
 
 
 def _only_begins(event: AnyEvent) -> bool:
-    """Whether nothing was said yet that would be said again by another run."""
+    """Whether an event has nothing that another run would repeat."""
     run = event.run()
     return event.begins if run is None else run.status not in SETTLED
 

@@ -17,7 +17,7 @@ class SeenTexts:
     """The text of unfinished messages that was emitted, by message and part."""
 
     def __init__(self) -> None:
-        self.part = 0  # of the message: where the text emitted last stands
+        self.part = 0  # of the message: the index of the text emitted last
         self._pieces: dict[Hashable, dict[int, list[str]]] = {}
         self._finished: dict[Hashable, None] = {}  # smaller than a set while it is empty
 
@@ -34,9 +34,9 @@ class SeenTexts:
         return () if whole is None else self.complete(whole)
 
     def grow(self, event: AnyEvent) -> Iterable[str]:
-        """Emit what a delta adds."""
+        """Emit the text that a delta adds."""
         piece = event.piece()
-        if piece is not None:  # as nearly always
+        if piece is not None:  # nearly always
             return self.add(piece)
         return [text for each in event.pieces() for text in self.add(each)]
 
@@ -51,7 +51,7 @@ class SeenTexts:
         return (text,)
 
     def complete(self, whole: Texts) -> Iterator[str]:
-        """Emit what a whole message holds beyond its deltas."""
+        """Emit the text of a whole message that its deltas did not have."""
         if not self.grows(whole):
             return
         texts = self.texts(whole)
@@ -79,8 +79,8 @@ class SeenTexts:
 
     def texts(self, whole: Texts) -> dict[int, str]:
         """The texts of a message, by the indexes that its deltas have."""
-        told = self.indexes(whole)
-        return {told.get(index, index): text for index, text in whole.texts.items()}
+        indexes = self.indexes(whole)
+        return {indexes.get(index, index): text for index, text in whole.texts.items()}
 
     def indexes(self, whole: Texts) -> dict[int, int]:
         """The indexes of deltas, by the positions in the whole message, where the two differ."""
@@ -92,13 +92,13 @@ class SeenTexts:
 
 
 Position = tuple[Hashable, int]
-"""Where a text stands: the key of its message, and the index of its part."""
+"""The position of a text: the key of its message, and the index of its part."""
 
 
 class TextReader:
-    """Tells apart the texts of a source: one for each part of a message, or one of plain strings.
+    """Separates the texts of a source: one for each part of a message, or one of plain strings.
 
-    A text ends with its message, or where another part of the message begins.
+    A text ends with its message, or when another part of the message begins.
     """
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class Splitter(Protocol):
     """Cuts one growing text."""
 
     def feed(self, piece: str) -> Iterable[str]:
-        """Emit what is whole now that more has come."""
+        """Emit the pieces that are whole after more text has come."""
         ...
 
     def finish(self) -> Iterable[str]:
@@ -157,7 +157,7 @@ class SplitTexts:
         self._texts: dict[Position | None, Splitter] = {}
 
     def step(self, item: AnyEvent | str) -> Iterator[tuple[Position | None, str]]:
-        """What becomes whole with an item, each with its position."""
+        """The pieces that become whole with an item, each with its position."""
         for position, piece in self._reader.read(item):
             if piece is None:
                 whole = self._texts.pop(position).finish()
@@ -176,7 +176,7 @@ class SplitTexts:
 
 
 def split_each(begin: Callable[[], Splitter]) -> Operator[AnyEvent | str, str]:
-    """Cut each text of a source by a splitter of its own, which ``begin`` gives."""
+    """Cut each text of a source with its own splitter, which ``begin`` returns."""
 
     def begin_all() -> tuple[Step[AnyEvent | str, str], Finish[str]]:
         texts = SplitTexts(begin)
@@ -193,9 +193,9 @@ def split_each(begin: Callable[[], Splitter]) -> Operator[AnyEvent | str, str]:
 
 
 def regex_of(what: str) -> ModuleType:
-    """The library ``regex``, which ``what`` needs."""
+    """The library ``regex``; the error names ``what`` needs it."""
     try:
-        import regex  # noqa: PLC0415 -- only those who ask for what needs it have it
+        import regex  # noqa: PLC0415 -- it is of an extra
     except ModuleNotFoundError:
         msg = needing(what, "text", "regex")
         raise ModuleNotFoundError(msg, name="regex") from None

@@ -1,4 +1,4 @@
-"""Units of text that are shown one at a time: words, graphemes, or what a pattern ends."""
+"""Units of text to show one at a time: words, graphemes, or up to the match of a pattern."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from unicodedata import category, combining
 from rxassist.runs.operators.text import Splitter, regex_of
 
 By = str | re.Pattern[str]
-"""``"word"``, ``"grapheme"``, or a regular expression that matches what ends one unit of text."""
+"""``"word"``, ``"grapheme"``, or a regular expression that matches the end of one unit of text."""
 
-_LONGEST_GRAPHEME = 128  # characters: what nobody ends is cut, or each piece would cost all of it
+_LONGEST_GRAPHEME = 128  # characters: a longer unit is cut, or each piece would cost all of it
 _LONGEST_UNIT = 2000
 _LONGEST_WORD = 80  # with the space after it
 
@@ -21,13 +21,13 @@ _SIGN = "[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff]"
 _WORD = re.compile(rf"\S{{0,39}}?{_SIGN}|\S{{0,39}}\s{{1,40}}|\S{{40}}")  # none longer is held back
 
 _End = Callable[[str, int], int | None]
-"""Where the unit ends that begins at a position of a text; ``None`` if that is not known yet."""
+"""The end of the unit that begins at a position of a text; ``None`` if it is not known yet."""
 
 
 def units(by: By) -> Callable[[], Splitter]:
-    """What begins to cut a text into units. What follows a unit decides that it has ended.
+    """A function that begins to cut a text into units. A unit has ended when more text follows.
 
-    Raises ``TypeError`` or ``ValueError`` for what text cannot be cut by, and
+    Raises ``TypeError`` or ``ValueError`` for a value that cannot cut text, and
     ``ModuleNotFoundError`` for ``"grapheme"`` without the extra.
     """
     if by == "word":
@@ -60,7 +60,7 @@ class _Units:
 
 
 def compiled(given: str | re.Pattern[str], wrong: str) -> re.Pattern[str]:
-    """A pattern of text; for anything else an error that says what is wrong."""
+    """A pattern of text; raises an error that explains for anything else."""
     try:
         pattern = re.compile(given)
     except re.error as error:
@@ -74,7 +74,7 @@ def compiled(given: str | re.Pattern[str], wrong: str) -> re.Pattern[str]:
 
 
 def _end_of_grapheme() -> _End:
-    """A unit is what a reader takes for one character."""
+    """A unit is a grapheme: one character to a reader."""
     match = regex_of('smooth(by="grapheme")').compile(r"\X").match
 
     def end(text: str, begin: int) -> int | None:
@@ -89,7 +89,7 @@ def _end_of_grapheme() -> _End:
 
 
 def _end_of_match(pattern: re.Pattern[str], longest: int) -> _End:
-    """A unit is what a match ends, and the marks of its last sign."""
+    """A unit ends with a match, and the marks of its last sign."""
 
     def end(text: str, begin: int) -> int | None:
         near = text[begin : begin + longest + 1]
@@ -105,12 +105,12 @@ def _end_of_match(pattern: re.Pattern[str], longest: int) -> _End:
 
 # --- signs and their marks -----------------------------------------------------------------
 
-# The rules by which Unicode (UAX 29) breaks graphemes, as far as they matter and can be told
-# without its newest data: where that is not sure, a position is taken for one within a grapheme.
+# The rules by which Unicode (UAX 29) breaks graphemes, as far as they matter and can be decided
+# without its newest data: an uncertain position counts as one within a grapheme.
 # A test compares them with the data.
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_MARKS = frozenset({"Mn", "Mc", "Me", "Cn"})  # Cn: what this Python does not know may be a mark
+_MARKS = frozenset({"Mn", "Mc", "Me", "Cn"})  # Cn: an unknown sign may be a mark
 _JOINER = "\u200d"
 _EXTENDS = re.compile(
     "[\u0e33\u0eb3\u200c\u200d\uff9e\uff9f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
