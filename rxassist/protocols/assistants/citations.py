@@ -1,4 +1,4 @@
-"""Text whose citations are made for people."""
+"""Text with citations that people can read."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ from rxassist.runs.operators.text import Position, SeenTexts, TextReader
 
 @frozen
 class Citation:
-    """A marker in a text, such as ``【4:0†source】``, and what it stands for.
+    """A marker in a text, such as ``【4:0†source】``, and the source that it cites.
 
     ``number`` counts the sources of the run from 1, in the order in which the text names them; two
-    markers of one file have the same. What the service did not say is ``None``, and so is
-    ``file_name`` where nobody looked it up or it was not found. ``url`` and ``title`` are those of
-    a page of the web. ``is_path``: the marker is the path of a file that the code interpreter made
+    markers of one file have the same. A value that the service did not send is ``None``, and so is
+    ``file_name`` if it was not looked up or not found. ``url`` and ``title`` are those of a page of
+    the web. ``is_path``: the marker is the path of a file that the code interpreter made
     (``sandbox:/mnt/data/a.csv``); these files have numbers of their own.
     """
 
@@ -83,24 +83,24 @@ def citations(
     without an annotation, too, as the service forgets some and text has none. A finished message
     takes back no annotation that its deltas brought.
 
-    ``render`` gives the text for a marker: ``lambda cited: f"[{cited.number}]"``; without it they
-    are taken out, but for paths of files, which stay. ``file_name`` looks up the name of a file by
-    its id, once for each file of a subscription: it gives an Observable, whose first item counts,
-    or the name. Where there is none or the look-up fails, the name is ``None``.
+    ``render`` returns the text for a marker: ``lambda cited: f"[{cited.number}]"``; without it the
+    markers are taken out, except for paths of files, which stay. ``file_name`` looks up the name of
+    a file by its id, once for each file of a subscription: it returns an Observable, whose first
+    item counts, or the name. If there is none or the look-up fails, the name is ``None``.
 
-    What went out cannot be replaced, so what may become a marker is held back: the service's own
-    markers, and paths (``sandbox:/…``) where ``render`` is given. ``marker`` is a regular
-    expression, as text or compiled, of what to hold back instead: ``r"\[doc\d+\]"``; it needs the
-    extra ``rxassist[text]``. What it matches waits, with all that stands after it, for its
-    annotation; if none has come when the message is finished, it is text and goes out as it is. So
-    waits a marker of the service's own where ``render`` is given, and one whose file's name has not
-    come. A marker has at most 200 characters and lies within one part of one message.
+    Emitted text cannot be replaced, so text that may become a marker is held back: the service's
+    own markers, and paths (``sandbox:/…``) if ``render`` is given. ``marker`` is a regular
+    expression, as text or compiled, of the text to hold back instead: ``r"\[doc\d+\]"``; it needs
+    the extra ``rxassist[text]``. A match waits, with all text after it, for its annotation; if none
+    has come when the message is finished, the match is emitted as text. A marker of the service's
+    own waits too if ``render`` is given, and so does one whose file's name has not come. A marker
+    has at most 200 characters and lies within one part of one message.
 
     No marker is ever split between two emissions. Whatever the cuts of the deltas, the strings
-    together are the same text where markers are held back. What is held when the source fails is
+    together are the same text if markers are held back. If the source fails, the held text is
     emitted before the error. Completes with its source, when all names are known. An exception of
-    ``render`` goes to ``on_error``, and ``TypeError`` for what it gives that is no text. Raises
-    ``TypeError`` for what cannot be called, and for coroutine functions; ``TypeError`` or
+    ``render`` goes to ``on_error``, and so does a ``TypeError`` if it returns no text. Raises
+    ``TypeError`` for values that cannot be called, and for coroutine functions; ``TypeError`` or
     ``ValueError`` for a ``marker`` that is no regular expression of text.
 
     Where ``t`` is a delta of ``"A【4:0"``, ``u`` of ``"†source】B"``::
@@ -136,7 +136,7 @@ class _Names:
         self._asked: set[str] = set()
 
     def known(self, file_id: str | None) -> bool:
-        """Whether the name of a file is known; if nobody has asked for it, ask."""
+        """Whether the name of a file is known; begins to look it up if it is not."""
         if file_id is None or self._look_up is None or file_id in self._names:
             return True
         if file_id not in self._asked:
@@ -174,7 +174,7 @@ class _Names:
 
 
 class _Citing(Hold["Event | str", str]):
-    """One subscription: what is held back, in order."""
+    """One subscription: the text that is held back, in order."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class _Citing(Hold["Event | str", str]):
         self._reader = TextReader()
         self._messages: dict[Hashable, Message] = {None: Message(finished=True)}
         self._parts: dict[Position | None, Part] = {}
-        self._turns: deque[tuple[Part, int]] = deque()  # of whom the text up to where goes out
+        self._turns: deque[tuple[Part, int]] = deque()  # the next part to emit, and up to where
         self._sources: dict[str, int] = {}
         self._paths: dict[str, int] = {}
         self._completed = False
@@ -203,7 +203,7 @@ class _Citing(Hold["Event | str", str]):
     def on_next(self, value: Event | str) -> None:
         try:
             self._take(value)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error)
         else:
             if self._turns:
@@ -248,7 +248,7 @@ class _Citing(Hold["Event | str", str]):
         return self._parts[position]
 
     def _end(self, message_id: str) -> None:
-        """Nothing more will be told of a message."""
+        """End the texts of a message: no event of it follows."""
         for position in [
             position for position in self._parts if position and position[0] == message_id
         ]:
@@ -264,13 +264,13 @@ class _Citing(Hold["Event | str", str]):
             self._turns.append((part, part.decide(last=True)))
 
     def _send(self) -> None:
-        """Emit what need not be held any more, and the end behind it."""
-        if self._sending:  # a name came at once
+        """Emit the text that need not be held any more, and then the end."""
+        if self._sending:  # a look-up returned its name at once
             return
         self._sending = True
         try:
             text = "".join(self._going_out())
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error)
             return
         finally:
@@ -281,7 +281,7 @@ class _Citing(Hold["Event | str", str]):
             self.observer.on_completed()
 
     def _going_out(self, *, patient: bool = True) -> Iterator[str]:
-        """The text up to the first marker of which something has not come."""
+        """The text up to the first marker whose annotation or name has not come."""
         while self._turns:
             part, end = self._turns[0]
             mark = part.next_mark()
@@ -330,7 +330,7 @@ class _Citing(Hold["Event | str", str]):
 def _annotations(
     item: Event | str, seen: SeenTexts
 ) -> Iterator[tuple[Position, tuple[Annotation | AnnotationDelta, ...]]]:
-    """The annotations that an item has, each part's with its position. Ask before it is read."""
+    """The annotations of an item, by the position of their part. Call it before ``read``."""
     if isinstance(item, ThreadMessageDelta):
         if item.piece() is None and seen.grows_by(item.data.id):
             for delta in item.data.delta.content:
@@ -361,12 +361,12 @@ def _file_id(annotation: AnyAnnotation | None) -> str | None:
 
 
 def _quote_and_page(annotation: AnyAnnotation | None) -> tuple[str | None, str | None, str | None]:
-    """The quote, the address and the title of what is cited, as far as the service told."""
+    """The quote, the address and the title of a citation, as far as the service sent them."""
     if isinstance(annotation, FileCitationAnnotation | FileCitationDeltaAnnotation):
         cited = annotation.file_citation
         return (cited.quote or None) if cited else None, None, None
     if isinstance(annotation, UnknownAnnotation | UnknownAnnotationDelta):
         page = annotation.raw.get("url_citation")
-        told = cast("Mapping[str, Any]", page if isinstance(page, dict) else {})
-        return None, told.get("url"), told.get("title")
+        cited_page = cast("Mapping[str, Any]", page if isinstance(page, dict) else {})
+        return None, cited_page.get("url"), cited_page.get("title")
     return None, None, None

@@ -1,4 +1,4 @@
-"""Going on after ``requires_action``: the functions that a run asks for are called."""
+"""Going on after ``requires_action``: call the functions that a run asks for."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ Approvable: TypeAlias = FunctionToolCall | RequiredActionMCPToolCall | UnknownRe
 """A call that may be approved: of a function of yours, or one that the service makes itself."""
 
 Approve: TypeAlias = Callable[[Approvable], Any]
-"""Gives ``True``, or why not, or a coroutine or an Observable of that.
+"""Returns ``True``, or the reason for a refusal, or a coroutine or an Observable of that.
 
 For a call that the service makes itself, ``{"approve": True, "headers": {…}}`` sends headers too.
 """
 
 OnToolError: TypeAlias = Literal["tell", "raise"] | Callable[[ToolCall, Exception], Any]
-"""What happens when a call fails; a function gives what the model is told instead."""
+"""What happens when a call fails; a function returns the reply to the model."""
 
 MAX_ROUNDS = 16
 """How often a run may ask for tools, by default."""
 
 
 def called_here(function: Callable[[], object]) -> Observable[Any]:
-    """Call a function at once, on this thread. Raises ``TypeError`` for what must be awaited."""
+    """Call a function at once, on this thread. Raises ``TypeError`` for a coroutine."""
     value = function()
     if iscoroutine(value):
         value.close()
@@ -101,21 +101,22 @@ def run_tools(
     Emits every event, ``thread.run.requires_action`` too; there the source is freed, and the
     functions of ``toolbox`` are called, all at a time or ``max_concurrent_tools`` of them. Then
     ``submit(run, {"tool_outputs": […]})`` is subscribed once, whose events follow, and so on, for
-    at most ``max_rounds`` rounds. ``done`` comes once, at the end. A run that waits for what
-    nobody here can give ends as without tools; one that does not say for what is an error.
+    at most ``max_rounds`` rounds. ``done`` comes once, at the end. A run that waits for something
+    else than these functions can give ends as without tools; one that does not say what it waits
+    for is an error.
 
-    ``call`` calls a function that takes nothing and gives an Observable of what it returns: by
-    default at once, on the thread that emits. Of an Observable that is returned the last item
-    counts. What a call gives within ``tool_timeout``
-    seconds is told the model, as JSON unless it is text, and so is why it fails. With
-    ``on_tool_error="raise"`` that ends the stream instead; a function says what is told.
-    ``approve`` is asked before each call: where it gives nothing or a text, the model is told of
-    the refusal. ``on_result`` is told of each call that has ended.
+    ``call`` takes a function without arguments and returns an Observable of its result: by default
+    the function is called at once, on the thread that emits. If a function returns an Observable,
+    its last item counts. The reply to the model is the result, as JSON unless it is text, or the
+    failure; no result within ``tool_timeout`` seconds is a failure. With ``on_tool_error="raise"``
+    a failure ends the stream instead; a function returns the reply. ``approve`` is called before
+    each call: if it returns nothing or a text, the reply to the model is a refusal. ``on_result``
+    is called with the result of each call.
 
-    Sends to ``on_error``: ``ToolError``, ``ToolRoundsExceeded``, ``DecodeError``, and what the
-    submission fails with before its first event, all after ``cancel(run)``, but for a connection
-    that was lost, as the run may go on; other errors of the source and of ``submit``. To dispose
-    frees what runs, and submits nothing.
+    Sends to ``on_error``: ``ToolError``, ``ToolRoundsExceeded``, ``DecodeError``, and an error of
+    the submission before its first event, all after ``cancel(run)``, except for a lost connection,
+    as the run may go on; other errors of the source and of ``submit``. Disposing frees the calls
+    that run, and submits nothing.
 
     Where ``a`` is ``thread.run.requires_action``, the function takes two ticks and the submission
     two more, ``p`` is ``thread.run.in_progress``, ``c`` ``thread.run.completed``, and ``d``
@@ -152,9 +153,9 @@ def tool_rounds(
     read: Callable[[Run], Observable[Run]] = _unread,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[_T, _T]:
-    """As ``run_tools``, for items of any kind that tell of a run: events, or runs themselves.
+    """``run_tools`` for any items that ``run_of`` finds a run in: events, or runs themselves.
 
-    ``read(run)`` gives a run again that does not say what it waits for, with what that is.
+    ``read(run)`` reads a run again that does not say what it waits for, and adds that.
     """
     check_positive("max_rounds", max_rounds, whole=True)
 
@@ -217,7 +218,7 @@ class _Rounds(Link[_T, _T]):
         self._waiting = None
         try:
             run = self._run_of(value)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self.observer.on_error(error)
             return
         self.observer.on_next(value)
@@ -232,11 +233,11 @@ class _Rounds(Link[_T, _T]):
             self.observer.on_error(error)
 
     def _instead(self, source: Observable[_X], observer: abc.ObserverBase[_X]) -> None:
-        """Subscribe to something else than what is held now."""
+        """Subscribe to this source instead of the one that is held."""
         subscribe_held(self._held, source, observer, self._scheduler)
 
     def _look(self, run: Run) -> None:
-        """Read what a run waits for that does not say so."""
+        """Read what a run waits for, if the run itself does not say it."""
 
         def found(now: Run) -> None:
             if not self._round(now):
@@ -251,7 +252,7 @@ class _Rounds(Link[_T, _T]):
         self._instead(self._read(run), Observer(found, failed))
 
     def _round(self, run: Run) -> bool:
-        """Answer what a run waits for. ``False`` where nobody here can."""
+        """Give a run what it waits for. ``False`` if these functions cannot."""
         if says_nothing(run):
             self._look(run)
             return True
@@ -273,14 +274,14 @@ class _Rounds(Link[_T, _T]):
     def _go_on(self, run: Run, submission: Submission) -> None:
         try:
             part = self._submit(run, submission)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error, run)
             return
         self._waiting = run
         self._instead(part, self)
 
     def _fail(self, error: Exception, run: Run) -> None:
-        """Cancel the run, which nobody goes on with, and fail."""
+        """Cancel the run, because nothing goes on with it, and fail."""
         if isinstance(error, RxAssistError):
             error.run_id, error.thread_id = error.run_id or run.id, error.thread_id or run.thread_id
         if self._cancel is None:
@@ -297,7 +298,7 @@ class _Rounds(Link[_T, _T]):
 
 @frozen
 class Calls:
-    """How the calls that a run asks for are made; see ``run_tools``."""
+    """Makes the calls that a run asks for; see ``run_tools``."""
 
     toolbox: Toolbox
     call: Callable[[Callable[[], object]], Observable[Any]]
@@ -325,9 +326,9 @@ class Calls:
         answered: dict[FunctionToolCall, ToolResult],
         on_result: Callable[[ToolResult], object] | None,
     ) -> Observable[Submission] | None:
-        """One submission that answers all that a run waits for; ``None`` where nobody here can.
+        """One submission with everything that a run waits for; ``None`` if these functions cannot.
 
-        What was ``answered`` before, and still is waited for, is answered again, and not called.
+        A call that was ``answered`` before is not made again: its result is submitted again.
         """
         action: RequiredAction | None = run.required_action
         if isinstance(action, RequiredActionSubmitToolOutputs) and len(self.toolbox):
@@ -344,7 +345,7 @@ class Calls:
     def _together(
         self, name: str, answers: list[Observable[Mapping[str, Any]]]
     ) -> Observable[Submission]:
-        """What all have answered, in the order in which they were asked."""
+        """All answers, in the order of the calls."""
 
         def numbered(number: int) -> Observable[tuple[int, Mapping[str, Any]]]:
             return answers[number].pipe(ops.map(lambda answer: (number, answer)))
@@ -406,7 +407,7 @@ class Calls:
             return self._failed(call, LookupError(f"no call of type {kind!r} can be made"), began)
         try:
             bound = self.toolbox.bind(call.function.name, call.function.arguments)
-        except Exception as error:  # noqa: BLE001 -- the model is told
+        except Exception as error:  # noqa: BLE001 -- replied to the model
             return self._failed(call, error, began)
         if self.approve is None:
             return self._made(call, bound, clock)
@@ -447,7 +448,7 @@ class Calls:
         return rx.defer(begin)
 
     def _failed(self, call: ToolCall, error: Exception, began: _Began) -> Observable[ToolResult]:
-        """What becomes of a call that failed."""
+        """The result of a call that failed, or an error."""
         failure = f"{type(error).__name__}: {error}"
         result = began.result(call, to_text({"error": failure}), error)
         decide = self.on_tool_error
@@ -467,13 +468,13 @@ class Calls:
         return decided.pipe(ops.map(instead), ops.catch(raised))
 
     def _returned(self, function: Callable[[], object]) -> Observable[Any]:
-        """What a function gives: of an Observable, the last item; ``None`` where there is none."""
+        """The result of a function: of an Observable the last item, or ``None`` if it has none."""
         called: Observable[Any] = rx.defer(lambda _: self.call(function))
         return called.pipe(ops.flat_map(_as_observable), ops.last_or_default(None))
 
 
 class _Began:
-    """When a call began, by the clock of the wall and by that which waits."""
+    """The time when a call began, by the wall clock and by the scheduler."""
 
     def __init__(self, clock: abc.SchedulerBase) -> None:
         self._clock = clock
@@ -481,7 +482,7 @@ class _Began:
         self._started_at = datetime.now(UTC).timestamp()
 
     def result(self, call: ToolCall, output: str, error: Exception | None = None) -> ToolResult:
-        """What has become of the call until now."""
+        """The result of the call, which ends now."""
         duration = (self._clock.now - self._began).total_seconds()
         return ToolResult(call, output, error, self._started_at, duration)
 
@@ -499,7 +500,7 @@ def _name_of(call: ToolCall | RequiredToolCall) -> str:
 
 
 def _decided(decision: object) -> object:
-    """What was decided, without what goes with it."""
+    """The decision, without its headers."""
     if isinstance(decision, Mapping):
         return cast("Mapping[str, object]", decision).get("approve")
     return decision
