@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import (
-    Callable,
-    Coroutine,
-)
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import (
-    Any,
-    Self,
-    TypeVar,
-)
+from typing import Any, Self, TypeVar
 
-from reactivex import (
-    Observable,
-    abc,
-)
+from reactivex import Observable, abc
 
 from rxassist.errors import StreamClosed
-from rxassist.reactive.backpressure import (
-    Demand,
-    current_demand,
-    demanding,
-)
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
 from rxassist.reactive.kernel import linked
 from rxassist.reactive.links import Hold
 from rxassist.reactive.loop import _raise

@@ -22,13 +22,7 @@ from reactivex.disposable import (
 )
 from reactivex.internal import SequenceContainsNoElementsError
 
-from rxassist.errors import (
-    APIConnectionError,
-    APIStatusError,
-    DecodeError,
-    PollTimeout,
-    excerpt,
-)
+from rxassist.errors import APIConnectionError, APIStatusError, DecodeError, PollTimeout, excerpt
 from rxassist.reactive.iteration import IterableObservable
 from rxassist.reactive.links import Hold, clock_of, link_first, schedule_held
 from rxassist.reactive.logger import logger

@@ -10,13 +10,7 @@ from attrs import frozen
 from reactivex import Observable, abc
 from reactivex import operators as ops
 
-from rxassist.errors import (
-    NotFoundError,
-    PollTimeout,
-    RxAssistError,
-    StreamClosed,
-    StreamDiverged,
-)
+from rxassist.errors import NotFoundError, PollTimeout, RxAssistError, StreamClosed, StreamDiverged
 from rxassist.protocols.assistants.events import Event, RunEvent
 from rxassist.protocols.assistants.missing import (
     Heard,
@@ -26,11 +20,7 @@ from rxassist.protocols.assistants.missing import (
     missing_events,
     told_of,
 )
-from rxassist.protocols.assistants.models import (
-    Message,
-    Run,
-    RunStep,
-)
+from rxassist.protocols.assistants.models import Message, Run, RunStep
 from rxassist.protocols.assistants.snapshots import NOTHING, Snapshot, fold
 from rxassist.reactive.kernel import choose_each, linked, nothing
 from rxassist.reactive.links import Rescue, clock_of, link
@@ -39,10 +29,7 @@ from rxassist.reactive.polling import PATIENCE, check_id, is_passing, patiently,
 from rxassist.reactive.tally import count_recovery
 from rxassist.reactive.typing import Operator
 from rxassist.runs.operators.lifetime import Ending
-from rxassist.runs.state import (
-    has_settled,
-    is_lost,
-)
+from rxassist.runs.state import has_settled, is_lost
 
 _T = TypeVar("_T")
 

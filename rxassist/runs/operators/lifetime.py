@@ -20,11 +20,7 @@ from rxassist.reactive.links import Hold, Link, clock_of, link
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, AnyEventT, check_event
 from rxassist.runs.operators.snapshots import folded
-from rxassist.runs.state import (
-    FINISHED,
-    SETTLED,
-    AnyRun,
-)
+from rxassist.runs.state import FINISHED, SETTLED, AnyRun
 
 _T = TypeVar("_T")
 _Item = TypeVar("_Item", bound="AnyEvent | AnyRun")
