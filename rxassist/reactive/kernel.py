@@ -17,15 +17,14 @@ Step = Callable[[_A], Iterable[_B]]
 Finish = Callable[[], Iterable[_B]]
 
 
-Begin = Callable[[abc.ObserverBase[_B], abc.SchedulerBase | None], Link[_A, _B]]
-
-
-def linked(begin: Begin[_B, _A]) -> Operator[_A, _B]:
-    """An operator whose subscription is an object.
+def linked(
+    begin: Callable[[abc.ObserverBase[_B], abc.SchedulerBase | None], Link[_A, _B]],
+) -> Operator[_A, _B]:
+    """An operator whose subscription is an object, such as ``_Taking`` below.
 
     ``begin(observer, scheduler)`` makes this object for each subscription, and the object follows
-    the source. A ``Link`` passes everything on except what its methods change; it becomes a
-    ``Hold`` when it must also free the source itself, or hold a timer.
+    the source. A ``Link`` passes all items and the end on; override the methods that do something
+    else. Use a ``Hold`` if the object must also free the source itself, or hold a timer.
     """
 
     def operator(source: Observable[_A]) -> Observable[_B]:
