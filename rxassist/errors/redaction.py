@@ -56,7 +56,7 @@ class Secrets:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """The secrets as ``_plain`` reads them, also where it takes ``%41`` in one for itself."""
+        """The secrets as ``_plain`` reads them, also with ``%41`` in one taken literally."""
         return tuple(reading for readings in tuple(self._kept) for reading in readings)
 
 

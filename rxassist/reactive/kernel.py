@@ -123,8 +123,8 @@ def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operato
 
     ``begin`` is called for each subscription and returns two functions, so that no two
     subscriptions share anything: ``step(item)`` is iterated for each item, ``finish()`` when the
-    source has completed. An exception of either goes to ``on_error``, after what was emitted before
-    it, and frees the source.
+    source has completed. An exception of either goes to ``on_error``, after the items before it,
+    and frees the source.
 
     With a ``begin`` whose step gives an item once and then again, and whose finish gives ``Z``::
 

@@ -1,4 +1,4 @@
-"""The log of the package: one record is one line, whatever a server said."""
+"""The log of the package: one record is one line, even with text of a server."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 
 _PAGE = 100  # items of a list that one request gives
 _SPREAD = 1.0  # seconds for the first requests, where the interval depends on the state
-_TOGETHER = 0.01  # seconds: what is due within them is asked for at once
+_TOGETHER = 0.01  # seconds: ids that are due within them are fetched together
 
 _SERVER_ERROR = 500
 _FOR_NOW = frozenset({404, 408, 409, 429})

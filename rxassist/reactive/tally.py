@@ -26,7 +26,7 @@ _current: ContextVar[Tally | None] = ContextVar("rxassist_tally", default=None)
 
 @contextmanager
 def tallying(tally: Tally) -> Generator[None]:
-    """Count in a tally what happens to everything that is subscribed inside."""
+    """Count in a tally for everything that is subscribed inside."""
     token = _current.set(tally)
     try:
         yield

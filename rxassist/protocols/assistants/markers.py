@@ -26,7 +26,7 @@ _LONGEST = 200  # characters of a marker: a longer one is text
 _MOST_EARLY = 100  # annotations of a part that wait for their text
 
 
-# --- what to hold back ---------------------------------------------------------------------
+# --- text to hold back ---------------------------------------------------------------------
 
 
 @frozen
@@ -67,7 +67,7 @@ _MARKERS_AND_PATHS = (
 
 
 def of_the_service(*, paths: bool) -> Shape:
-    """The service's markers, such as ``【4:0†source】``, and if asked its paths of files."""
+    """The service's markers, such as ``【4:0†source】``, and its paths of files with ``paths``."""
     whole, begun = _MARKERS_AND_PATHS if paths else _MARKERS
 
     def find(text: str, at: int, last: bool) -> tuple[list[Mark], int]:  # noqa: FBT001 -- a Shape
@@ -113,7 +113,7 @@ def of_pattern(marker: str | re.Pattern[str]) -> Shape:
     return find
 
 
-# --- what annotations name -----------------------------------------------------------------
+# --- text that annotations name ------------------------------------------------------------
 
 
 @mutable
@@ -126,7 +126,7 @@ class Message:
 
 @frozen
 class _Note:
-    """An annotation, with the text that it names and where it says that this begins."""
+    """An annotation, with the text that it names and its position for that."""
 
     text: str
     start: int
@@ -173,7 +173,7 @@ class Part:
     def decide(self, *, last: bool = False) -> int:
         """The position up to which all markers are known."""
         if self._early:
-            for exactly in (True, False):  # or one with a wrong position takes what another names
+            for exactly in (True, False):  # or one with a wrong position takes the text of another
                 self._early = [
                     note for note in self._early if not self._name(note, exactly=exactly)
                 ]

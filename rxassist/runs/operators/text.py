@@ -193,7 +193,7 @@ def split_each(begin: Callable[[], Splitter]) -> Operator[AnyEvent | str, str]:
 
 
 def regex_of(what: str) -> ModuleType:
-    """The library ``regex``; the error names ``what`` needs it."""
+    """The library ``regex``, which ``what`` needs: the error names that."""
     try:
         import regex  # noqa: PLC0415 -- it is of an extra
     except ModuleNotFoundError:

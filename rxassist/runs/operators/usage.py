@@ -21,9 +21,9 @@ def usage() -> Operator[AnyEvent, Usage | None]:
 
     Until the run itself says what it used, this is the sum over the steps that have ended, whatever
     the number of rounds. If the source has several runs, it is summed over them. When the source
-    completes and the service reported nothing, emits ``None``: so the last item is what is known.
-    A number that the service never reports is ``None``, and so are the details of a sum. A source
-    without events emits nothing. Completes and fails with its source.
+    completes and the service reported nothing, emits ``None``: so the last item is the usage as far
+    as it is known. A number that the service never reports is ``None``, and so are the details of a
+    sum. A source without events emits nothing. Completes and fails with its source.
 
     Where ``y`` and ``z`` are steps that used 1 and 2 tokens, ``c`` is ``thread.run.completed`` with
     3 tokens, and the digits are tokens::

@@ -332,7 +332,7 @@ def _fit_mapping(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type fo
 
 
 def _fit_union(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type form
-    members = sorted(get_args(kind), key=_takes_any_text)  # what text could be, before text
+    members = sorted(get_args(kind), key=_takes_any_text)  # text comes last
 
     def structure(value: object, _: object) -> object:
         misfits: list[_MisplacedError] = []
