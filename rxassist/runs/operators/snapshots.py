@@ -76,9 +76,16 @@ def by_fold(
     return choose_each(begin)
 
 
-def each_snapshot(_: Protocol) -> Follow:
-    """Give each snapshot, in any protocol."""
-    return lambda after: lambda event: (after(event),)
+def each_snapshot(
+    begin_fold: Callable[[], Fold | None] = by_protocol,
+) -> Operator[AnyEvent, Any]:
+    """Emit each snapshot; as ``by_fold``, with one call less for each event."""
+
+    def begin() -> tuple[Step[AnyEvent, Any], Finish[Any]]:
+        after = folded(begin_fold())
+        return lambda event: (after(event),), nothing
+
+    return choose_each(begin)
 
 
 def accumulate_snapshots() -> Operator[AnyEvent, Any]:
@@ -92,7 +99,7 @@ def accumulate_snapshots() -> Operator[AnyEvent, Any]:
         source  -t-u-|
         result  -T-U-|
     """
-    return by_fold(each_snapshot)
+    return each_snapshot()
 
 
 def text_snapshots() -> Operator[AnyEvent, str]:

@@ -192,7 +192,7 @@ class RunObservable(LoopObservable["Event", HomeT]):
     @property
     def snapshots(self) -> LoopObservable[Snapshot, HomeT]:
         """The run as it stands after each event. See ``operators.accumulate_snapshots``."""
-        return self._view(self._followed(each_snapshot))
+        return self._view(self.pipe(each_snapshot(self._begin_fold)))
 
     @property
     def tool_calls(self) -> LoopObservable[ToolCall, HomeT]:
