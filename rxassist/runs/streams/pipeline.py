@@ -131,9 +131,9 @@ class Pipe(Generic[AnyEventT]):
 
     def snapshot(self) -> Any:  # noqa: ANN401 -- of the protocol
         """The snapshot after the event that the caller read last."""
-        reader = self.log.place
+        reading = self.log.reading
         with self._lock:
-            folded = reader.memo = self._fold_on(reader.memo or self._kept, reader.cursor)
+            folded = reading.memo = self._fold_on(reading.memo or self._kept, reading.cursor)
             return folded[1]
 
     def snapshot_at_end(self) -> Any:  # noqa: ANN401 -- of the protocol

@@ -119,7 +119,7 @@ class RunObservable(LoopObservable["Event", HomeT]):
     @property
     def snapshots(self) -> LoopObservable[Snapshot, HomeT]:
         """The run as it stands after each event. See ``operators.accumulate_snapshots``."""
-        return self._view(self._followed(each_snapshot))
+        return self._view(self.pipe(each_snapshot(self._begin_fold)))
 
     @property
     def tool_calls(self) -> LoopObservable[ToolCall, HomeT]:
@@ -173,7 +173,7 @@ class RunObservable(LoopObservable["Event", HomeT]):
         if telling is not None and telling.source is self:
             event: Event | None = telling.snapshot.event
             return event
-        index = self._log.place.cursor - self._log.dropped - 1
+        index = self._log.reading.cursor - self._log.dropped - 1
         return self._log.items[index] if 0 <= index < len(self._log.items) else self.snapshot.event
 
     @property
@@ -276,9 +276,9 @@ class RunStream(RunObservable[ThreadLoop]):
 
     def __iter__(self) -> Iterator[Event]:
         """The events, for a blocking ``for``; ``current_event`` is the latest of them."""
-        reader = self._log.begin_reading()
+        reading = self._log.begin_reading()
         for event in iterate(self):
-            reader.cursor += 1
+            reading.cursor += 1
             yield event
 
     def __next__(self) -> Event:
@@ -357,9 +357,9 @@ class AsyncRunStream(RunObservable[RunningLoop]):
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The events, for an ``async for``; ``current_event`` is the latest of them."""
-        reader = self._log.begin_reading()
+        reading = self._log.begin_reading()
         async for event in iterate(self):
-            reader.cursor += 1
+            reading.cursor += 1
             yield event
 
     async def __anext__(self) -> Event:
