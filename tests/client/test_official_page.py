@@ -17,7 +17,8 @@ import tarfile
 import pytest
 
 from rxassist import AssistantEventHandler, AsyncAssistantEventHandler, Client, RunStream
-from rxassist.local import code, creation, say
+from rxassist.local import code, say
+from rxassist.local.assistants import creation
 
 SDIST = os.environ.get("OPENAI_SDIST")
 pytestmark = pytest.mark.skipif(not SDIST, reason="`tox -e page` downloads the page")
