@@ -27,7 +27,11 @@ class AnyRun(Model):
     """A run of any protocol; each protocol has a class of its own with more fields."""
 
     id: str
-    status: str
+
+    @property
+    def status(self) -> str:
+        """How the run stands, such as ``completed``."""
+        raise NotImplementedError
 
 
 @frozen
@@ -39,6 +43,26 @@ class Usage(Model):
     total_tokens: int | None = None
     prompt_token_details: Mapping[str, Any] | None = None
     completion_tokens_details: Mapping[str, Any] | None = None
+
+    @property
+    def input_tokens(self) -> int | None:
+        """The prompt tokens, as the Responses protocol calls them."""
+        return self.prompt_tokens
+
+    @property
+    def output_tokens(self) -> int | None:
+        """The completion tokens, as the Responses protocol calls them."""
+        return self.completion_tokens
+
+    @property
+    def input_tokens_details(self) -> Mapping[str, Any] | None:
+        """The kinds of prompt tokens, as the Responses protocol calls them."""
+        return self.prompt_token_details
+
+    @property
+    def output_tokens_details(self) -> Mapping[str, Any] | None:
+        """The kinds of completion tokens, as the Responses protocol calls them."""
+        return self.completion_tokens_details
 
 
 class AnySnapshot:

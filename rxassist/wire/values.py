@@ -17,6 +17,7 @@ from typing import (
 )
 
 from attrs import (
+    Attribute,
     field,
     fields,
     frozen,
@@ -69,11 +70,25 @@ class Shown:
     def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
         """What FastAPI says of it: an object, whose fields are those of the class."""
         named: dict[str, object]
-        named = {attribute.name: {} for attribute in fields(cast("Any", cls)) if attribute.repr}
+        named = {wire_name(each): {} for each in fields(cast("Any", cls)) if each.repr}
         return {"title": cls.__name__, "type": "object", "properties": named}
 
 
 _SAY_NOTHING: tuple[object, ...] = (None, "", (), {})
+
+
+_WIRE_NAME = "wire_name"
+
+
+def on_wire(name: str) -> dict[str, str]:
+    """The metadata of a field that has another name on the wire."""
+    return {_WIRE_NAME: name}
+
+
+def wire_name(attribute: Attribute[Any]) -> str:
+    """The name of a field on the wire."""
+    name: str = attribute.metadata.get(_WIRE_NAME, attribute.name)
+    return name
 
 
 @frozen
@@ -180,5 +195,7 @@ __all__ = [
     "Shown",
     "Tagged",
     "Unknown",
+    "on_wire",
     "type_on_wire",
+    "wire_name",
 ]

@@ -113,7 +113,7 @@ def text_snapshots() -> Operator[AnyEvent, str]:
         def changed(event: AnyEvent) -> Iterator[str]:
             nonlocal text
             snapshot = after(event)
-            tells = event.is_delta or event.texts() is not None
+            tells = event.is_delta or bool(event.texts())
             if tells and snapshot.text != text:
                 text = snapshot.text
                 yield text
