@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
@@ -69,6 +69,9 @@ class AnySnapshot:
     """How a run of any protocol stands; by itself, one of which nothing is known yet."""
 
     __slots__ = ()
+
+    shown: ClassVar[tuple[str, ...]] = ("run", "messages", "run_steps")
+    """What is written of a snapshot for a browser."""
 
     if not TYPE_CHECKING:  # each protocol has its own types for these
         event = run = message = run_step = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, frozen
 
 from rxassist.protocols.responses.events import (
     AnnotationAdded,
@@ -61,10 +61,12 @@ from rxassist.protocols.responses.models import (
 from rxassist.runs.events import check_event
 from rxassist.runs.growing import (
     NOTHING_YET,
+    Growing,
     GrowingText,
     Keyed,
     grown_text,
     plain_text,
+    shared_text,
 )
 from rxassist.runs.state import SETTLED, AnySnapshot
 from rxassist.wire.maker import maker
@@ -270,7 +272,11 @@ def _told(item: Item, event: ItemEvent) -> Item:
 def _changed_part(part: Part | None, event: PartOfItemEvent) -> Part:
     """The part after an event that is no delta."""
     if isinstance(event, PartDone):
-        return _part_of(event.part_key, event.part, finished=True)
+        whole = event.part
+        known = None if part is None else part.whole
+        if isinstance(whole, OutputText) and isinstance(known, OutputText) and not whole.logprobs:
+            whole = evolve(whole, logprobs=known.logprobs)  # only the event before had them
+        return _part_of(event.part_key, whole, finished=True)
     if isinstance(event, PartAdded):
         return part or _part_of(event.part_key, event.part)
     if part is None:
@@ -300,6 +306,61 @@ def _empty_part(event: PartOfItemEvent) -> ContentPart:
 # --- the snapshot --------------------------------------------------------------------------
 
 
+@define(eq=False)
+class _Tail:
+    """The text that grows now, by deltas that bring nothing else.
+
+    It stands beside the items, and is put in its place among them when they are read. So a delta,
+    which nearly every event is, costs one piece and one snapshot.
+    """
+
+    key: Key
+    part_key: PartKey
+    grown: Growing[str]
+
+    @classmethod
+    def of(cls, item: Item, part_key: PartKey) -> _Tail | None:
+        """A part that a delta has grown, if the next ones may only grow it further."""
+        part = None if item.finished else item.parts.get(part_key)
+        if part is None or part.finished:
+            return None
+        return cls(item.key, part_key, shared_text(part.text))
+
+    def takes(self, event: OutputTextDelta, count: int) -> bool:
+        """Whether a delta brings a piece of this text, as it stands: then it is added."""
+        (response_id, output_index), pieces = self.key, self.grown.buffer.pieces
+        if event.output_index != output_index or event.response_id != response_id:
+            return False
+        if event.content_index != self.part_key[1] or not event.delta:
+            return False
+        if len(pieces) != count:  # another snapshot went on from here
+            return False
+        pieces.append(event.delta)
+        return True
+
+    def placed(self, items: Keyed[Item], count: int) -> Keyed[Item]:
+        """The items with this text in its place, as far as it had come."""
+        item = items.get(self.key)
+        part = None if item is None else item.parts.get(self.part_key)
+        if item is None or part is None or count == self.grown.count:
+            return items
+        text = Growing(self.grown.buffer, count)
+        return items.put(self.key, item.with_part(evolve(part, text=text)))
+
+
+@define(eq=False)
+class _State:
+    """What snapshots have in common between whose events nothing but one text grew."""
+
+    run: Response | None = None
+    items: Keyed[Item] = NOTHING_YET
+    key: Key | None = None
+    tail: _Tail | None = None
+
+
+_NO_STATE = _State()
+
+
 @frozen(eq=False, repr=False)
 class Snapshot(AnySnapshot):
     """A response as it stood after ``event``; several, if one body has several.
@@ -308,15 +369,24 @@ class Snapshot(AnySnapshot):
     """
 
     __match_args__ = ("event", "run")
+    shown = ("run", "messages", "tool_calls")
 
     event: Event | None = None
-    run: Response | None = None
-    """The response that was sent last, as it was sent: ``output`` is what has come of its items."""
-    _items: Keyed[Item] = field(default=NOTHING_YET, alias="items")
-    _key: Key | None = field(default=None, alias="key")
+    _state: _State = _NO_STATE
+    _count: int = 0  # pieces of the text that grows
 
     def __repr__(self) -> str:
         return f"Snapshot(event={self.event!r}, run={self.run!r})"
+
+    @property
+    def run(self) -> Response | None:
+        """The response that was sent last, as it was sent: ``output`` is what came since."""
+        return self._state.run
+
+    @property
+    def _items(self) -> Keyed[Item]:
+        state = self._state
+        return state.items if state.tail is None else state.tail.placed(state.items, self._count)
 
     @property
     def items(self) -> tuple[OutputItem, ...]:
@@ -331,7 +401,8 @@ class Snapshot(AnySnapshot):
     @property
     def item(self) -> OutputItem | None:
         """The item that an event was of last, as far as it had come."""
-        return None if self._key is None else self.find_item(*self._key)
+        key = self._state.key
+        return None if key is None else self.find_item(*key)
 
     @property
     def message(self) -> OutputMessage | None:
@@ -397,25 +468,29 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     Items are told apart by response and place. A whole item replaces what has grown; what comes for
     it later changes nothing.
     """
-    items = snapshot._items
+    state, count = snapshot._state, snapshot._count
     if isinstance(event, OutputTextDelta):
-        key = event.key
-        item = items.get(key) or _begun(event)
+        if state.tail is not None and state.tail.takes(event, count):
+            return _snapshot(event, state, count + 1)
+        item = snapshot.growing(event.key) or _begun(event)
         if not item.finished:
-            items = items.put(key, _grown(item, event.part_key, event.delta, _TEXT))
-        return _snapshot(event, snapshot.run, items, key)
+            item = _grown(item, event.part_key, event.delta, _TEXT)
+        tail = _Tail.of(item, event.part_key)
+        state = _State(state.run, snapshot._items.put(event.key, item), event.key, tail)
+        return _snapshot(event, state, 0 if tail is None else tail.grown.count)
     if isinstance(event, ItemEvent):
-        key = event.key
-        known = items.get(key)
+        known = snapshot.growing(event.key)
         if known is None and isinstance(event, OutputItemAdded):
-            changed = _item_of(key, event.item)
+            changed = _item_of(event.key, event.item)
         else:
             changed = _changed(known or _begun(event), event)
-        return _snapshot(event, snapshot.run, items.put(key, changed), key)
-    if isinstance(event, ResponseEvent):
-        return Snapshot(event, event.run(), _with_response(items, event), snapshot._key)
-    check_event(event, "a snapshot")
-    return _snapshot(event, snapshot.run, items, snapshot._key)
+        state = _State(state.run, snapshot._items.put(event.key, changed), event.key)
+    elif isinstance(event, ResponseEvent):
+        state = _State(event.run(), _with_response(snapshot._items, event), state.key)
+    else:
+        check_event(event, "a snapshot")
+        return _snapshot(event, state, count)
+    return _snapshot(event, state)
 
 
 def _with_response(items: Keyed[Item], event: ResponseEvent) -> Keyed[Item]:
