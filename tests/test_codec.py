@@ -33,28 +33,12 @@ from rxassist.models import (
     RunStepDeltaEvent,
     VectorStoreFile,
 )
-from rxassist.protocols.assistants.codec import (
-    EventDecoder,
-    decode_event,
-    encode_event,
-)
-from rxassist.runs.tools.values import (
-    to_plain,
-    to_text,
-)
-from rxassist.wire.json import (
-    from_json,
-    to_json,
-)
+from rxassist.protocols.assistants.codec import EventDecoder, decode_event, encode_event
+from rxassist.runs.tools.values import to_plain, to_text
+from rxassist.wire.json import from_json, to_json
 from rxassist.wire.maker import maker
 from rxassist.wire.sse import ServerSentEvent, SSEDecoder
-from rxassist.wire.structure import (
-    _explaining,
-    _fast,
-    structure,
-    to_request,
-    unstructure,
-)
+from rxassist.wire.structure import _explaining, _fast, structure, to_request, unstructure
 from rxassist.wire.values import Delta, Unknown
 
 # The names that the service's OpenAPI description lists.

@@ -33,16 +33,9 @@ from rxassist.models import (
     SubmitToolOutputs,
 )
 from rxassist.protocols.assistants.outputs import outputs_once
-from rxassist.reactive.queues import (
-    Queues,
-    Waiting,
-)
+from rxassist.reactive.queues import Queues, Waiting
 from rxassist.runs.state import leaves_waiting
-from rxassist.runs.streams.creation import (
-    Search,
-    one_run,
-    when_free,
-)
+from rxassist.runs.streams.creation import Search, one_run, when_free
 from rxassist.testing import Marbles
 
 RUN = Run("run_1", thread_id="thread_1", status="in_progress")

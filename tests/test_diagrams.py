@@ -33,10 +33,7 @@ from rxassist.models import (
     Run,
     SubmitToolOutputs,
 )
-from rxassist.protocols.assistants.codec import (
-    decode_event,
-    encode_event,
-)
+from rxassist.protocols.assistants.codec import decode_event, encode_event
 from rxassist.reactive import kernel, observable
 from rxassist.runs.streams import merging
 from rxassist.runs.tools import Toolbox

@@ -12,10 +12,7 @@ from rxassist import APITimeoutError, AssistantEventHandler, AsyncAssistantEvent
 from rxassist.events import DoneEvent, UnknownEvent
 from rxassist.protocols.assistants import handler
 from rxassist.protocols.assistants.callbacks import callbacks_of as calls
-from rxassist.protocols.assistants.codec import (
-    EventDecoder,
-    decode_event,
-)
+from rxassist.protocols.assistants.codec import EventDecoder, decode_event
 from rxassist.protocols.assistants.snapshots import Snapshot, fold
 from rxassist.runs.protocol import Callback as Call
 from rxassist.wire.json import to_json

@@ -29,10 +29,7 @@ from rxassist.models import (
     VectorStoreFileBatch,
 )
 from rxassist.wire.json import from_json
-from rxassist.wire.structure import (
-    structure,
-    unstructure,
-)
+from rxassist.wire.structure import structure, unstructure
 
 REST = Path(__file__).parent / "wire" / "rest"
 

@@ -30,11 +30,7 @@ from rxassist.models import (
     UnknownStepDetails,
     UnknownToolCall,
 )
-from rxassist.protocols.assistants.codec import (
-    EventDecoder,
-    decode_event,
-    encode_event,
-)
+from rxassist.protocols.assistants.codec import EventDecoder, decode_event, encode_event
 from rxassist.protocols.assistants.snapshots import NOTHING, Snapshot, fold
 from rxassist.testing import EventBuilder
 from rxassist.wire.json import to_json

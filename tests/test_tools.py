@@ -35,11 +35,7 @@ from rxassist import Tool, Toolbox, tool
 from rxassist.errors import DecodeError
 from rxassist.models import FunctionDefinition, FunctionTool
 from rxassist.operators import json_snapshots
-from rxassist.runs.tools.values import (
-    fit_value,
-    to_plain,
-    to_text,
-)
+from rxassist.runs.tools.values import fit_value, to_plain, to_text
 from rxassist.wire.json import from_json
 
 

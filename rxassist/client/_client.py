@@ -24,23 +24,11 @@ from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable, note_place
 from rxassist.reactive.queues import Queues
 from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream, StreamT
-from rxassist.wire.arguments import (
-    header_mapping,
-    refuse_unknown,
-    stated,
-    text_mapping,
-    timeouts,
-)
-from rxassist.wire.calls import (
-    Connection,
-    Resource,
-)
+from rxassist.wire.arguments import header_mapping, refuse_unknown, stated, text_mapping, timeouts
+from rxassist.wire.calls import Connection, Resource
 from rxassist.wire.credentials import Credential, Tokens
 from rxassist.wire.http_client import HTTPChoice, Network
-from rxassist.wire.options import (
-    RequestOptions,
-    Timeout,
-)
+from rxassist.wire.options import RequestOptions, Timeout
 from rxassist.wire.proxies import is_port
 from rxassist.wire.sse import MAX_EVENT_BYTES
 from rxassist.wire.transport import Settings, Transport

@@ -1,66 +1,72 @@
 """An embedded service that speaks the Assistants v2 protocol, for demos and tests.
 
-Needs the extra ``local``: ``pip install "rxassist[local]"``. What the "model" says is a script.
+Needs the extra ``local``: ``pip install "rxassist[local]"``. A script takes the place of the model.
 """
 
-from rxassist.local.ingestion import Ingest, Upload, default_ingest
+from rxassist.local.library.ingestion import Ingest, Upload, default_ingest
 from rxassist.local.moves import (
     Approval,
     Call,
+    Cite,
     Code,
     Expire,
     Fail,
+    Image,
     Incomplete,
+    Link,
     Mcp,
     Move,
     Moves,
+    Piece,
     Say,
     Script,
     Search,
     Turn,
     Wait,
     call,
+    cite,
     code,
     expire,
     fail,
+    image,
     incomplete,
+    link,
     mcp,
     say,
     search,
     wait,
 )
-from rxassist.local.pieces import Cite, Image, Link, Piece, cite, image, link
-from rxassist.local.script import default_script
+from rxassist.local.scripts.default import default_script
 from rxassist.reactive.checks import needing
 
 try:
-    from rxassist.local.event_faults import (
-        Rewrite,
-        drop,
-        duplicate,
-        finish,
-        framing,
-        insert,
-        rewrite,
-        swap,
-    )
     from rxassist.local.faults import (
         Asked,
         Fault,
         Faults,
+        Rewrite,
         answer,
         break_chunk,
         cut,
+        drop,
+        duplicate,
+        empty,
+        finish,
         forget,
+        framing,
         garble,
         hang_up,
+        insert,
+        lagging,
         refuse,
+        replay,
+        rewrite,
+        shorten,
         stall,
+        swap,
         trickle,
         truncate,
     )
-    from rxassist.local.lag import empty, lagging, shorten
-    from rxassist.local.replay import replay
     from rxassist.local.service import LocalService
 except ModuleNotFoundError as _error:
     _missing = (_error.name or "").partition(".")[0]

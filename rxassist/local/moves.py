@@ -1,239 +1,59 @@
-"""What a script may do: the moves it yields, and what it is told before it begins."""
-
-from __future__ import annotations
-
-import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
-
-from attrs import field, frozen
-
-from rxassist.local.durations import check_duration
-from rxassist.local.pieces import Piece
-from rxassist.models import Assistant, FileSearchResult, Message, Run, Thread
-from rxassist.wire.json import to_json
-
-_TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")
-
-
-def tokens(text: str) -> tuple[str, ...]:
-    """Cut a text into pieces of about a word, as a model would stream it; nothing is lost."""
-    return tuple(_TOKEN.findall(text))
-
-
-@frozen
-class Say:
-    """Write a message, piece by piece."""
-
-    pieces: tuple[Piece, ...]
-    refusal: bool = False
-
-
-@frozen
-class Call:
-    """Ask for a function to be called; ``arguments`` is JSON text."""
-
-    name: str
-    arguments: str = "{}"
-
-
-@frozen
-class Mcp:
-    """Call a tool of an MCP server, after it was approved; ``arguments`` is JSON text."""
-
-    name: str
-    arguments: str
-    server_label: str
-    output: str
-    approval: bool
-
-
-@frozen
-class Approval:
-    """What a client decided on a call, and the headers that it gave for it."""
-
-    approve: bool
-    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)  # they may hold a key
-
-
-@frozen
-class Code:
-    """Show a step of the code interpreter."""
-
-    input: str
-    logs: str | None = None
-    image_file_id: str | None = None
-
-
-@frozen
-class Search:
-    """Show a step of the file search."""
-
-    results: tuple[FileSearchResult, ...] = ()
-
-
-@frozen
-class Wait:
-    """Do nothing for a while."""
-
-    seconds: float
-
-
-@frozen
-class Fail:
-    """End the run as ``failed``."""
-
-    code: str
-    message: str
-
-
-@frozen
-class Incomplete:
-    """End the run as ``incomplete``."""
-
-    reason: str
-
-
-@frozen
-class Expire:
-    """End the run as ``expired``."""
-
-
-Move: TypeAlias = Say | Call | Mcp | Code | Search | Wait | Fail | Incomplete | Expire
-"""One thing that a script does."""
-
-Moves: TypeAlias = Generator[Move | Sequence[Call] | Sequence[Mcp], Any, None]
-"""What a script written as a generator function returns."""
-
-
-@frozen
-class Turn:
-    """What a script knows when its run begins; ``messages`` are the thread's, oldest first."""
-
-    assistant: Assistant
-    thread: Thread
-    messages: tuple[Message, ...]
-    run: Run
-
-    @property
-    def text(self) -> str:
-        """The text of the user's last message, empty if there is none."""
-        for message in reversed(self.messages):
-            if message.role == "user":
-                return message.text
-        return ""
-
-
-Script: TypeAlias = Callable[[Turn], Iterable[Move | Sequence[Call] | Sequence[Mcp]]]
-"""Says what happens in a run, move by move.
-
-Mostly a generator function. It runs on the service's only thread: to pause it yields
-``wait(seconds)``, and never sleeps itself.
-"""
-
-
-def say(*pieces: Piece, refusal: bool = False) -> Say:
-    """Write a message of its own: one text in tokens, several as exactly these pieces.
-
-    Among the pieces can be citations, links to files and images (see ``rxassist.local.pieces``):
-    ``say("Cake is good", cite("file-1"), ".", image("file-2"))``. With ``refusal`` the message
-    says that the model will not answer; then all pieces are texts. A script that says something
-    twice writes two messages.
-    """
-    if refusal and not all(isinstance(piece, str) for piece in pieces):
-        msg = f"a refusal is written of texts only, got {pieces!r}"
-        raise ValueError(msg)
-    first = pieces[0] if len(pieces) == 1 else None
-    return Say(tokens(first) if isinstance(first, str) else pieces, refusal)
-
-
-def call(name: str, arguments: Mapping[str, Any] | str | None = None) -> Call:
-    """Ask for a function to be called, and wait for its output.
-
-    The script goes on with it: ``output = yield call("get_weather", {"city": "Lima"})``. A list
-    of calls is asked for at once and gives a list of outputs. ``arguments`` that are text are sent
-    as they are, JSON or not.
-    """
-    return Call(name, _json(arguments))
-
-
-def mcp(
-    name: str,
-    arguments: Mapping[str, Any] | str | None = None,
-    *,
-    server_label: str = "server",
-    output: str = "",
-    approval: bool = True,
-) -> Mcp:
-    """Call a tool of an MCP server, as agents of Azure AI Foundry do, and show its ``output``.
-
-    The run waits for the client's approval, and the script goes on with it:
-    ``decided = yield mcp("search", {"query": "tea"})``, then ``decided.approve`` is true or false,
-    and ``decided.headers`` are those that the client gave. A call that is not approved has no
-    output. A list of calls is asked for at once and gives a list. Without ``approval`` the call is
-    made at once, and the script goes on with ``None``. Nothing is called in fact.
-    """
-    return Mcp(name, _json(arguments), server_label, output, approval)
-
-
-def _json(arguments: Mapping[str, Any] | str | None) -> str:
-    return arguments if isinstance(arguments, str) else to_json(dict(arguments or {})).decode()
-
-
-def code(source: str, *, logs: str | None = None, image_file_id: str | None = None) -> Code:
-    """Show a step of the code interpreter: the code, what it printed, the image it drew.
-
-    Nothing is executed: the script says what came out.
-    """
-    return Code(source, logs, image_file_id)
-
-
-def search(*results: FileSearchResult) -> Search:
-    """Show a step of the file search, with what it found."""
-    return Search(results)
-
-
-def wait(seconds: float) -> Wait:
-    """Do nothing for a while; the service goes on with everything else."""
-    check_duration("seconds", seconds)
-    return Wait(seconds)
-
-
-def fail(code: str = "server_error", message: str = "The script failed the run.") -> Fail:
-    """End the run as ``failed``; ``code`` and ``message`` become its ``last_error``."""
-    return Fail(code, message)
-
-
-def incomplete(reason: str = "max_completion_tokens") -> Incomplete:
-    """End the run as ``incomplete``; ``reason`` goes into its ``incomplete_details``."""
-    return Incomplete(reason)
-
-
-def expire() -> Expire:
-    """End the run as ``expired``."""
-    return Expire()
-
+"""What a script can do in a run: its moves, and the pieces of a message."""
+
+from rxassist.local.scripts.moves import (
+    Approval,
+    Call,
+    Code,
+    Expire,
+    Fail,
+    Incomplete,
+    Mcp,
+    Move,
+    Moves,
+    Say,
+    Search,
+    Wait,
+    call,
+    code,
+    expire,
+    fail,
+    incomplete,
+    mcp,
+    say,
+    search,
+    tokens,
+    wait,
+)
+from rxassist.local.scripts.pieces import Cite, Image, Link, Piece, cite, image, link
+from rxassist.local.scripts.turn import Script, Turn
 
 __all__ = [
     "Approval",
     "Call",
+    "Cite",
     "Code",
     "Expire",
     "Fail",
+    "Image",
     "Incomplete",
+    "Link",
     "Mcp",
     "Move",
     "Moves",
+    "Piece",
     "Say",
     "Script",
     "Search",
     "Turn",
     "Wait",
     "call",
+    "cite",
     "code",
     "expire",
     "fail",
+    "image",
     "incomplete",
+    "link",
     "mcp",
     "say",
     "search",

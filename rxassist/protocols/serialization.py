@@ -8,23 +8,12 @@ from typing import Any, TypeVar, cast, overload
 from rxassist.errors import DecodeError, excerpt
 from rxassist.protocols.assistants.codec import event_of
 from rxassist.protocols.assistants.events import EVENTS, Event
-from rxassist.protocols.assistants.models import (
-    Message,
-    Run,
-    RunStep,
-)
+from rxassist.protocols.assistants.models import Message, Run, RunStep
 from rxassist.protocols.assistants.snapshots import Snapshot, SnapshotRecord, recorded, restored
 from rxassist.wire.json import from_json as decoded
 from rxassist.wire.json import to_json as encoded
-from rxassist.wire.structure import (
-    structure,
-    unstructure,
-)
-from rxassist.wire.values import (
-    Model,
-    Page,
-    Unknown,
-)
+from rxassist.wire.structure import structure, unstructure
+from rxassist.wire.values import Model, Page, Unknown
 
 _T = TypeVar("_T")
 

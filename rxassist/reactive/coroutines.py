@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import (
-    Callable,
-    Coroutine,
-)
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import (
-    Any,
-    Generic,
-    TypeVar,
-)
+from typing import Any, Generic, TypeVar
 
-from reactivex import (
-    Observable,
-    abc,
-)
-from reactivex.disposable import (
-    Disposable,
-    SingleAssignmentDisposable,
-)
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist.errors import StreamClosed
-from rxassist.reactive.backpressure import (
-    Demand,
-    current_demand,
-    demanding,
-)
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
 from rxassist.reactive.loop import _raise
 from rxassist.reactive.typing import Operator
 

@@ -23,13 +23,7 @@ from reactivex.disposable import (
 from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import TimeoutScheduler
 
-from rxassist.errors import (
-    APIConnectionError,
-    APIStatusError,
-    DecodeError,
-    PollTimeout,
-    excerpt,
-)
+from rxassist.errors import APIConnectionError, APIStatusError, DecodeError, PollTimeout, excerpt
 from rxassist.reactive.iteration import IterableObservable
 from rxassist.reactive.links import Hold, link_first, schedule_held
 from rxassist.reactive.logger import logger

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Protocol, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import attrs
 from attrs import define
@@ -372,9 +372,10 @@ class Kind(Generic[_W, _D]):
     """The base of a class for each kind of thing that grows; its values are immutable.
 
     The constructor needs the index alone: then nothing has come yet. A kind of which one delta
-    brings all, such as an image, says no more than ``plus`` and ``rest``.
+    brings all, such as an image, has no methods but ``plus`` and ``rest``.
     """
 
+    type: ClassVar[str]  # as models and deltas of this kind have it
     index: int
     begun: _W | None = None  # the object that it began with
 
@@ -410,18 +411,19 @@ class Kind(Generic[_W, _D]):
 class Kinds(Generic[_K, _W, _D]):
     """The kinds that may stand side by side in one list, by their ``type``."""
 
-    def __init__(self, kinds: Mapping[str, type[_K]]) -> None:
-        self._kinds = kinds
+    def __init__(self, *kinds: type[_K]) -> None:
+        self._by_type = {kind.type: kind for kind in kinds}
 
     def begin(self, places: Sequence[int], whole: _W) -> _K:
         """A thing that begins with a whole object: see ``Kind.places()``."""
-        return self._kinds[whole.type].begin(places, whole)
+        return self._by_type[whole.type].begin(places, whole)
 
     def plus(self, thing: _K | None, delta: _D) -> _K:
         """The thing after one more delta, which may be its first."""
-        kind = self._kinds[delta.type]
-        if isinstance(thing, kind):
+        name = delta.type
+        if thing is not None and thing.type == name:  # as nearly always
             return thing.plus(delta)
+        kind = self._by_type[name]
         other = kind(delta.index) if thing is None else kind(*thing.kept())
         grown = other.plus(delta)
         return thing if thing is not None and grown is other else grown  # an empty delta
@@ -431,7 +433,7 @@ class Kinds(Generic[_K, _W, _D]):
         if len(heard) > len(stored):
             raise StreamDiverged(of, heard[len(stored)], None)
         for index, whole in enumerate(stored):
-            thing = self._kinds[whole.type](index)
+            thing = self._by_type[whole.type](index)
             if index < len(heard):
                 if _identity(heard[index]) != _identity(whole):
                     raise StreamDiverged(of, heard[index], whole)

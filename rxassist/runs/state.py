@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
-from rxassist.errors import (
-    APIConnectionError,
-    RunOutcomeUnknown,
-    StreamClosed,
-    StreamTruncated,
-)
+from rxassist.errors import APIConnectionError, RunOutcomeUnknown, StreamClosed, StreamTruncated
 from rxassist.wire.values import Model
 
 FINISHED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})

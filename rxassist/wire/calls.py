@@ -34,19 +34,10 @@ from rxassist.wire.arguments import (
     stated,
 )
 from rxassist.wire.json import from_json
-from rxassist.wire.options import (
-    PollOptions,
-    RequestOptions,
-)
-from rxassist.wire.structure import (
-    structure,
-    to_request,
-)
+from rxassist.wire.options import PollOptions, RequestOptions
+from rxassist.wire.structure import structure, to_request
 from rxassist.wire.transport import Answer, Request, Transport, Upload
-from rxassist.wire.values import (
-    Deleted,
-    Page,
-)
+from rxassist.wire.values import Deleted, Page
 
 _T = TypeVar("_T")
 _B = TypeVar("_B")

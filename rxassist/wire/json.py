@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import (
-    Any,
-    cast,
-)
+from typing import Any, cast
 
 import msgspec
 

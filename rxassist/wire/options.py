@@ -1,17 +1,7 @@
 """What every call takes besides its parameters: additions to its requests, how they are made."""
 
-from collections.abc import (
-    Callable,
-    Iterable,
-    Mapping,
-)
-from typing import (
-    Any,
-    Literal,
-    Protocol,
-    TypeAlias,
-    TypedDict,
-)
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 
 from rxassist.wire.transport import ResponseHead
 

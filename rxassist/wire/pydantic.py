@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import (
-    Any,
-    Literal,
-    cast,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, Literal, cast, get_origin, get_type_hints
 
 import attrs
 

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    Callable,
-    Iterable,
-    Mapping,
-)
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import (
-    cache,
-    lru_cache,
-    partial,
-)
-from itertools import (
-    chain,
-    repeat,
-)
+from functools import cache, lru_cache, partial
+from itertools import chain, repeat
 from math import isfinite
 from operator import is_
 from types import UnionType
-from typing import (
-    Any,
-    Literal,
-    TypeVar,
-    Union,
-    cast,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
 from cattrs import (
@@ -39,24 +19,12 @@ from cattrs import (
     IterableValidationError,
     IterableValidationNote,
 )
-from cattrs.gen import (
-    make_dict_structure_fn,
-    make_dict_unstructure_fn,
-    override,
-)
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from rxassist.errors import (
-    DecodeError,
-    excerpt,
-)
+from rxassist.errors import DecodeError, excerpt
 from rxassist.wire.json import to_json
 from rxassist.wire.maker import maker
-from rxassist.wire.values import (
-    Delta,
-    Model,
-    Unknown,
-    wire_name,
-)
+from rxassist.wire.values import Delta, Model, Unknown, wire_name
 
 _T = TypeVar("_T")
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import (
-    AsyncGenerator,
-    Callable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -53,10 +47,7 @@ from rxassist.wire.http_client import (
     was_lost,
     was_sent,
 )
-from rxassist.wire.json import (
-    from_json,
-    to_json,
-)
+from rxassist.wire.json import from_json, to_json
 from rxassist.wire.proxies import is_port
 from rxassist.wire.sse import MAX_EVENT_BYTES, Decoder
 

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    Iterator,
-    Mapping,
-)
-from typing import (
-    Any,
-    ClassVar,
-    Generic,
-    Literal,
-    Protocol,
-    TypeVar,
-    cast,
-)
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
 
-from attrs import (
-    Attribute,
-    field,
-    fields,
-    frozen,
-)
+from attrs import Attribute, field, fields, frozen
 
 _T = TypeVar("_T")
 

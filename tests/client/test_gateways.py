@@ -16,7 +16,7 @@ from rxassist import (
     ThreadBusyError,
 )
 from rxassist.local import Fault, answer, call, forget, hang_up, refuse, say, stall, wait
-from rxassist.local.faults import _instead, _nothing, _receiving
+from rxassist.local.server.faults import _instead, _nothing, _receiving
 
 GONE = "upstream connect error or disconnect/reset before headers. reset reason: connection term"
 PAGE = "<html><h1>Bad gateway</h1></html>"

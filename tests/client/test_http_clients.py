@@ -15,8 +15,8 @@ from rxassist import (
     RunOutcomeUnknown,
     RxAssistError,
 )
-from rxassist import http_client as http_clients
 from rxassist.local import call, cut, hang_up, refuse, say, stall, wait
+from rxassist.wire import http_client as http_clients
 from rxassist.wire.http_client import Network, Pools
 
 

@@ -13,17 +13,11 @@ from rxassist import operators
 from rxassist.errors import DecodeError
 from rxassist.models import Run
 from rxassist.protocols.assistants.callbacks import callbacks_of as calls
-from rxassist.protocols.assistants.codec import (
-    EventDecoder,
-    encode_event,
-)
+from rxassist.protocols.assistants.codec import EventDecoder, encode_event
 from rxassist.protocols.assistants.snapshots import Snapshot, fold, required_calls
 from rxassist.runs.tools import Tool, Toolbox
 from rxassist.wire.json import from_json
-from rxassist.wire.structure import (
-    structure,
-    unstructure,
-)
+from rxassist.wire.structure import structure, unstructure
 
 WIRE = Path(__file__).parents[1] / "wire"
 FILES = [path for path in sorted((WIRE / "assistants").glob("*.sse")) if path.stem[:3] != "php"]

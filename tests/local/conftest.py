@@ -69,13 +69,13 @@ class Caller:
             return list(events)
 
     def perform(self, *texts, thread_id=None, **body):
-        """All events of the first leg of a run."""
+        """All events of the first stream of a run."""
         thread_id = thread_id or self.thread(*texts)
         body.setdefault("assistant_id", self.assistant())
         return self.stream(f"/threads/{thread_id}/runs", **body)
 
     def submit(self, run, *outputs, **body):
-        """All events of the next leg."""
+        """All events of the next stream."""
         calls = run.required_action.submit_tool_outputs.tool_calls
         pairs = [
             {"tool_call_id": call.id, "output": output}
@@ -115,7 +115,7 @@ def connect():
 
 @pytest.fixture
 def perform(serve, connect):
-    """Perform a script in a service of its own: the events of its first leg."""
+    """Perform a script in a service of its own: the events of its first stream."""
     return lambda script, *texts, **body: connect(serve(script)).perform(*texts, **body)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rxassist.local.arguments import fitting_arguments
-from rxassist.local.arithmetic import expression_in, value_of
+from rxassist.local.scripts.arguments import fitting_arguments
+from rxassist.local.scripts.arithmetic import expression_in, value_of
 from rxassist.protocols.assistants.snapshots import Snapshot, fold
 
 WEATHER = {
@@ -27,7 +27,7 @@ TOOLS = [
 
 @pytest.fixture
 def ask(serve, connect):
-    """The snapshot after the first leg of the default script, for an assistant with all tools."""
+    """The snapshot after the first stream of a run with the default script and all tools."""
     caller = connect(serve())
 
     def ask(text, *outputs, **body):

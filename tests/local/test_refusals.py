@@ -194,7 +194,7 @@ def test_a_bug_of_the_service_is_told_and_logged(serve, connect, monkeypatch, ca
         msg = "out of order"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr("rxassist.local.endpoints.new_assistant", broken)
+    monkeypatch.setattr("rxassist.local.assistants.endpoints.new_assistant", broken)
     caller = connect(serve())
     error = caller.refused("POST", "/assistants", body={"model": "m"}, status=500)
     assert "RuntimeError: out of order" in error["message"]

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from rxassist.local import call, say, wait
-from rxassist.local.writing import EventWriter
+from rxassist.local.assistants.writing import EventWriter
 
 
 def slow(_):
@@ -122,7 +122,7 @@ def test_a_cancellation_takes_as_long_as_it_should(serve, connect, move):
 
 
 def test_a_run_that_waits_for_too_long_expires(serve, connect, path_of, monkeypatch):
-    monkeypatch.setattr("rxassist.local.creation._RUN_LIFETIME", 0)
+    monkeypatch.setattr("rxassist.local.assistants.creation._RUN_LIFETIME", 0)
     service = serve(lambda _: [call("f")])
     caller = connect(service)
     run = caller.perform("hi")[-2].data
@@ -194,7 +194,7 @@ def test_a_reader_that_pauses_neither_stops_the_run_nor_fills_a_buffer(serve, co
             written.append(event)
             return super().write(event)
 
-    monkeypatch.setattr("rxassist.local.event_stream.EventWriter", Counting)
+    monkeypatch.setattr("rxassist.local.assistants.endpoints.EventWriter", Counting)
     pieces = [f"{number:06} ".ljust(2000, ".") for number in range(6_000)]  # 12 MB
     service = serve(lambda _: [say(*pieces)])
     caller = connect(service)

@@ -67,9 +67,9 @@ def week():
 def test_a_store_expires(caller, monkeypatch):
     path = caller.store(expires_after=week())
     expires_at = caller.get(path)["expires_at"]
-    monkeypatch.setattr("rxassist.local.library.now", lambda: expires_at)
+    monkeypatch.setattr("rxassist.local.library.library.now", lambda: expires_at)
     assert caller.get(path)["status"] == "expired"
-    monkeypatch.setattr("rxassist.local.filing.now", lambda: expires_at)
+    monkeypatch.setattr("rxassist.local.library.filing.now", lambda: expires_at)
     caller.post(f"{path}/search", query="x")  # a use puts it off
     assert caller.get(path)["status"] == "completed"
 

@@ -158,7 +158,7 @@ def test_a_body_below_the_limit_is_taken(caller):
 
 
 def test_a_file_that_is_too_large_is_refused(caller, monkeypatch):
-    monkeypatch.setattr("rxassist.local.library_endpoints._LARGEST_FILE", MIB)
+    monkeypatch.setattr("rxassist.local.library.endpoints._LARGEST_FILE", MIB)
     upload = {"files": {"file": ("a.txt", b"x" * (MIB + 1))}, "data": {"purpose": "assistants"}}
     assert caller.http.post("/files", **upload).status_code == 413
     upload["files"] = {"file": ("a.txt", b"x" * 3 * MIB)}

@@ -5,12 +5,7 @@ Checked by mypy and pyright, and run by ``tests/client/test_helpers_page.py``.
 
 from typing_extensions import override
 
-from rxassist import (
-    AssistantEventHandler,
-    AsyncAssistantEventHandler,
-    AsyncClient,
-    Client,
-)
+from rxassist import AssistantEventHandler, AsyncAssistantEventHandler, AsyncClient, Client
 from rxassist.events import Event
 from rxassist.models import Run, Text, TextDelta, ToolCall, ToolCallDelta
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    Iterator,
-    Sequence,
-)
+from collections.abc import Iterator, Sequence
 
 from rxassist.protocols.assistants.events import (
     Event,
@@ -19,6 +16,7 @@ from rxassist.protocols.assistants.events import (
     ThreadRunStepDelta,
     ThreadRunStepInProgress,
 )
+from rxassist.protocols.assistants.kinds import GrowingCall, GrowingPart
 from rxassist.protocols.assistants.models import (
     ImageFileContentBlock,
     Message,
@@ -36,13 +34,11 @@ from rxassist.protocols.assistants.models import (
 )
 from rxassist.protocols.assistants.snapshots import (
     Snapshot,
-    _Call,
-    _Keyed,
     _MessageState,
-    _Part,
     _StepState,
     required_calls,
 )
+from rxassist.runs.growing import Keyed
 from rxassist.runs.protocol import Callback
 from rxassist.runs.state import SETTLED
 
@@ -68,8 +64,8 @@ def callbacks_of(event: Event, before: Snapshot, after: Snapshot) -> tuple[Callb
 
 
 def _grown(
-    old: _Keyed[_Part], new: _Keyed[_Part], last: _Part | None, index: int | None
-) -> tuple[_Part | None, _Part | None]:
+    old: Keyed[GrowingPart], new: Keyed[GrowingPart], last: GrowingPart | None, index: int | None
+) -> tuple[GrowingPart | None, GrowingPart | None]:
     """The part at an index if it has just begun, and the one before it, which ended thereby."""
     begun = new.get(index)
     if begun is None or old.get(index) is not None:
@@ -198,8 +194,8 @@ def _of_step(
 def _of_calls(
     old: _StepState,
     new: _StepState,
-    deltas: Sequence[ToolCallDelta | _Call],
-    last: _Call | None,
+    deltas: Sequence[ToolCallDelta | GrowingCall],
+    last: GrowingCall | None,
     required: frozenset[str],
 ) -> Iterator[Callback]:
     """What deltas, or whole calls as they begin, tell of the tool calls of a step.
@@ -220,7 +216,7 @@ def _of_calls(
                 yield Callback("on_tool_call_created", (call.build(),))
             begun.add(key)
             last = call
-        if not isinstance(delta, _Call):
+        if not isinstance(delta, GrowingCall):
             yield Callback("on_tool_call_delta", (delta, call.build()))
 
 

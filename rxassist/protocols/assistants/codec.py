@@ -8,20 +8,9 @@ the place.
 
 from __future__ import annotations
 
-from collections.abc import (
-    Callable,
-    Iterator,
-    Mapping,
-)
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import (
-    Any,
-    ClassVar,
-    Literal,
-    cast,
-    get_args,
-    get_type_hints,
-)
+from typing import Any, ClassVar, Literal, cast, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -38,18 +27,10 @@ from rxassist.protocols.assistants.events import (
     late,
 )
 from rxassist.protocols.assistants.models import deltas
-from rxassist.wire.json import (
-    _is_too_deep,
-    from_json,
-    to_json,
-)
+from rxassist.wire.json import _is_too_deep, from_json, to_json
 from rxassist.wire.maker import maker
 from rxassist.wire.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
-from rxassist.wire.structure import (
-    structure,
-    structure_hook,
-    unstructure,
-)
+from rxassist.wire.structure import structure, structure_hook, unstructure
 from rxassist.wire.values import ErrorObject
 
 _DONE = "[DONE]"

@@ -34,6 +34,10 @@ class _Event(AnyEvent):
 
     __slots__ = ()
 
+    def run(self) -> Run | None:
+        """The run that the event carries."""
+        return None
+
     def protocol(self) -> Protocol:
         """What the Assistants protocol knows that needs a state."""
         from rxassist.protocols.assistants.protocol import PROTOCOL  # noqa: PLC0415 -- it folds these
@@ -419,7 +423,6 @@ EVENTS: tuple[type[Event], ...] = get_args(Event)
 """The classes of all events."""
 
 __all__ = [
-    "EVENTS",
     "DoneEvent",
     "ErrorEvent",
     "Event",

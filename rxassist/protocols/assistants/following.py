@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    Callable,
-    Iterable,
-    Iterator,
-)
+from collections.abc import Callable, Iterable, Iterator
 
 from rxassist.protocols.assistants.events import (
     Event,
@@ -28,10 +24,7 @@ from rxassist.protocols.assistants.models import (
     ToolCallDelta,
     ToolCallsStepDetails,
 )
-from rxassist.protocols.assistants.snapshots import (
-    Snapshot,
-    required_calls,
-)
+from rxassist.protocols.assistants.snapshots import Snapshot, required_calls
 from rxassist.reactive.kernel import Step
 from rxassist.runs.state import SETTLED
 

@@ -7,20 +7,13 @@ them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from inspect import (
-    isasyncgenfunction,
-    iscoroutinefunction,
-    isfunction,
-    isgeneratorfunction,
-)
+from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reactivex import abc
 from reactivex.notification import OnCompleted, OnError, OnNext
 
-from rxassist.protocols.assistants.events import (
-    Event,
-)
+from rxassist.protocols.assistants.events import Event
 from rxassist.protocols.assistants.models import (
     ImageFile,
     Message,

@@ -1,9 +1,9 @@
-"""What an interrupted stream has not said: the stored run, compared with what was heard."""
+"""The events that a lost stream did not send: the stored run, compared with the heard one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import attrs
 from attrs import field, frozen
@@ -37,72 +37,32 @@ from rxassist.protocols.assistants.events import (
     ThreadRunStepFailed,
     ThreadRunStepInProgress,
 )
+from rxassist.protocols.assistants.kinds import CALLS, PARTS
 from rxassist.protocols.assistants.models import (
-    Annotation,
-    AnnotationDelta,
-    CodeInterpreterDelta,
-    CodeInterpreterImageDelta,
-    CodeInterpreterLogsDelta,
-    CodeInterpreterOutput,
-    CodeInterpreterOutputImage,
-    CodeInterpreterOutputLogs,
-    CodeInterpreterToolCall,
-    CodeInterpreterToolCallDelta,
-    FileCitationAnnotation,
-    FileCitationDeltaAnnotation,
-    FilePathAnnotation,
-    FilePathDeltaAnnotation,
-    FileSearch,
-    FileSearchToolCallDelta,
-    FunctionDelta,
-    FunctionToolCall,
-    FunctionToolCallDelta,
-    ImageFileContentBlock,
-    ImageFileDeltaBlock,
-    ImageURLContentBlock,
-    ImageURLDeltaBlock,
     Message,
-    MessageContent,
-    MessageContentDelta,
     MessageCreationStepDetails,
     MessageDelta,
     MessageDeltaEvent,
-    OutputDelta,
-    RefusalContentBlock,
-    RefusalDeltaBlock,
     Run,
     RunStep,
     RunStepDelta,
     RunStepDeltaEvent,
-    Text,
-    TextContentBlock,
-    TextDelta,
-    TextDeltaBlock,
-    ToolCall,
-    ToolCallDelta,
     ToolCallDeltaObject,
     ToolCallsStepDetails,
-    UnknownAnnotationDelta,
-    UnknownContentBlock,
-    UnknownContentDelta,
-    UnknownOutputDelta,
-    UnknownToolCall,
-    UnknownToolCallDelta,
 )
-from rxassist.protocols.assistants.snapshots import Snapshot, required_calls
+from rxassist.protocols.assistants.snapshots import Snapshot, calls_in, required_calls
+from rxassist.runs.growing import continuation
 from rxassist.runs.state import FINISHED
-from rxassist.wire.values import (
-    Unknown,
-    type_on_wire,
-)
+
+_T = TypeVar("_T", Run, RunStep, Message)
 
 Told = frozenset[tuple[str, str]]
-"""Which whole objects were told of: names of events, and ids."""
+"""The events of whole objects that came: their names, and the ids of the objects."""
 
 _ENDS_OF_RUNS: dict[str, Callable[[Run], Event]] = {
     "requires_action": ThreadRunRequiresAction,
     "completed": ThreadRunCompleted,
-    "incomplete": ThreadRunCompleted,  # so the service says it; the status is the truth
+    "incomplete": ThreadRunCompleted,  # as the service does; the status is the truth
     "failed": ThreadRunFailed,
     "cancelled": ThreadRunCancelled,
     "expired": ThreadRunExpired,
@@ -117,12 +77,15 @@ _NAMES_OF_STEP_ENDS = [f"thread.run.step.{status}" for status in _ENDS_OF_STEPS]
 _NAMES_OF_MESSAGE_ENDS = ["thread.message.completed", "thread.message.incomplete"]
 _NAMES_OF_CANCELLED = ["thread.run.step.cancelled", "thread.message.incomplete"]
 _IN_PROGRESS = "in_progress"
-_UTF_16 = ("utf-16-le", "surrogatepass")
+_SET_LATER = [
+    *("required_action", "last_error", "incomplete_details", "usage"),
+    *("started_at", "completed_at", "failed_at", "cancelled_at", "expired_at", "incomplete_at"),
+]
 
 
 @frozen
 class Stored:
-    """What the service has of a run that has settled: steps and messages oldest first."""
+    """A settled run as the service stores it: steps and messages oldest first."""
 
     run: Run
     steps: Sequence[RunStep] = ()
@@ -131,27 +94,27 @@ class Stored:
 
 @frozen
 class Heard:
-    """What a stream has said: the run as it stood, and the events of whole objects."""
+    """What came of a stream: the run as it stood, and the events of whole objects."""
 
     snapshot: Snapshot = field(factory=Snapshot)
     told: Told = frozenset()
 
     def is_told(self, id_: str, names: Sequence[str]) -> bool:
-        """Whether one of these events was told of an object."""
+        """Whether one of these events came for an object."""
         return any((name, id_) in self.told for name in names)
 
     def messages_of(self, run: Run) -> list[Message]:
-        """The messages of this run, as far as they were heard: a stream may tell of others."""
+        """The messages of this run, as far as they came: a stream may have those of other runs."""
         return [message for message in self.snapshot.messages if _is_of(run, message)]
 
     def steps_of(self, run: Run) -> list[RunStep]:
-        """The steps of this run, as far as they were heard."""
+        """The steps of this run, as far as they came."""
         return [step for step in self.snapshot.run_steps if _is_of(run, step)]
 
     def rest(self, beginnings: Sequence[Event], *, is_past: bool) -> Sequence[Event]:
-        """The beginnings of an object that are behind everything that was heard of it.
+        """The events that begin an object and come after all that was heard of it.
 
-        Not all servers tell of each: one that comes before what was heard comes no more.
+        Not all servers send each of them: one that is due before an event that came is left out.
         """
         if is_past:
             return ()
@@ -164,7 +127,7 @@ def _is_of(run: Run, item: RunStep | Message) -> bool:
 
 
 def told_of(event: Event) -> tuple[str, str] | None:
-    """The entry of an event in what was told, ``None`` for one that is only a part."""
+    """The entry of an event in ``Told``, ``None`` for a delta or an event without an object."""
     if isinstance(event, RunEvent | RunStepEvent | MessageEvent):
         return event.event, event.data.id
     return None
@@ -175,10 +138,10 @@ def missing_events(
 ) -> Iterator[Event]:
     """The events that are missing, in the order of an uninterrupted stream, ``done`` included.
 
-    No status is told behind a later one, nor twice. A stream that goes on with ``submitted``
-    outputs, of the calls of these ids, begins with the end of their step; what was before that, and
-    that the run was created, is of the stream before. Raises ``StreamDiverged`` where what is
-    stored does not continue what was heard.
+    No status comes after a later one, nor twice. A stream that goes on with the outputs of the
+    ``submitted`` calls begins with the end of their step; all before that, and the creation of the
+    run, belongs to the stream before. Raises ``StreamDiverged`` if the stored run does not continue
+    the heard one.
     """
     stored = _with_required(_own(stored))
     _check_kept(heard, stored)
@@ -192,17 +155,17 @@ def missing_events(
 
 
 def is_behind(error: StreamDiverged) -> bool:
-    """Whether what is stored may yet come to continue what was heard: it is only less."""
+    """Whether the service has only stored less so far, and may yet store the rest."""
     streamed, stored = error.streamed, error.stored
     if isinstance(streamed, str) and isinstance(stored, str):
-        return _continuation(streamed, stored) is not None
+        return continuation(streamed, stored) is not None
     if isinstance(streamed, list) and isinstance(stored, list):
         return streamed[: len(cast("list[object]", stored))] == stored
     return stored is None
 
 
 def is_open(heard: Heard, stored: Stored) -> bool:
-    """Whether a message is stored as one that grows, of a run that has ended."""
+    """Whether the run has ended, but a message of it is stored as one that still grows."""
     return stored.run.status in FINISHED and any(
         message.status == _IN_PROGRESS
         and _is_of(stored.run, message)
@@ -212,13 +175,13 @@ def is_open(heard: Heard, stored: Stored) -> bool:
 
 
 def _own(stored: Stored) -> Stored:
-    """What is stored of the run: not all servers list the steps of one run only."""
+    """The stored run with its own steps: some servers list those of other runs, too."""
     steps = [step for step in stored.steps if _is_of(stored.run, step)]
     return attrs.evolve(stored, steps=steps)
 
 
 def _with_required(stored: Stored) -> Stored:
-    """What is stored, with the calls that the run waits for: some servers store them there only."""
+    """The stored run, with the calls that it waits for in their step: some servers omit them."""
     required = tuple(required_calls(stored.run).values())
 
     def told(step: RunStep) -> RunStep:
@@ -231,7 +194,7 @@ def _with_required(stored: Stored) -> Stored:
 
 
 def _work(heard: Heard, stored: Stored, submitted: Collection[str] | None) -> Iterator[Event]:
-    """All whole objects before the end of the run, and what was not heard of their parts."""
+    """All events before the end of the run; of what grew, only the deltas that are missing."""
     run = stored.run
     messages = {message.id: message for message in stored.messages}
     older, steps = _apart(stored.steps, submitted or ())
@@ -245,15 +208,15 @@ def _work(heard: Heard, stored: Stored, submitted: Collection[str] | None) -> It
         if not heard.is_told(step.id, _NAMES_OF_STEP_ENDS):
             yield from _begun_step(step, heard)
             yield from () if message is None else _message(message, heard)
-            yield from _calls(step, heard.snapshot.find_run_step(step.id))
+            yield from _calls(step, heard)
             yield from _end_of(step)
     for message in messages.values():
-        if message.run_id == run.id:  # not all servers list the messages of one run only
+        if message.run_id == run.id:  # some servers list those of other runs, too
             yield from _message(message, heard)
 
 
 def _check_kept(heard: Heard, stored: Stored) -> None:
-    """What began must be stored: else its rest is lost, and nobody would be told."""
+    """Raise ``StreamDiverged`` if an object that began is not stored: its rest would be lost."""
     run = stored.run
     steps, messages = ({item.id for item in items} for items in (stored.steps, stored.messages))
     for message in heard.messages_of(run):
@@ -274,14 +237,14 @@ def _check_kept(heard: Heard, stored: Stored) -> None:
 
 
 def _has_written(run: Run) -> bool:
-    """Whether a run counts tokens that it wrote: then there is a step, or a message."""
+    """Whether a run has used tokens to write: then it has a step or a message."""
     return run.usage is not None and bool(run.usage.completion_tokens)
 
 
 def _apart(
     steps: Sequence[RunStep], submitted: Collection[str]
 ) -> tuple[Sequence[RunStep], Sequence[RunStep]]:
-    """The steps up to the one whose outputs were submitted, and those behind it."""
+    """The steps up to the one whose outputs were submitted, and those after it."""
     places = [place for place, step in enumerate(steps) if _calls_of(step) & set(submitted)]
     begin = places[-1] + 1 if places else 0
     return steps[:begin], steps[begin:]
@@ -289,14 +252,11 @@ def _apart(
 
 def _calls_of(step: RunStep) -> set[str]:
     """The ids of the calls of a step."""
-    details = step.step_details
-    if not isinstance(details, ToolCallsStepDetails):
-        return set()
-    return {call.id for call in details.tool_calls}
+    return {call.id for call in calls_in(step.step_details)}
 
 
 def _written_by(step: RunStep) -> str:
-    """The id of the message that a step wrote, if it did."""
+    """The id of the message that a step wrote, empty if it wrote none."""
     details = step.step_details
     if not isinstance(details, MessageCreationStepDetails):
         return ""
@@ -306,19 +266,16 @@ def _written_by(step: RunStep) -> str:
 # --- beginnings and ends -------------------------------------------------------------------
 
 
+def _at_first(item: _T, **changes: object) -> _T:
+    """An object as it was when it began: without the fields that the service sets later."""
+    names = attrs.fields_dict(cast("Any", type(item)))
+    later: dict[str, Any] = dict.fromkeys(name for name in _SET_LATER if name in names)
+    begun: _T = attrs.evolve(cast("Any", item), **later, **changes)
+    return begun
+
+
 def _begun_run(run: Run, heard: Heard, submitted: Collection[str] | None) -> Iterator[Event]:
-    begun = attrs.evolve(
-        run,
-        status="queued",
-        required_action=None,
-        last_error=None,
-        incomplete_details=None,
-        started_at=None,
-        completed_at=None,
-        failed_at=None,
-        cancelled_at=None,
-        usage=None,
-    )
+    begun = _at_first(run, status="queued")
     works = attrs.evolve(begun, status=_IN_PROGRESS, started_at=run.started_at)
     beginnings: list[Event] = [] if submitted is not None else [ThreadRunCreated(begun)]
     beginnings.append(ThreadRunQueued(begun))
@@ -337,24 +294,23 @@ def _begun_run(run: Run, heard: Heard, submitted: Collection[str] | None) -> Ite
 
 def _begun_step(step: RunStep, heard: Heard) -> Iterator[Event]:
     details = step.step_details
-    begun = attrs.evolve(
-        step,
-        status=_IN_PROGRESS,
-        step_details=ToolCallsStepDetails()
-        if isinstance(details, ToolCallsStepDetails)
-        else details,
-        last_error=None,
-        completed_at=None,
-        failed_at=None,
-        cancelled_at=None,
-        expired_at=None,
-        usage=None,
-    )
+    if isinstance(details, ToolCallsStepDetails):
+        details = ToolCallsStepDetails()
+    begun = _at_first(step, status=_IN_PROGRESS, step_details=details)
     known = heard.snapshot.find_run_step(step.id)
     has_called = known is not None and _calls_of(known)
     has_written = heard.snapshot.find_message(_written_by(step))
     beginnings: list[Event] = [ThreadRunStepCreated(begun), ThreadRunStepInProgress(begun)]
     yield from heard.rest(beginnings, is_past=bool(has_called or has_written))
+
+
+def _calls(step: RunStep, heard: Heard) -> Iterator[Event]:
+    known = heard.snapshot.find_run_step(step.id)
+    before = calls_in(None if known is None else known.step_details)
+    if isinstance(step.step_details, ToolCallsStepDetails):
+        for delta in CALLS.rest(calls_in(step.step_details), before, step.id):
+            said = RunStepDelta(ToolCallDeltaObject((delta,)))
+            yield ThreadRunStepDelta(RunStepDeltaEvent(step.id, said))
 
 
 def _end_of(step: RunStep) -> Iterator[Event]:
@@ -363,7 +319,7 @@ def _end_of(step: RunStep) -> Iterator[Event]:
 
 
 def _with_cancelling(events: Iterator[Event], heard: Heard, run: Run) -> Iterator[Event]:
-    """A run that was cancelled said so before anything ended by it."""
+    """Put the event that a run is being cancelled before the first object that this ended."""
     past = any(name in _NAMES_OF_CANCELLED for name, _ in heard.told)
     said = run.status != "cancelled" or past
     cancelling = ThreadRunCancelling(
@@ -391,219 +347,18 @@ def _is_cancelled(event: Event) -> bool:
 def _message(message: Message, heard: Heard) -> Iterator[Event]:
     if heard.is_told(message.id, _NAMES_OF_MESSAGE_ENDS):
         return
-    begun = attrs.evolve(
-        message,
-        status=_IN_PROGRESS,
-        content=(),
-        incomplete_details=None,
-        completed_at=None,
-        incomplete_at=None,
-    )
+    begun = _at_first(message, status=_IN_PROGRESS, content=())
     known = heard.snapshot.find_message(message.id)
     before = known.content if known else ()
     beginnings: list[Event] = [ThreadMessageCreated(begun), ThreadMessageInProgress(begun)]
     yield from heard.rest(beginnings, is_past=bool(before))
-    yield from _content(message, before)
+    for delta in PARTS.rest(message.content, before, message.id):
+        said = MessageDelta(content=(delta,))
+        yield ThreadMessageDelta(MessageDeltaEvent(message.id, said))
     if message.status == "incomplete":
         yield ThreadMessageIncomplete(message)
     elif message.status != _IN_PROGRESS:  # a server may leave it out
         yield ThreadMessageCompleted(message)
-
-
-def _content(message: Message, before: Sequence[MessageContent]) -> Iterator[Event]:
-    if len(before) > len(message.content):
-        raise StreamDiverged(message.id, before[len(message.content)], None)
-    for index, part in enumerate(message.content):
-        delta = _part(message.id, index, part, before[index] if index < len(before) else None)
-        if delta is not None:
-            yield ThreadMessageDelta(MessageDeltaEvent(message.id, MessageDelta(content=(delta,))))
-
-
-def _part(
-    id_: str, index: int, part: MessageContent, before: MessageContent | None
-) -> MessageContentDelta | None:
-    """What is missing of a part of a message."""
-    if before is not None and type_on_wire(before) != type_on_wire(part):
-        raise StreamDiverged(id_, before, part)
-    if isinstance(part, TextContentBlock):
-        return _text(id_, index, part, before)
-    if isinstance(part, RefusalContentBlock):
-        known = before.refusal if isinstance(before, RefusalContentBlock) else ""
-        refusal = _rest(id_, part.refusal, known)
-        return RefusalDeltaBlock(index, refusal) if refusal or before is None else None
-    if isinstance(part, UnknownContentBlock):
-        raw = _raw(id_, index, part, before)
-        return UnknownContentDelta(part.wire_type, raw) if raw else None
-    return None if before else _image(index, part)
-
-
-def _text(
-    id_: str, index: int, part: TextContentBlock, before: MessageContent | None
-) -> TextDeltaBlock | None:
-    known = before.text if isinstance(before, TextContentBlock) else Text()
-    text = _rest(id_, part.text.value, known.value)
-    first = len(known.annotations)
-    added = enumerate(part.text.annotations[first:], first)
-    annotations = tuple(_annotation(place, each) for place, each in added)
-    if text or annotations or before is None:
-        return TextDeltaBlock(index, TextDelta(text, annotations))
-    return None
-
-
-def _image(index: int, part: ImageFileContentBlock | ImageURLContentBlock) -> MessageContentDelta:
-    if isinstance(part, ImageFileContentBlock):
-        return ImageFileDeltaBlock(index, part.image_file)
-    return ImageURLDeltaBlock(index, part.image_url)
-
-
-def _annotation(index: int, annotation: Annotation) -> AnnotationDelta:
-    if isinstance(annotation, FileCitationAnnotation):
-        return FileCitationDeltaAnnotation(
-            index,
-            annotation.text,
-            annotation.file_citation,
-            annotation.start_index,
-            annotation.end_index,
-        )
-    if isinstance(annotation, FilePathAnnotation):
-        return FilePathDeltaAnnotation(
-            index,
-            annotation.text,
-            annotation.file_path,
-            annotation.start_index,
-            annotation.end_index,
-        )
-    return UnknownAnnotationDelta(annotation.wire_type, {**annotation.raw, "index": index})
-
-
-# --- tool calls ----------------------------------------------------------------------------
-
-
-def _calls(step: RunStep, before: RunStep | None) -> Iterator[Event]:
-    details = step.step_details
-    if not isinstance(details, ToolCallsStepDetails):
-        return
-    known: Sequence[ToolCall] = ()
-    if before is not None and isinstance(before.step_details, ToolCallsStepDetails):
-        known = before.step_details.tool_calls
-    if len(known) > len(details.tool_calls):
-        raise StreamDiverged(step.id, known[len(details.tool_calls)], None)
-    for index, call in enumerate(details.tool_calls):
-        for delta in _call(step.id, index, call, known[index] if index < len(known) else None):
-            said = RunStepDelta(ToolCallDeltaObject((delta,)))
-            yield ThreadRunStepDelta(RunStepDeltaEvent(step.id, said))
-
-
-def _call(
-    step_id: str, index: int, call: ToolCall, before: ToolCall | None
-) -> Iterator[ToolCallDelta]:
-    """What is missing of a tool call. Outputs and results come with the end of their step."""
-    if before is not None and (type_on_wire(before), before.id) != (
-        type_on_wire(call),
-        call.id,
-    ):
-        raise StreamDiverged(step_id, before, call)
-    if isinstance(call, FunctionToolCall):
-        known = before.function.arguments if isinstance(before, FunctionToolCall) else ""
-        arguments = _rest(call.id, call.function.arguments, known)
-        if before is None:
-            function = FunctionDelta(call.function.name, arguments)
-            yield FunctionToolCallDelta(index, call.id, function)
-        elif arguments:
-            yield FunctionToolCallDelta(index, None, FunctionDelta(None, arguments))
-    elif isinstance(call, CodeInterpreterToolCall):
-        known_call = before if isinstance(before, CodeInterpreterToolCall) else None
-        yield from _code(index, call, known_call)
-    elif isinstance(call, UnknownToolCall):
-        raw = _raw(step_id, index, call, before)
-        if raw:
-            yield UnknownToolCallDelta(call.wire_type, raw)
-    elif before is None:
-        search = FileSearch(call.file_search.ranking_options)
-        yield FileSearchToolCallDelta(index, call.id, search)
-
-
-def _code(
-    index: int, call: CodeInterpreterToolCall, before: CodeInterpreterToolCall | None
-) -> Iterator[ToolCallDelta]:
-    code = before.code_interpreter if before else None
-    typed = _rest(call.id, call.code_interpreter.input, code.input if code else "")
-    id_ = None if before else call.id
-    if typed or before is None:
-        yield CodeInterpreterToolCallDelta(index, id_, CodeInterpreterDelta(typed))
-    known = code.outputs if code else ()
-    outputs: list[OutputDelta] = []
-    for place, output in enumerate(call.code_interpreter.outputs):
-        delta = _output(call.id, place, output, known[place] if place < len(known) else None)
-        if delta is not None:
-            outputs.append(delta)
-    if outputs:
-        said = CodeInterpreterDelta(None, tuple(outputs))
-        yield CodeInterpreterToolCallDelta(index, None, said)
-
-
-def _output(
-    call_id: str, index: int, output: CodeInterpreterOutput, before: CodeInterpreterOutput | None
-) -> OutputDelta | None:
-    if before is not None and type_on_wire(before) != type_on_wire(output):
-        raise StreamDiverged(call_id, before, output)
-    if isinstance(output, CodeInterpreterOutputLogs):
-        known = before.logs if isinstance(before, CodeInterpreterOutputLogs) else ""
-        logs = _rest(call_id, output.logs, known)
-        return CodeInterpreterLogsDelta(index, logs) if logs or before is None else None
-    if isinstance(output, CodeInterpreterOutputImage):
-        return CodeInterpreterImageDelta(index, output.image) if before is None else None
-    raw = _raw(call_id, index, output, before)
-    return UnknownOutputDelta(output.wire_type, raw) if raw else None
-
-
-# --- what grows ----------------------------------------------------------------------------
-
-
-def _raw(id_: str, index: int, stored: Unknown, before: object) -> Mapping[str, Any] | None:
-    """What is missing of something of a type that nobody knows, as a raw delta."""
-    added = _added(id_, stored.raw, getattr(before, "raw", {}))
-    return {**added, "type": stored.wire_type, "index": index} if added else None
-
-
-def _added(id_: str, stored: object, heard: object) -> Any:  # noqa: ANN401 -- raw JSON
-    """What must be added to raw JSON that was heard, as deltas add up; ``None`` for nothing."""
-    if stored == heard:
-        return None
-    kinds = {type(stored), type(heard)}
-    if kinds == {str}:
-        return _rest(id_, cast("str", stored), cast("str", heard))
-    if kinds == {list}:
-        whole, begun = cast("list[object]", stored), cast("list[object]", heard)
-        if whole[: len(begun)] != begun:
-            raise StreamDiverged(id_, begun, whole)
-        return whole[len(begun) :]
-    if kinds == {dict}:
-        entries, known = cast("dict[str, object]", stored), cast("dict[str, object]", heard)
-        added = {key: _added(id_, value, known.get(key)) for key, value in entries.items()}
-        return {key: value for key, value in added.items() if value is not None}
-    return stored
-
-
-def _rest(id_: str, stored: str | None, heard: str | None) -> str:
-    """What is stored behind what was heard."""
-    rest = _continuation(stored or "", heard or "")
-    if rest is None:
-        raise StreamDiverged(id_, heard or "", stored or "")
-    return rest
-
-
-def _continuation(text: str, begun: str) -> str | None:
-    """What a text says behind its beginning; ``None`` where it does not begin so.
-
-    Deltas may cut a character into its two surrogates, which are compared as what they are.
-    """
-    if text.startswith(begun):
-        return text[len(begun) :]
-    units, begun_units = (each.encode(*_UTF_16) for each in (text, begun))
-    if not units.startswith(begun_units):
-        return None
-    return units[len(begun_units) :].decode(*_UTF_16)
 
 
 __all__ = ["Heard", "Stored", "Told", "is_behind", "is_open", "missing_events", "told_of"]

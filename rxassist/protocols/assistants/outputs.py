@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    Callable,
-    Collection,
-    Iterable,
-)
-from typing import (
-    Any,
-    TypeVar,
-)
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeVar
 
 import reactivex as rx
-from reactivex import (
-    Observable,
-)
-from reactivex import (
-    operators as ops,
-)
+from reactivex import Observable
+from reactivex import operators as ops
 
-from rxassist.errors import (
-    APIConnectionError,
-    BadRequestError,
-    ConflictError,
-    StreamTruncated,
-)
+from rxassist.errors import APIConnectionError, BadRequestError, ConflictError, StreamTruncated
 from rxassist.protocols.assistants.models import (
     RequiredActionSubmitToolApproval,
     RequiredActionSubmitToolOutputs,
@@ -33,10 +17,7 @@ from rxassist.protocols.assistants.models import (
 )
 from rxassist.reactive.typing import Operator
 from rxassist.runs.state import is_lost
-from rxassist.runs.streams.creation import (
-    _asking,
-    leaves_open,
-)
+from rxassist.runs.streams.creation import _asking, leaves_open
 
 _T = TypeVar("_T")
 

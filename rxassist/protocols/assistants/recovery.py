@@ -11,13 +11,7 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.scheduler import TimeoutScheduler
 
-from rxassist.errors import (
-    NotFoundError,
-    PollTimeout,
-    RxAssistError,
-    StreamClosed,
-    StreamDiverged,
-)
+from rxassist.errors import NotFoundError, PollTimeout, RxAssistError, StreamClosed, StreamDiverged
 from rxassist.protocols.assistants.events import Event, RunEvent
 from rxassist.protocols.assistants.missing import (
     Heard,
@@ -27,11 +21,7 @@ from rxassist.protocols.assistants.missing import (
     missing_events,
     told_of,
 )
-from rxassist.protocols.assistants.models import (
-    Message,
-    Run,
-    RunStep,
-)
+from rxassist.protocols.assistants.models import Message, Run, RunStep
 from rxassist.protocols.assistants.snapshots import NOTHING, Snapshot, fold
 from rxassist.reactive.kernel import choose_each, nothing
 from rxassist.reactive.links import Rescue, link
@@ -40,10 +30,7 @@ from rxassist.reactive.polling import PATIENCE, check_id, is_passing, patiently,
 from rxassist.reactive.tally import count_recovery
 from rxassist.reactive.typing import Operator
 from rxassist.runs.operators.lifetime import Ending
-from rxassist.runs.state import (
-    has_settled,
-    is_lost,
-)
+from rxassist.runs.state import has_settled, is_lost
 
 _T = TypeVar("_T")
 

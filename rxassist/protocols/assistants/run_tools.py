@@ -17,9 +17,7 @@ from reactivex.scheduler import ImmediateScheduler, TimeoutScheduler
 
 from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded
 from rxassist.protocols.assistants.awaited import nothing_awaited, says_nothing
-from rxassist.protocols.assistants.events import (
-    Event,
-)
+from rxassist.protocols.assistants.events import Event
 from rxassist.protocols.assistants.models import (
     FunctionToolCall,
     RequiredAction,

@@ -1,15 +1,13 @@
 """The fold of a run: ``(Snapshot, event) → Snapshot``, pure and O(1) for each event.
 
-A snapshot is immutable and valid for ever. What grows (the pieces of a text, the parts, calls,
-messages and steps) is held in append-only lists which all snapshots of a run share; each snapshot
-remembers how much of them is its own, and a fold that branches copies first. The models that a
-snapshot gives are built when they are read.
+A snapshot is immutable and stays valid. All snapshots of a run share what grows: see
+``runs.growing``. The models that a snapshot gives are built when code reads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import attrs
 from attrs import define, field, frozen
@@ -26,42 +24,24 @@ from rxassist.protocols.assistants.events import (
     ThreadRunStepDelta,
     ThreadRunStepInProgress,
 )
+from rxassist.protocols.assistants.kinds import (
+    CALLS,
+    PARTS,
+    GrowingCall,
+    GrowingPart,
+    TextPart,
+    raw_of_delta,
+    unknown,
+)
 from rxassist.protocols.assistants.models import (
-    Annotation,
-    AnnotationDelta,
-    CodeInterpreter,
-    CodeInterpreterDelta,
-    CodeInterpreterImage,
-    CodeInterpreterOutput,
-    CodeInterpreterOutputImage,
-    CodeInterpreterOutputLogs,
-    CodeInterpreterToolCall,
-    CodeInterpreterToolCallDelta,
-    FileCitation,
-    FileCitationAnnotation,
-    FileCitationDeltaAnnotation,
-    FilePath,
-    FilePathAnnotation,
-    FilePathDeltaAnnotation,
-    FileSearch,
-    FileSearchToolCall,
-    FileSearchToolCallDelta,
     Function,
-    FunctionDelta,
     FunctionToolCall,
-    FunctionToolCallDelta,
-    ImageFile,
-    ImageFileContentBlock,
-    ImageURL,
-    ImageURLContentBlock,
     Message,
     MessageContent,
     MessageContentDelta,
     MessageCreation,
     MessageCreationDelta,
     MessageCreationStepDetails,
-    OutputDelta,
-    RefusalContentBlock,
     RequiredActionFunctionToolCall,
     RequiredActionSubmitToolApproval,
     RequiredActionSubmitToolOutputs,
@@ -70,636 +50,152 @@ from rxassist.protocols.assistants.models import (
     RunStep,
     StepDetails,
     StepDetailsDelta,
-    Text,
     TextContentBlock,
     ToolCall,
     ToolCallDelta,
     ToolCallsStepDetails,
-    UnknownAnnotation,
-    UnknownCodeInterpreterOutput,
-    UnknownContentBlock,
     UnknownDelta,
     UnknownRequiredToolCall,
     UnknownStepDetails,
     UnknownToolCall,
 )
 from rxassist.runs.events import check_event
+from rxassist.runs.growing import (
+    NOTHING_YET,
+    Growing,
+    Keyed,
+    filled,
+    fills,
+    growing_json,
+    plain_text,
+    shared_text,
+)
 from rxassist.runs.state import SETTLED, AnySnapshot
 from rxassist.wire.maker import maker
-from rxassist.wire.values import (
-    Unknown,
-    type_on_wire,
-)
-
-_T = TypeVar("_T")
-_Unknown = TypeVar("_Unknown", bound=Unknown)
-
-
-# --- growing values ------------------------------------------------------------------------
-
-
-@define(eq=False)
-class _Buffer(Generic[_T]):
-    """The pieces of one growing value, and what ``join`` made of the most that was read so far."""
-
-    join: Callable[[list[_T]], _T]
-    pieces: list[_T]
-    joined: tuple[int, _T]  # replaced as one object: readers on other threads see it whole
-
-
-@define(eq=False)
-class _Growing(Generic[_T]):
-    """The first ``count`` pieces of a shared buffer."""
-
-    buffer: _Buffer[_T]
-    count: int = 0
-
-    def plus(self, piece: _T | None) -> _Growing[_T]:
-        if not piece:
-            return self
-        buffer, count = self.buffer, self.count
-        if len(buffer.pieces) != count:  # another snapshot went on from here: branch off
-            buffer = _Buffer(buffer.join, buffer.pieces[:count], (count, self.value()))
-        buffer.pieces.append(piece)
-        return _Growing(buffer, count + 1)
-
-    def value(self) -> _T:
-        buffer, count = self.buffer, self.count
-        done, joined = buffer.joined
-        if done == count:
-            return joined
-        if done > count:
-            return buffer.join(buffer.pieces[:count])
-        joined = buffer.join([joined, *buffer.pieces[done:count]])
-        buffer.joined = (count, joined)
-        return joined
-
-
-_GrowingText = str | _Growing[str]
-"""Text that may grow; while it is one piece, as of most logs, it is only that."""
-
-_join = "".join
-
-
-def _grown_text(text: _GrowingText, piece: str | None) -> _GrowingText:
-    if not piece:
-        return text
-    return piece if text == "" else _shared(text).plus(piece)
-
-
-def _shared(text: _GrowingText) -> _Growing[str]:
-    return _Growing(_Buffer(_join, [text], (0, "")), 1) if isinstance(text, str) else text
-
-
-def _told_text(text: _GrowingText) -> str:
-    return text if isinstance(text, str) else text.value()
-
-
-def _growing_raw(raw: Mapping[str, Any] | None = None) -> _Growing[Any]:
-    return _Growing(_Buffer[Any](_merged, [], (0, {}))).plus(raw)
-
-
-def _raw_of_delta(delta: UnknownDelta) -> Mapping[str, Any]:
-    """What a delta brings: its place is no part of what the service stores."""
-    return {key: value for key, value in delta.raw.items() if key != "index"}
-
-
-def _merged(values: list[Any]) -> Any:  # noqa: ANN401 -- raw JSON of a type nobody knows
-    """Add up raw deltas: objects by key, lists by appending, text by joining, else the last."""
-    alike = values[:1]  # the last values that add up
-    for value in values[1:]:
-        if type(value) is type(alike[0]) and isinstance(value, str | list | dict):
-            alike.append(value)
-        elif value is not None:
-            alike = [value]
-    if isinstance(alike[0], str):
-        return "".join(alike)
-    if isinstance(alike[0], list):
-        return [item for items in alike for item in items]
-    if not isinstance(alike[0], dict):
-        return alike[0]
-    by_key: dict[str, list[Any]] = {}
-    for added in alike:
-        for key, value in added.items():
-            by_key.setdefault(key, []).append(value)
-    fixed = {"index", "type", "id"}
-    return {key: _last(said) if key in fixed else _merged(said) for key, said in by_key.items()}
-
-
-def _last(values: list[Any]) -> Any:  # noqa: ANN401 -- raw JSON of a type nobody knows
-    return next((value for value in reversed(values) if value is not None), None)
-
-
-class _Shelf(Generic[_T]):
-    """All but the last of some keyed values, in order of arrival, and where each stands."""
-
-    __slots__ = ("place", "values")
-
-    def __init__(self, values: list[_T], place: dict[Any, int]) -> None:
-        self.values = values
-        self.place = place
-
-
-_Tree = dict[int, Any]
-"""Values by place, in nodes of 32 branches: what changed on a shelf that others see too."""
-
-_LEVELS = range(25, -1, -5)  # the bits of a place that each node tells apart, from the root
-
-
-def _planted(tree: _Tree, place: int, value: object, depth: int = 0) -> _Tree:
-    """The tree with a value at a place; the tree it was stays."""
-    branch = place >> _LEVELS[depth] & 31
-    if depth < len(_LEVELS) - 1:
-        value = _planted(tree.get(branch, {}), place, value, depth + 1)
-    return {**tree, branch: value}
-
-
-def _found(tree: _Tree, place: int) -> Any:  # noqa: ANN401 -- the values are whatever was planted
-    node: Any = tree
-    for bits in _LEVELS:
-        node = node.get(place >> bits & 31)
-        if node is None:
-            return None
-    return node
-
-
-@define(eq=False)
-class _Keyed(Generic[_T]):
-    """An ordered mapping whose entries are replaced in O(1), and which stays as it was.
-
-    The last entry, which grows mostly, is held here; the others stand on a shelf that is shared,
-    and ``changed`` has what became of them since. ``count`` includes the last one.
-    """
-
-    shelf: _Shelf[_T] | None = None  # where there are two or more
-    count: int = 0
-    last_key: Any = None
-    last: _T | None = None
-    changed: _Tree | None = None
-
-    def get(self, key: object) -> _T | None:
-        if self.count and key == self.last_key:
-            return self.last
-        shelf = self.shelf
-        place = None if shelf is None else shelf.place.get(key)
-        if shelf is None or place is None or place >= self.count - 1:
-            return None
-        return self._at(shelf, place)
-
-    def _at(self, shelf: _Shelf[_T], place: int) -> _T:
-        found = _found(self.changed, place) if self.changed else None
-        return shelf.values[place] if found is None else cast("_T", found)
-
-    def place(self, key: object) -> int:
-        """Where the entry of a key stands; the place of the next one if there is none."""
-        if self.count and key == self.last_key:
-            return self.count - 1
-        place = self.count if self.shelf is None else self.shelf.place.get(key, self.count)
-        return place if place < self.count - 1 else self.count
-
-    def put(self, key: object, value: _T) -> _Keyed[_T]:
-        shelf, count = self.shelf, self.count
-        if count and key == self.last_key:
-            return _Keyed(shelf, count, key, value, self.changed)
-        if not count:
-            return _Keyed(None, 1, key, value)
-        place = None if shelf is None else shelf.place.get(key)
-        if place is not None and place < count - 1:
-            changed = _planted(self.changed or {}, place, value)
-            return _Keyed(shelf, count, self.last_key, self.last, changed)
-        if shelf is None:
-            shelf = _Shelf[_T]([], {})
-        elif len(shelf.values) != count - 1:  # another snapshot went on from here: branch off
-            own = {key: place for key, place in shelf.place.items() if place < count - 1}
-            shelf = _Shelf(shelf.values[: count - 1], own)
-        shelf.place[self.last_key] = len(shelf.values)
-        shelf.values.append(cast("_T", self.last))
-        return _Keyed(shelf, count + 1, key, value, self.changed)
-
-    def __iter__(self) -> Iterator[_T]:
-        return iter(self._values())
-
-    def keys(self) -> list[Any]:
-        """The keys of the values, in the order in which these arrived."""
-        known = () if self.shelf is None else self.shelf.place.items()
-        shelved = [key for key, place in known if place < self.count - 1]
-        return [*shelved, self.last_key] if self.count else []
-
-    def _values(self) -> list[_T]:
-        if not self.count:
-            return []
-        last = cast("_T", self.last)
-        shelf = self.shelf
-        if shelf is None or self.count == 1:
-            return [last]
-        shelved = shelf.values[: self.count - 1]
-        if self.changed:
-            shelved = [self._at(shelf, place) for place in range(self.count - 1)]
-        return [*shelved, last]
-
-    def in_order(self, key: Callable[[_T], int]) -> list[_T]:
-        """The values by their index: they may have arrived in another order, or with gaps."""
-        values = self._values()
-        if self.count > 1:
-            values.sort(key=lambda value: key(value) or 0)  # some servers say null for 0
-        return values
-
-
-_NOTHING_YET: _Keyed[Any] = _Keyed()
-
-
-# --- what comes after the end --------------------------------------------------------------
-
-
-def _filled(whole: _T, late: object) -> _T:
-    """What is whole, with what it left null or empty as it came late."""
-    kinds: set[type] = {type(whole), type(late)}
-    filled: Any = whole
-    if whole is None or whole in ("", (), [], {}):
-        filled = whole if late is None else late
-    elif kinds == {tuple}:
-        items, more = cast("tuple[Any, ...]", whole), cast("tuple[Any, ...]", late)
-        pairs = zip(items, more, strict=False)
-        filled = (*(_filled(item, added) for item, added in pairs), *items[len(more) :])
-    elif kinds == {dict}:
-        said, added = cast("dict[str, Any]", whole), cast("dict[str, Any]", late)
-        filled = {**said, **{key: _filled(said.get(key), added[key]) for key in added}}
-    elif len(kinds) == 1 and attrs.has(type(whole)):
-        fields = attrs.fields(cast("Any", type(whole)))
-        told = {f.alias: _filled(getattr(whole, f.name), getattr(late, f.name)) for f in fields}
-        filled = attrs.evolve(cast("Any", whole), **told)
-    return cast("_T", filled)
-
-
-def _with_extra(built: _T, begun: object) -> _T:
-    """What has grown, with what no field is there for of what it began with and grew by."""
-    return built if begun is None else _filled(built, begun)
-
-
-def _fills(whole: object, late: object) -> bool:
-    return bool(_filled(whole, late) != whole)
-
-
-# --- parts of a message --------------------------------------------------------------------
-
-
-@define(eq=False)
-class _Part:
-    """A part of a message: text or a refusal that grows, or any other part as it is."""
-
-    index: int
-    kind: str
-    text: _GrowingText
-    annotations: _Keyed[Annotation]
-    whole: MessageContent | None = None
-    raw: _Growing[Any] | None = None
-
-    def build(self) -> MessageContent:
-        if self.raw is not None:
-            return UnknownContentBlock(self.kind, self.raw.value())
-        if self.kind == "text":
-            text = Text(_told_text(self.text), tuple(self.annotations))
-            return _with_extra(TextContentBlock(text), self.whole)
-        if self.kind == "refusal":
-            return _with_extra(RefusalContentBlock(_told_text(self.text)), self.whole)
-        return cast("MessageContent", self.whole)
-
-
-def _part_of(index: int, content: MessageContent, inner: Iterable[int] = ()) -> _Part:
-    """The part that a whole part of a message begins with; ``inner`` as in ``SnapshotRecord``."""
-    annotations: _Keyed[Annotation] = _NOTHING_YET
-    text = ""
-    if isinstance(content, TextContentBlock):
-        text = content.text.value or ""
-        marks = content.text.annotations
-        for place, annotation in zip(inner or range(len(marks)), marks, strict=False):
-            annotations = annotations.put(place, annotation)
-    elif isinstance(content, RefusalContentBlock):
-        text = content.refusal or ""
-    raw = _growing_raw(content.raw) if isinstance(content, UnknownContentBlock) else None
-    return _Part(index, type_on_wire(content), text, annotations, content, raw)
-
-
-def _grown_part(part: _Part | None, delta: MessageContentDelta) -> _Part:
-    if part is None:
-        part = _Part(delta.index, type_on_wire(delta), "", _NOTHING_YET)
-    text, annotations = part.text, part.annotations
-    if isinstance(delta, UnknownDelta):
-        raw = (part.raw or _growing_raw()).plus(_raw_of_delta(delta))
-        return _Part(part.index, delta.wire_type, text, annotations, None, raw)
-    if delta.type == "text":
-        if delta.text is None:
-            return part
-        for added in delta.text.annotations:
-            annotations = annotations.put(added.index, _annotation(added))
-        grown = _grown_text(text, delta.text.value)
-        begun = part.whole
-        if delta.extra or delta.text.extra:
-            said = TextContentBlock(Text(extra=delta.text.extra or None), extra=delta.extra or None)
-            begun = _with_extra(said, begun)
-        return _Part(part.index, "text", grown, annotations, begun)
-    if delta.type == "refusal":
-        grown = _grown_text(text, delta.refusal)
-        begun = part.whole
-        if delta.extra:
-            begun = _with_extra(RefusalContentBlock(extra=delta.extra), begun)
-        return _Part(part.index, "refusal", grown, annotations, begun)
-    if delta.type == "image_file":
-        file = ImageFileContentBlock(delta.image_file or ImageFile(), extra=delta.extra or None)
-        return _Part(part.index, delta.type, text, annotations, file)
-    url = ImageURLContentBlock(delta.image_url or ImageURL(), extra=delta.extra or None)
-    return _Part(part.index, delta.type, text, annotations, url)
-
-
-def _annotation(delta: AnnotationDelta) -> Annotation:
-    if isinstance(delta, FileCitationDeltaAnnotation):
-        citation = delta.file_citation or FileCitation()
-        place = delta.start_index, delta.end_index
-        return FileCitationAnnotation(delta.text, citation, *place, extra=delta.extra or None)
-    if isinstance(delta, FilePathDeltaAnnotation):
-        path = delta.file_path or FilePath()
-        place = delta.start_index, delta.end_index
-        return FilePathAnnotation(delta.text, path, *place, extra=delta.extra or None)
-    return UnknownAnnotation(delta.wire_type, _raw_of_delta(delta))
-
+from rxassist.wire.values import type_on_wire
 
 # --- messages ------------------------------------------------------------------------------
 
 
 @define(eq=False)
 class _MessageState:
-    """A message as far as it is known: what its events said, and the parts that grow.
+    """A message as far as it has come: what its events said, and the parts that grow.
 
-    Parts of a finished one came after its end: they fill what it left null or empty.
+    The parts of a finished one came after its end: they fill its null or empty fields.
     """
 
     said: Message
-    parts: _Keyed[_Part] = _NOTHING_YET
+    parts: Keyed[GrowingPart] = NOTHING_YET
     finished: bool = False
+
+    @classmethod
+    def begin(
+        cls, message: Message, places: Iterable[Sequence[int]], *, finished: bool = False
+    ) -> _MessageState:
+        """A message that begins with parts; ``places`` as in ``SnapshotRecord.indexes``."""
+        parts: Keyed[GrowingPart] = NOTHING_YET
+        for place, content in zip(places, message.content, strict=False):
+            parts = parts.put(place[0], PARTS.begin(place, content))
+        return cls(message, parts, finished)
+
+    @classmethod
+    def after(cls, state: _MessageState | None, event: MessageEvent) -> _MessageState:
+        """A whole message came: a finished one wins, one that begins brings its first parts."""
+        message = event.data
+        if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
+            if state is None or (message.content and not state.finished):
+                return cls(message, finished=True)
+            if not message.content:
+                message = attrs.evolve(message, content=state.build().content)
+            return cls(message, state.parts if state.finished else NOTHING_YET, finished=True)
+        if state is not None and (state.finished or state.parts.count):
+            return state if state.finished else cls(message, state.parts)
+        return cls.begin(message, _each_index(message.content))
+
+    @classmethod
+    def plus(cls, state: _MessageState | None, event: ThreadMessageDelta) -> _MessageState:
+        """The message after a delta, which may be the first event of it that came."""
+        said = event.glance()
+        if state is None:
+            role = said.delta.role or "assistant"
+            state = cls(Message(said.id, status="in_progress", role=role))
+        parts, whole = state.parts, state.said.content if state.finished else ()
+        for delta in said.delta.content:
+            if not whole or _fills_part(whole, delta):
+                parts = parts.put(delta.index, PARTS.plus(parts.get(delta.index), delta))
+        return state if parts is state.parts else cls(state.said, parts, state.finished)
 
     def build(self) -> Message:
         if not self.parts.count:
             return self.said
-        parts = self.parts.in_order(lambda part: part.index)
+        parts = self.parts.in_order(_index_of)
         content = list(self.said.content if self.finished else ())
         if not content:
             return attrs.evolve(self.said, content=tuple([part.build() for part in parts]))
         for part in parts:
             place = part.index or 0
-            if 0 <= place < len(content):  # one that came late may have no place in what was said
-                content[place] = _filled(content[place], part.build())
+            if 0 <= place < len(content):  # a late part may have no place in the whole message
+                content[place] = filled(content[place], part.build())
         return attrs.evolve(self.said, content=tuple(content))
 
     def text(self) -> str:
-        """What the assistant said."""
+        """The text that the assistant wrote."""
         if self.said.role == "user":
             return ""
         if self.finished or not self.parts.count:
             blocks = self.build().content
             return "".join(b.text.value or "" for b in blocks if isinstance(b, TextContentBlock))
-        parts = self.parts.in_order(lambda part: part.index)
-        return "".join([_told_text(part.text) for part in parts if part.kind == "text"])
+        parts = self.parts.in_order(_index_of)
+        return "".join([plain_text(part.text) for part in parts if isinstance(part, TextPart)])
+
+    def places(self) -> tuple[tuple[int, ...], ...]:
+        """Where the parts stand, of a message that has not ended: ``begin`` takes them."""
+        return tuple(part.places() for part in self.parts.in_order(_index_of))
 
 
-def _said_message(state: _MessageState | None, event: MessageEvent) -> _MessageState:
-    """A whole message arrived: a finished one wins, a beginning one seeds what grows."""
-    message = event.data
-    if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
-        if state is None or (message.content and not state.finished):
-            return _MessageState(message, finished=True)
-        if not message.content:
-            message = attrs.evolve(message, content=state.build().content)
-        late = state.parts if state.finished else _NOTHING_YET
-        return _MessageState(message, late, finished=True)
-    if state is not None and (state.finished or state.parts.count):
-        return state if state.finished else _MessageState(message, state.parts)
-    parts: _Keyed[_Part] = _NOTHING_YET
-    for index, content in enumerate(message.content):
-        parts = parts.put(index, _part_of(index, content))
-    return _MessageState(message, parts)
+def _each_index(items: Sequence[object]) -> Iterable[tuple[int]]:
+    return zip(range(len(items)), strict=True)
 
 
-def _grown_message(state: _MessageState | None, event: ThreadMessageDelta) -> _MessageState:
-    delta = event.glance()
-    if state is None:  # its beginning was never seen
-        role = delta.delta.role or "assistant"
-        state = _MessageState(Message(delta.id, status="in_progress", role=role))
-    parts, whole = state.parts, state.said.content if state.finished else ()
-    for added in delta.delta.content:
-        if whole and not _fills_part(whole, added):
-            continue
-        parts = parts.put(added.index, _grown_part(parts.get(added.index), added))
-    return state if parts is state.parts else _MessageState(state.said, parts, state.finished)
+def _index_of(thing: GrowingPart | GrowingCall) -> int:
+    return thing.index
 
 
-def _fills_part(content: tuple[MessageContent, ...], delta: MessageContentDelta) -> bool:
+def _fills_part(content: Sequence[MessageContent], delta: MessageContentDelta) -> bool:
     place = delta.index or 0
-    return 0 <= place < len(content) and _fills(content[place], _grown_part(None, delta).build())
+    return 0 <= place < len(content) and fills(content[place], PARTS.plus(None, delta).build())
 
 
 # --- run steps -----------------------------------------------------------------------------
 
 
-@define(eq=False)
-class _Output:
-    """An output of the code interpreter: logs that grow, or any other as it is."""
-
-    index: int
-    logs: _GrowingText
-    whole: CodeInterpreterOutput | None = None
-    raw: _Growing[Any] | None = None
-
-    def build(self) -> CodeInterpreterOutput:
-        if self.raw is not None:
-            return _unknown(UnknownCodeInterpreterOutput, self.raw)
-        if self.whole is not None:
-            return self.whole
-        return CodeInterpreterOutputLogs(_told_text(self.logs))
-
-
-def _unknown(cls: type[_Unknown], raw: _Growing[Any]) -> _Unknown:
-    value = raw.value()
-    return cls(str(value.get("type") or ""), value)
-
-
-def _output_of(index: int, output: CodeInterpreterOutput) -> _Output:
-    """The growing output that a whole output stands for."""
-    if isinstance(output, CodeInterpreterOutputLogs):
-        return _Output(index, output.logs or "")
-    raw = _growing_raw(output.raw) if isinstance(output, UnknownCodeInterpreterOutput) else None
-    return _Output(index, "", output, raw)
-
-
-def _begun_output(output: _Output | OutputDelta) -> _Output:
-    """An output that may have been told by one delta only, and is just that delta then."""
-    if isinstance(output, _Output):
-        return output
-    return _grown_output(_Output(output.index, ""), output)
-
-
-def _grown_output(output: _Output, delta: OutputDelta) -> _Output:
-    if isinstance(delta, UnknownDelta):
-        raw = (output.raw or _growing_raw()).plus(_raw_of_delta(delta))
-        return _Output(output.index, output.logs, None, raw)
-    if delta.type == "logs":
-        return _Output(output.index, _grown_text(output.logs, delta.logs))
-    image = delta.image or CodeInterpreterImage()
-    whole = CodeInterpreterOutputImage(image, extra=delta.extra or None)
-    return _Output(output.index, output.logs, whole)
-
-
-@define(eq=False)
-class _FunctionCall:
-    index: int
-    id: str
-    name: str
-    arguments: _GrowingText
-    output: str | None
-    begun: ToolCall | None = None  # the whole call that it began with
-
-    def build(self) -> ToolCall:
-        arguments = _told_text(self.arguments)
-        built = FunctionToolCall(self.id, Function(self.name, arguments, self.output))
-        return _with_extra(built, self.begun)
-
-    def plus(self, delta: FunctionToolCallDelta) -> _FunctionCall:
-        added = delta.function or FunctionDelta()
-        begun = self.begun
-        if delta.extra or added.extra:
-            function = Function(extra=added.extra or None)
-            begun = _with_extra(FunctionToolCall("", function, extra=delta.extra or None), begun)
-        return _FunctionCall(
-            self.index,
-            delta.id or self.id,
-            added.name or self.name,
-            _grown_text(self.arguments, added.arguments),
-            self.output if added.output is None else added.output,
-            begun,
-        )
-
-
-@define(eq=False)
-class _CodeInterpreterCall:
-    index: int
-    id: str
-    input: _GrowingText
-    outputs: _Keyed[_Output | OutputDelta]
-    begun: ToolCall | None = None
-
-    def build(self) -> ToolCall:
-        outputs = self.outputs.in_order(lambda output: output.index)
-        built = tuple(_begun_output(output).build() for output in outputs)
-        ran = CodeInterpreter(_told_text(self.input), built)
-        return _with_extra(CodeInterpreterToolCall(self.id, ran), self.begun)
-
-    def plus(self, delta: CodeInterpreterToolCallDelta) -> _CodeInterpreterCall:
-        added = delta.code_interpreter or CodeInterpreterDelta()
-        outputs = self.outputs
-        for output in added.outputs:
-            known = outputs.get(output.index)
-            told = output if known is None else _grown_output(_begun_output(known), output)
-            outputs = outputs.put(output.index, told)
-        grown = _grown_text(self.input, added.input)
-        begun = self.begun
-        if delta.extra or added.extra:
-            code = CodeInterpreter(extra=added.extra or None)
-            begun = _with_extra(CodeInterpreterToolCall("", code, extra=delta.extra or None), begun)
-        return _CodeInterpreterCall(self.index, delta.id or self.id, grown, outputs, begun)
-
-
-@define(eq=False)
-class _FileSearchCall:
-    index: int
-    id: str
-    file_search: FileSearch
-    begun: ToolCall | None = None
-
-    def build(self) -> ToolCall:
-        return _with_extra(FileSearchToolCall(self.id, self.file_search), self.begun)
-
-    def plus(self, delta: FileSearchToolCallDelta) -> _FileSearchCall:
-        found = delta.file_search
-        if found is None or found == FileSearch():  # says nothing, and takes nothing back
-            found = self.file_search
-        begun = self.begun
-        if delta.extra:
-            begun = _with_extra(FileSearchToolCall("", FileSearch(), extra=delta.extra), begun)
-        return _FileSearchCall(self.index, delta.id or self.id, found, begun)
-
-
-@define(eq=False)
-class _UnknownCall:
-    index: int
-    raw: _Growing[Any]
-    id: str
-
-    def build(self) -> ToolCall:
-        return _unknown(UnknownToolCall, self.raw)
-
-
-_Call = _FunctionCall | _CodeInterpreterCall | _FileSearchCall | _UnknownCall
-
-
-def _call_of(index: int, call: ToolCall, inner: Iterable[int] = ()) -> _Call:
-    """The growing call that a whole call stands for; ``inner`` as in ``SnapshotRecord``."""
-    if isinstance(call, FunctionToolCall):
-        function = call.function
-        arguments = function.arguments or ""
-        return _FunctionCall(index, call.id, function.name, arguments, function.output, call)
-    if isinstance(call, CodeInterpreterToolCall):
-        outputs: _Keyed[_Output | OutputDelta] = _NOTHING_YET
-        told = call.code_interpreter.outputs
-        for place, output in zip(inner or range(len(told)), told, strict=False):
-            outputs = outputs.put(place, _output_of(place, output))
-        code = call.code_interpreter.input or ""
-        return _CodeInterpreterCall(index, call.id, code, outputs, call)
-    if isinstance(call, FileSearchToolCall):
-        return _FileSearchCall(index, call.id, call.file_search, call)
-    return _UnknownCall(index, _growing_raw(call.raw), call.id)
-
-
-def _grown_call(call: _Call | None, delta: ToolCallDelta) -> _Call:
-    """The call with a delta added; one of another type than the delta's is begun anew."""
-    index = delta.index if call is None else call.index
-    if isinstance(delta, UnknownDelta):
-        if not isinstance(call, _UnknownCall):
-            call = _UnknownCall(index, _growing_raw(), "")
-        return _UnknownCall(index, call.raw.plus(_raw_of_delta(delta)), delta.id or call.id)
-    if delta.type == "function":
-        if not isinstance(call, _FunctionCall):
-            call = _FunctionCall(index, "", "", "", None)
-        return call.plus(delta)
-    if delta.type == "code_interpreter":
-        if not isinstance(call, _CodeInterpreterCall):
-            call = _CodeInterpreterCall(index, "", "", _NOTHING_YET)
-        return call.plus(delta)
-    if not isinstance(call, _FileSearchCall):
-        call = _FileSearchCall(index, "", FileSearch())
-    return call.plus(delta)
-
-
-def _place_of(calls: tuple[ToolCall, ...], index: int | None, call_id: str | None) -> int | None:
-    """Where a call stands among whole ones: by its id if it has one, else by its index."""
-    place = index or 0  # some servers say null for 0
+def _place_of(calls: Sequence[ToolCall], index: int | None, call_id: str | None) -> int | None:
+    """The place of a call among whole ones: by its id if it has one, else by its index."""
+    place = index or 0  # some servers send null for 0
     here = calls[place] if 0 <= place < len(calls) else None
     if here is not None and (not call_id or not here.id or here.id == call_id):
         return place
     return next((at for at, call in enumerate(calls) if call_id and call.id == call_id), None)
 
 
+def calls_in(details: StepDetails | None) -> tuple[ToolCall, ...]:
+    """The calls in the details of a step; none if it calls no tools."""
+    return details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
+
+
 @define(eq=False)
-class _Calls(_Keyed[_Call]):
+class _Calls(Keyed[GrowingCall]):
     """The calls of a step that grow, by index.
 
-    A server may give several calls one index. Each but the first is held by its id as well, and
-    ``named`` has, by index, the one that a delta named last: deltas without an id go on with that.
+    A server may give several calls one index. All but the first are held by their ids as well, and
+    ``named`` has, by index, the call that a delta named last: deltas without an id go on with it.
     """
 
-    named: Mapping[int, object] | None = None
+    named: Mapping[int, Hashable] | None = None
 
-    def key(self, index: int, call_id: str | None) -> object:
-        """What a call is held by."""
-        index = index or 0  # some servers say null for 0
+    def key(self, index: int, call_id: str | None) -> Hashable:
+        """The key of a call."""
+        index = index or 0  # some servers send null for 0
         key = index if self.named is None else self.named.get(index, index)
         if not call_id:
             return key
@@ -709,32 +205,32 @@ class _Calls(_Keyed[_Call]):
                 return known
         return (index, call_id)
 
-    def call(self, index: int, call_id: str | None) -> _Call | None:
+    def call(self, index: int, call_id: str | None) -> GrowingCall | None:
         return self.get(self.key(index, call_id))
 
-    def by_index(self) -> list[_Call]:
-        return self.in_order(lambda call: call.index)
+    def by_index(self) -> list[GrowingCall]:
+        return self.in_order(_index_of)
 
     def plus(self, delta: ToolCallDelta) -> _Calls:
         index = delta.index or 0
         last = self.count and index == self.last_key
         if last and self.named is None and not delta.id:  # as nearly always
-            call = _grown_call(self.last, delta)
+            call = CALLS.plus(self.last, delta)
             return _Calls(self.shelf, self.count, index, call, self.changed)
         key = self.key(index, delta.id)
-        return self._with(index, key, _grown_call(self.get(key), delta))
+        return self._with(index, key, CALLS.plus(self.get(key), delta))
 
     def names(self) -> list[str]:
         """The ids of the calls that deltas named last, where several share an index."""
         calls = [self.get(key) for key in (self.named or {}).values()]
         return [call.id for call in calls if call is not None]
 
-    def begun(self, call: _Call) -> _Calls:
+    def begun(self, call: GrowingCall) -> _Calls:
         """These and another one."""
         index = call.index or 0
         return self._with(index, self.key(index, call.id), call)
 
-    def _with(self, index: int, key: object, call: _Call) -> _Calls:
+    def _with(self, index: int, key: Hashable, call: GrowingCall) -> _Calls:
         named = self.named
         if key != index or named is not None:
             named = {**(named or {}), index: key}
@@ -747,15 +243,103 @@ _NO_CALLS = _Calls()
 
 @define(eq=False)
 class _StepState:
-    """A step as far as it is known: what its events said, and the calls that grow.
+    """A step as far as it has come: what its events said, and the calls that grow.
 
-    Calls of a finished one came after its end: they fill what it left null or empty.
+    The calls of a finished one came after its end: they fill its null or empty fields.
     """
 
     said: RunStep
     calls: _Calls = _NO_CALLS
     finished: bool = False
-    raw: _Growing[Any] | None = None
+    raw: Growing[Any] | None = None  # details of an unknown type
+
+    @classmethod
+    def begin(
+        cls,
+        step: RunStep,
+        places: Iterable[Sequence[int]],
+        named: Collection[str] = (),
+        *,
+        finished: bool = False,
+    ) -> _StepState:
+        """A step that begins with calls; ``places`` and ``named`` as in ``SnapshotRecord``."""
+        whole = zip(places, calls_in(step.step_details), strict=False)
+        growing = [CALLS.begin(place, call) for place, call in whole]
+        calls = _NO_CALLS
+        for call in (*growing, *(call for call in growing if call.id in named)):
+            calls = calls.begun(call)
+        return cls(step, calls, finished)
+
+    @classmethod
+    def after(cls, state: _StepState | None, event: RunStepEvent) -> _StepState:
+        """A whole step came: a finished one wins, one that begins brings its first calls."""
+        step, details = event.data, event.data.step_details
+        if isinstance(event, ThreadRunStepCreated | ThreadRunStepInProgress):
+            if state is not None and (state.finished or state.calls.count):
+                return state if state.finished else cls(step, state.calls)
+            return cls.begin(step, _each_index(calls_in(details)))
+        is_empty = isinstance(details, ToolCallsStepDetails | None) and not calls_in(details)
+        if state is None or not (is_empty or state.finished):
+            return cls(step, finished=True)
+        if is_empty:
+            step = attrs.evolve(step, step_details=state.build().step_details or details)
+        if not state.finished:
+            return cls(step, finished=True)
+        return cls(step, state.calls, finished=True, raw=state.raw)
+
+    @classmethod
+    def plus(cls, state: _StepState | None, event: ThreadRunStepDelta) -> _StepState:
+        """The step after a delta, which may be the first event of it that came."""
+        delta = event.glance()
+        details = delta.delta.step_details
+        if state is None:
+            kind = type_on_wire(details) if details else ""
+            state = cls(RunStep(delta.id, type=kind, status="in_progress"))
+        if details is None:
+            return state
+        if state.finished:
+            return state._filled(details)
+        said, calls = state.said, state.calls
+        if isinstance(details, UnknownDelta):
+            return cls(said, calls, raw=state._raw_so_far().plus(raw_of_delta(details)))
+        if details.type == "tool_calls":
+            for added in details.tool_calls:
+                calls = calls.plus(added)
+            return cls(said, calls)
+        return cls(attrs.evolve(said, step_details=_created(details)), calls)
+
+    def _raw_so_far(self) -> Growing[Any]:
+        if self.raw is not None:
+            return self.raw
+        details = self.said.step_details
+        return growing_json(details.raw if isinstance(details, UnknownStepDetails) else None)
+
+    def _filled(self, late: StepDetailsDelta) -> _StepState:
+        """A finished step after a delta; the same if that fills nothing."""
+        said = self.said.step_details
+        if isinstance(late, UnknownDelta):
+            raw = raw_of_delta(late)
+            if not fills(said, UnknownStepDetails(late.wire_type, raw)):
+                return self
+            return attrs.evolve(self, raw=(self.raw or growing_json()).plus(raw))
+        if late.type == "tool_calls":
+            calls = self._late_calls(late.tool_calls)
+            return self if calls is self.calls else attrs.evolve(self, calls=calls)
+        step = attrs.evolve(self.said, step_details=filled(said, _created(late)))
+        return self if step == self.said else attrs.evolve(self, said=step)
+
+    def _late_calls(self, deltas: Iterable[ToolCallDelta]) -> _Calls:
+        """The calls of a finished step that came late, and the deltas that fill anything."""
+        calls, said = self.calls, self.said.step_details
+        if not isinstance(said, ToolCallsStepDetails | None):
+            return calls
+        whole = calls_in(said)
+        for delta in deltas:
+            place = _place_of(whole, delta.index, delta.id)
+            late = CALLS.plus(None, delta).build()
+            if not whole or (place is not None and fills(whole[place], late)):
+                calls = calls.plus(delta)
+        return calls
 
     def build(self) -> RunStep:
         if not self.calls.count and self.raw is None:
@@ -765,7 +349,7 @@ class _StepState:
     def _details(self) -> StepDetails | None:
         details = self.said.step_details if self.finished else None
         if self.raw is not None:
-            return _filled(details, _unknown(UnknownStepDetails, self.raw))
+            return filled(details, unknown(UnknownStepDetails, self.raw))
         calls = self.calls.by_index()
         if not isinstance(details, ToolCallsStepDetails) or not details.tool_calls:
             return ToolCallsStepDetails(tuple([call.build() for call in calls]))
@@ -773,111 +357,36 @@ class _StepState:
         for call in calls:
             place = _place_of(details.tool_calls, call.index, call.id)
             if place is not None:
-                whole[place] = _filled(whole[place], call.build())
+                whole[place] = filled(whole[place], call.build())
         return attrs.evolve(details, tool_calls=tuple(whole))
 
     def call(self, index: int, call_id: str | None) -> ToolCall | None:
         """A call, as far as it has come."""
         growing = self.calls.call(index, call_id)
+        built: ToolCall | None = None if growing is None else growing.build()
         if growing is not None and not self.finished:
-            return growing.build()
-        details = self.said.step_details
-        calls = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
+            return built
+        calls = calls_in(self.said.step_details)
         place = _place_of(calls, index, call_id)
         whole = None if place is None else calls[place]
         if growing is None or (calls and whole is None):
             return whole
-        return _filled(whole, growing.build())
+        return filled(whole, built)
 
-
-def _said_step(state: _StepState | None, event: RunStepEvent) -> _StepState:
-    """A whole step arrived: a finished one wins, a beginning one seeds what grows."""
-    step = event.data
-    details = step.step_details
-    if not isinstance(event, ThreadRunStepCreated | ThreadRunStepInProgress):
-        told = not isinstance(details, ToolCallsStepDetails) or bool(details.tool_calls)
-        if state is None or (told and details is not None and not state.finished):
-            return _StepState(step, finished=True)
-        if details is None or not told:
-            step = attrs.evolve(step, step_details=state.build().step_details or details)
-        if not state.finished:
-            return _StepState(step, finished=True)
-        return _StepState(step, state.calls, finished=True, raw=state.raw)
-    if state is not None and (state.finished or state.calls.count):
-        return state if state.finished else _StepState(step, state.calls)
-    calls = _NO_CALLS
-    if isinstance(details, ToolCallsStepDetails):
-        for index, call in enumerate(details.tool_calls):
-            calls = calls.begun(_call_of(index, call))
-    return _StepState(step, calls)
-
-
-def _grown_step(state: _StepState | None, event: ThreadRunStepDelta) -> _StepState:
-    delta = event.glance()
-    details = delta.delta.step_details
-    if state is None:  # its beginning was never seen
-        kind = type_on_wire(details) if details else ""
-        state = _StepState(RunStep(delta.id, type=kind, status="in_progress"))
-    if details is None:
-        return state
-    if state.finished:
-        return _filled_step(state, details)
-    if isinstance(details, UnknownDelta):
-        return _StepState(state.said, state.calls, raw=_raw_of(state).plus(_raw_of_delta(details)))
-    if details.type == "tool_calls":
-        calls = state.calls
-        for added in details.tool_calls:
-            calls = calls.plus(added)
-        return _StepState(state.said, calls)
-    return _StepState(attrs.evolve(state.said, step_details=_created(details)), state.calls)
+    def places(self) -> tuple[tuple[int, ...], ...]:
+        """Where the calls stand, of a step that has not ended: ``begin`` takes them."""
+        return tuple(call.places() for call in self.calls.by_index())
 
 
 def _created(details: MessageCreationDelta) -> MessageCreationStepDetails:
     return MessageCreationStepDetails(details.message_creation or MessageCreation())
 
 
-def _filled_step(state: _StepState, late: StepDetailsDelta) -> _StepState:
-    """A finished step to which a delta comes; the same where that fills nothing."""
-    said = state.said.step_details
-    if isinstance(late, UnknownDelta):
-        raw = _raw_of_delta(late)
-        if not _fills(said, UnknownStepDetails(late.wire_type, raw)):
-            return state
-        return attrs.evolve(state, raw=(state.raw or _growing_raw()).plus(raw))
-    if late.type == "tool_calls":
-        calls = _late_calls(state, late.tool_calls)
-        return state if calls is state.calls else attrs.evolve(state, calls=calls)
-    filled = attrs.evolve(state.said, step_details=_filled(said, _created(late)))
-    return state if filled == state.said else attrs.evolve(state, said=filled)
-
-
-def _late_calls(state: _StepState, deltas: tuple[ToolCallDelta, ...]) -> _Calls:
-    """The calls of a finished step that came late, with what deltas fill."""
-    calls, said = state.calls, state.said.step_details
-    if not isinstance(said, ToolCallsStepDetails | None):
-        return calls
-    whole = said.tool_calls if said else ()
-    for delta in deltas:
-        place = _place_of(whole, delta.index, delta.id)
-        late = _grown_call(None, delta).build()
-        if not whole or (place is not None and _fills(whole[place], late)):
-            calls = calls.plus(delta)
-    return calls
-
-
-def _raw_of(state: _StepState) -> _Growing[Any]:
-    """What is known of the details of a step of a type that nobody knows."""
-    if state.raw is not None:
-        return state.raw
-    details = state.said.step_details
-    return _growing_raw(details.raw if isinstance(details, UnknownStepDetails) else None)
-
-
 # --- what a run waits for ------------------------------------------------------------------
 
 
 def required_calls(run: Run) -> dict[str, ToolCall]:
-    """The calls that a run waits for, whole, by their ids: those to approve as well."""
+    """The whole calls that a run waits for, by their ids; those to approve as well."""
     action = run.required_action
     if isinstance(action, RequiredActionSubmitToolOutputs):
         required = action.submit_tool_outputs.tool_calls
@@ -890,7 +399,7 @@ def required_calls(run: Run) -> dict[str, ToolCall]:
 
 
 def required_call(required: RequiredToolCall) -> ToolCall:
-    """A call that a run waits for, as the steps have it."""
+    """A call that a run waits for, as the model that steps have."""
     if isinstance(required, RequiredActionFunctionToolCall):
         function = Function(required.function.name, required.function.arguments)
         return FunctionToolCall(required.id, function)
@@ -906,31 +415,31 @@ def required_call(required: RequiredToolCall) -> ToolCall:
 
 @define(eq=False)
 class _Tail:
-    """The text that grows just now: a part of a message that deltas bring more of, and no more.
+    """The text that grows now, as long as deltas bring nothing but more of it.
 
-    While it grows it stands beside the messages, and is put in its place among them when they are
-    read. So a delta, which nearly every event is, costs one piece and one snapshot.
+    It is kept beside the messages, and put in its place among them when code reads them. So a
+    delta, which nearly every event is, costs one piece and one snapshot.
     """
 
     message_id: str
-    part: _Part
-    grown: _Growing[str]
-    text_before: str | None = None  # all that comes before it, once somebody has read it
+    part: TextPart
+    grown: Growing[str]
+    text_before: str | None = None  # all text before it, once code has read it
 
     @classmethod
-    def of(cls, messages: _Keyed[_MessageState], event: ThreadMessageDelta) -> _Tail | None:
-        """What a delta has grown, if the next ones may only grow it further."""
+    def of(cls, messages: Keyed[_MessageState], event: ThreadMessageDelta) -> _Tail | None:
+        """The text that a delta has just grown, ``None`` if it grew no text."""
         said = event.glance()
         state, content = messages.get(said.id), said.delta.content
         if state is None or state.finished or not content:
             return None
         part = state.parts.get(content[-1].index)
-        if part is None or part.kind != "text":
+        if not isinstance(part, TextPart):
             return None
-        return cls(said.id, part, _shared(part.text))
+        return cls(said.id, part, shared_text(part.text))
 
     def takes(self, event: ThreadMessageDelta, count: int) -> bool:
-        """Whether a delta brought one piece of this text and nothing else: then it is added."""
+        """Add a delta, if it is one piece of this text and nothing else; whether it is."""
         piece = event.piece()
         if piece is None:
             return False
@@ -943,20 +452,20 @@ class _Tail:
         pieces.append(text)
         return True
 
-    def placed(self, messages: _Keyed[_MessageState], count: int) -> _Keyed[_MessageState]:
-        """The messages with this text in its place, as far as it had come."""
+    def placed(self, messages: Keyed[_MessageState], count: int) -> Keyed[_MessageState]:
+        """The messages with the first ``count`` pieces of this text in their place."""
         part, state = self.part, messages.get(self.message_id)
         if state is None or count == self.grown.count:
             return messages
-        text = _Growing(self.grown.buffer, count)
-        grown = _Part(part.index, part.kind, text, part.annotations, part.whole)
+        text = Growing(self.grown.buffer, count)
+        grown = TextPart(part.index, part.begun, text, part.annotations)
         return messages.put(
             self.message_id, _MessageState(state.said, state.parts.put(part.index, grown))
         )
 
-    def text(self, messages: _Keyed[_MessageState], count: int) -> str:
-        """The text of all messages, which mostly is this, behind what came before."""
-        own = _Growing(self.grown.buffer, count).value()
+    def text(self, messages: Keyed[_MessageState], count: int) -> str:
+        """The text of all messages: mostly all text before this, and this."""
+        own = Growing(self.grown.buffer, count).value()
         if self.text_before is None:
             everything = _text_of(self.placed(messages, count))
             if not self._is_last(messages):
@@ -964,24 +473,24 @@ class _Tail:
             self.text_before = everything[: len(everything) - len(own)]
         return self.text_before + own
 
-    def _is_last(self, messages: _Keyed[_MessageState]) -> bool:
+    def _is_last(self, messages: Keyed[_MessageState]) -> bool:
         state = messages.last
         if state is None or state.said.role == "user":
             return False
-        return state.parts.in_order(lambda part: part.index)[-1:] == [self.part]
+        return state.parts.in_order(_index_of)[-1:] == [self.part]
 
 
-def _text_of(messages: _Keyed[_MessageState]) -> str:
+def _text_of(messages: Keyed[_MessageState]) -> str:
     return "".join([state.text() for state in messages])
 
 
 @define(eq=False)
 class _State:
-    """What snapshots have in common between whose events nothing but one text grew."""
+    """All of a snapshot but its event, and the number of pieces of the text that grows now."""
 
     run: Run | None = None
-    messages: _Keyed[_MessageState] = _NOTHING_YET
-    steps: _Keyed[_StepState] = _NOTHING_YET
+    messages: Keyed[_MessageState] = NOTHING_YET
+    steps: Keyed[_StepState] = NOTHING_YET
     message_id: str | None = None
     step_id: str | None = None
     settled: int = 0  # steps that began before the run waited or ended
@@ -990,45 +499,20 @@ class _State:
 
     def with_run(self, run: Run) -> _State:
         settled = self.steps.count if run.status in SETTLED else self.settled
-        required = self.required
-        if run.required_action is not None:
-            required = required.union(required_calls(run))
-        return _state(
-            run,
-            self.messages,
-            self.steps,
-            self.message_id,
-            self.step_id,
-            settled,
-            required,
-            self.tail,
-        )
+        required = self.required.union(required_calls(run))
+        ids = self.message_id, self.step_id
+        return _state(run, self.messages, self.steps, *ids, settled, required, self.tail)
 
     def with_messages(
-        self, messages: _Keyed[_MessageState], message_id: str, tail: _Tail | None
+        self, messages: Keyed[_MessageState], message_id: str, tail: _Tail | None
     ) -> _State:
-        return _state(
-            self.run,
-            messages,
-            self.steps,
-            message_id,
-            self.step_id,
-            self.settled,
-            self.required,
-            tail,
-        )
+        run, steps, step_id = self.run, self.steps, self.step_id
+        return _state(run, messages, steps, message_id, step_id, self.settled, self.required, tail)
 
-    def with_steps(self, steps: _Keyed[_StepState], step_id: str) -> _State:
-        return _state(
-            self.run,
-            self.messages,
-            steps,
-            self.message_id,
-            step_id,
-            self.settled,
-            self.required,
-            self.tail,
-        )
+    def with_steps(self, steps: Keyed[_StepState], step_id: str) -> _State:
+        run, messages, message_id = self.run, self.messages, self.message_id
+        settled, required, tail = self.settled, self.required, self.tail
+        return _state(run, messages, steps, message_id, step_id, settled, required, tail)
 
 
 _state = maker(_State)
@@ -1038,7 +522,8 @@ _state = maker(_State)
 class Snapshot(AnySnapshot):
     """A run as it stood after ``event``.
 
-    Snapshots never change; what they give is built when it is read, and costs what its size costs.
+    Snapshots never change. The objects that they give are built when code reads them, which costs
+    time in proportion to their size.
     """
 
     __match_args__ = ("event", "run")
@@ -1052,17 +537,17 @@ class Snapshot(AnySnapshot):
 
     @property
     def run(self) -> Run | None:
-        """The run as last told, ``None`` before the stream said it."""
+        """The run as it was last received, ``None`` before its first event."""
         return self._state.run
 
     @property
-    def _messages(self) -> _Keyed[_MessageState]:
+    def _messages(self) -> Keyed[_MessageState]:
         state = self._state
         tail = state.tail
         return state.messages if tail is None else tail.placed(state.messages, self._count)
 
     @property
-    def _steps(self) -> _Keyed[_StepState]:
+    def _steps(self) -> Keyed[_StepState]:
         return self._state.steps
 
     @property
@@ -1075,13 +560,13 @@ class Snapshot(AnySnapshot):
 
     @property
     def message(self) -> Message | None:
-        """The message that an event spoke of last, as far as it had come."""
+        """The message of the last event of any message, as far as it had come."""
         state = self._messages.get(self._state.message_id)
         return None if state is None else state.build()
 
     @property
     def run_step(self) -> RunStep | None:
-        """The step that an event spoke of last, as far as it had come."""
+        """The step of the last event of any step, as far as it had come."""
         state = self._steps.get(self._state.step_id)
         return None if state is None else state.build()
 
@@ -1097,19 +582,19 @@ class Snapshot(AnySnapshot):
 
     @property
     def text(self) -> str:
-        """The text of all messages of the assistant, one behind the other."""
+        """The text of all messages of the assistant, one after the other."""
         state = self._state
         if state.tail is None:
             return _text_of(state.messages)
         return state.tail.text(state.messages, self._count)
 
     def find_message(self, message_id: str) -> Message | None:
-        """The message of an id, ``None`` if the stream has not spoken of it."""
+        """The message of an id, ``None`` if the stream has none so far."""
         state = self._messages.get(message_id)
         return None if state is None else state.build()
 
     def find_run_step(self, step_id: str) -> RunStep | None:
-        """The step of an id, ``None`` if the stream has not spoken of it."""
+        """The step of an id, ``None`` if the stream has none so far."""
         state = self._steps.get(step_id)
         return None if state is None else state.build()
 
@@ -1118,8 +603,8 @@ class Snapshot(AnySnapshot):
     ) -> ToolCall | None:
         """The call of a step at an index, as far as it had come, ``None`` if it has not begun.
 
-        Some servers give several calls one index: ``call_id`` tells them apart, and without it
-        this is the one that a delta named last.
+        Some servers give several calls one index: ``call_id`` tells them apart. Without it this
+        gives the call that a delta named last.
         """
         state = self._steps.get(step_id)
         return None if state is None else state.call(index, call_id)
@@ -1131,30 +616,30 @@ _snapshot = maker(Snapshot)
 def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     """The snapshot after an event: O(1), and the one before stays as it was.
 
-    Objects are told apart by id and their parts by index, so messages may interleave and deltas
-    may come for objects whose beginning was never seen. A finished object replaces what had
-    accumulated; later deltas fill what it left null or empty, and change nothing else.
+    Objects are told apart by id and their parts by index, so messages may interleave, and deltas
+    may come for an object whose beginning never came. A finished object replaces all that had
+    accumulated; later deltas fill its null or empty fields, and change nothing else.
     """
     state, count = snapshot._state, snapshot._count
     if isinstance(event, ThreadMessageDelta):
         if state.tail is not None and state.tail.takes(event, count):
             return _snapshot(event, state, count + 1)
         messages, message_id = snapshot._messages, event.glance().id
-        messages = messages.put(message_id, _grown_message(messages.get(message_id), event))
+        messages = messages.put(message_id, _MessageState.plus(messages.get(message_id), event))
         tail = _Tail.of(messages, event)
         state = state.with_messages(messages, message_id, tail)
         count = 0 if tail is None else tail.grown.count
     elif isinstance(event, MessageEvent):
         messages, message_id = snapshot._messages, event.data.id
-        messages = messages.put(message_id, _said_message(messages.get(message_id), event))
+        messages = messages.put(message_id, _MessageState.after(messages.get(message_id), event))
         state = state.with_messages(messages, message_id, None)
     elif isinstance(event, ThreadRunStepDelta):
         step_id = event.glance().id
-        steps = state.steps.put(step_id, _grown_step(state.steps.get(step_id), event))
+        steps = state.steps.put(step_id, _StepState.plus(state.steps.get(step_id), event))
         state = state.with_steps(steps, step_id)
     elif isinstance(event, RunStepEvent):
         step_id = event.data.id
-        steps = state.steps.put(step_id, _said_step(state.steps.get(step_id), event))
+        steps = state.steps.put(step_id, _StepState.after(state.steps.get(step_id), event))
         state = state.with_steps(steps, step_id)
     elif isinstance(event, RunEvent):
         state = state.with_run(event.data)
@@ -1165,12 +650,12 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
 
 @frozen
 class SnapshotRecord:
-    """All that a snapshot says, and what it needs to grow further, in values that can be kept.
+    """All values of a snapshot, and all that it needs to grow further, in a form to be stored.
 
-    ``finished`` has the ids of messages and steps that have ended. Of each other one ``indexes``
-    has the parts or calls: each is its index, and those of the annotations or outputs inside it.
-    ``named`` has the ids of calls that go on with deltas without an id, where several share an
-    index.
+    ``finished`` has the ids of messages and steps that have ended. For each other one ``indexes``
+    has the places of its parts or calls: the index, and those of the annotations or outputs inside.
+    ``named`` has the ids of the calls that deltas without an id go on with, where several calls
+    share an index.
     """
 
     event: Event | None
@@ -1187,20 +672,10 @@ class SnapshotRecord:
 
 
 def recorded(snapshot: Snapshot) -> SnapshotRecord:
-    """What can be kept of a snapshot: ``restored`` makes it again."""
+    """The record of a snapshot: ``restored`` makes the snapshot again."""
     state, messages, steps = snapshot._state, list(snapshot._messages), list(snapshot._steps)
-    growing = {
-        message.said.id: tuple(
-            (part.index, *part.annotations.keys()) for part in message.parts.in_order(_index_of)
-        )
-        for message in messages
-        if not message.finished
-    }
-    growing |= {
-        step.said.id: tuple((call.index, *_inner(call)) for call in step.calls.by_index())
-        for step in steps
-        if not step.finished
-    }
+    items: list[_MessageState | _StepState] = [*messages, *steps]
+    places = {item.said.id: item.places() for item in items if not item.finished}
     return SnapshotRecord(
         snapshot.event,
         state.run,
@@ -1208,46 +683,25 @@ def recorded(snapshot: Snapshot) -> SnapshotRecord:
         snapshot.run_steps,
         state.message_id,
         state.step_id,
-        frozenset(
-            [message.said.id for message in messages if message.finished]
-            + [step.said.id for step in steps if step.finished]
-        ),
-        {key: indexes for key, indexes in growing.items() if indexes},
+        frozenset(item.said.id for item in items if item.finished),
+        {key: indexes for key, indexes in places.items() if indexes},
         state.settled,
         state.required,
         frozenset(id_ for step in steps if not step.finished for id_ in step.calls.names()),
     )
 
 
-def _inner(call: _Call) -> list[int]:
-    """The indexes of the outputs of a call, in their order."""
-    if not isinstance(call, _CodeInterpreterCall):
-        return []
-    return [output.index for output in call.outputs.in_order(lambda output: output.index)]
-
-
 def restored(record: SnapshotRecord) -> Snapshot:
-    """The snapshot that was recorded: it says the same, and grows further as that one would."""
-    messages: _Keyed[_MessageState] = _NOTHING_YET
+    """The snapshot of a record: it gives the same, and grows further as the recorded one would."""
+    messages: Keyed[_MessageState] = NOTHING_YET
     for message in record.messages:
-        parts: _Keyed[_Part] = _NOTHING_YET
-        indexes = record.indexes.get(message.id, ())
-        for (index, *inner), content in zip(indexes, message.content, strict=False):
-            parts = parts.put(index, _part_of(index, content, inner))
-        finished = message.id in record.finished
-        messages = messages.put(message.id, _MessageState(message, parts, finished))
-    steps: _Keyed[_StepState] = _NOTHING_YET
+        places, ended = record.indexes.get(message.id, ()), message.id in record.finished
+        messages = messages.put(message.id, _MessageState.begin(message, places, finished=ended))
+    steps: Keyed[_StepState] = NOTHING_YET
     for step in record.run_steps:
-        details = step.step_details
-        whole = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
-        calls = _NO_CALLS
-        growing = [
-            _call_of(index, call, inner)
-            for (index, *inner), call in zip(record.indexes.get(step.id, ()), whole, strict=False)
-        ]
-        for call in (*growing, *(call for call in growing if call.id in record.named)):
-            calls = calls.begun(call)
-        steps = steps.put(step.id, _StepState(step, calls, step.id in record.finished))
+        places, ended = record.indexes.get(step.id, ()), step.id in record.finished
+        begun = _StepState.begin(step, places, record.named, finished=ended)
+        steps = steps.put(step.id, begun)
     state = _state(
         record.run,
         messages,
@@ -1260,12 +714,8 @@ def restored(record: SnapshotRecord) -> Snapshot:
     return _snapshot(record.event, state, 0)
 
 
-def _index_of(part: _Part) -> int:
-    return part.index
-
-
 Fold = Callable[[Snapshot, Event], Snapshot]
-"""``fold``, or what gives the same."""
+"""``fold``, or a function that gives the same."""
 
 
 NOTHING = Snapshot()
@@ -1277,6 +727,7 @@ __all__ = [
     "Fold",
     "Snapshot",
     "SnapshotRecord",
+    "calls_in",
     "fold",
     "recorded",
     "required_call",

@@ -37,12 +37,7 @@ from rxassist.protocols.assistants.recovery import (
     recovering,
     unrecovered,
 )
-from rxassist.protocols.assistants.run_tools import (
-    MAX_ROUNDS,
-    Calls,
-    Submission,
-    tool_rounds,
-)
+from rxassist.protocols.assistants.run_tools import MAX_ROUNDS, Calls, Submission, tool_rounds
 from rxassist.reactive.calling import calling
 from rxassist.reactive.checks import check_positive
 from rxassist.reactive.kernel import take_through
@@ -53,15 +48,8 @@ from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
 from rxassist.runs.events import run_of
 from rxassist.runs.operators.lifetime import is_done
-from rxassist.runs.state import (
-    has_settled,
-    is_lost,
-)
-from rxassist.runs.streams.creation import (
-    SEARCH_PATIENCE,
-    Search,
-    one_run,
-)
+from rxassist.runs.state import has_settled, is_lost
+from rxassist.runs.streams.creation import SEARCH_PATIENCE, Search, one_run
 from rxassist.runs.streams.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
 from rxassist.runs.streams.results import OnResult
 from rxassist.runs.streams.run_stream import StreamT
@@ -69,10 +57,7 @@ from rxassist.runs.tools import Toolbox
 from rxassist.runs.tools.tool import functions_in, with_definitions
 from rxassist.wire.arguments import missing, path
 from rxassist.wire.calls import Polled
-from rxassist.wire.options import (
-    ListParameters,
-    RequestOptions,
-)
+from rxassist.wire.options import ListParameters, RequestOptions
 from rxassist.wire.transport import Request
 
 _T = TypeVar("_T")

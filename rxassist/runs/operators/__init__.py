@@ -8,12 +8,7 @@ from rxassist.reactive.kernel import choose, choose_each
 from rxassist.runs.operators.json import json_snapshots
 from rxassist.runs.operators.lifetime import check_ending, deadline, raise_for_status, until_done
 from rxassist.runs.operators.lines import lines
-from rxassist.runs.operators.merge import (
-    group_by_run,
-    latest_snapshots,
-    of_run,
-    run_summaries,
-)
+from rxassist.runs.operators.merge import group_by_run, latest_snapshots, of_run, run_summaries
 from rxassist.runs.operators.pace import debounce_snapshots, smooth
 from rxassist.runs.operators.retry import retry_run
 from rxassist.runs.operators.select import final_run, of_type, runs

@@ -22,11 +22,7 @@ from rxassist.reactive.links import Link, link
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, AnyEventT, check_event
 from rxassist.runs.operators.snapshots import folded
-from rxassist.runs.state import (
-    FINISHED,
-    SETTLED,
-    AnyRun,
-)
+from rxassist.runs.state import FINISHED, SETTLED, AnyRun
 
 _T = TypeVar("_T")
 _Item = TypeVar("_Item", bound="AnyEvent | AnyRun")

@@ -15,6 +15,7 @@ from rxassist.errors import excerpt
 from rxassist.reactive.kernel import Finish, Step, choose, choose_each, nothing
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import protocol_of
+from rxassist.runs.growing import NOTHING_YET, Keyed
 from rxassist.runs.state import AnySnapshot, Usage
 
 if TYPE_CHECKING:  # as the Assistants protocol has them, which other protocols extend
@@ -204,76 +205,37 @@ def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:
 
 # --- all of them ---------------------------------------------------------------------------
 
-_BITS = 5
-_MASK = (1 << _BITS) - 1
-
 
 class _Latest(Mapping[_K, Any]):
-    """The first ``count`` of the keys that all mappings of a subscription share, with values.
+    """The latest snapshot of each run, by its key: an immutable mapping."""
 
-    The values are the leaves of a tree of small tuples; a change makes new ones along one path,
-    so its cost grows with the logarithm, of base 32, of the number of keys.
-    """
+    __slots__ = ("_runs",)
 
-    __slots__ = ("_count", "_depth", "_keys", "_places", "_root")
-
-    def __init__(
-        self,
-        keys: list[_K],
-        places: dict[_K, int],
-        count: int = 0,
-        root: tuple[Any, ...] = (),
-        depth: int = 0,
-    ) -> None:
-        self._keys = keys
-        self._places = places
-        self._count = count
-        self._root = root
-        self._depth = depth
+    def __init__(self, runs: Keyed[Any] = NOTHING_YET) -> None:
+        self._runs = runs
 
     def __getitem__(self, key: _K) -> Any:  # noqa: ANN401 -- a snapshot of any protocol
-        place = self._places[key]
-        if place >= self._count:  # it came later
+        snapshot = self._runs.get(key)
+        if snapshot is None:
             raise KeyError(key)
-        node = self._root
-        for shift in range(self._depth, -1, -_BITS):
-            node = node[place >> shift & _MASK]
-        return node
+        return snapshot
 
     def __iter__(self) -> Iterator[_K]:
-        return iter(self._keys[: self._count])
+        return iter(self._runs.keys())
 
     def __len__(self) -> int:
-        return self._count
+        return self._runs.count
 
     def __repr__(self) -> str:
-        return f"<the snapshots of {self._count} runs>"
+        return f"<the snapshots of {len(self)} runs>"
 
     def plus(self, key: _K, event: Event | None) -> _Latest[_K]:
         """The mapping after an event of a run, or after the end of one without events."""
-        place = self._places.setdefault(key, self._count)
-        count, root, depth = self._count, self._root, self._depth
-        snapshot: Any = AnySnapshot() if place == count else self[key]
+        snapshot = self._runs.get(key)
         if event is not None:
             protocol = protocol_of(event, "latest_snapshots")
-            snapshot = protocol.fold(protocol.nothing if place == count else snapshot, event)
-        if place == count:
-            self._keys.append(key)
-            count += 1
-            if place >> depth + _BITS:  # the tree is full
-                root, depth = (root,), depth + _BITS
-        return _Latest(self._keys, self._places, count, _put(root, depth, place, snapshot), depth)
-
-
-def _put(node: tuple[Any, ...], shift: int, place: int, value: object) -> tuple[Any, ...]:
-    """A node with another value at a place below it, or with one more."""
-    slot = place >> shift & _MASK
-    if shift:
-        below = node[slot] if slot < len(node) else ()
-        value = _put(below, shift - _BITS, place, value)
-    changed = [*node]
-    changed[slot : slot + 1] = (value,)
-    return tuple(changed)
+            snapshot = protocol.fold(snapshot or protocol.nothing, event)
+        return _Latest(self._runs.put(key, snapshot or AnySnapshot()))
 
 
 def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
@@ -296,7 +258,7 @@ def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
     def begin() -> tuple[
         Step[MergedEvent[_K], Mapping[_K, Snapshot]], Finish[Mapping[_K, Snapshot]]
     ]:
-        latest: _Latest[_K] = _Latest([], {})
+        latest: _Latest[_K] = _Latest()
 
         def step(item: MergedEvent[_K]) -> tuple[Mapping[_K, Snapshot], ...]:
             nonlocal latest

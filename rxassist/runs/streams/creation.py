@@ -32,9 +32,7 @@ from rxassist.errors import (
 from rxassist.reactive.links import Rescue, link
 from rxassist.reactive.logger import logger
 from rxassist.reactive.polling import is_passing, poll
-from rxassist.reactive.queues import (
-    Waiting,
-)
+from rxassist.reactive.queues import Waiting
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent
 from rxassist.runs.state import AnyRun

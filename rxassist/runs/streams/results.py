@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import (
-    Any,
-    TypeAlias,
-    TypeVar,
-)
+from typing import Any, TypeAlias, TypeVar
 
 import reactivex as rx
-from reactivex import (
-    Observable,
-    Subject,
-)
-from reactivex import (
-    operators as ops,
-)
+from reactivex import Observable, Subject
+from reactivex import operators as ops
 
 from rxassist.reactive.log import Log
 from rxassist.reactive.loop import Home

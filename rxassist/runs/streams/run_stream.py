@@ -10,14 +10,7 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Self,
-    TypeVar,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from reactivex import Observable, abc
 
@@ -45,10 +38,7 @@ from rxassist.runs.operators.tools import whole_calls
 from rxassist.runs.protocol import Fold, Follow, Protocol
 from rxassist.runs.state import AnyRun
 from rxassist.runs.streams.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
-from rxassist.runs.streams.results import (
-    OnResult,
-    Results,
-)
+from rxassist.runs.streams.results import OnResult, Results
 from rxassist.runs.streams.telling import (
     AsyncTelling,
     EventHandler,

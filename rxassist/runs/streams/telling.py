@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import (
-    Callable,
-    Generator,
-    Iterable,
-)
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from inspect import iscoroutine
-from typing import (
-    Any,
-    ClassVar,
-)
+from typing import Any, ClassVar
 from weakref import ref
 
-from reactivex import (
-    Notification,
-    Observable,
-    abc,
-)
-from reactivex import (
-    operators as ops,
-)
-from reactivex.notification import (
-    OnError,
-    OnNext,
-)
+from reactivex import Notification, Observable, abc
+from reactivex import operators as ops
+from reactivex.notification import OnError, OnNext
 
 from rxassist.errors import APITimeoutError
 from rxassist.reactive.coroutines import map_async

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import (
-    Any,
-    Literal,
-)
+from typing import Any, Literal
 
 from attrs import frozen
 

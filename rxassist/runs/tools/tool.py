@@ -6,30 +6,15 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial, update_wrapper
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Generic,
-    ParamSpec,
-    TypeVar,
-    cast,
-    get_type_hints,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, get_type_hints, overload
 
 from attrs import field, frozen
 
 from rxassist.errors import excerpt
-from rxassist.runs.tools.definitions import (
-    FunctionDefinition,
-    FunctionTool,
-)
+from rxassist.runs.tools.definitions import FunctionDefinition, FunctionTool
 from rxassist.runs.tools.docstrings import descriptions, summary
 from rxassist.runs.tools.schema import Schema, schema_of
-from rxassist.runs.tools.values import (
-    Field,
-    fit,
-)
+from rxassist.runs.tools.values import Field, fit
 from rxassist.wire.json import from_json
 
 if TYPE_CHECKING:

@@ -4,45 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import (
-    Callable,
-    Collection,
-    Iterable,
-    Mapping,
-    Sequence,
-    ValuesView,
-)
-from collections.abc import (
-    Set as AbstractSet,
-)
-from datetime import (
-    date,
-    datetime,
-    time,
-    timedelta,
-)
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import repeat
-from typing import (
-    Annotated,
-    Any,
-    TypeVar,
-    cast,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import attrs
 import msgspec
 from cattrs import Converter
 
-from rxassist.errors import (
-    DecodeError,
-    excerpt,
-)
+from rxassist.errors import DecodeError, excerpt
 from rxassist.wire.json import to_json
 from rxassist.wire.structure import (
     FACTORY,
@@ -52,10 +27,7 @@ from rxassist.wire.structure import (
     _MisfitError,
     unstructure,
 )
-from rxassist.wire.values import (
-    Model,
-    Unknown,
-)
+from rxassist.wire.values import Model, Unknown
 
 _T = TypeVar("_T")
 

@@ -105,9 +105,7 @@ from rxassist.protocols.assistants.models.runs import (
     UnknownRequiredAction,
     UnknownRequiredToolCall,
 )
-from rxassist.protocols.assistants.models.threads import (
-    Thread,
-)
+from rxassist.protocols.assistants.models.threads import Thread
 from rxassist.protocols.assistants.models.values import (
     CodeInterpreterResources,
     FileSearchResources,
@@ -119,9 +117,7 @@ from rxassist.protocols.assistants.models.values import (
     ToolResources,
     UnknownResponseFormat,
 )
-from rxassist.protocols.files.models.files import (
-    File,
-)
+from rxassist.protocols.files.models.files import File
 from rxassist.protocols.files.models.vector_stores import (
     ChunkingStrategy,
     ExpiresAfter,
@@ -138,23 +134,9 @@ from rxassist.protocols.files.models.vector_stores import (
     VectorStoreSearchPage,
     VectorStoreSearchResult,
 )
-from rxassist.runs.state import (
-    FINISHED,
-    SETTLED,
-    Usage,
-)
-from rxassist.runs.tools.definitions import (
-    FunctionDefinition,
-    FunctionTool,
-)
-from rxassist.wire.values import (
-    Deleted,
-    ErrorObject,
-    LastError,
-    Model,
-    Page,
-    Unknown,
-)
+from rxassist.runs.state import FINISHED, SETTLED, Usage
+from rxassist.runs.tools.definitions import FunctionDefinition, FunctionTool
+from rxassist.wire.values import Deleted, ErrorObject, LastError, Model, Page, Unknown
 
 __all__ = [
     "FINISHED",

@@ -7,15 +7,9 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from rxassist.protocols.assistants.models.values import (
-    ResponseFormat,
-    ToolResources,
-)
+from rxassist.protocols.assistants.models.values import ResponseFormat, ToolResources
 from rxassist.runs.tools.definitions import FunctionTool
-from rxassist.wire.values import (
-    Model,
-    Unknown,
-)
+from rxassist.wire.values import Model, Unknown
 
 
 @frozen

@@ -20,10 +20,7 @@ from rxassist.protocols.assistants.models.run_steps import (
     FileSearch,
     MessageCreation,
 )
-from rxassist.wire.values import (
-    Delta,
-    Unknown,
-)
+from rxassist.wire.values import Delta, Unknown
 
 
 @frozen

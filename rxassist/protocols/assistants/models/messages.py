@@ -9,10 +9,7 @@ from attrs import field, frozen
 
 from rxassist.protocols.assistants.models.assistants import AssistantTool
 from rxassist.protocols.assistants.models.values import IncompleteDetails
-from rxassist.wire.values import (
-    Model,
-    Unknown,
-)
+from rxassist.wire.values import Model, Unknown
 
 
 @frozen

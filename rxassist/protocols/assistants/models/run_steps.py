@@ -9,11 +9,7 @@ from attrs import frozen
 
 from rxassist.protocols.assistants.models.assistants import RankingOptions
 from rxassist.runs.state import Usage
-from rxassist.wire.values import (
-    LastError,
-    Model,
-    Unknown,
-)
+from rxassist.wire.values import LastError, Model, Unknown
 
 
 @frozen

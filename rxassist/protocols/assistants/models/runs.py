@@ -14,11 +14,7 @@ from rxassist.protocols.assistants.models.values import (
     ToolResources,
 )
 from rxassist.runs.state import AnyRun, Usage
-from rxassist.wire.values import (
-    LastError,
-    Model,
-    Unknown,
-)
+from rxassist.wire.values import LastError, Model, Unknown
 
 
 @frozen

@@ -7,10 +7,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from rxassist.wire.values import (
-    Model,
-    Unknown,
-)
+from rxassist.wire.values import Model, Unknown
 
 
 @frozen

@@ -5,19 +5,13 @@ from __future__ import annotations
 from typing import Unpack
 
 from rxassist.protocols.assistants.models import Assistant
-from rxassist.protocols.assistants.parameters import (
-    AssistantParameters,
-    AssistantUpdateParameters,
-)
+from rxassist.protocols.assistants.parameters import AssistantParameters, AssistantUpdateParameters
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
 from rxassist.runs.tools.tool import with_definitions
 from rxassist.wire.arguments import path
 from rxassist.wire.calls import Listing, Resource
-from rxassist.wire.options import (
-    ListParameters,
-    RequestOptions,
-)
+from rxassist.wire.options import ListParameters, RequestOptions
 from rxassist.wire.values import Deleted
 
 _ALL = "/assistants"

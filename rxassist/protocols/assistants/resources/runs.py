@@ -33,16 +33,8 @@ from rxassist.reactive.queues import Waiting
 from rxassist.runs.state import has_settled
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import path
-from rxassist.wire.calls import (
-    Connection,
-    Listing,
-    Resource,
-    poll_options,
-)
-from rxassist.wire.options import (
-    ListParameters,
-    RequestOptions,
-)
+from rxassist.wire.calls import Connection, Listing, Resource, poll_options
+from rxassist.wire.options import ListParameters, RequestOptions
 
 
 class Steps(Resource[HomeT]):

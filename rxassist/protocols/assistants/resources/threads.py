@@ -11,11 +11,7 @@ from reactivex import operators as ops
 
 from rxassist.protocols.assistants.busy import RUNS, OnThread
 from rxassist.protocols.assistants.events import Event, ThreadCreated
-from rxassist.protocols.assistants.models import (
-    Message,
-    Run,
-    Thread,
-)
+from rxassist.protocols.assistants.models import Message, Run, Thread
 from rxassist.protocols.assistants.parameters import (
     HandlerT,
     MessageListParameters,
@@ -34,11 +30,7 @@ from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import path
-from rxassist.wire.calls import (
-    Connection,
-    Listing,
-    poll_options,
-)
+from rxassist.wire.calls import Connection, Listing, poll_options
 from rxassist.wire.options import RequestOptions
 from rxassist.wire.values import Deleted
 

@@ -1,8 +1,6 @@
 """Files and vector stores as the service stores them."""
 
-from rxassist.protocols.files.models.files import (
-    File,
-)
+from rxassist.protocols.files.models.files import File
 from rxassist.protocols.files.models.vector_stores import (
     ChunkingStrategy,
     ExpiresAfter,

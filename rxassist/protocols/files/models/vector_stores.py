@@ -7,11 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen
 
-from rxassist.wire.values import (
-    LastError,
-    Model,
-    Unknown,
-)
+from rxassist.wire.values import LastError, Model, Unknown
 
 
 @frozen

@@ -16,18 +16,12 @@ from reactivex import operators as ops
 
 from rxassist.errors import DecodeError, excerpt
 from rxassist.protocols.files.models import File
-from rxassist.protocols.files.parameters import (
-    FileListParameters,
-    FileParameters,
-)
+from rxassist.protocols.files.parameters import FileListParameters, FileParameters
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
 from rxassist.wire.arguments import check_encodable, path
 from rxassist.wire.calls import Listing, Resource
-from rxassist.wire.options import (
-    PollOptions,
-    RequestOptions,
-)
+from rxassist.wire.options import PollOptions, RequestOptions
 from rxassist.wire.transport import Upload
 from rxassist.wire.values import Deleted
 

@@ -42,16 +42,9 @@ from rxassist.reactive.checks import check_positive
 from rxassist.reactive.kernel import Finish, Step, choose_each
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
-from rxassist.wire.arguments import (
-    listed,
-    path,
-)
+from rxassist.wire.arguments import listed, path
 from rxassist.wire.calls import Connection, Listing, Resource, poll_options
-from rxassist.wire.options import (
-    ListParameters,
-    PollOptions,
-    RequestOptions,
-)
+from rxassist.wire.options import ListParameters, PollOptions, RequestOptions
 from rxassist.wire.values import Deleted
 
 _T = TypeVar("_T")

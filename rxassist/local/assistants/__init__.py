@@ -1,0 +1,1 @@
+"""The Assistants protocol: threads, messages, runs, and their events."""

@@ -1,0 +1,1 @@
+"""Scripts: what the "model" does in a run, and at what pace."""

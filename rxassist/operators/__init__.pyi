@@ -1,0 +1,90 @@
+"""The types of the operators for the events of the Assistants protocol.
+
+The operators themselves are made for the events of any protocol.
+"""
+
+from collections.abc import Callable
+
+from reactivex import abc
+
+from rxassist.events import Event
+from rxassist.models import Message, Run, RunStep, ToolCall, ToolCallDelta
+from rxassist.protocols.assistants.citations import citations
+from rxassist.protocols.assistants.recovery import recover
+from rxassist.protocols.assistants.run_tools import run_tools
+from rxassist.protocols.assistants.snapshots import Snapshot
+from rxassist.protocols.decode import decode
+from rxassist.reactive.typing import Operator
+from rxassist.runs.operators import (
+    choose,
+    choose_each,
+    deadline,
+    debounce_snapshots,
+    group_by_run,
+    json_snapshots,
+    latest_snapshots,
+    lines,
+    of_run,
+    of_type,
+    raise_for_status,
+    run_summaries,
+    sentences,
+    smooth,
+    text_deltas,
+    text_snapshots,
+    timings,
+    usage,
+)
+
+def accumulate_snapshots() -> Operator[Event, Snapshot]: ...
+def check_ending() -> Operator[Event, Event]: ...
+def final_run() -> Operator[Event, Run]: ...
+def messages() -> Operator[Event, Message]: ...
+def retry_run(
+    times: int = 2,
+    backoff: float | Callable[[int], float] = 1.0,
+    when: Callable[[Run], bool] = ...,
+    *,
+    hold: bool = False,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Operator[Event, Event]: ...
+def run_steps() -> Operator[Event, RunStep]: ...
+def runs() -> Operator[Event, Run]: ...
+def tool_call_deltas() -> Operator[Event, ToolCallDelta]: ...
+def tool_calls() -> Operator[Event, ToolCall]: ...
+def until_done() -> Operator[Event, Event]: ...
+
+__all__ = [
+    "accumulate_snapshots",
+    "check_ending",
+    "choose",
+    "choose_each",
+    "citations",
+    "deadline",
+    "debounce_snapshots",
+    "decode",
+    "final_run",
+    "group_by_run",
+    "json_snapshots",
+    "latest_snapshots",
+    "lines",
+    "messages",
+    "of_run",
+    "of_type",
+    "raise_for_status",
+    "recover",
+    "retry_run",
+    "run_steps",
+    "run_summaries",
+    "run_tools",
+    "runs",
+    "sentences",
+    "smooth",
+    "text_deltas",
+    "text_snapshots",
+    "timings",
+    "tool_call_deltas",
+    "tool_calls",
+    "until_done",
+    "usage",
+]
