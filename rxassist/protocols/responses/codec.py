@@ -24,6 +24,7 @@ from rxassist.protocols.responses.events import (
     KeepAlive,
     KnownEvent,
     OutputItemAdded,
+    OutputItemEvent,
     OutputTextDelta,
     ReasoningDelta,
     ResponseCreated,
@@ -189,8 +190,8 @@ class EventDecoder:
 
     def _index(self, cls: type[object], value: Mapping[str, Any]) -> int:
         """The place of an item, which some servers do not send: then its id has it."""
-        item = value.get("item", value)
-        item_id = str(item.get("id") or value.get("item_id") or "")
+        is_whole = issubclass(cls, OutputItemEvent)
+        item_id = str((value["item"].get("id") if is_whole else value.get("item_id")) or "")
         index = value.get("output_index")
         if index is None and cls is OutputItemAdded:
             index = self._next

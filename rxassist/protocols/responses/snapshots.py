@@ -217,8 +217,12 @@ def _begun(event: ItemEvent) -> Item:
             isinstance(event, PartEvent) and isinstance(event.part, ReasoningText | SummaryText)
         )
         whole = Reasoning() if is_thought else OutputMessage()
-    changed: Any = evolve(cast("Any", whole), id=item_id, status="in_progress")
-    return Item(event.key, changed)
+    begun: Any = evolve(cast("Any", whole), id=item_id)
+    return Item(event.key, evolve(begun, status="in_progress") if _has_status(begun) else begun)
+
+
+def _has_status(item: OutputItem) -> bool:
+    return hasattr(item, "status")
 
 
 # --- how they grow -------------------------------------------------------------------------
@@ -228,7 +232,7 @@ def _grown(item: Item, key: PartKey, piece: str, empty: ContentPart) -> Item:
     """The item with one more piece of a part, which may be its first."""
     part = item.parts.get(key)
     if part is None:
-        return item.with_part(_part(key, empty, piece))
+        return item.with_part(_part(key, empty, piece or ""))
     if part.finished:
         return item
     return item.with_part(_part(key, part.whole, grown_text(part.text, piece), part.annotations))
@@ -261,7 +265,7 @@ def _told(item: Item, event: ItemEvent) -> Item:
         return item.with_part(_changed_part(item.parts.get(event.part_key), event))
     if isinstance(event, CallDone):
         return evolve(item, text=event.whole or item.text)
-    if isinstance(event, ItemProgress) and hasattr(item.whole, "status"):
+    if isinstance(event, ItemProgress) and _has_status(item.whole):
         return evolve(item, whole=evolve(cast("Any", item.whole), status=event.status))
     if isinstance(event, OutputItemAdded):  # deltas came before it
         begun = _item_of(event.key, event.item)
