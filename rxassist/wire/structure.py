@@ -202,11 +202,24 @@ def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
         for name in required:
             if name not in said:
                 raise _MisfitError(said, f"a field {name!r}")
-        made = inner(said, cls)
+        try:
+            made = inner(said, cls)
+        except ClassValidationError as error:
+            _name_places(error, fields)
+            raise
         extra = {key: item for key, item in said.items() if key not in named}
         return attrs.evolve(made, extra=extra) if extra and isinstance(made, Model) else made
 
     return structure
+
+
+def _name_places(error: ClassValidationError, fields: list[attrs.Attribute[Any]]) -> None:
+    """Let an error name the fields of a class as the wire does."""
+    names = {field.name: wire_name(field) for field in fields}
+    for wrong in error.exceptions:
+        for note in getattr(wrong, "__notes__", ()):
+            if isinstance(note, AttributeValidationNote):
+                note.name = names[note.name]
 
 
 def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a type form

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rxassist.errors import DecodeError
 from rxassist.protocols.responses.models import (
     FunctionCall,
     OutputMessage,
@@ -84,6 +85,16 @@ def test_usage_has_the_names_of_both_protocols():
     assert usage.plain() == Usage(3, 2, 5, {"cached_tokens": 1})
     assert unstructure(usage) == {**said, "output_tokens_details": None}
     assert to_request(usage) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [({"usage": {"input_tokens": "x"}}, "$.usage.input_tokens"), ({"status": []}, "$.status")],
+)
+def test_errors_name_fields_as_the_wire_does(said, place):
+    with pytest.raises(DecodeError) as caught:
+        response(**said)
+    assert caught.value.path == place
 
 
 def test_fields_that_nobody_knows_are_kept():
