@@ -2,8 +2,10 @@
 
 from itertools import accumulate, pairwise
 
+import reactivex
 from attrs import evolve
 
+from rxassist import AssistantEventHandler
 from rxassist.protocols.responses.callbacks import callbacks_of
 from rxassist.protocols.responses.models import OutputMessage, OutputText
 from rxassist.protocols.responses.snapshots import NOTHING, fold
@@ -157,3 +159,26 @@ def test_thoughts_refusals_and_lists_of_tools_are_events_alone(told):
 def test_late_deltas_cause_nothing(told):
     events = told(CREATED, item("done", **message("A")), delta("B"))
     assert names(events)[-1] == "message_done"
+
+
+def test_the_handler_of_the_other_protocol_takes_them(wire, decode):
+    class Handler(AssistantEventHandler):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+        def on_text_delta(self, delta, snapshot):
+            self.seen.append((delta.value, snapshot.value))
+
+        def on_message_done(self, message):
+            self.seen.append(message.text)
+
+        def on_end(self):
+            self.seen.append(self.current_run.status)
+
+    handler = Handler()
+    events = decode((wire / "responses" / "dotnet-hello.sse").read_bytes())
+    reactivex.from_iterable(events).subscribe(handler)
+    text = "Hello! How can I assist you today?"
+    assert handler.seen[:2] == [("Hello", "Hello"), ("!", "Hello!")]
+    assert handler.seen[-2:] == [text, "completed"]

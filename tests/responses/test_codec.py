@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 from attrs import evolve
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from rxassist.errors import DecodeError, StreamTruncated
 from rxassist.errors.redaction import Secrets
-from rxassist.protocols.responses.codec import EventDecoder, encode_event
+from rxassist.protocols.responses.codec import _TYPES, EventDecoder, encode_event
 from rxassist.protocols.responses.events import (
     CallDelta,
     DoneEvent,
@@ -295,3 +296,19 @@ def test_an_item_event_keeps_what_it_says(told):
     (event,) = told(added({"type": "function_call", "call_id": "call_1", "name": "add"}, 3))
     assert event == OutputItemAdded(None, "", 3, event.item)
     assert event.item.name == "add"
+
+
+def test_every_event_of_the_official_sdk_is_known():
+    responses = pytest.importorskip("openai.types.responses")
+    named = set()
+    for cls in _members(responses.ResponseStreamEvent):
+        named |= set(get_args(cls.model_fields["type"].annotation))
+    assert len(named) >= 59
+    assert named - {"error"} <= set(_TYPES)
+
+
+def _members(kind):
+    """The classes of an annotated union."""
+    if not get_args(kind):
+        return [kind] if hasattr(kind, "model_fields") else []
+    return [member for each in get_args(kind) for member in _members(each)]

@@ -19,6 +19,7 @@ from rxassist.protocols.responses.models import (
     OutputText,
     Reasoning,
     Refusal,
+    ShellCall,
     SummaryText,
     WebSearchCall,
 )
@@ -205,6 +206,14 @@ def test_a_call_of_the_service_goes_on(folded):
     begun = item("added", type="code_interpreter_call", id="ci", status="in_progress")
     going = {"type": "response.code_interpreter_call.interpreting", **place()}
     assert folded(CREATED, begun, going).item == CodeInterpreterCall("ci", "interpreting")
+
+
+def test_what_a_shell_prints_comes_with_the_whole_item(folded):
+    grown = {"type": "response.shell_call_command.delta", "output_index": 0, "delta": "ls"}
+    began = {"type": "response.shell_call_command.added", "output_index": 0, "command": ""}
+    assert folded(CREATED, began, grown).item == ShellCall(status="in_progress")
+    whole = item("done", type="shell_call", call_id="c", action={"commands": ["ls"]})
+    assert folded(CREATED, grown, whole).item == ShellCall(call_id="c", action={"commands": ["ls"]})
 
 
 def test_what_comes_after_the_end_of_an_item_changes_nothing(folded):

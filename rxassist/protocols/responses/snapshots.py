@@ -38,6 +38,7 @@ from rxassist.protocols.responses.models import (
     Annotation,
     ApplyPatchCall,
     CodeInterpreterCall,
+    Compaction,
     ContentPart,
     CustomToolCall,
     FileSearchCall,
@@ -52,6 +53,7 @@ from rxassist.protocols.responses.models import (
     ReasoningText,
     Refusal,
     Response,
+    ShellCall,
     SummaryText,
     ToolCall,
     UnknownPart,
@@ -126,8 +128,10 @@ _CALLS: dict[str, OutputItem] = {
     "web_search_call": WebSearchCall(),
     "file_search_call": FileSearchCall(),
     "image_generation_call": ImageGenerationCall(),
+    "shell_call": ShellCall(),
+    "compaction": Compaction(),
 }
-"""The items that an event says nothing of but its name, by the beginning of that."""
+"""An empty item of each kind but messages and thoughts, by how the names of its events begin."""
 
 
 @define(eq=False)
