@@ -323,7 +323,7 @@ stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
 begun = threading.Event()
 stream.subscribe(lambda _: begun.set(), lambda _: None)
 begun.wait()
-interrupted(rxassist.run_stream, "fold")
+interrupted(stream, "_fold_on")
 def use():
     stream.snapshot
 """,
@@ -338,8 +338,8 @@ use = client.close
 @pytest.mark.parametrize("where", INTERRUPTED)
 def test_close_in_a_signal_handler_that_interrupts_this_library_returns(process, where):
     code = """
-import rxassist.loop, rxassist.run_stream
-rxassist.loop._INTERRUPTING_TIMEOUT = 0.5
+import rxassist.reactive.loop
+rxassist.reactive.loop._INTERRUPTING_TIMEOUT = 0.5
 client = make()
 def handler(*_):
     client.close()
