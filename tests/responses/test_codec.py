@@ -147,6 +147,13 @@ def test_a_body_without_a_beginning_keeps_one_key(told):
     assert events[-1].run().id == "resp_1"
 
 
+def test_a_body_may_begin_with_a_keepalive(told):
+    alive = {"type": "keepalive", "sequence_number": 3}
+    begun = {"type": "response.in_progress", "response": {"id": "resp_1"}}
+    events = told(alive, begun, delta("A"), completed())
+    assert [event.response_id for event in events] == ["", "resp_1", "resp_1", "resp_1"]
+
+
 def test_items_without_a_place_are_placed_by_their_ids(told):
     def grown(item_id, text):
         sent = {"type": "response.output_text.delta", "item_id": item_id, "content_index": 0}

@@ -155,8 +155,8 @@ class EventDecoder:
                 raise DecodeError(name, f"$.{field}", value.get(field), "an object")
         if issubclass(cls, ResponseEvent):
             return self._of_response(name, cls, value)
-        self._is_stamped = True
         if issubclass(cls, ItemEvent):
+            self._is_stamped = True
             value["output_index"] = self._index(cls, value)
         return structure({**value, "type": name, "response_id": self._id}, cls, name)
 
