@@ -5,7 +5,8 @@ from reactivex import Observable, Subject
 from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler import ImmediateScheduler, VirtualTimeScheduler
 
-from rxassist.reactive.links import Hold, Link, Rescue, link, schedule_held
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Hold, Link, Rescue, link, schedule_held, subscribe_held
 
 
 class Heard:
@@ -168,3 +169,61 @@ def test_a_place_that_is_free_for_good_schedules_nothing():
     schedule_held(held, clock, 1.0, lambda *_: acted.append(1))
     clock.start()
     assert acted == []
+
+
+def test_a_hold_frees_everything_that_it_holds():
+    freed = []
+    hold = Hold(Heard())
+    hold.hold(Disposable(lambda: freed.append("timer")))
+    hold.hold(Disposable(lambda: freed.append("source")))
+    assert freed == []
+    hold.dispose()
+    assert freed == ["timer", "source"]
+    hold.hold(Disposable(lambda: freed.append("late")))
+    assert freed == ["timer", "source", "late"]
+
+
+def test_a_source_that_is_subscribed_in_the_place_of_another_frees_it():
+    held, heard, first, second = SerialDisposable(), Heard(), Source(), Source()
+    subscribe_held(held, first.observable, heard, None)
+    first.observer.on_next("a")
+    subscribe_held(held, second.observable, heard, None)
+    assert (first.freed, second.freed) == (1, 0)
+    second.observer.on_next("b")
+    held.dispose()
+    assert (first.freed, second.freed) == (1, 1)
+    assert heard.told == "ab"
+
+
+def test_nothing_comes_of_a_source_that_is_left_while_it_is_subscribed():
+    def emit_all(observer):
+        observer.on_next(1)
+        observer.on_next(2)
+        observer.on_completed()
+
+    class Leaving(Heard):
+        def on_next(self, value):
+            super().on_next(value)
+            held.dispose()
+
+    held, heard, source = SerialDisposable(), Leaving(), Source(emit_all)
+    subscribe_held(held, source.observable, heard, None)
+    assert heard.told == "1"
+    assert source.freed == 1
+
+
+def test_an_operator_makes_one_object_for_each_subscription():
+    class Counting(Link):
+        def __init__(self, observer):
+            super().__init__(observer)
+            self.count = 0
+
+        def on_next(self, value):
+            self.count += 1
+            self.observer.on_next(self.count)
+
+    counted = rx.of("a", "b").pipe(linked(lambda observer, _: Counting(observer)))
+    for _ in range(2):
+        heard = Heard()
+        counted.subscribe(heard)
+        assert heard.told == "12|"

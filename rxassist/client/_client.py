@@ -21,7 +21,7 @@ from rxassist.protocols.files.resources.vector_stores import VectorStores
 from rxassist.reactive.budget import Budget
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
-from rxassist.reactive.observable import LoopObservable, note_place
+from rxassist.reactive.observable import LoopObservable, note_call
 from rxassist.reactive.queues import Queues
 from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream, StreamT
 from rxassist.wire.arguments import header_mapping, refuse_unknown, stated, text_mapping, timeouts
@@ -353,7 +353,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
           ``on_response``: of its requests, see ``RequestOptions``.
         """
         call = Resource(self._connection)._json(method, path, body, stated(options))
-        note_place(call, "Client.request")
+        note_call(call, "Client.request")
         return call
 
     @classmethod

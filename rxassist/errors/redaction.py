@@ -1,7 +1,7 @@
-"""What people are shown, in errors and in the log, holds no credential and no forged line.
+"""Errors and the log show no credential and no forged line.
 
-The credentials in use are known here, for the whole process: code that shows what a server said
-calls ``redacted``, wherever that came from.
+This module knows the credentials in use, for the whole process: code that shows a text of a server
+calls ``redacted``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, cast
 from weakref import WeakValueDictionary
 
 HIDDEN = "***"
-"""What stands in place of a credential."""
+"""The text that replaces a credential."""
 
-_READ = 4096  # characters behind a cut: more than a key has
-_FEWEST = 4  # characters that are left of one without its escapes
+_READ = 4096  # characters after a cut: more than a key has
+_FEWEST = 4  # characters of a secret that are left without its escapes
 _SHORTEST = 8  # characters: a shorter key is a dummy such as ``EMPTY``, and is found inside words
 
 
@@ -38,7 +38,7 @@ _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class Secrets:
-    """Credentials that are shown nowhere, as long as this lives and remembers them.
+    """Credentials that are never shown, as long as this object lives and remembers them.
 
     ``most`` is how many it remembers: the last ones.
     """
@@ -48,7 +48,7 @@ class Secrets:
         _all[id(self)] = self
 
     def add(self, secret: str) -> None:
-        """Show this one nowhere from now on, unless it is shorter than eight characters."""
+        """Never show this one from now on, unless it is shorter than eight characters."""
         readings = _plain(secret), secret.replace(_BACKSLASH, "").translate(_LOWER)
         told_apart = all(len(reading) >= _FEWEST for reading in readings)
         if len(secret) >= _SHORTEST and told_apart and readings not in self._kept:
@@ -56,7 +56,7 @@ class Secrets:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """The secrets as ``_plain`` reads them, also where it takes ``%41`` in one for itself."""
+        """The secrets as ``_plain`` reads them, also with ``%41`` in one taken literally."""
         return tuple(reading for readings in tuple(self._kept) for reading in readings)
 
 
@@ -64,13 +64,13 @@ _all: WeakValueDictionary[int, Secrets] = WeakValueDictionary()
 
 
 def redacted(text: str) -> str:
-    """A text with ``***`` in place of credentials, also where it has them escaped or cut.
+    """A text with ``***`` instead of credentials, also if they are escaped or cut.
 
     They are the secrets that are known, and user and password of any URL.
     """
     text = _AUTHORITY.sub(_without_user, text)
     plain = _plain(text)
-    found = sorted(span for secret in _secrets() for span in _places(secret, plain))
+    found = sorted(span for secret in _secrets() for span in _spans(secret, plain))
     return _hiding(text, found) if found else text
 
 
@@ -80,7 +80,7 @@ def beginning(text: str, length: int) -> str:
 
 
 def redacted_data(value: Any) -> Any:  # noqa: ANN401 -- JSON is anything
-    """JSON, parsed or not, with ``***`` in place of credentials."""
+    """JSON, parsed or not, with ``***`` instead of credentials."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, bytes):
@@ -101,7 +101,7 @@ def holds_secret(text: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """A text as one line, with escapes in place of line ends and of what moves a cursor."""
+    """A text as one line, with escapes instead of line ends and of signs that move a cursor."""
     if text.isprintable():
         return text
     return "".join(
@@ -117,7 +117,7 @@ def _secrets() -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """A text without escapes and capitals: what a secret and its escaped forms have in common."""
+    """A text without escapes and capitals: equal for a secret and its escaped forms."""
     return _ESCAPE.sub(_unescaped, text).translate(_LOWER)
 
 
@@ -133,8 +133,8 @@ def _without_user(authority: re.Match[str]) -> str:
     return authority[0] if not ends else authority[0][:start] + HIDDEN + authority[1][ends[-1] :]
 
 
-def _places(secret: str, plain: str) -> Iterator[tuple[int, int]]:
-    """Where a text has a secret, or the beginning of one that was cut: start and end."""
+def _spans(secret: str, plain: str) -> Iterator[tuple[int, int]]:
+    """The spans of a secret in a text, or of its beginning if it was cut."""
     start = plain.find(secret[:_SHORTEST])
     while start >= 0:
         length = _common(secret, plain[start : start + len(secret)])
@@ -146,29 +146,29 @@ def _places(secret: str, plain: str) -> Iterator[tuple[int, int]]:
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters two texts have in common at their beginning."""
+    """The number of characters that two texts have in common at their beginning."""
     pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _hiding(text: str, found: list[tuple[int, int]]) -> str:
-    """A text without some places of what is plain in it."""
+    """A text with some spans of its plain form hidden."""
     plain_starts, starts = [0], [0]  # of the pieces between escapes
     for escape in _ESCAPE.finditer(text):
         at = plain_starts[-1] + escape.start() - starts[-1]
         plain_starts += [at, at + len(_unescaped(escape))]
         starts += [escape.start(), escape.end()]
 
-    def original(place: int) -> int:
-        piece = bisect_right(plain_starts, place) - 1
-        return starts[piece] + place - plain_starts[piece]
+    def original(position: int) -> int:
+        piece = bisect_right(plain_starts, position) - 1
+        return starts[piece] + position - plain_starts[piece]
 
-    shown, done = "", -1
+    shown, shown_to = "", -1
     for start, end in found:
-        if start > done:
-            shown += text[original(max(done, 0)) : original(start)] + HIDDEN
-        done = max(done, end)
-    return shown + text[original(done) :]
+        if start > shown_to:
+            shown += text[original(max(shown_to, 0)) : original(start)] + HIDDEN
+        shown_to = max(shown_to, end)
+    return shown + text[original(shown_to) :]
 
 
 __all__ = [

@@ -18,9 +18,9 @@ class Demand:
 
     ``parent`` is the demand of a consumer further down: only if both are open, more is wanted.
     ``blocked_thread`` is the id of the thread that waits for the items, where one does: a source
-    that lives on that very thread refuses instead of hanging. ``owner`` is who takes the items, a
-    thread or a task, where it is one that takes from one place at a time. ``failed`` takes an
-    exception that ends the consumer's wait, and returns whether the consumer still waited.
+    that lives on that very thread refuses instead of hanging. ``owner`` is the thread or the task
+    that takes the items, if it takes them from one reader at a time. ``failed`` takes an exception
+    that ends the consumer's wait, and returns whether the consumer still waited.
     """
 
     __slots__ = (
@@ -73,9 +73,9 @@ class Demand:
         self._open = False
 
     def open(self) -> None:
-        """Want more again: whoever waits is called, on this thread."""
+        """Want more again: call the sources that wait, on this thread."""
         self._open = True
-        for _ in range(len(self._waiting)):  # who closes it again may wait again meanwhile
+        for _ in range(len(self._waiting)):  # a source may close it and wait again meanwhile
             try:
                 resume = self._waiting.pop(0)
             except IndexError:  # taken by another thread that opens it too
@@ -101,7 +101,7 @@ _current: ContextVar[Demand | None] = ContextVar("rxassist_demand", default=None
 
 
 def current_demand() -> Demand | None:
-    """The demand of the consumer that is subscribing, ``None`` if nobody asked to be waited for."""
+    """The demand of the consumer that is subscribing, ``None`` if it cannot be slow."""
     return _current.get()
 
 

@@ -25,11 +25,11 @@ _T = TypeVar("_T")
 
 
 class _Places:
-    """So many may be in at a time; the others wait outside, on any thread, first come first in."""
+    """Places: ``count`` callers have one at a time; others wait, on any thread, in their order."""
 
     def __init__(self, count: int) -> None:
         self._lock = threading.Lock()
-        self._free = count  # below 0 where some came in without waiting
+        self._free = count  # below 0 if some took one without waiting
         self._waiting: deque[Future[None]] = deque()
 
     async def enter(self) -> None:
@@ -48,12 +48,12 @@ class _Places:
             raise
 
     def enter_at_once(self) -> None:
-        """Take a place, though there may be none: who comes next waits the longer."""
+        """Take a place, even if none is free: the next caller waits the longer."""
         with self._lock:
             self._free -= 1
 
     def leave(self) -> None:
-        """Give a place to who waits first."""
+        """Give the place to the caller that waits first."""
         with self._lock:
             turn = self._next() if self._free >= 0 else None
             if turn is None:
@@ -70,7 +70,7 @@ class _Places:
 
 
 class Budget:
-    """What many runs may use together: ``Client(budget=budget)``, for as many clients as you like.
+    """A limit on what many runs use together: ``Client(budget=budget)``, for any number of clients.
 
     At most ``max_runs`` runs are followed at a time, as streams or by ``create_and_poll`` and its
     kin; others wait for a place before they are created, in the order in which they were
@@ -103,7 +103,7 @@ class Budget:
         self.requests_per_minute = requests_per_minute
         self._clock = clock
         self._runs = None if max_runs is None else _Places(max_runs)
-        self._turn = _Places(1)  # who has it is the only one that waits for the time to come
+        self._turn = _Places(1)  # its holder alone waits for the time to come
         self._sent: deque[float] = deque(maxlen=requests_per_minute or 0)
         self._lock = threading.Lock()
         self._paused_until = float("-inf")
@@ -115,7 +115,7 @@ class Budget:
     async def request(self, longest_pause: float | None = None) -> None:
         """Wait until one more request may be sent, and count it.
 
-        Raises ``APITimeoutError`` where a pause goes on for longer than so many seconds.
+        Raises ``APITimeoutError`` if the pause lasts for more than ``longest_pause`` seconds.
         """
         self._check_pause(longest_pause)
         await self._turn.enter()
@@ -128,7 +128,7 @@ class Budget:
             self._turn.leave()
 
     def pause(self, seconds: float) -> None:
-        """Let nobody send a request for so long. Raises ``ValueError`` for no finite time."""
+        """Hold back all requests for so long. Raises ``ValueError`` unless the time is finite."""
         if not isfinite(seconds):
             msg = f"a pause must have a finite number of seconds, got {seconds}"
             raise ValueError(msg)
@@ -157,7 +157,7 @@ class Budget:
     def place(self, home: Home, *, waits: bool = True) -> Operator[_T, _T]:
         """Subscribe the source on a client's loop when there is a place for one more run.
 
-        The place is kept until the source has ended or is left. Without ``waits`` it is taken at
+        The place is kept until the source ends or is disposed. Without ``waits`` it is taken at
         once, as for a run that exists already.
         """
         places = self._runs
@@ -187,7 +187,7 @@ class _Follower:
         async def turn() -> AsyncGenerator[tuple[()]]:
             await self._places.enter()
             self._has_place = True
-            if self._left:  # while it was given the place
+            if self._left:  # while it got the place
                 self._leave()
             yield ()
 

@@ -1,4 +1,4 @@
-"""How a client calls a user's functions, and what became of the calls of a run."""
+"""Calling a user's functions on a loop or in a thread, as an Observable of the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rxassist.reactive.observable import _is_async
 
 
 def calling(home: Home) -> Callable[[Callable[[], object]], Observable[Any]]:
-    """Make what calls functions for a client: it gives a cold Observable of what one returns.
+    """A function that calls functions for a client, as a cold Observable of the returned value.
 
     An ``async def`` runs on the client's event loop, every other function in a thread of its own,
     with the context variables of the subscription. To dispose cancels a coroutine; a thread cannot
@@ -28,7 +28,7 @@ def calling(home: Home) -> Callable[[Callable[[], object]], Observable[Any]]:
 
     def call(function: Callable[[], object]) -> Observable[Any]:
         async def returned() -> AsyncGenerator[tuple[object]]:
-            with demanding(None):  # what a function reads is not paused by who reads the run
+            with demanding(None):  # the reader of the run must not pause what a function reads
                 value = await _awaited(home, function)
             yield (value,)
 
@@ -65,13 +65,15 @@ async def _in_thread(home: Home, function: Callable[[], object]) -> object:
             outcome: Callable[[], object] = partial(_raise, error)
         else:
             outcome = partial(_give, value)
-        home.post(partial(_settle, ended, outcome))
+        home.post(partial(_set_outcome, ended, outcome))
 
     threading.Thread(target=work, name="rxassist tool", daemon=True).start()
     return (await ended)()
 
 
-def _settle(ended: asyncio.Future[Callable[[], object]], outcome: Callable[[], object]) -> None:
+def _set_outcome(
+    ended: asyncio.Future[Callable[[], object]], outcome: Callable[[], object]
+) -> None:
     if not ended.done():
         ended.set_result(outcome)
 

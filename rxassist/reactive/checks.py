@@ -1,4 +1,4 @@
-"""What is wrong with a number, told where it is given, and what is to be installed."""
+"""Checks of the numbers that users pass, and the message about a missing extra."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _check_number(name: str, value: object, *, whole: bool = False) -> None:
 
 
 def check_positive(name: str, value: object, *, whole: bool = False) -> None:
-    """Refuse what is no number above 0."""
+    """Raise unless the value is a number above 0."""
     _check_number(name, value, whole=whole)
     if not cast("float", value) > 0:
         msg = f"{name} must be above 0, got {value}"
@@ -22,7 +22,7 @@ def check_positive(name: str, value: object, *, whole: bool = False) -> None:
 
 
 def check_not_negative(name: str, value: object, *, whole: bool = False) -> None:
-    """Refuse what is no number from 0 on."""
+    """Raise unless the value is a number from 0 on."""
     _check_number(name, value, whole=whole)
     if not cast("float", value) >= 0:
         msg = f"{name} must not be negative, got {value}"
@@ -30,7 +30,7 @@ def check_not_negative(name: str, value: object, *, whole: bool = False) -> None
 
 
 def needing(what: str, extra: str, *packages: str) -> str:
-    """What to install for something that needs packages of an extra."""
+    """The message that names the extra to install."""
     return f'{what} needs packages: pip install {" ".join(packages)} (the extra "{extra}")'
 
 

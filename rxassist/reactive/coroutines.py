@@ -6,13 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Self, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist.errors import StreamClosed
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Hold
 from rxassist.reactive.loop import _raise
 from rxassist.reactive.typing import Operator
 
@@ -20,28 +21,30 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
-class _Calls(Generic[_A, _B]):
-    """One subscription of ``map_async``: the calls that run, in order, and what waits."""
+class _Calls(Hold[_A, _B]):
+    """One subscription of ``map_async``: the calls that run, in order, and the items that wait."""
 
     def __init__(
         self,
+        observer: abc.ObserverBase[_B],
         fn: Callable[[_A], Coroutine[Any, Any, _B]],
         most: int,
-        observer: abc.ObserverBase[_B],
     ) -> None:
+        super().__init__(observer)
         self._fn = fn
         self._most = most
-        self._observer = observer
         self._running: deque[asyncio.Task[Callable[[], _B]]] = deque()
         self._waiting: deque[_A] = deque()
         self._completed = False
         self._error: Exception | None = None
-        self._disposed = False
-        self.source = SingleAssignmentDisposable()
-        self.demand = Demand(current_demand())
+        self._demand = Demand(current_demand())
 
-    def on_next(self, item: _A) -> None:
-        self._waiting.append(item)
+    def follow(self, source: Observable[_A], scheduler: abc.SchedulerBase | None) -> Self:
+        with demanding(self._demand):
+            return self.hold(source.subscribe(self, scheduler=scheduler))
+
+    def on_next(self, value: _A) -> None:
+        self._waiting.append(value)
         self._begin()
 
     def on_error(self, error: Exception) -> None:
@@ -50,74 +53,73 @@ class _Calls(Generic[_A, _B]):
 
     def on_completed(self) -> None:
         self._completed = True
-        self._settle()
+        self._go_on()
 
     def dispose(self) -> None:
-        self._disposed = True
-        self.source.dispose()
+        super().dispose()
         running, self._running = self._running, deque()
         for task in running:
             task.get_loop().call_soon_threadsafe(task.cancel)
 
     def _begin(self) -> None:
-        while self._waiting and len(self._running) < self._most and not self._disposed:
+        while self._waiting and len(self._running) < self._most and not self.is_disposed:
             try:
                 loop = asyncio.get_running_loop()  # before there is a coroutine to be awaited
-                with demanding(None):  # what it awaits must not wait for this demand
+                with demanding(None):  # the coroutine's own sources must not wait for this demand
                     task = loop.create_task(_outcome(self._fn(self._waiting.popleft())))
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                self._observer.on_error(error)
+            except Exception as error:  # noqa: BLE001 -- reported to the subscriber
+                self.observer.on_error(error)
                 return
             self._running.append(task)
-            task.add_done_callback(self._done)
+            task.add_done_callback(self._task_ended)
         if len(self._running) >= self._most:
-            self.demand.close()
+            self._demand.close()
 
-    def _done(self, _: asyncio.Task[Callable[[], _B]]) -> None:
+    def _task_ended(self, _: asyncio.Task[Callable[[], _B]]) -> None:
         try:
             self._emit()
         except BaseException as error:
             self.dispose()
-            if not self.demand.fail(error):
+            if not self._demand.fail(error):
                 raise  # to the loop's exception handler
 
     def _emit(self) -> None:
-        while self._running and self._running[0].done() and not self._disposed:
+        while self._running and self._running[0].done() and not self.is_disposed:
             task = self._running.popleft()
             if task.cancelled():
-                self._observer.on_error(StreamClosed("a coroutine of map_async was cancelled"))
+                self.observer.on_error(StreamClosed("a coroutine of map_async was cancelled"))
                 return
             try:
                 returned = task.result()()
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                self._observer.on_error(error)
+            except Exception as error:  # noqa: BLE001 -- reported to the subscriber
+                self.observer.on_error(error)
                 return
-            self._observer.on_next(returned)
-        if not self._disposed:
-            self._settle()
+            self.observer.on_next(returned)
+        if not self.is_disposed:
+            self._go_on()
 
-    def _settle(self) -> None:
+    def _go_on(self) -> None:
         self._begin()
-        if len(self._running) < self._most and not self.demand.is_open:
-            self.demand.open()
+        if len(self._running) < self._most and not self._demand.is_open:
+            self._demand.open()
         if not self._completed or self._running or self._waiting:
             return
         if self._error is not None:
-            self._observer.on_error(self._error)
+            self.observer.on_error(self._error)
         else:
-            self._observer.on_completed()
+            self.observer.on_completed()
 
 
 async def _outcome(coroutine: Coroutine[Any, Any, _B]) -> Callable[[], _B]:
-    """What gives the result of a coroutine, or raises: a task must not raise ``SystemExit``.
+    """A function that returns the result of a coroutine, or raises its exception.
 
-    The event loop would be stopped by it.
+    A task must not raise ``SystemExit`` itself: that would stop the event loop.
     """
     try:
         returned = await coroutine
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # noqa: BLE001 -- it goes on
+    except BaseException as error:  # noqa: BLE001 -- raised by the function
         return partial(_raise, error)
     return partial(_give, returned)
 
@@ -132,9 +134,9 @@ def map_async(
     """Await a coroutine for each item and emit what it returns, in the order of the items.
 
     At most ``max_concurrent`` coroutines run at a time; while they do, the source is paused. An
-    exception of one goes to ``on_error``; the end of the source is told when all have ended. To
-    dispose cancels those that run. The source must emit on the thread of an event loop: everything
-    that comes from a client does.
+    exception of one goes to ``on_error``; the end of the source is passed on when all have ended.
+    Disposing cancels those that run. The source must emit on the thread of an event loop:
+    everything that comes from a client does.
 
     Where the coroutine for ``a`` takes two ticks and the one for ``b`` none::
 
@@ -148,20 +150,7 @@ def map_async(
         msg = f"map_async takes a function that returns a coroutine, got {fn!r}"
         raise TypeError(msg)
 
-    def operator(source: Observable[_A]) -> Observable[_B]:
-        def subscribe(
-            observer: abc.ObserverBase[_B], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            calls = _Calls(fn, max_concurrent, observer)
-            with demanding(calls.demand):
-                calls.source.disposable = source.subscribe(
-                    calls.on_next, calls.on_error, calls.on_completed, scheduler=scheduler
-                )
-            return Disposable(calls.dispose)
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Calls(observer, fn, max_concurrent))
 
 
 __all__ = ["map_async"]

@@ -19,8 +19,8 @@ class DaemonThreads(ThreadPoolExecutor):
     """An executor for ``loop.set_default_executor`` whose threads keep no program from ending.
 
     A ``ThreadPoolExecutor`` takes nothing after the main thread has ended, so no other thread and
-    no ``atexit`` function could look up a host by its name. Here a thread ends when nothing waits
-    to be run. Some Pythons (3.12) start no thread at that time: the caller runs the function.
+    no ``atexit`` function could look up a host by its name. A thread of this executor ends when no
+    function waits. Some Pythons (3.12) start no thread at that time: the caller runs the function.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ def _run(future: Future[Any], function: Callable[[], object]) -> None:
         return
     try:
         value = function()
-    except BaseException as error:  # noqa: BLE001 -- it goes to whoever waits
+    except BaseException as error:  # noqa: BLE001 -- the future carries it
         future.set_exception(error)
     else:
         future.set_result(value)

@@ -17,11 +17,11 @@ from rxassist.reactive.backpressure import Demand, current_demand, demanding
 _T = TypeVar("_T")
 
 BUFFER = 16
-"""How many items an iteration holds before it pauses the source, by default."""
+"""The number of items that an iteration holds before it pauses the source, by default."""
 
 
 class _Arrivals(Generic[_T]):
-    """What arrived for a consumer that waits, and how its source ended.
+    """The items that arrived for a consumer that waits, and the end of its source.
 
     Without a ``size`` only the last item is kept, and nothing is ever paused. ``notify`` wakes the
     consumer: it is called on the thread that emits, or that raises.
@@ -54,11 +54,11 @@ class _Arrivals(Generic[_T]):
         try:
             yield self
         finally:
-            self._demand.failed = None  # which makes a circle
+            self._demand.failed = None  # it makes a circle of references
             subscription.dispose()
 
     def take(self) -> Iterator[_T]:
-        """Give what is there; want more when all of it was taken."""
+        """Give the items that have arrived; want more when all were taken."""
         while self.items:
             yield self.items.popleft()
         if not self._demand.is_open:
@@ -67,7 +67,7 @@ class _Arrivals(Generic[_T]):
     def last(self, name: str) -> _T:
         """The last item of a source that has ended, or the error that ended it, raised.
 
-        Raises ``EmptyError``, of what the source is called, if there was no item.
+        Raises ``EmptyError``, which names the source, if there was no item.
         """
         if self.error is not None:
             raise self.error
@@ -144,7 +144,7 @@ class Items(Generic[_T]):
         return self
 
     def _ending(self, error: BaseException | None) -> tuple[_T, ...]:
-        """What comes last: raises an error, or gives what comes instead."""
+        """The last items: none, or the one instead of an error. Else raises the error."""
         if error is None:
             return ()
         if self._instead is None or not isinstance(error, Exception):
@@ -240,7 +240,7 @@ def iterate(source: Observable[_T], *, buffer: int = BUFFER) -> Items[_T]:
 class IterableObservable(Observable[_T]):
     """An Observable that code can wait for: ``for``, ``async for``, ``await`` and ``run()``.
 
-    All of RxPY works on it, and what is piped from it is iterable again.
+    All of RxPY works on it, and its pipes are iterable again.
     """
 
     _name: str = "this Observable"  # in errors

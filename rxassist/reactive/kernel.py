@@ -1,4 +1,4 @@
-"""The few operators that touch an observer by hand: the others are made of them."""
+"""The few operators that handle observers themselves: the others are made of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from reactivex import Observable, abc
 
-from rxassist.reactive.links import Hold, Link, link
+from rxassist.reactive.links import Hold, Link
 from rxassist.reactive.typing import Operator
 
 _A = TypeVar("_A")
@@ -17,18 +17,27 @@ Step = Callable[[_A], Iterable[_B]]
 Finish = Callable[[], Iterable[_B]]
 
 
-def linked(begin: Callable[[abc.ObserverBase[_B]], abc.ObserverBase[_A]]) -> Operator[_A, _B]:
-    """An operator that puts what ``begin`` gives in front of each observer."""
+def linked(
+    begin: Callable[[abc.ObserverBase[_B], abc.SchedulerBase | None], Link[_A, _B]],
+) -> Operator[_A, _B]:
+    """An operator whose subscription is an object, such as ``_Taking`` below.
+
+    ``begin(observer, scheduler)`` makes this object for each subscription, and the object follows
+    the source. A ``Link`` passes all items and the end on; override the methods that do something
+    else. Use a ``Hold`` if the object must also free the source itself, or hold a timer.
+    """
 
     def operator(source: Observable[_A]) -> Observable[_B]:
-        return Observable(lambda observer, scheduler: link(source, begin(observer), scheduler))
+        return Observable(
+            lambda observer, scheduler: begin(observer, scheduler).follow(source, scheduler)
+        )
 
     return operator
 
 
 def change_error(change: Callable[[Exception], Exception]) -> Operator[_A, _A]:
-    """Fail with what ``change`` makes of an error of the source."""
-    return linked(lambda observer: _Changed(observer, change))
+    """Fail with ``change(error)`` instead of the error of the source."""
+    return linked(lambda observer, _: _Changed(observer, change))
 
 
 class _Changed(Link[_A, _A]):
@@ -43,24 +52,14 @@ class _Changed(Link[_A, _A]):
     def on_error(self, error: Exception) -> None:
         try:
             error = self._change(error)
-        except Exception as raised:  # noqa: BLE001 -- the subscriber is told
+        except Exception as raised:  # noqa: BLE001 -- reported to the subscriber
             error = raised
         self.observer.on_error(error)
 
 
 def take_through(is_last: Callable[[_A], bool]) -> Operator[_A, _A]:
-    """Emit every item up to the first for which ``is_last`` is true, and complete behind it."""
-
-    def operator(source: Observable[_A]) -> Observable[_A]:
-        def subscribe(
-            observer: abc.ObserverBase[_A], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            taking = _Taking(observer, is_last)
-            return taking.hold(link(source, taking, scheduler))
-
-        return Observable(subscribe)
-
-    return operator
+    """Emit every item up to the first for which ``is_last`` is true, and complete after it."""
+    return linked(lambda observer, _: _Taking(observer, is_last))
 
 
 class _Taking(Hold[_A, _A]):
@@ -75,7 +74,7 @@ class _Taking(Hold[_A, _A]):
             return
         try:
             last = self._is_last(value)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self.observer.on_error(error)
             return
         self.observer.on_next(value)
@@ -85,7 +84,7 @@ class _Taking(Hold[_A, _A]):
 
 
 def choose(fn: Callable[[_A], _B | None]) -> Operator[_A, _B]:
-    """Map and filter at once: emit what ``fn`` makes of each item, unless that is ``None``.
+    """Map and filter at once: emit ``fn(item)`` for each item, unless that is ``None``.
 
     Completes and fails with its source. An exception of ``fn`` goes to ``on_error`` and frees the
     source; one of a subscriber is not caught.
@@ -99,7 +98,7 @@ def choose(fn: Callable[[_A], _B | None]) -> Operator[_A, _B]:
         msg = f"choose takes a function, got {fn!r}"
         raise TypeError(msg)
 
-    return linked(lambda observer: _Choosing(observer, fn))
+    return linked(lambda observer, _: _Choosing(observer, fn))
 
 
 class _Choosing(Link[_A, _B]):
@@ -112,7 +111,7 @@ class _Choosing(Link[_A, _B]):
     def on_next(self, value: _A) -> None:
         try:
             chosen = self._fn(value)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self.observer.on_error(error)
             return
         if chosen is not None:
@@ -122,10 +121,10 @@ class _Choosing(Link[_A, _B]):
 def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operator[_A, _B]:
     """Emit any number of items for each item, and more at the end, with state.
 
-    ``begin`` is called for each subscription and gives two functions, so that no two subscriptions
-    share anything: ``step(item)`` is iterated for each item, ``finish()`` when the source has
-    completed. An exception of either goes to ``on_error``, after what was emitted before it, and
-    frees the source.
+    ``begin`` is called for each subscription and returns two functions, so that no two
+    subscriptions share anything: ``step(item)`` is iterated for each item, ``finish()`` when the
+    source has completed. An exception of either goes to ``on_error``, after the items before it,
+    and frees the source.
 
     With a ``begin`` whose step gives an item once and then again, and whose finish gives ``Z``::
 
@@ -135,10 +134,12 @@ def choose_each(begin: Callable[[], tuple[Step[_A, _B], Finish[_B]]]) -> Operato
     if not callable(begin):
         msg = f"choose_each takes a function that gives two functions, got {begin!r}"
         raise TypeError(msg)
-    return linked(lambda observer: _Stepping(observer, *begin()))
+    return linked(lambda observer, _: Stepping(observer, *begin()))
 
 
-class _Stepping(Link[_A, _B]):
+class Stepping(Link[_A, _B]):
+    """One subscription of ``choose_each``."""
+
     __slots__ = ("_finish", "_step")
 
     def __init__(
@@ -149,14 +150,16 @@ class _Stepping(Link[_A, _B]):
         self._finish = finish
 
     def on_next(self, value: _A) -> None:
+        """Emit what the step gives for an item."""
         self._emit(self._step, (value,))
 
     def on_completed(self) -> None:
+        """Emit what is left, and complete."""
         if self._emit(self._finish, ()):
             self.observer.on_completed()
 
     def _emit(self, produce: Callable[..., Iterable[_B]], given: tuple[object, ...]) -> bool:
-        """Send what is produced. An exception of it is an error; one of the subscriber is not."""
+        """Send the produced items. Their exception is an error; one of the subscriber is not."""
         on_next = self.observer.on_next
         sending = False
         try:

@@ -1,4 +1,4 @@
-"""What an operator is in one subscription: the observer of its source, and what frees it."""
+"""The parts of an operator in one subscription: the observer of its source, and disposables."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, cast
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
-from reactivex.scheduler import CurrentThreadScheduler
+from reactivex.disposable import (
+    CompositeDisposable,
+    Disposable,
+    SerialDisposable,
+    SingleAssignmentDisposable,
+)
+from reactivex.scheduler import CurrentThreadScheduler, TimeoutScheduler
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -20,8 +25,8 @@ def link(
     """Subscribe to a source within an operator.
 
     ``subscribe`` puts a guard in front of each observer, which frees the source at the end and
-    where the observer raises. In a chain only the guard at its end is needed: what it disposes is
-    the whole chain. Ten guards cost as much as all that this library does with an event.
+    where the observer raises. In a chain only the guard at its end is needed: it disposes the whole
+    chain. Ten guards cost as much as all that this library does with an event.
     """
     held: object = source._subscribe_core(observer, scheduler)
     if isinstance(held, abc.DisposableBase):
@@ -35,10 +40,10 @@ def link_first(
     scheduler: abc.SchedulerBase | None,
     hold: Callable[[abc.DisposableBase], object],
 ) -> None:
-    """Subscribe to a source where no chain stands behind, and have what frees it held.
+    """Subscribe to a source outside of any chain, and pass the disposable to ``hold``.
 
-    As ``subscribe`` does, on the trampoline of this thread: what a source schedules there comes
-    when it is held, so that an endless one can be freed.
+    It runs on the trampoline of this thread, as ``subscribe`` does: actions that the source
+    schedules there run after ``hold``, so that an endless source can be freed.
     """
 
     def begin(_: object = None, __: object = None) -> None:
@@ -57,21 +62,45 @@ def schedule_held(
     seconds: float,
     action: abc.ScheduledAction[Any],
 ) -> None:
-    """Schedule an action in the place of what is held.
+    """Schedule an action, and hold its timer instead of what is held.
 
-    The action may run, and put something in its own place, before its scheduler has returned: on a
-    thread of its own, or at once. What it puts there stays.
+    The action may run before the scheduler has returned, on another thread or at once, and replace
+    the timer in ``held``. Its replacement stays.
     """
     timer = SingleAssignmentDisposable()
     held.disposable = timer
     timer.disposable = clock.schedule_relative(seconds, action)
 
 
+def subscribe_held(
+    held: SerialDisposable,
+    source: Observable[_A],
+    observer: abc.ObserverBase[_A],
+    scheduler: abc.SchedulerBase | None,
+) -> None:
+    """Subscribe to a source instead of what is held.
+
+    The observer receives nothing more of this source once ``held`` holds something else, or is
+    disposed: also not from a source that emits while it is being subscribed.
+    """
+    current = _Current(observer)
+    held.disposable = current
+    current.hold(source.subscribe(current, scheduler=scheduler))
+
+
+def clock_of(
+    chosen: abc.SchedulerBase | None, given: abc.SchedulerBase | None
+) -> abc.SchedulerBase:
+    """The scheduler that an operator waits on: its own, else the one of the subscription."""
+    return chosen or given or TimeoutScheduler.singleton()
+
+
 class Link(abc.ObserverBase[_A], Generic[_A, _B]):
     """An operator's part in one subscription: the observer of its source.
 
-    Passes on what it is told; an operator overrides what it does otherwise. It is one object where
-    closures would be a dozen: an open stream holds several, and there may be thousands of streams.
+    Passes on each item and the end; an operator overrides the methods that do something else. It
+    is one object instead of a dozen closures: an open stream holds several, and there may be
+    thousands of streams.
     """
 
     __slots__ = ("observer",)
@@ -91,11 +120,17 @@ class Link(abc.ObserverBase[_A], Generic[_A, _B]):
         """Pass the end on."""
         self.observer.on_completed()
 
+    def follow(
+        self, source: Observable[_A], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        """Subscribe to the source. Returns what the subscriber disposes."""
+        return link(source, self, scheduler)
+
 
 class Hold(Link[_A, _B], abc.DisposableBase):
-    """A link that frees its source itself, or what it put in its place.
+    """A link that can free its source itself, and whatever else it holds, such as a timer.
 
-    Without a lock: whoever comes second, who disposes or who has something to hold, frees it.
+    It has no lock: if ``dispose`` and ``hold`` run on two threads, the second of them frees.
     """
 
     __slots__ = ("_held", "is_disposed")
@@ -105,23 +140,46 @@ class Hold(Link[_A, _B], abc.DisposableBase):
         self._held: abc.DisposableBase | None = None
         self.is_disposed: bool = False
 
+    def follow(self, source: Observable[_A], scheduler: abc.SchedulerBase | None) -> Self:
+        """Subscribe to the source, and hold it."""
+        return self.hold(link(source, self, scheduler))
+
     def hold(self, held: abc.DisposableBase) -> Self:
-        """Free this, too, when disposed; at once, if that was before."""
-        self._held = held
+        """Free this, too, when disposed; now, if that was before."""
+        before = self._held
+        self._held = held if before is None else CompositeDisposable(before, held)
         if self.is_disposed:
             self.dispose()
         return self
 
     def dispose(self) -> None:
-        """Free what is held, for good."""
+        """Free what is held, now and later."""
         self.is_disposed = True
         self.free()
 
     def free(self) -> None:
-        """Free what is held, and let go of it: it knows its observer, which makes a circle."""
+        """Free what is held, and forget it: it refers to its observer, which makes a circle."""
         held, self._held = self._held, None
         if held is not None:
             held.dispose()
+
+
+class _Current(Hold[_A, _A]):
+    """A link that passes nothing on once it is disposed."""
+
+    __slots__ = ()
+
+    def on_next(self, value: _A) -> None:
+        if not self.is_disposed:
+            self.observer.on_next(value)
+
+    def on_error(self, error: Exception) -> None:
+        if not self.is_disposed:
+            self.observer.on_error(error)
+
+    def on_completed(self) -> None:
+        if not self.is_disposed:
+            self.observer.on_completed()
 
 
 class Rescue(Hold[_A, _A]):
@@ -136,25 +194,38 @@ class Rescue(Hold[_A, _A]):
 
     @abstractmethod
     def instead(self, error: Exception) -> Observable[_A]:
-        """What follows. What it raises goes to ``on_error``."""
+        """The Observable that follows. An exception goes to ``on_error``."""
+
+    def follow(self, source: Observable[_A], scheduler: abc.SchedulerBase | None) -> Self:
+        """Subscribe to the source, and hold it or what follows it."""
+        return self.hold_source(link(source, self, scheduler))
 
     def hold_source(self, held: abc.DisposableBase) -> Self:
-        """Hold the source, unless it has failed while it was subscribed."""
+        """Hold the source, unless it failed while it was being subscribed."""
         if self._rescued:
             held.dispose()
             return self
         return self.hold(held)
 
     def on_error(self, error: Exception) -> None:
-        """Go on."""
+        """Go on with what follows."""
         self._rescued = True
         try:
             following = self.instead(error)
-        except Exception as raised:  # noqa: BLE001 -- the subscriber is told
+        except Exception as raised:  # noqa: BLE001 -- reported to the subscriber
             self.observer.on_error(raised)
             return
         self.free()
         self.hold(following.subscribe(self.observer, scheduler=self.scheduler))
 
 
-__all__ = ["Hold", "Link", "Rescue", "link", "link_first", "schedule_held"]
+__all__ = [
+    "Hold",
+    "Link",
+    "Rescue",
+    "clock_of",
+    "link",
+    "link_first",
+    "schedule_held",
+    "subscribe_held",
+]

@@ -1,4 +1,4 @@
-"""A log with cursors: one subscription to a source, many readers, each with its own place."""
+"""A log with cursors: one subscription to a source, many readers, each with its own cursor."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ READ_AHEAD = 1024
 """How many items a source may run ahead of its slowest demanding reader, by default."""
 
 Post = Callable[[Callable[[], None]], object]
-"""Runs a function later, where the log lives, and in order; ``False`` if that place is gone."""
+"""Runs a function later on the log's loop, in order; ``False`` if the loop is gone."""
 
 Later = Callable[[Callable[[], None]], abc.DisposableBase]
-"""Runs a function after a while, where the log lives, unless what it returns is disposed before."""
+"""Runs a function after a while on the log's loop. Disposing the result before prevents it."""
 
 Report = Callable[[BaseException], object]
 """Reports an exception that a subscriber raised."""
 
 
-class Place:
-    """How far a reader of a log has come, and what it wants to remember of that.
+class Reading:
+    """The cursor of a reader of a log, and its memory of the items before it.
 
-    ``log`` stands for the log, which would be kept alive by the log itself if it stood there.
+    ``log`` is a key of the log, and not the log itself, which must not keep itself alive.
     """
 
     __slots__ = ("cursor", "log", "memo")
@@ -45,21 +45,21 @@ class Place:
         self.memo: Any = None
 
 
-_reading: ContextVar[Place | None] = ContextVar("rxassist_place", default=None)
+_reading: ContextVar[Reading | None] = ContextVar("rxassist_reading", default=None)
 _no_context = Context()
 
 
 class Log(Observable[_T], abc.ObserverBase[_T]):
     """An Observable that subscribes to its source once, however many subscribers it has.
 
-    The source is subscribed with the first reader. Every reader begins at the start of what is
-    kept, also after the end, and is live when it has caught up. A reader that has a demand is
-    waited for: it is sent items only while the demand is open, and the source is paused when it
-    is ``read_ahead`` items ahead of the slowest of these readers (``None`` never pauses).
-    ``replay=False`` drops what every reader has read, and tells ``on_drop`` before. When the last
-    reader leaves before the end, the source is disposed; a reader that comes later gets what is
-    kept and then ``StreamClosed``. With ``linger`` that is done a while after the last reader
-    left, unless another one comes meanwhile; until then the source is never paused.
+    The first reader subscribes the source. Every reader begins at the first item that is kept, also
+    after the end, and is live when it has caught up. A reader with a demand gets items only while
+    the demand is open, and the source is paused when it is ``read_ahead`` items ahead of the
+    slowest of these readers (``None`` never pauses). ``replay=False`` drops the items that every
+    reader has read, and calls ``on_drop`` with them before. When the last reader leaves before the
+    end, the source is disposed; a later reader gets the items that are kept, and then
+    ``StreamClosed``. With ``linger`` the source is disposed a while after the last reader left,
+    unless another one comes meanwhile; until then it is never paused.
 
     A reader that raises is closed, and the others go on. The exception goes to the consumer that
     waits for this reader; if none waits, it is reported. An exception such as ``SystemExit`` that
@@ -87,7 +87,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self.items: list[_T] = []
         self.dropped: int = 0
         self._key = object()
-        self._last_place = Place(self._key)
+        self._last_reading = Reading(self._key)
         self._source: Observable[_T] | None = source  # until it is subscribed
         self._post = post
         self._report = report
@@ -113,17 +113,17 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             raise self._ending.exception
 
     @property
-    def place(self) -> Place:
-        """Where the caller reads: in a callback or a loop its own place, else the last one."""
+    def reading(self) -> Reading:
+        """The reading of the caller: its own one in a callback or a loop, else the last."""
         reading = _reading.get()
-        return reading if reading is not None and reading.log is self._key else self._last_place
+        return reading if reading is not None and reading.log is self._key else self._last_reading
 
-    def begin_reading(self) -> Place:
-        """A place at the start of what is kept, for a caller that reads and moves it itself."""
-        place = Place(self._key, self.dropped)
-        _reading.set(place)
-        self._last_place = place
-        return place
+    def begin_reading(self) -> Reading:
+        """A reading at the first item that is kept, for a caller that reads and moves it itself."""
+        reading = Reading(self._key, self.dropped)
+        _reading.set(reading)
+        self._last_reading = reading
+        return reading
 
     def close(self, error: Exception) -> None:
         """End the log for all its readers with an error, as if the last one had left."""
@@ -132,7 +132,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def _subscribe_core(
         self,
         observer: abc.ObserverBase[_T],
-        scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the log has its own place
+        scheduler: abc.SchedulerBase | None = None,  # noqa: ARG002 -- the log's home is its scheduler
     ) -> abc.DisposableBase:
         reader = _Reader(self, observer)
         if self._post(partial(self._attach, reader)) is False:
@@ -156,9 +156,9 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self._source = None
         self._demand.failed = self._fail
         try:
-            with demanding(self._demand):  # the log itself is the guard that subscribe would make
+            with demanding(self._demand):  # the log does what the guard of subscribe would do
                 link_first(source, self, None, self._hold)
-        except BaseException as error:  # noqa: BLE001 -- the readers are told
+        except BaseException as error:  # noqa: BLE001 -- the readers get it
             if not self._fail(error):
                 self._report(error)
 
@@ -177,7 +177,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 
     def _hold(self, subscription: abc.DisposableBase) -> None:
         self._subscription = subscription
-        if self.ended:  # already, by a source that sends while it is subscribed
+        if self.ended:  # by a source that emits while it is being subscribed
             self._free()
 
     def _detach(self, reader: _Reader[_T]) -> None:
@@ -188,9 +188,9 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if reader in self._slow:
             self._slow.remove(reader)
         reader.let_go()
-        if self._last_place is reader:
-            self._last_place = Place(self._key, reader.cursor)
-            self._last_place.memo = reader.memo
+        if self._last_reading is reader:
+            self._last_reading = Reading(self._key, reader.cursor)
+            self._last_reading.memo = reader.memo
         if not self._readers and self._ending is None:
             if self._linger is None:
                 self._leave()
@@ -216,7 +216,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             subscription.dispose()
 
     def on_next(self, value: _T) -> None:
-        """Keep an item of the source, and send it to those who have come so far."""
+        """Keep an item of the source, and send it to the readers that have read all before it."""
         if self._ending is not None:
             return
         self.items.append(value)
@@ -229,7 +229,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             self._balance()
 
     def on_error(self, error: Exception) -> None:
-        """End as the source has failed."""
+        """End with the error of the source."""
         self._end(OnError(error))
 
     def on_completed(self) -> None:
@@ -239,7 +239,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def _end(self, ending: Notification[_T]) -> None:
         if self._ending is None:
             self._ending = ending
-            self._demand.failed = None  # which makes a circle
+            self._demand.failed = None  # it makes a circle of references
             self._stop_lingering()
             try:
                 for reader in tuple(self._readers):
@@ -248,7 +248,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
                 self._free()
 
     def _balance(self) -> None:
-        """Drop what every reader has read, and pause or resume the source."""
+        """Drop the items that every reader has read, and pause or resume the source."""
         self._drop_what_was_read()
         if self._read_ahead is None:
             return
@@ -262,10 +262,10 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             self._demand.open()
 
     def _waited_for(self) -> list[_Reader[_T]]:
-        """The readers that can be slow, without those that wait for another reader of this log.
+        """The readers that can be slow, without those whose owner waits for another reader here.
 
-        Who reads in two places at once takes from one of them at a time: what is full must not
-        keep from it what it waits for.
+        A consumer with two readers drains one at a time; its full reader must not block the one it
+        waits on.
         """
         slow = self._slow
         if len(slow) == 1:  # nearly always, and this is looked at after each item
@@ -274,7 +274,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         return [r for r in slow if r.demand and (r.demand.is_open or r.demand.owner not in waiting)]
 
     def recorded(self) -> Observable[_T]:
-        """What an ended log holds, and how it ended, without the place where it lived."""
+        """The items that an ended log holds, and its end, for subscribers anywhere."""
         ending = self._ending
         kept: Observable[_T] = rx.from_iterable(self.items)
         if isinstance(ending, OnError):
@@ -290,8 +290,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             self.dropped += read
 
 
-class _Reader(Place, abc.DisposableBase, Generic[_T]):
-    """One subscriber's place in the log, which it leaves when it is disposed."""
+class _Reader(Reading, abc.DisposableBase, Generic[_T]):
+    """One subscriber's reading of the log, which ends when it is disposed."""
 
     __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "demand")
 
@@ -318,11 +318,11 @@ class _Reader(Place, abc.DisposableBase, Generic[_T]):
         return self.closed
 
     def let_go(self) -> None:
-        """Forget the context, in which this reader is known: a circle."""
+        """Forget the context: it holds this reader, which makes a circle of references."""
         self._context = _no_context
 
     def deliver(self) -> None:
-        """Send what the reader has not seen yet, as long as it wants more."""
+        """Send the items that the reader has not had yet, as long as it wants more."""
         if self._busy or self.closed:
             return
         self._busy = True
@@ -348,8 +348,8 @@ class _Reader(Place, abc.DisposableBase, Generic[_T]):
         log, observer, demand = self._log, self._observer, self.demand
         items = log.items
         while not self.closed:
-            place = self.cursor - log.dropped
-            if place >= len(items):
+            index = self.cursor - log.dropped
+            if index >= len(items):
                 break
             if demand is not None and not demand.is_open:
                 if not self._waits:
@@ -357,8 +357,8 @@ class _Reader(Place, abc.DisposableBase, Generic[_T]):
                     demand.when_open(self._resume)
                 return
             self.cursor += 1
-            log._last_place = self
-            observer.on_next(items[place])
+            log._last_reading = self
+            observer.on_next(items[index])
         if not self.closed and log._ending is not None:
             self.closed = True
             log._ending.accept(observer)

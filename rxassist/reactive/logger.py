@@ -1,4 +1,4 @@
-"""The log of the package: one record is one line, whatever a server said."""
+"""The log of the package: one record is one line, even with text of a server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _shown(argument: object) -> object:
 
 
 logger: logging.Logger = logging.getLogger("rxassist")
-"""What every module of the package logs to."""
+"""The logger of every module of the package."""
 
 logger.addFilter(_OneLine())
 

@@ -1,4 +1,4 @@
-"""Where a client lives: one event loop, the caller's own or one in a background thread."""
+"""The home of a client: one event loop, the caller's own or one in a background thread."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FAREWELL_TIMEOUT = 5.0  # seconds
 _INTERRUPTING_TIMEOUT = 10.0  # seconds: of a close in a signal handler
 _LOOK_AGAIN = 0.05  # seconds, between two looks at whether anything is open
 _GRACE = 0.3  # seconds, for what is just ending when the program does
-_IDLE_TURNS = 2  # of the loop, in a row: what ends may begin something else in the next
+_IDLE_TURNS = 2  # of the loop, in a row: a task that ends may begin another in the next
 _PACKAGE = __name__.partition(".")[0]
 
 _parting: ContextVar[bool] = ContextVar("rxassist_parting", default=False)
@@ -51,7 +51,7 @@ _parting: ContextVar[bool] = ContextVar("rxassist_parting", default=False)
 
 @contextmanager
 def parting() -> Generator[None]:
-    """What is subscribed inside is a farewell: a closing client lets it finish, for a while."""
+    """Subscriptions made inside may finish after the client begins to close, for a while."""
     token = _parting.set(True)
     try:
         yield
@@ -71,15 +71,15 @@ class Home(ABC):
         self._tasks: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
         self.timers: set[object] = set()  # those that are due later
-        self._gate = threading.RLock()  # nothing is posted after the last look at what was
+        self._gate = threading.RLock()  # nothing may be posted after the final drain
         self._gone = False
         self._closers: set[asyncio.Task[Any] | None] = set()  # tasks that wait for the closing
         self.closed: bool = False
-        self.closing: set[Callable[[], object]] = set()  # who is called, on the loop, as it closes
+        self.closing: set[Callable[[], object]] = set()  # called on the loop when it closes
 
     @abstractmethod
     def _bind(self) -> asyncio.AbstractEventLoop:
-        """Find or make the loop at its first use, and refuse a wrong one later."""
+        """Find or make the loop at its first use; raise later if it is another one."""
 
     @property
     def is_here(self) -> bool:
@@ -97,7 +97,7 @@ class Home(ABC):
         return self._loop is not None
 
     def enter(self) -> asyncio.AbstractEventLoop:
-        """The loop, made if need be. Raises where it cannot be used from here."""
+        """The loop, made if need be. Raises if the caller cannot use it."""
         if self.refuses:
             raise ClientClosed
         if self._process is None:  # before any lock is taken: a fork may copy one that is held
@@ -109,13 +109,13 @@ class Home(ABC):
 
     @property
     def is_of_another_process(self) -> bool:
-        """Whether it was used before a fork, by the parent: here it can only be left alone."""
+        """Whether the parent used it before a fork: then this process must not touch it."""
         return self._process is not None and self._process != os.getpid()
 
     def refuse_blocking(self) -> None:
         """Raise ``BlockingCallError`` if the loop's thread waits, or is about to, for itself.
 
-        Our own blocking calls say so in their demand; RxPY's ``run()`` is seen on the stack.
+        Our own blocking calls note that in their demand; RxPY's ``run()`` is found on the stack.
         """
         thread = self._thread_id
         if thread is None:
@@ -139,7 +139,7 @@ class Home(ABC):
                 self._demands.add(demand)
 
     def _dismiss(self) -> None:
-        """Tell the consumers that still wait: a timer of this loop would never wake them."""
+        """End the wait of the consumers: a timer of this loop would never wake them."""
         with self._gate:
             demands = tuple(self._demands)
         for demand in demands:
@@ -160,9 +160,9 @@ class Home(ABC):
             return True
 
     def report(self, error: BaseException) -> None:
-        """Tell the loop's exception handler of an exception that a subscriber raised.
+        """Report an exception of a subscriber to the loop's exception handler.
 
-        One that is to end the program (``SystemExit``, Ctrl-C) goes on its way, out of the loop.
+        One that is to end the program (``SystemExit``, Ctrl-C) is raised out of the loop.
         """
         if self._loop is None:
             return
@@ -182,9 +182,9 @@ class Home(ABC):
     def spawn(
         self, coroutine: Coroutine[Any, Any, None], context: Context | None = None
     ) -> asyncio.Task[None]:
-        """Start a task on the loop, from its thread; it is cancelled when the home closes.
+        """Start a task on the loop, from its thread; closing the home cancels it.
 
-        In this context, or a copy of the current one.
+        It runs in ``context``, or in a copy of the current one.
         """
         context = copy_context() if context is None else context
         task = context.run(self.enter).create_task(coroutine, context=context)
@@ -199,7 +199,7 @@ class Home(ABC):
         self.closed = True
 
     async def end_tasks(self) -> None:
-        """Cancel every task, tell who waits, and wait until all have ended, farewells too."""
+        """Cancel every task, end the waits, and wait until all tasks have ended, farewells too."""
         for action in tuple(self.closing):
             action()
         while tasks := self._others() - self._farewells:
@@ -210,7 +210,7 @@ class Home(ABC):
                 task.cancel()
             _, late = await asyncio.wait(tasks, timeout=_FAREWELL_TIMEOUT)
             await _cancelled(late)
-            await asyncio.sleep(0)  # whoever was told may have said farewell
+            await asyncio.sleep(0)  # a subscriber that got the error may have begun a farewell
 
     def _others(self) -> set[asyncio.Task[Any]]:
         """The tasks that still run, without those that close."""
@@ -257,9 +257,9 @@ class RunningLoop(Home):
     async def close(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """End all tasks, and await ``last_words``.
 
-        It goes on to the end where who waits for it is cancelled, and only then says so: else
-        connections stay open. Does nothing where the loop is dead, and everything ended with it,
-        or where it was used before a fork. Raises ``WrongLoopError`` on another loop.
+        If its caller is cancelled, it still goes on to the end, and raises only then: else
+        connections stay open. Does nothing if the loop is dead, and everything ended with it, or if
+        it was used before a fork. Raises ``WrongLoopError`` on another loop.
         """
         loop = self._loop
         if loop is None or loop.is_closed() or self.is_of_another_process:
@@ -281,7 +281,7 @@ class RunningLoop(Home):
 
 
 async def _to_its_end(task: asyncio.Task[None]) -> None:
-    """Wait for a task, also where who waits is cancelled, again and again; say so at the end."""
+    """Wait for a task even if the caller is cancelled, also repeatedly; raise that at the end."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -296,7 +296,7 @@ async def _to_its_end(task: asyncio.Task[None]) -> None:
 class ThreadLoop(Home):
     """An event loop of its own in a background thread, which never keeps a program from ending.
 
-    The thread knows nothing of it: where nobody has it any more, and no task runs, the thread
+    The thread holds no reference to it: when the home is collected, and no task runs, the thread
     awaits ``last_words`` and ends.
     """
 
@@ -307,7 +307,7 @@ class ThreadLoop(Home):
         self._last_words: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     def leave_with(self, last_words: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """What is awaited last on the loop; it must not hold this home."""
+        """The coroutine function that is awaited last on the loop; it must not hold this home."""
         self._last_words = last_words
 
     def _bind(self) -> asyncio.AbstractEventLoop:
@@ -347,10 +347,10 @@ class ThreadLoop(Home):
     def close(self) -> None:
         """End all tasks, await the last words, and end the thread.
 
-        Returns when that is done; called on the loop's own thread, it returns at once and the
-        rest happens after it. A signal handler that interrupts this library waits ten seconds at
-        most: the loop may need a lock of the interrupted call, and the rest happens after that.
-        Where the interpreter is ending, its thread stands still, and ends with it.
+        Returns when that is done; called on the loop's own thread, it returns at once and the rest
+        happens after it. A signal handler that interrupts this library waits ten seconds at most:
+        the loop may need a lock of the interrupted call, and the rest happens after that. While the
+        interpreter ends, its thread stands still, and ends with it.
         """
         self.shut()
         if self.is_of_another_process or sys.is_finalizing():  # it would be waited for for ever
@@ -371,11 +371,11 @@ class ThreadLoop(Home):
 
     @property
     def open(self) -> int:
-        """How many streams and calls are under way, or wait for their time."""
+        """The number of streams and calls that are under way, or wait for their time."""
         return 0 if self.closed else len(self._tasks) + len(self.timers)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is open, ``timeout`` seconds at most; and give whether that is so."""
+        """Wait until nothing is open, ``timeout`` seconds at most; return whether nothing is."""
         if self.is_here:
             raise BlockingCallError
         if not self.bound:
@@ -387,7 +387,7 @@ class ThreadLoop(Home):
             left = None if until is None else until - monotonic()
             if left is not None and left <= 0:
                 return False
-            looked = threading.Event()  # on the loop: what was posted before has begun then
+            looked = threading.Event()  # on the loop: then all that was posted before has begun
             if not self.post(looked.set):
                 return True
             looked.wait(left)
@@ -402,7 +402,7 @@ class ThreadLoop(Home):
         await _end_others()
         with self._gate:
             self._gone = True
-        for _ in range(2):  # what was posted until now is still told that the client is closed
+        for _ in range(2):  # whatever was posted until now still fails with ClientClosed
             await asyncio.sleep(0)
 
 
@@ -410,7 +410,7 @@ _living: WeakSet[ThreadLoop] = WeakSet()
 
 
 def _tell_what_is_open() -> None:
-    """Say at the end of the program what it did not wait for, and is not just ending."""
+    """Log at the end of the program the streams and calls that it did not wait for."""
     left = [home for home in _living if home.open and not home.wait(_GRACE)]
     count = sum(home.open for home in left)
     if count:
@@ -425,7 +425,7 @@ atexit.register(_tell_what_is_open)
 
 
 class _LoopThread:
-    """A thread that runs an event loop until it is ended on purpose. It holds the loop's tasks."""
+    """A thread that runs an event loop until ``end`` is called. It holds the loop's tasks."""
 
     def __init__(self, tasks: set[asyncio.Task[None]]) -> None:
         self._thread = threading.Thread(target=self._run, name="rxassist", daemon=True)
@@ -450,14 +450,14 @@ class _LoopThread:
         while not self._over:
             try:
                 loop.run_forever()
-            except BaseException as error:  # noqa: BLE001 -- it is told, and ends only a thread
+            except BaseException as error:  # noqa: BLE001 -- reported, and ends only a thread
                 message = "a subscriber wanted to end the program, on the thread of a client"
                 loop.call_exception_handler({"message": message, "exception": error})
         loop.close()
         self.over.set()
 
     def end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Await what is to be done last, once, however it ends, and end the thread: on the loop."""
+        """Await the last words once, however they end, and end the thread. For its own thread."""
         if self._end is None:
             self._end = self.loop.create_task(last())
             self._end.add_done_callback(self._stop)
@@ -491,7 +491,7 @@ def is_ours(frame: FrameType) -> bool:
 def _let_go_of(
     thread: _LoopThread, last_words: Callable[[], Coroutine[Any, Any, None]], process: int
 ) -> None:
-    """End the thread of a client that nobody has any more; the collector comes in any thread."""
+    """End the thread of a collected client; the collector may run in any thread."""
 
     async def end() -> None:
         await last_words()
@@ -503,7 +503,7 @@ def _let_go_of(
 
 
 async def _end_others() -> None:
-    """End all else that lives on a loop that ends: coroutines of subscribers, for the most part."""
+    """End the other tasks of a loop that ends: mostly coroutines of subscribers."""
     loop = asyncio.get_running_loop()
     await _cancelled(asyncio.all_tasks() - {asyncio.current_task()})
     await loop.shutdown_asyncgens()
@@ -514,7 +514,7 @@ async def _nothing() -> None:
 
 
 def scheduled(home: Home, source: Observable[_T]) -> Observable[_T]:
-    """The source with the loop as its scheduler, for who subscribes on the loop's thread."""
+    """The source with the loop as its scheduler, for subscriptions on the loop's thread."""
 
     def subscribe(
         observer: abc.ObserverBase[_T], _: abc.SchedulerBase | None = None
@@ -540,7 +540,7 @@ def on_loop(home: Home, source: Observable[_T]) -> Observable[_T]:
                 return
             try:
                 held.disposable = scheduled(home, source).subscribe(observer)
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            except Exception as error:  # noqa: BLE001 -- reported to the subscriber
                 observer.on_error(error)
 
         if not home.post(partial(copy_context().run, guarded(begin))):
@@ -555,7 +555,7 @@ def _let_go(home: Home, held: abc.DisposableBase) -> None:
 
 
 class _Left(Exception):  # noqa: N818 -- it is no error
-    """The subscriber has left, or raised: no matter of the source."""
+    """The subscriber has left, or raised: the source did not fail."""
 
 
 def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) -> Observable[_T]:
@@ -563,8 +563,8 @@ def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) 
 
     Each subscription begins an iterator of its own, as a task on the home's loop: nothing is
     emitted inside ``subscribe``. Between two items it waits while the demand that was current at
-    the subscription is closed. To dispose cancels the task, and with it what the iterator holds.
-    An exception of the iterator goes to ``on_error``. One that an operator or the subscriber raises
+    the subscription is closed. Disposing cancels the task, and frees what the iterator holds. An
+    exception of the iterator goes to ``on_error``. One that an operator or the subscriber raises
     closes the subscription; it goes to the consumer that waits, else to the loop's exception
     handler. So does an exception of the iterator that is no ``Exception``, such as ``SystemExit``.
     """
@@ -625,7 +625,7 @@ class _Pump(abc.DisposableBase, Generic[_T]):
             self._task.add_done_callback(self._ended, context=self._context)
 
     def dispose(self) -> None:
-        """Cancel the task, once: what it closes on that is closed in peace."""
+        """Cancel the task once, so that its clean-up is not cancelled too."""
         if not self._disposed:
             self._disposed = True
             self._home.post(self._cancel)
@@ -648,7 +648,7 @@ class _Pump(abc.DisposableBase, Generic[_T]):
                 await batches.aclose()
         except _Left:
             pass
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._tell(partial(observer.on_error, error))
         except BaseException as error:
             if self._is_ended_by(error):
@@ -659,7 +659,7 @@ class _Pump(abc.DisposableBase, Generic[_T]):
             self._tell(observer.on_completed)
 
     def _send(self, item: _T) -> None:
-        """Send an item, and leave where nobody listens: what is held is closed in peace then."""
+        """Send an item; leave if the subscriber has left, so that the clean-up is not cancelled."""
         if not self._disposed:
             try:
                 self._observer.on_next(item)
@@ -670,7 +670,7 @@ class _Pump(abc.DisposableBase, Generic[_T]):
             raise _Left
 
     def _raised(self, error: BaseException) -> None:
-        """Close the subscription, as the subscriber, or an operator in between, has raised."""
+        """Close the subscription, after the subscriber or an operator in between has raised."""
         self._disposed = True
         self._fail(error)
 
@@ -682,9 +682,9 @@ class _Pump(abc.DisposableBase, Generic[_T]):
         return False
 
     def _is_ended_by(self, error: BaseException) -> bool:
-        """Whether an exception ends this task from outside, and was not raised by what it calls.
+        """Whether an exception ends this task from outside, and not from the code that it calls.
 
-        The collector closes the coroutine of a loop that is gone wherever it happens to run.
+        The collector closes the coroutine of a loop that is gone, on whichever thread it runs.
         """
         try:
             task = asyncio.current_task()
@@ -695,13 +695,13 @@ class _Pump(abc.DisposableBase, Generic[_T]):
         return isinstance(error, asyncio.CancelledError) and task.cancelling() > 0
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A task that is cancelled may never have begun: its subscriber is told here."""
+        """Report to the subscriber of a cancelled task, which may never have begun."""
         self._task = None
         if task.cancelled():
             self._tell(partial(self._observer.on_error, ClientClosed()))
 
     def _tell(self, notify: Callable[[], None]) -> None:
-        """Send an ending, and report what the subscriber raises."""
+        """Send an ending, and report an exception of the subscriber."""
         if self._disposed:
             return
         try:
@@ -714,7 +714,7 @@ class _Pump(abc.DisposableBase, Generic[_T]):
 
 
 def guarded(action: Callable[[], _T]) -> Callable[[], _T | None]:
-    """An action that gives what it raises to the consumer that waits, where there is one."""
+    """An action whose exception goes to the consumer that waits, if there is one."""
 
     def guard() -> _T | None:
         try:
@@ -731,7 +731,7 @@ def guarded(action: Callable[[], _T]) -> Callable[[], _T | None]:
 class LoopScheduler(AsyncIOScheduler):
     """The loop of a client as a scheduler, for code on any thread.
 
-    To dispose never waits, also where the loop has ended. An exception of an action goes to the
+    Disposing never waits, even if the loop has ended. An exception of an action goes to the
     consumer that waited when the action was scheduled, else to the loop's exception handler.
     """
 
@@ -766,7 +766,7 @@ class LoopScheduler(AsyncIOScheduler):
 
 
 class _Timer(abc.DisposableBase):
-    """One scheduled action, and then what it returned."""
+    """One scheduled action, and then the disposable that it returned."""
 
     __slots__ = ("_action", "_handle", "_held", "_home")
 

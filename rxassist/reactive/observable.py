@@ -46,7 +46,7 @@ def _unheard(error: Exception) -> None:
 
 
 _RUN_SCHEDULER = run.__globals__.get("_default_scheduler", object())
-"""The scheduler that RxPY's ``run()`` lends: a subscription with it is of code that waits."""
+"""The scheduler of RxPY's ``run()``: code that subscribes with it waits for the end."""
 
 
 def _fail(observer: abc.ObserverBase[Any], error: BaseException) -> bool:
@@ -55,7 +55,7 @@ def _fail(observer: abc.ObserverBase[Any], error: BaseException) -> bool:
 
 
 class SelfSubscribing(abc.ObserverBase[_T]):
-    """An observer that subscribes itself: with a state of its own for each subscription."""
+    """An observer that subscribes itself, with its own state for each subscription."""
 
     @abstractmethod
     def subscribe_to(self, source: LoopObservable[_T, Any]) -> abc.DisposableBase:
@@ -67,8 +67,8 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
 
     All of RxPY works on it; besides, it is iterable (``for``, ``async for``, with backpressure),
     can be awaited on an ``AsyncClient``, frees its source when a blocked ``run()`` is interrupted,
-    and refuses what would hang or be lost: blocking calls on the loop's own thread, an ``async
-    def`` passed to ``subscribe``. What is piped from it is one again.
+    and refuses calls that would hang or be lost: blocking calls on the loop's own thread, an
+    ``async def`` passed to ``subscribe``. Its pipes are ``LoopObservable`` again.
 
     To type checkers ``for`` belongs to a ``Client``, whose home is a ``ThreadLoop``; ``async for``
     and ``await`` to an ``AsyncClient``, whose home is a ``RunningLoop``. ``LoopObservable[str]`` is
@@ -85,7 +85,7 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
         observer: abc.ObserverBase[_T],
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        if self._home.refuses:  # what a closed client still gives, its sources know
+        if self._home.refuses:  # its sources decide what a closed client still gives
             return link(self._source, observer, scheduler)
         self._home.enter()
         demand = current_demand()
@@ -143,7 +143,7 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
         awaited = map_async(on_next, max_concurrent=max_concurrent)
         return self.pipe(awaited).subscribe(None, on_error, on_completed)
 
-    if not TYPE_CHECKING:  # type checkers say by themselves what is not there
+    if not TYPE_CHECKING:  # type checkers report missing attributes themselves
 
         def __getattr__(self, name):  # noqa: ANN001, ANN204
             """Raise ``AttributeError``, and say how to get what the call gives."""
@@ -164,7 +164,7 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
         return aiter(iterate(self))
 
     def _run(self) -> None:
-        """Somebody runs it, or tries to."""
+        """Note that it is being run."""
 
     def __await__(self: LoopObservable[_T, RunningLoop]) -> Generator[Any, None, _T]:
         """Await the last item, on the event loop of an ``AsyncClient``. Raises as ``run()``."""
@@ -178,10 +178,10 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
 
 
 class Call(LoopObservable[_T, HomeT]):
-    """What a method of a client gives that is one request, or a few: it is sent when it is run.
+    """One request of a client, or a few: they are sent when the call is run.
 
-    A call that is collected and was never subscribed warns of that, with the place where it was
-    made, as asyncio does of a coroutine: nothing was sent.
+    A call that is collected without being subscribed warns, with the file and the line where it was
+    made, as asyncio does for a coroutine: nothing was sent.
     """
 
     made: tuple[str, str, int] | None = None
@@ -199,21 +199,21 @@ class Call(LoopObservable[_T, HomeT]):
         self.made = None
 
     def __del__(self) -> None:
-        """Warn where nobody has run it."""
+        """Warn if it was never run."""
         if self.made is not None:
             name, file, line = self.made
             message = f"{name}(…) was never run, and nothing was sent: call .run() or await it"
             warnings.warn_explicit(message, RuntimeWarning, file, line)
 
 
-def note_place(given: object, name: str) -> None:
-    """Note where user code has made a call with a method: to be called by that method.
+def note_call(given: object, name: str) -> None:
+    """Note where user code made a call: for the method that makes it.
 
-    A call that is made within another is not noted: the other one is.
+    A call that the library makes within another is not noted; the outer one is.
     """
     frame = sys._getframe(2)
     if isinstance(given, Call) and not is_ours(frame):
         given.made = (name, frame.f_code.co_filename, frame.f_lineno)
 
 
-__all__ = ["Call", "LoopObservable", "SelfSubscribing", "note_place"]
+__all__ = ["Call", "LoopObservable", "SelfSubscribing", "note_call"]

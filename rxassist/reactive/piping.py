@@ -1,9 +1,9 @@
-"""What ``pipe`` gives on an Observable of a client, for type checkers."""
+"""The types of ``pipe`` on an Observable of a client."""
 
 # ruff: noqa: D102 -- RxPY documents these methods
 # mypy: disable-error-code="overload-overlap, override"
 # pyright: reportOverlappingOverload=false, reportIncompatibleMethodOverride=false
-# What an operator gives decides: the first overload that fits is the most exact one.
+# The result of the operator decides: the first overload that fits is the most exact one.
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _X = TypeVar("_X")
 
 
 class PipedObservable(IterableObservable[_T], Generic[_T, HomeT]):
-    """An Observable whose pipes live where it does: on the event loop of its client.
+    """An Observable whose pipes live on the event loop of its client, as it does.
 
-    RxPY types ``pipe`` as what the last operator gives, an ``Observable``. Here it is a
+    RxPY types ``pipe`` as the result of the last operator, an ``Observable``. Here it is a
     ``LoopObservable`` again, unless the operator gives something else, such as a Future. The same
     holds for the methods that stand for operators.
     """

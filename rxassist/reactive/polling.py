@@ -1,4 +1,4 @@
-"""Polling: states that are asked for again and again, until they are the last ones."""
+"""Polling: fetch states again and again, until the last ones come."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from reactivex.disposable import (
     SingleAssignmentDisposable,
 )
 from reactivex.internal import SequenceContainsNoElementsError
-from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import APIConnectionError, APIStatusError, DecodeError, PollTimeout, excerpt
 from rxassist.reactive.iteration import IterableObservable
-from rxassist.reactive.links import Hold, link_first, schedule_held
+from rxassist.reactive.links import Hold, clock_of, link_first, schedule_held
 from rxassist.reactive.logger import logger
 
 _K = TypeVar("_K")
@@ -34,7 +33,7 @@ _T = TypeVar("_T")
 
 _PAGE = 100  # items of a list that one request gives
 _SPREAD = 1.0  # seconds for the first requests, where the interval depends on the state
-_TOGETHER = 0.01  # seconds: what is due within them is asked for at once
+_TOGETHER = 0.01  # seconds: ids that are due within them are fetched together
 
 _SERVER_ERROR = 500
 _FOR_NOW = frozenset({404, 408, 409, 429})
@@ -51,14 +50,14 @@ def poll(
     deadline: float | None = None,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Observable[_T]:
-    """Ask for a state at once and then again and again, and emit it each time it has changed.
+    """Fetch a state at once and then again and again, and emit it each time it has changed.
 
-    ``fetch`` gives an Observable of one state. After each, ``interval`` seconds pass before the
-    next is asked for (a function of the state says how many), so there are never two requests at a
-    time. Completes with the first state for which ``until`` is true, which is emitted in any case.
-    After ``deadline`` seconds without one, sends ``PollTimeout``, with the last state, to
-    ``on_error``; an error of ``fetch`` goes there at once. To dispose frees the request and the
-    timers. Waits on ``scheduler``, else on the one of the subscription.
+    ``fetch`` returns an Observable of one state. After each, ``interval`` seconds pass before the
+    next fetch (a function of the state may return them), so there are never two requests at a time.
+    Completes with the first state for which ``until`` is true, which is emitted in any case. After
+    ``deadline`` seconds without one, sends ``PollTimeout``, with the last state, to ``on_error``;
+    an error of ``fetch`` goes there at once. To dispose frees the request and the timers. Waits on
+    ``scheduler``, else on the one of the subscription.
 
     Where each fetch takes no time, every interval is two ticks, and ``c`` is the last state::
 
@@ -71,7 +70,7 @@ def poll(
     def subscribe(
         observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        clock = scheduler or given or TimeoutScheduler.singleton()
+        clock = clock_of(scheduler, given)
         polling = _Polling(fetch, until, pause, clock, observer)
         if deadline is not None:
             polling.held.add(clock.schedule_relative(deadline, polling.give_up, deadline))
@@ -95,7 +94,7 @@ def _always(seconds: float) -> Callable[[object], float]:
 
 
 class _First(Hold[_T, _T]):
-    """One request: its first item is the state, and no more is wanted of it."""
+    """One request: its first item is the state, and then it is disposed."""
 
     __slots__ = ("_answered",)
 
@@ -106,7 +105,7 @@ class _First(Hold[_T, _T]):
     def ask(self, request: Observable[_T], clock: abc.SchedulerBase) -> None:
         try:
             link_first(request, self, clock, self.hold)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told, also of its own
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber, also its own
             self.is_disposed = True
             self.observer.on_error(error)
 
@@ -148,7 +147,7 @@ class _Polling(Generic[_T]):
     def ask(self, *_: object) -> None:
         try:
             request = self._fetch()
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._observer.on_error(error)
             return
         first = _First(self._observer, self._state)
@@ -164,7 +163,7 @@ class _Polling(Generic[_T]):
         try:
             last = self._until(state)
             pause = 0.0 if last else self._pause(state)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._observer.on_error(error)
             return
         changed = self._states != [state]
@@ -191,11 +190,11 @@ def patiently(
     *,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Observable[_T]:
-    """Ask for a state, and again every ``interval`` seconds while what it fails with passes.
+    """Ask for a state, and again every ``interval`` seconds as long as ``passes(error)`` is true.
 
-    ``ask`` gives an Observable of one state. After ``patience`` seconds without one sends
-    ``PollTimeout`` to ``on_error``, whose ``last`` is the last error; an error of which ``passes``
-    is not true goes there at once.
+    ``ask`` returns an Observable of one state. After ``patience`` seconds without one sends
+    ``PollTimeout`` to ``on_error``, whose ``last`` is the last error; an error for which ``passes``
+    is false goes there at once.
     """
 
     def no_answer(error: Exception, _: object) -> Observable[_T | Exception]:
@@ -216,17 +215,17 @@ def _is_answer(answer: object) -> bool:
 
 
 class AnotherError(DecodeError):
-    """The service answered with another object than the one that was asked for."""
+    """The service replied with another object than the requested one."""
 
 
 def check_id(name: str, asked: str, answered: str) -> None:
-    """Raise unless an answer is what was asked for, or does not say what it is."""
+    """Raise unless the id of an answer is the requested one, or is missing."""
     if answered not in {asked, ""}:
         raise AnotherError(name, "$.id", answered, repr(asked))
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether an error of the service may be over soon, of what exists: it may be stored late."""
+    """Whether an error about an object that exists may be over soon: it may be stored late."""
     if isinstance(error, APIStatusError):
         return error.status_code >= _SERVER_ERROR or error.status_code in _FOR_NOW
     return isinstance(error, APIConnectionError | AnotherError)
@@ -260,14 +259,14 @@ def poll_many(
     """Poll the states of many things: each state when it has changed, with its id.
 
     ``fetch(id)`` gives an Observable of one state. The first requests are spread evenly over the
-    ``interval`` (over a second, if that is a function of the state), and each id is asked for again
+    ``interval`` (over a second, if that is a function of the state), and each id is fetched again
     ``interval`` seconds after its answer: so requests never come in a herd, and there are never two
     at a time for one id, nor more than ``max_concurrent`` at all. There is one timer.
 
-    ``fetch_list(ids)`` gives an Observable of the states of these ids and perhaps of others, whose
-    ids ``id_of`` tells. It takes the place of ``fetch`` as long as its pages, of ``page_size``
-    states, are fewer than the ids that are open; it is left as soon as it gave them all. What it
-    does not have, and everything once it failed, is fetched one by one.
+    ``fetch_list(ids)`` returns an Observable of the states of these ids and perhaps of others;
+    ``id_of`` returns the id of a state. It replaces ``fetch`` as long as its pages, of
+    ``page_size`` states, are fewer than the ids that are open; it is disposed as soon as it gave
+    them all. Ids that it does not have, and all ids once it failed, are fetched one by one.
 
     The polls of an id end with the first state for which ``until`` is true, which is emitted in any
     case, or with an error of ``fetch``, which is emitted as the ``error`` of a ``PollEvent``: the
@@ -298,7 +297,7 @@ def poll_many(
     def subscribe(
         observer: abc.ObserverBase[PollEvent[_K, _T]], given: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        clock = scheduler or given or TimeoutScheduler.singleton()
+        clock = clock_of(scheduler, given)
         how = _How(fetch, until, interval, max_concurrent, fetch_list, id_of, page_size)
         polls = _Polls(how, every, clock, observer)
         polls.begin(deadline)
@@ -309,7 +308,7 @@ def poll_many(
 
 @frozen
 class _How(Generic[_K, _T]):
-    """What ``poll_many`` was given."""
+    """The arguments of ``poll_many``."""
 
     fetch: Callable[[_K], Observable[_T]]
     until: Callable[[_T], bool]
@@ -324,9 +323,9 @@ class _How(Generic[_K, _T]):
 
 
 class _Polls(Generic[_K, _T]):
-    """One subscription: when each id is due, what is under way, and the last states.
+    """One subscription: when each id is due, the requests under way, and the last states.
 
-    The list is due as ``None`` is; ids are held in a tuple.
+    A key is the id in a tuple, or ``None`` for the list.
     """
 
     def __init__(
@@ -387,13 +386,13 @@ class _Polls(Generic[_K, _T]):
             self._is_due((each,), after + over * number / len(ids))
 
     def _wake(self, *_timer: object) -> None:
-        """Ask for what is due, set the timer to what is due next, and end when nothing is open."""
+        """Fetch all that is due, set the timer for the next, and end when no id is open."""
         with self._lock:
             if self._waking or self._over:
                 return
             self._waking = True
             now = self._now() + _TOGETHER
-            for _ in range(len(self._due)):  # what is asked for may be due again at once
+            for _ in range(len(self._due)):  # a fetched id may be due again at once
                 if not self._has_room() or self._due[0][0] > now:
                     break
                 self._ask(heappop(self._due)[-1])
@@ -429,7 +428,7 @@ class _Polls(Generic[_K, _T]):
 
         def answered(state: _T) -> None:
             del self._under_way[what]
-            pause = self._told(each, state)
+            pause = self._emit_state(each, state)
             if pause is not None:
                 self._is_due(what, pause)
 
@@ -452,9 +451,9 @@ class _Polls(Generic[_K, _T]):
             each = self._id_of(state)
             if each in missing:
                 del missing[each]
-                pause = self._told(each, state)
+                pause = self._emit_state(each, state)
                 pauses.extend(() if pause is None else (pause,))
-                if not missing:  # the pages behind are not needed
+                if not missing:  # the pages after it are not needed
                     completed()
 
         def completed() -> None:
@@ -484,18 +483,18 @@ class _Polls(Generic[_K, _T]):
         failed: Callable[[Exception], None],
         completed: Callable[[], None],
     ) -> None:
-        """Subscribe a request, which is heard as long as it is under way."""
+        """Subscribe a request, and handle its answers as long as it is under way."""
         held = SingleAssignmentDisposable()  # in place before an answer comes
         self._under_way[what] = held
 
-        def heard(hear: Callable[_P, None]) -> Callable[_P, None]:
-            def hear_in_turn(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        def in_turn(handle: Callable[_P, None]) -> Callable[_P, None]:
+            def handle_in_turn(*args: _P.args, **kwargs: _P.kwargs) -> None:
                 with self._lock:
                     if self._under_way.get(what) is held and not self._over:
-                        hear(*args, **kwargs)
+                        handle(*args, **kwargs)
                         self._wake()
 
-            return hear_in_turn
+            return handle_in_turn
 
         try:
             request = make()
@@ -503,7 +502,7 @@ class _Polls(Generic[_K, _T]):
             failed(error)
             return
         held.disposable = request.subscribe(
-            heard(answered), heard(failed), heard(completed), scheduler=self._clock
+            in_turn(answered), in_turn(failed), in_turn(completed), scheduler=self._clock
         )
 
     # --- answers ---
@@ -511,15 +510,15 @@ class _Polls(Generic[_K, _T]):
     def _id_of(self, state: _T) -> _K | None:
         try:
             return self._how.id_of(state)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error)
             return None
 
-    def _told(self, each: _K, state: _T) -> float | None:
-        """Emit a state if it has changed, or is the last. Seconds to the next, if it is not."""
+    def _emit_state(self, each: _K, state: _T) -> float | None:
+        """Emit a state if it has changed or is the last; return the seconds to the next fetch."""
         try:
             pause = None if self._how.until(state) else self._how.pause(state)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error)
             return None
         changed = each not in self._states or self._states[each] != state
@@ -541,7 +540,7 @@ class _Polls(Generic[_K, _T]):
 
 
 def _nothing() -> None:
-    """What there is to do when a request has ended that gave its state."""
+    """A request that gave its state has ended: do nothing."""
 
 
 __all__ = [

@@ -1,24 +1,24 @@
-"""Turns: one after the other, each with what it waits for."""
+"""Queues of calls that begin one after the other."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Self, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
+from reactivex.disposable import SerialDisposable
 from reactivex.scheduler import CurrentThreadScheduler
 
 from rxassist.errors import ThreadBusyError
-from rxassist.reactive.links import schedule_held
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Link, schedule_held, subscribe_held
 from rxassist.reactive.typing import Operator
 
 _T = TypeVar("_T")
 
 
 class Waiting:
-    """What a call that needs a free thread waits for, until it may begin."""
+    """The obstacle of a call that needs a free thread, until it may begin."""
 
     def __init__(self) -> None:
         self.turns: deque[_Turn[Any]] = deque()  # with this one, until it has begun
@@ -26,7 +26,7 @@ class Waiting:
 
     @property
     def in_the_way(self) -> ThreadBusyError | None:
-        """The error that names the run which works or waits there, if it is known."""
+        """The error that names the run which keeps the thread busy, if it is known."""
         return self.turns[0].waiting.busy if self.turns else None
 
     def __str__(self) -> str:
@@ -40,37 +40,29 @@ class Waiting:
 
 
 class Queues:
-    """Who wants to start a run, in the order in which they came, for each thread."""
+    """The calls that want to start a run, in their order, for each thread."""
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[_Turn[Any]]] = {}
 
     def in_turn(self, thread_id: str, waiting: Waiting | None = None) -> Operator[_T, _T]:
-        """Subscribe the source when it is its turn, and let the next have it at its first item.
+        """Subscribe the source when it is its turn; its first item begins the next turn.
 
-        That is when its run exists. Also at its end, and when it is disposed. ``waiting`` is told
-        of the queue.
+        At the first item its run exists. Its end, and disposing it, begin the next turn too.
+        ``waiting`` gets the queue.
         """
+        return linked(lambda observer, _: _Turn(observer, self, thread_id, waiting or Waiting()))
 
-        def operator(source: Observable[_T]) -> Observable[_T]:
-            def subscribe(
-                observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
-            ) -> abc.DisposableBase:
-                turn = _Turn(
-                    source, observer, scheduler, waiting, lambda: self._leave(thread_id, turn)
-                )
-                queue = self._queues.setdefault(thread_id, deque())
-                queue.append(turn)
-                turn.waiting.turns = queue
-                if queue[0] is turn:
-                    turn.begin()
-                return Disposable(turn.dispose)
+    def enter(self, thread_id: str, turn: _Turn[Any]) -> None:
+        """Add a turn at the end of the queue, and begin it if it is the only one."""
+        queue = self._queues.setdefault(thread_id, deque())
+        queue.append(turn)
+        turn.waiting.turns = queue
+        if queue[0] is turn:
+            turn.begin()
 
-            return Observable(subscribe)
-
-        return operator
-
-    def _leave(self, thread_id: str, turn: _Turn[Any]) -> None:
+    def leave(self, thread_id: str, turn: _Turn[Any]) -> None:
+        """Remove a turn, and begin the next one if it was the first."""
         queue = self._queues[thread_id]
         first = queue[0] is turn
         queue.remove(turn)
@@ -81,34 +73,33 @@ class Queues:
             queue[0].begin_soon()
 
 
-class _Turn(Generic[_T]):
-    """One place in a queue."""
+class _Turn(Link[_T, _T], abc.DisposableBase):
+    """One subscription: it is in a queue until its source has emitted, ended, or is left."""
+
+    _source: Observable[_T]
+    _scheduler: abc.SchedulerBase | None
 
     def __init__(
-        self,
-        source: Observable[_T],
-        observer: abc.ObserverBase[_T],
-        scheduler: abc.SchedulerBase | None,
-        waiting: Waiting | None,
-        leave: Callable[[], None],
+        self, observer: abc.ObserverBase[_T], queues: Queues, thread_id: str, waiting: Waiting
     ) -> None:
-        self.waiting: Waiting = waiting or Waiting()
-        self._source = source
-        self._observer = observer
-        self._scheduler = scheduler
-        self._leave_queue = leave
+        super().__init__(observer)
+        self.waiting: Waiting = waiting
+        self._queues = queues
+        self._thread_id = thread_id
         self._waits = True
         self._held = SerialDisposable()
 
+    def follow(self, source: Observable[_T], scheduler: abc.SchedulerBase | None) -> Self:
+        self._source = source
+        self._scheduler = scheduler
+        self._queues.enter(self._thread_id, self)
+        return self
+
     def begin(self, *_: object) -> None:
-        held = SingleAssignmentDisposable()  # in place before an item comes
-        self._held.disposable = held
-        held.disposable = self._source.subscribe(
-            self._on_next, self._on_error, self._on_completed, scheduler=self._scheduler
-        )
+        subscribe_held(self._held, self._source, self, self._scheduler)
 
     def begin_soon(self) -> None:
-        """Begin behind what is going on, so that a long queue does not nest."""
+        """Begin after the current call returns, so that a long queue does not recurse."""
         scheduler = self._scheduler or CurrentThreadScheduler.singleton()
         schedule_held(self._held, scheduler, 0.0, self.begin)
 
@@ -116,22 +107,22 @@ class _Turn(Generic[_T]):
         self._held.dispose()
         self._leave()
 
-    def _on_next(self, item: _T) -> None:
+    def on_next(self, value: _T) -> None:
         self._leave()
-        self._observer.on_next(item)
+        self.observer.on_next(value)
 
-    def _on_error(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
         self._leave()
-        self._observer.on_error(error)
+        self.observer.on_error(error)
 
-    def _on_completed(self) -> None:
+    def on_completed(self) -> None:
         self._leave()
-        self._observer.on_completed()
+        self.observer.on_completed()
 
     def _leave(self) -> None:
         if self._waits:
             self._waits = False
-            self._leave_queue()
+            self._queues.leave(self._thread_id, self)
 
 
 __all__ = ["Queues", "Waiting"]

@@ -1,4 +1,4 @@
-"""What is counted for the run that is being subscribed: how much went wrong and was made good.
+"""Counts for the run that is being subscribed: retries, and lost connections that recovered.
 
 Like the current demand, the current tally is inherited by everything that is subscribed inside,
 also later, and by the tasks that it starts.
@@ -15,7 +15,7 @@ from attrs import define
 
 @define(eq=False)
 class Tally:
-    """How often something was tried again, and how often a lost connection was made good."""
+    """The numbers of retries and of lost connections that recovered."""
 
     retries: int = 0
     recoveries: int = 0
@@ -26,7 +26,7 @@ _current: ContextVar[Tally | None] = ContextVar("rxassist_tally", default=None)
 
 @contextmanager
 def tallying(tally: Tally) -> Generator[None]:
-    """Count in a tally what happens to everything that is subscribed inside."""
+    """Count in a tally for everything that is subscribed inside."""
     token = _current.set(tally)
     try:
         yield

@@ -20,7 +20,7 @@ from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.kernel import change_error, choose
 from rxassist.reactive.log import Log
 from rxassist.reactive.loop import HomeT, ThreadLoop, from_batches, on_loop, scheduled
-from rxassist.reactive.observable import Call, LoopObservable, note_place
+from rxassist.reactive.observable import Call, LoopObservable, note_call
 from rxassist.reactive.polling import PATIENCE, check_id, is_passing, patiently, poll
 from rxassist.reactive.queues import Queues
 from rxassist.reactive.typing import Operator
@@ -262,7 +262,7 @@ def _taking_what_is_given(method: Callable[_P, _T]) -> Callable[_P, _T]:
     @wraps(method)
     def call(*arguments: _P.args, **given: _P.kwargs) -> _T:
         returned = method(*arguments, **stated(given))
-        note_place(returned, method.__qualname__)
+        note_call(returned, method.__qualname__)
         return returned
 
     return call

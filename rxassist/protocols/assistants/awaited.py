@@ -1,4 +1,4 @@
-"""What a run waits for, where it does not say so itself."""
+"""Find out what a run waits for, if it does not say so itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rxassist.reactive.polling import check_id, is_passing, patiently
 
 
 def says_nothing(run: Run) -> bool:
-    """Whether a run waits, and does not say for what."""
+    """Whether a run waits without saying what it waits for."""
     action = run.required_action
     if isinstance(action, RequiredActionSubmitToolOutputs):
         return not action.submit_tool_outputs.tool_calls
@@ -35,7 +35,7 @@ def says_nothing(run: Run) -> bool:
 
 
 def nothing_awaited(run: Run) -> DecodeError:
-    """The error of a run that says nothing, and of which nothing can be found out."""
+    """The error for a run that waits for something that cannot be found out."""
     expected = "the calls that the run waits for, here or in its steps"
     return DecodeError("thread.run", "$.required_action", run.required_action, expected)
 
@@ -51,15 +51,15 @@ def awaited(
 ) -> Observable[Run]:
     """The run, read again, with the calls that it waits for.
 
-    Where it still does not say them, they are the functions that its open steps call. It is asked
+    If it still does not have them, they are the functions that its open steps call. It is read
     again every ``interval`` seconds, for ``patience`` seconds, before ``DecodeError`` goes to
     ``on_error``. Sends ``StreamTruncated`` if the run waits no more.
     """
 
     def ask() -> Observable[Run]:
-        return fetch_run().pipe(ops.flat_map(told))
+        return fetch_run().pipe(ops.flat_map(with_action))
 
-    def told(now: Run) -> Observable[Run]:
+    def with_action(now: Run) -> Observable[Run]:
         check_id("thread.run", run.id, now.id)
         if now.status != "requires_action":
             raise _went_on(now)
@@ -87,7 +87,7 @@ def _went_on(run: Run) -> StreamTruncated:
 
 
 def _none(error: Exception, _: object) -> Observable[list[RunStep]]:
-    """No steps where a server does not know such a list."""
+    """No steps if the server does not know such a list."""
     no_steps: list[RunStep] = []
     return rx.of(no_steps) if isinstance(error, NotFoundError) else rx.throw(error)
 
@@ -101,7 +101,7 @@ def _open_calls(step: RunStep) -> list[RequiredActionFunctionToolCall]:
             call.id, FunctionCall(call.function.name, call.function.arguments)
         )
         for call in details.tool_calls
-        if isinstance(call, FunctionToolCall) and not call.function.output  # some say "" for null
+        if isinstance(call, FunctionToolCall) and not call.function.output  # some send "" for null
     ]
 
 
@@ -110,7 +110,7 @@ def _may_come(error: Exception) -> bool:
 
 
 def _last(error: Exception, _: object) -> Observable[Run]:
-    """What was wrong all the time."""
+    """The last error of a poll that ran out of time."""
     last = error.last if isinstance(error, PollTimeout) else None
     return rx.throw(last if isinstance(last, Exception) else error)
 

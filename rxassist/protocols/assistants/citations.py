@@ -1,4 +1,4 @@
-"""Text whose citations are made for people."""
+"""Text with citations that people can read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from inspect import iscoroutinefunction
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from attrs import frozen
 from reactivex import Observable, abc, just
@@ -41,19 +41,21 @@ from rxassist.protocols.assistants.models import (
     UnknownAnnotation,
     UnknownAnnotationDelta,
 )
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Hold
 from rxassist.reactive.logger import logger
 from rxassist.reactive.typing import Operator
-from rxassist.runs.operators.text import Place, SeenTexts, TextReader
+from rxassist.runs.operators.text import Position, SeenTexts, TextReader
 
 
 @frozen
 class Citation:
-    """A marker in a text, such as ``【4:0†source】``, and what it stands for.
+    """A marker in a text, such as ``【4:0†source】``, and the source that it cites.
 
     ``number`` counts the sources of the run from 1, in the order in which the text names them; two
-    markers of one file have the same. What the service did not say is ``None``, and so is
-    ``file_name`` where nobody looked it up or it was not found. ``url`` and ``title`` are those of
-    a page of the web. ``is_path``: the marker is the path of a file that the code interpreter made
+    markers of one file have the same. A value that the service did not send is ``None``, and so is
+    ``file_name`` if it was not looked up or not found. ``url`` and ``title`` are those of a page of
+    the web. ``is_path``: the marker is the path of a file that the code interpreter made
     (``sandbox:/mnt/data/a.csv``); these files have numbers of their own.
     """
 
@@ -76,29 +78,29 @@ def citations(
     r"""Emit the assistant's text as it grows, its citation markers taken out or replaced.
 
     Takes the events of a run, or text. A marker is the text that an annotation names, whatever it
-    looks like, at the place that the annotation gives, in characters or in UTF-16 units; if the
+    looks like, at the position that the annotation gives, in characters or in UTF-16 units; if the
     text is not there, where it is nearest. The service's own markers (``【4:0†source】``) count
     without an annotation, too, as the service forgets some and text has none. A finished message
     takes back no annotation that its deltas brought.
 
-    ``render`` gives the text for a marker: ``lambda cited: f"[{cited.number}]"``; without it they
-    are taken out, but for paths of files, which stay. ``file_name`` looks up the name of a file by
-    its id, once for each file of a subscription: it gives an Observable, whose first item counts,
-    or the name. Where there is none or the look-up fails, the name is ``None``.
+    ``render`` returns the text for a marker: ``lambda cited: f"[{cited.number}]"``; without it the
+    markers are taken out, except for paths of files, which stay. ``file_name`` looks up the name of
+    a file by its id, once for each file of a subscription: it returns an Observable, whose first
+    item counts, or the name. If there is none or the look-up fails, the name is ``None``.
 
-    What went out cannot be replaced, so what may become a marker is held back: the service's own
-    markers, and paths (``sandbox:/…``) where ``render`` is given. ``marker`` is a regular
-    expression, as text or compiled, of what to hold back instead: ``r"\[doc\d+\]"``; it needs the
-    extra ``rxassist[text]``. What it matches waits, with all that stands after it, for its
-    annotation; if none has come when the message is finished, it is text and goes out as it is. So
-    waits a marker of the service's own where ``render`` is given, and one whose file's name has not
-    come. A marker has at most 200 characters and lies within one part of one message.
+    Emitted text cannot be replaced, so text that may become a marker is held back: the service's
+    own markers, and paths (``sandbox:/…``) if ``render`` is given. ``marker`` is a regular
+    expression, as text or compiled, of the text to hold back instead: ``r"\[doc\d+\]"``; it needs
+    the extra ``rxassist[text]``. A match waits, with all text after it, for its annotation; if none
+    has come when the message is finished, the match is emitted as text. A marker of the service's
+    own waits too if ``render`` is given, and so does one whose file's name has not come. A marker
+    has at most 200 characters and lies within one part of one message.
 
     No marker is ever split between two emissions. Whatever the cuts of the deltas, the strings
-    together are the same text where markers are held back. What is held when the source fails is
+    together are the same text if markers are held back. If the source fails, the held text is
     emitted before the error. Completes with its source, when all names are known. An exception of
-    ``render`` goes to ``on_error``, and ``TypeError`` for what it gives that is no text. Raises
-    ``TypeError`` for what cannot be called, and for coroutine functions; ``TypeError`` or
+    ``render`` goes to ``on_error``, and so does a ``TypeError`` if it returns no text. Raises
+    ``TypeError`` for values that cannot be called, and for coroutine functions; ``TypeError`` or
     ``ValueError`` for a ``marker`` that is no regular expression of text.
 
     Where ``t`` is a delta of ``"A【4:0"``, ``u`` of ``"†source】B"``::
@@ -116,21 +118,7 @@ def citations(
             raise TypeError(msg)
     shape = of_the_service(paths=render is not None) if marker is None else of_pattern(marker)
 
-    def operator(source: Observable[Event | str]) -> Observable[str]:
-        def subscribe(
-            observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            citing = _Citing(render, file_name, shape, observer)
-            citing.held.add(
-                source.subscribe(
-                    citing.on_next, citing.on_error, citing.on_completed, scheduler=scheduler
-                )
-            )
-            return citing.held
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Citing(observer, render, file_name, shape))
 
 
 class _Names:
@@ -140,16 +128,15 @@ class _Names:
         self,
         look_up: Callable[[str], Observable[str] | str] | None,
         found: Callable[[], None],
-        held: CompositeDisposable,
     ) -> None:
         self._look_up = look_up
         self._found = found
-        self._held = held
+        self.held: CompositeDisposable = CompositeDisposable()  # the look-ups that are under way
         self._names: dict[str, str | None] = {}
         self._asked: set[str] = set()
 
     def known(self, file_id: str | None) -> bool:
-        """Whether the name of a file is known; if nobody has asked for it, ask."""
+        """Whether the name of a file is known; begins to look it up if it is not."""
         if file_id is None or self._look_up is None or file_id in self._names:
             return True
         if file_id not in self._asked:
@@ -162,17 +149,17 @@ class _Names:
 
     def _ask(self, file_id: str, look_up: Callable[[str], Observable[str] | str]) -> None:
         asking = SingleAssignmentDisposable()
-        self._held.add(asking)
+        self.held.add(asking)
 
-        def settle(name: str | None = None) -> None:
+        def found_name(name: str | None = None) -> None:
             if file_id not in self._names:
                 self._names[file_id] = name
-                self._held.remove(asking)
+                self.held.remove(asking)
                 self._found()
 
         def could_not(error: Exception) -> None:
             logger.debug("the name of file %s was not found: %s", file_id, error)
-            settle()
+            found_name()
 
         try:
             found: object = look_up(file_id)
@@ -183,37 +170,40 @@ class _Names:
             msg = f"file_name must give an Observable or text, got {excerpt(found)}"
             raise TypeError(msg)
         names = just(found) if isinstance(found, str) else found
-        asking.disposable = names.subscribe(settle, could_not, settle)
+        asking.disposable = names.subscribe(found_name, could_not, found_name)
 
 
-class _Citing:
-    """One subscription: what is held back, in order."""
+class _Citing(Hold["Event | str", str]):
+    """One subscription: the text that is held back, in order."""
 
     def __init__(
         self,
+        observer: abc.ObserverBase[str],
         render: Callable[[Citation], str] | None,
         file_name: Callable[[str], Observable[str] | str] | None,
         shape: Shape,
-        observer: abc.ObserverBase[str],
     ) -> None:
+        super().__init__(observer)
         self._render = render
         self._shape = shape
-        self._observer = observer
         self._reader = TextReader()
         self._messages: dict[Hashable, Message] = {None: Message(finished=True)}
-        self._parts: dict[Place | None, Part] = {}
-        self._turns: deque[tuple[Part, int]] = deque()  # of whom the text up to where goes out
+        self._parts: dict[Position | None, Part] = {}
+        self._turns: deque[tuple[Part, int]] = deque()  # the next part to emit, and up to where
         self._sources: dict[str, int] = {}
         self._paths: dict[str, int] = {}
         self._completed = False
         self._sending = False
-        self.held = CompositeDisposable()
-        self._names = _Names(file_name, self._send, self.held)
+        self._names = _Names(file_name, self._send)
+        self.hold(self._names.held)
 
-    def on_next(self, item: Event | str) -> None:
+    def follow(self, source: Observable[Event | str], scheduler: abc.SchedulerBase | None) -> Self:
+        return self.hold(source.subscribe(self, scheduler=scheduler))
+
+    def on_next(self, value: Event | str) -> None:
         try:
-            self._take(item)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            self._take(value)
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error)
         else:
             if self._turns:
@@ -231,19 +221,19 @@ class _Citing:
         except Exception:  # noqa: BLE001 -- the first error counts
             text = ""
         if text:
-            self._observer.on_next(text)
+            self.observer.on_next(text)
         self._fail(error)
 
     def _take(self, item: Event | str) -> None:
         annotated = list(_annotations(item, self._reader.seen))
         last: dict[Part, bool] = {}
-        for place, piece in self._reader.read(item):
-            part = self._part(place)
+        for position, piece in self._reader.read(item):
+            part = self._part(position)
             last[part] = piece is None
             if piece is not None:
                 part.add(piece)
-        for place, noted in annotated:
-            part = self._part(place)
+        for position, noted in annotated:
+            part = self._part(position)
             part.note(noted)
             last.setdefault(part, False)
         for part, ends in last.items():
@@ -251,16 +241,18 @@ class _Citing:
         if isinstance(item, ThreadMessageCompleted | ThreadMessageIncomplete):
             self._end(item.data.id)
 
-    def _part(self, place: Place | None) -> Part:
-        if place not in self._parts:
-            message = self._messages.setdefault(place[0] if place else None, Message())
-            self._parts[place] = Part(message, self._shape)
-        return self._parts[place]
+    def _part(self, position: Position | None) -> Part:
+        if position not in self._parts:
+            message = self._messages.setdefault(position[0] if position else None, Message())
+            self._parts[position] = Part(message, self._shape)
+        return self._parts[position]
 
     def _end(self, message_id: str) -> None:
-        """Nothing more will be told of a message."""
-        for place in [place for place in self._parts if place and place[0] == message_id]:
-            part = self._parts.pop(place)
+        """End the texts of a message: no event of it follows."""
+        for position in [
+            position for position in self._parts if position and position[0] == message_id
+        ]:
+            part = self._parts.pop(position)
             self._turns.append((part, part.decide(last=True)))
         message = self._messages.pop(message_id, None)
         if message is not None:
@@ -272,24 +264,24 @@ class _Citing:
             self._turns.append((part, part.decide(last=True)))
 
     def _send(self) -> None:
-        """Emit what need not be held any more, and the end behind it."""
-        if self._sending:  # a name came at once
+        """Emit the text that need not be held any more, and then the end."""
+        if self._sending:  # a look-up returned its name at once
             return
         self._sending = True
         try:
             text = "".join(self._going_out())
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error)
             return
         finally:
             self._sending = False
         if text:
-            self._observer.on_next(text)
+            self.observer.on_next(text)
         if self._completed and not self._turns:
-            self._observer.on_completed()
+            self.observer.on_completed()
 
     def _going_out(self, *, patient: bool = True) -> Iterator[str]:
-        """The text up to the first marker of which something has not come."""
+        """The text up to the first marker whose annotation or name has not come."""
         while self._turns:
             part, end = self._turns[0]
             mark = part.next_mark()
@@ -324,21 +316,21 @@ class _Citing:
 
     def _citation(self, marker: str, annotation: AnyAnnotation | None) -> Citation:
         file_id, is_path = _file_id(annotation), _is_path(annotation)
-        quote, url, title = _told(annotation)
+        quote, url, title = _quote_and_page(annotation)
         numbers = self._paths if is_path else self._sources
         number = numbers.setdefault(file_id or url or marker, len(numbers) + 1)
         name = self._names.get(file_id)
         return Citation(marker, number, file_id, name, quote, url, title, is_path)
 
     def _fail(self, error: Exception) -> None:
-        self.held.dispose()
-        self._observer.on_error(error)
+        self.dispose()
+        self.observer.on_error(error)
 
 
 def _annotations(
     item: Event | str, seen: SeenTexts
-) -> Iterator[tuple[Place, tuple[Annotation | AnnotationDelta, ...]]]:
-    """The annotations that an item has, each part's with its place. Ask before it is read."""
+) -> Iterator[tuple[Position, tuple[Annotation | AnnotationDelta, ...]]]:
+    """The annotations of an item, by the position of their part. Call it before ``read``."""
     if isinstance(item, ThreadMessageDelta):
         if item.piece() is None and seen.grows_by(item.data.id):
             for delta in item.data.delta.content:
@@ -349,9 +341,9 @@ def _annotations(
         if not seen.grows(whole):
             return
         indexes = seen.indexes(whole)
-        for place, block in enumerate(item.data.content):
+        for position, block in enumerate(item.data.content):
             if isinstance(block, TextContentBlock) and block.text.value:
-                yield (item.data.id, indexes.get(place, place)), block.text.annotations
+                yield (item.data.id, indexes.get(position, position)), block.text.annotations
 
 
 def _is_path(annotation: AnyAnnotation | None) -> bool:
@@ -368,13 +360,13 @@ def _file_id(annotation: AnyAnnotation | None) -> str | None:
     return None
 
 
-def _told(annotation: AnyAnnotation | None) -> tuple[str | None, str | None, str | None]:
-    """The quote, the address and the title of what is cited, as far as the service told."""
+def _quote_and_page(annotation: AnyAnnotation | None) -> tuple[str | None, str | None, str | None]:
+    """The quote, the address and the title of a citation, as far as the service sent them."""
     if isinstance(annotation, FileCitationAnnotation | FileCitationDeltaAnnotation):
         cited = annotation.file_citation
         return (cited.quote or None) if cited else None, None, None
     if isinstance(annotation, UnknownAnnotation | UnknownAnnotationDelta):
         page = annotation.raw.get("url_citation")
-        told = cast("Mapping[str, Any]", page if isinstance(page, dict) else {})
-        return None, told.get("url"), told.get("title")
+        cited_page = cast("Mapping[str, Any]", page if isinstance(page, dict) else {})
+        return None, cited_page.get("url"), cited_page.get("title")
     return None, None, None

@@ -1,4 +1,4 @@
-"""Which texts of a message stand for something else, and which may become one."""
+"""Markers in the text of a message, and texts that may become one."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from rxassist.runs.operators.units import compiled
 
 AnyAnnotation = Annotation | AnnotationDelta
 
-_LONGEST = 200  # characters of a marker: what is longer is text
+_LONGEST = 200  # characters of a marker: a longer one is text
 _MOST_EARLY = 100  # annotations of a part that wait for their text
 
 
-# --- what to hold back ---------------------------------------------------------------------
+# --- text to hold back ---------------------------------------------------------------------
 
 
 @frozen
@@ -44,7 +44,7 @@ class Mark:
 
 
 Shape = Callable[[str, int, bool], tuple[list[Mark], int]]
-"""Finds what looks like a marker in a text from a place on, and where what is not decided begins.
+"""Finds the markers in a text from a position on, and the position from which it is undecided.
 
 The third argument says that nothing follows the text.
 """
@@ -67,7 +67,7 @@ _MARKERS_AND_PATHS = (
 
 
 def of_the_service(*, paths: bool) -> Shape:
-    """The service's markers, such as ``【4:0†source】``, and if asked its paths of files."""
+    """The service's markers, such as ``【4:0†source】``, and its paths of files with ``paths``."""
     whole, begun = _MARKERS_AND_PATHS if paths else _MARKERS
 
     def find(text: str, at: int, last: bool) -> tuple[list[Mark], int]:  # noqa: FBT001 -- a Shape
@@ -84,15 +84,15 @@ def of_the_service(*, paths: bool) -> Shape:
 
 
 def of_pattern(marker: str | re.Pattern[str]) -> Shape:
-    """What a pattern matches, and what more text could make match.
+    """Markers that a pattern matches, and beginnings that more text could complete.
 
-    Raises ``TypeError`` or ``ValueError`` for what is no pattern of text, and
+    Raises ``TypeError`` or ``ValueError`` for anything but a pattern of text, and
     ``ModuleNotFoundError`` without the extra.
     """
-    told = compiled(marker, f"marker must be a regular expression of text, got {marker!r}")
+    pattern = compiled(marker, f"marker must be a regular expression of text, got {marker!r}")
     library = regex_of("citations(marker=)")
-    flags = sum(getattr(library, name) for name in "AIMSX" if told.flags & getattr(re, name))
-    match = library.compile(told.pattern, flags).match
+    flags = sum(getattr(library, name) for name in "AIMSX" if pattern.flags & getattr(re, name))
+    match = library.compile(pattern.pattern, flags).match
 
     def find(text: str, at: int, last: bool) -> tuple[list[Mark], int]:  # noqa: FBT001 -- a Shape
         marks: list[Mark] = []
@@ -113,12 +113,12 @@ def of_pattern(marker: str | re.Pattern[str]) -> Shape:
     return find
 
 
-# --- what annotations name -----------------------------------------------------------------
+# --- text that annotations name ------------------------------------------------------------
 
 
 @mutable
 class Message:
-    """What is known of a message: annotations by the text that they name."""
+    """The annotations of a message, by the text that they name."""
 
     annotations: dict[str, AnyAnnotation] = field(factory=dict[str, AnyAnnotation])
     finished: bool = False
@@ -126,7 +126,7 @@ class Message:
 
 @frozen
 class _Note:
-    """An annotation, with the text that it names and where it says that this begins."""
+    """An annotation, with the text that it names and its position for that."""
 
     text: str
     start: int
@@ -134,14 +134,14 @@ class _Note:
 
 
 class Part:
-    """A text that grows: what of it has gone out, and where what annotations name stands in it."""
+    """A text that grows: how much was emitted, and the positions of its markers."""
 
     def __init__(self, message: Message, shape: Shape) -> None:
         self.message = message
         self._shape = shape
         self._written = StringIO()
         self._length = 0
-        self._wide: list[int] = []  # where characters of two UTF-16 units stand, in units
+        self._wide: list[int] = []  # positions of characters of two UTF-16 units, in units
         self._sent = 0
         self._decided = 0
         self._found: deque[Mark] = deque()  # by their shape
@@ -158,9 +158,9 @@ class Part:
         self._length += len(piece)
 
     def note(self, annotations: Iterable[AnyAnnotation]) -> None:
-        """Remember annotations; each is of this part or was told before."""
+        """Remember annotations; each is of this part or came before."""
         for annotation in annotations:
-            text, start = _told(annotation)
+            text, start = _named_text(annotation)
             if not text or (text, start) in self._noted:
                 continue
             self._noted.add((text, start))
@@ -171,9 +171,9 @@ class Part:
                 self._name(_Note(text, start, annotation), exactly=False)
 
     def decide(self, *, last: bool = False) -> int:
-        """Where the text ends of which is known what is a marker and what is not."""
+        """The position up to which all markers are known."""
         if self._early:
-            for exactly in (True, False):  # or one with a wrong place takes what another names
+            for exactly in (True, False):  # or one with a wrong position takes the text of another
                 self._early = [
                     note for note in self._early if not self._name(note, exactly=exactly)
                 ]
@@ -187,7 +187,7 @@ class Part:
         return self._decided
 
     def _look(self, end: int, *, last: bool) -> None:
-        """Find what has the shape of a marker, up to a place."""
+        """Find the texts that look like a marker, up to a position."""
         if end <= self._decided:
             return
         begin = max(self._decided - 1, 0)  # with the character before
@@ -197,7 +197,7 @@ class Part:
         self._decided = begin + undecided
 
     def next_mark(self) -> Mark | None:
-        """The next marker, or what may be one."""
+        """The next marker, or text that may be one."""
         while self._named and self._named[0].begin < self._sent:
             self._named.pop(0)
         named = self._named[0] if self._named else None
@@ -211,37 +211,37 @@ class Part:
         return named
 
     def take(self, end: int) -> str:
-        """The text up to a place, which goes out."""
+        """Take the text up to a position, to emit it."""
         text = self._read(self._sent, end) if end > self._sent else ""
         self.skip(end)
         return text
 
     def skip(self, end: int) -> None:
-        """Go on behind a marker."""
+        """Go on after a marker."""
         self._sent = max(self._sent, end)
 
     def _read(self, begin: int, end: int) -> str:
         self._written.seek(begin)
         return self._written.read(end - begin)
 
-    def _places(self, note: _Note) -> tuple[int, ...]:
-        """Where an annotation says that its text is: in characters or in UTF-16 units."""
+    def _positions(self, note: _Note) -> tuple[int, ...]:
+        """The positions that an annotation may mean: in characters or in UTF-16 units."""
         if note.start < 0:
             return ()
         return note.start, note.start - bisect_left(self._wide, note.start)
 
     def _name(self, note: _Note, *, exactly: bool) -> bool:
         """Find the text that an annotation names; ``False`` if it has not come."""
-        for place in self._places(note):
-            if self._read(place, place + len(note.text)) == note.text:
-                self._put(Mark(place, place + len(note.text), note.text, note.annotation))
+        for position in self._positions(note):
+            if self._read(position, position + len(note.text)) == note.text:
+                self._put(Mark(position, position + len(note.text), note.text, note.annotation))
                 return True
         if exactly:
             return False
         length, held = len(note.text), self._read(self._sent, self._length)
         marks = [
-            Mark(self._sent + place, self._sent + place + length, note.text, note.annotation)
-            for place in _places_of(note.text, held)
+            Mark(self._sent + position, self._sent + position + length, note.text, note.annotation)
+            for position in _positions_of(note.text, held)
         ]
         free = [mark for mark in marks if self._is_free(mark)]
         if free:
@@ -249,35 +249,35 @@ class Part:
         return bool(free)
 
     def _is_free(self, mark: Mark) -> bool:
-        place = bisect_right(self._named, mark.begin, key=_begin_of)
-        near = self._named[max(place - 1, 0) : place + 1]
+        position = bisect_right(self._named, mark.begin, key=_begin_of)
+        near = self._named[max(position - 1, 0) : position + 1]
         return not any(_overlap(mark, named) for named in near)
 
     def _put(self, mark: Mark) -> None:
-        """Take a stretch for a marker, unless it has gone out or another annotation names it."""
+        """Add a marker, unless it was emitted or another annotation names it."""
         if mark.begin < self._sent or not self._is_free(mark):
             return
-        place = bisect_right(self._named, mark.begin, key=_begin_of)
-        self._named.insert(place, mark)
+        position = bisect_right(self._named, mark.begin, key=_begin_of)
+        self._named.insert(position, mark)
 
     def _held_for(self, note: _Note) -> int:
-        """Where the text begins that an annotation names and that has not come as a whole."""
-        for place in self._places(note):
-            begun = self._read(place, self._length) if place >= self._decided else ""
+        """The position of the text of an annotation that has come only in part."""
+        for position in self._positions(note):
+            begun = self._read(position, self._length) if position >= self._decided else ""
             if begun and len(note.text) <= _LONGEST and note.text.startswith(begun):
-                return place
+                return position
         return self._length
 
 
 _WIDE = re.compile("[\U00010000-\U0010ffff]")
 
 
-def _places_of(text: str, held: str) -> Iterator[int]:
-    """Where a text stands in another one, again and again."""
-    place = held.find(text)
-    while place >= 0:
-        yield place
-        place = held.find(text, place + len(text))
+def _positions_of(text: str, held: str) -> Iterator[int]:
+    """All positions of a text in another one."""
+    position = held.find(text)
+    while position >= 0:
+        yield position
+        position = held.find(text, position + len(text))
 
 
 def _begin_of(mark: Mark) -> int:
@@ -292,8 +292,8 @@ def _overlap(one: Mark, other: Mark) -> bool:
     return one.begin < other.end and other.begin < one.end
 
 
-def _told(annotation: AnyAnnotation) -> tuple[str | None, int]:
-    """The text that an annotation names, and its place (-1: it does not say)."""
+def _named_text(annotation: AnyAnnotation) -> tuple[str | None, int]:
+    """The text that an annotation names, and its position (-1: it does not say)."""
     if isinstance(annotation, UnknownAnnotation | UnknownAnnotationDelta):
         text: object = annotation.raw.get("text")
         start: object = annotation.raw.get("start_index")

@@ -1,4 +1,4 @@
-"""Outputs are submitted once."""
+"""Submitting outputs exactly once."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def outputs_once(
     """Never submit outputs twice that were taken, and never give up a run that has taken them.
 
     The source submits them when it is subscribed. An error before its first item may leave open
-    whether they were taken: ``leaves_open``, or a conflict, or a refusal of what was submitted
-    before. Then ``fetch()`` says whether the run still waits for these ``calls``. Where it does
-    not, ``went_on(run, lost)`` follows, by default the error ``lost``: a lost connection, of which
-    the rest can be recovered. Where it does, and the connection broke, the source is subscribed
-    once more, if ``again`` is true; after that it is an ``APIConnectionError`` that is not
-    ``sent``. Where it does, any other error goes to ``on_error`` as it is. Where the run cannot be
-    read, ``lost`` does.
+    whether they were taken: ``leaves_open``, or a conflict, or a refusal of outputs that were
+    submitted before. Then ``fetch()`` reads whether the run still waits for these ``calls``. If it
+    does not, ``went_on(run, lost)`` follows, by default the error ``lost``: a lost connection,
+    whose rest can be recovered. If it does, and the connection broke, the source is subscribed once
+    more, if ``again`` is true; after that it is an ``APIConnectionError`` that is not ``sent``. If
+    it does, any other error goes to ``on_error`` as it is. If the run cannot be read, ``lost``
+    does.
 
-    With ``follow`` every refusal is looked into: the run may have ended meanwhile, or a gateway has
-    sent the outputs twice. Everything else passes.
+    With ``follow`` the run is read after every refusal: it may have ended meanwhile, or a gateway
+    has sent the outputs twice. Everything else passes.
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
@@ -77,7 +77,7 @@ def outputs_once(
 
 
 def _lost_answer(error: Exception) -> APIConnectionError:
-    """What stands for an answer that does not say what became of outputs."""
+    """The error for an answer that leaves open whether the outputs were taken."""
     lost = APIConnectionError(f"no answer says what became of the outputs: {error}")
     lost.__cause__ = error
     return lost
@@ -85,9 +85,9 @@ def _lost_answer(error: Exception) -> APIConnectionError:
 
 def _not_taken(error: Exception) -> APIConnectionError:
     """Nothing happened at the service: there is nothing to recover."""
-    told = APIConnectionError(f"the outputs were not taken: {error}", sent=False)
-    told.__cause__ = error
-    return told
+    refused = APIConnectionError(f"the outputs were not taken: {error}", sent=False)
+    refused.__cause__ = error
+    return refused
 
 
 def _anything(_: object) -> bool:

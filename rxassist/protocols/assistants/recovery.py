@@ -1,15 +1,14 @@
-"""A lost connection is not a lost run: what is missing of a stream, from what is stored."""
+"""A lost connection is not a lost run: the missing events are made of the stored objects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import reactivex as rx
 from attrs import frozen
 from reactivex import Observable, abc
 from reactivex import operators as ops
-from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import NotFoundError, PollTimeout, RxAssistError, StreamClosed, StreamDiverged
 from rxassist.protocols.assistants.events import Event, RunEvent
@@ -23,8 +22,8 @@ from rxassist.protocols.assistants.missing import (
 )
 from rxassist.protocols.assistants.models import Message, Run, RunStep
 from rxassist.protocols.assistants.snapshots import NOTHING, Snapshot, fold
-from rxassist.reactive.kernel import choose_each, nothing
-from rxassist.reactive.links import Rescue, link
+from rxassist.reactive.kernel import choose_each, linked, nothing
+from rxassist.reactive.links import Rescue, clock_of, link
 from rxassist.reactive.logger import logger
 from rxassist.reactive.polling import PATIENCE, check_id, is_passing, patiently, poll
 from rxassist.reactive.tally import count_recovery
@@ -55,26 +54,26 @@ def recover(
     keeps_events: bool = False,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[Event, Event]:
-    """Emit every event of a run, also those that its connection did not bring.
+    """Emit every event of a run, also the events that its connection lost.
 
-    Checks the ending of the source as ``check_ending`` does. Where that would be a
+    Checks the ending of the source as ``check_ending`` does. If that would be a
     ``StreamTruncated``, an ``APIConnectionError`` or an ``APITimeoutError``, it polls the run,
     every ``interval`` seconds, until it has ended or waits, lists its steps and messages, and emits
-    what is missing, in the order of an uninterrupted stream, ``done`` included. The three functions
-    take a thread's and a run's id; of one second, the lists give what is older first.
+    the missing events, in the order of an uninterrupted stream, ``done`` included. The three
+    functions take a thread's and a run's id; of objects of one second, the lists must have the
+    older first.
 
-    ``thread_id`` and ``run_id`` are known beforehand where the source goes on with a run, after
-    outputs were ``submitted`` for calls of these ids; else the source must have told them.
-    ``keeps_events`` keeps the events until they are needed, which is cheaper than to fold each, for
+    ``thread_id`` and ``run_id`` are known beforehand if the source goes on with a run, after
+    outputs were ``submitted`` for calls of these ids; else they are taken from the source.
+    ``keeps_events`` keeps the events until they are needed, which is cheaper than folding each, for
     sources whose events are kept in any case.
 
-    A store may lag behind the stream: a run that is not found, another run than the one that was
-    asked for, and lists that have less than what was heard are asked for again, for ``patience``
-    seconds.
+    A store may lag behind the stream: a run that is not found, another run than the requested one,
+    and lists that have less than the stream are requested again, for ``patience`` seconds.
 
-    Sends to ``on_error``: ``StreamDiverged`` if what is stored does not continue what was heard;
-    the error of the source, with a note, if the run is not known, if the service does not tell of
-    it, or if it cannot be reached for ``patience`` seconds; all other errors at once.
+    Sends to ``on_error``: ``StreamDiverged`` if the stored objects do not continue the stream; the
+    error of the source, with a note, if the run is not known, if the service does not have it, or
+    if it cannot be reached for ``patience`` seconds; all other errors at once.
 
     Where ``k`` is ``thread.run.created``, after which the connection breaks, and the run is found
     to have completed: ``q``, ``p`` and ``c`` are its other events, and ``d`` is ``done``::
@@ -101,7 +100,7 @@ def recover(
 
 @frozen
 class Recovery:
-    """What ``recover`` was given: where what is missing is found, and how long it is looked for."""
+    """The arguments of ``recover``: the functions that read the store, and its times."""
 
     fetch_run: FetchRun
     list_steps: ListSteps
@@ -119,24 +118,16 @@ def recovering(
     keeps_events: bool,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[Event, Event]:
-    """``recover``, which asks how only when something is lost: of most streams nothing is."""
-
-    def operator(source: Observable[Event]) -> Observable[Event]:
-        def subscribe(
-            observer: abc.ObserverBase[Event], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            hearing = _Hearing(observer, given, how, scheduler, keeps_events=keeps_events)
-            return hearing.hold_source(link(source, Ending(hearing), given))
-
-        return Observable(subscribe)
-
-    return operator
+    """``recover``, which calls ``how`` only after a loss: most streams lose nothing."""
+    return linked(
+        lambda observer, given: _Hearing(observer, given, how, scheduler, keeps_events=keeps_events)
+    )
 
 
 class _Hearing(Rescue[Event]):
-    """What one subscription has heard so far, and what follows where its source is lost."""
+    """One subscription: the events so far, and those that follow if the source is lost."""
 
-    __slots__ = ("_clock", "_events", "_how", "_keeps_events", "_run", "_snapshot", "_told")
+    __slots__ = ("_clock", "_events", "_how", "_keeps_events", "_received", "_run", "_snapshot")
 
     def __init__(
         self,
@@ -152,9 +143,13 @@ class _Hearing(Rescue[Event]):
         self._how = how
         self._keeps_events = keeps_events
         self._events: list[Event] = []
-        self._run: Run | None = None  # the first that was told of is the one
+        self._run: Run | None = None  # the first one in the events
         self._snapshot = NOTHING
-        self._told: list[tuple[str, str]] = []
+        self._received: list[tuple[str, str]] = []
+
+    def follow(self, source: Observable[Event], scheduler: abc.SchedulerBase | None) -> Self:
+        """Subscribe to the source, with its ending checked."""
+        return self.hold_source(link(source, Ending(self), scheduler))
 
     def on_next(self, value: Event) -> None:
         """Keep an event, and pass it on."""
@@ -165,14 +160,14 @@ class _Hearing(Rescue[Event]):
         self.observer.on_next(value)
 
     def instead(self, error: Exception) -> Observable[Event]:
-        """What is missing, where the connection was lost; else the error."""
+        """The missing events if the connection was lost; else the error."""
         so_far, how = self._so_far(), self._how()
-        where = _place(so_far.snapshot, self._run, how.thread_id, how.run_id)
+        where = _ids_of(so_far.snapshot, self._run, how.thread_id, how.run_id)
         if where is None or not is_lost(error):
             return rx.throw(error)
         logger.info("run %s: the stream was lost (%s); recovering", where[1], error)
         count_recovery()
-        clock = self._clock or self.scheduler or TimeoutScheduler.singleton()
+        clock = clock_of(self._clock, self.scheduler)
         missing = _Look(how, where, so_far, clock).events()
         events = missing.pipe(choose_each(lambda: (_as_they_are, nothing)))
         return events.pipe(ops.catch(lambda why, _: rx.throw(unrecovered(why, error))))
@@ -181,13 +176,13 @@ class _Hearing(Rescue[Event]):
         for event in self._events:
             self._fold(event)
         self._events.clear()
-        return Heard(self._snapshot, frozenset(self._told))
+        return Heard(self._snapshot, frozenset(self._received))
 
     def _fold(self, event: Event) -> None:
         self._snapshot = fold(self._snapshot, event)
-        told = told_of(event)
-        if told is not None:
-            self._told.append(told)
+        received = told_of(event)
+        if received is not None:
+            self._received.append(received)
             if self._run is None and isinstance(event, RunEvent):
                 self._run = event.data
 
@@ -197,7 +192,7 @@ def _as_they_are(events: list[Event]) -> list[Event]:
 
 
 class _Look:
-    """One look at what is stored, which lasts until the run has settled."""
+    """One comparison with the stored objects, which lasts until the run has settled."""
 
     def __init__(
         self, how: Recovery, where: tuple[str, str], heard: Heard, clock: abc.SchedulerBase
@@ -208,7 +203,7 @@ class _Look:
         self._clock = clock
 
     def events(self) -> Observable[list[Event]]:
-        """What is missing, when the run has settled."""
+        """The missing events, when the run has settled."""
         run = self._patiently(self._run, is_passing)
         settled = poll(
             lambda: run, until=has_settled, interval=self._how.interval, scheduler=self._clock
@@ -259,14 +254,14 @@ class _StillOpenError(RxAssistError):
 
 
 def _may_come(error: Exception) -> bool:
-    """Whether lists may have more, or be there, when they are asked for again."""
+    """Whether lists may have more, or exist, when they are requested again."""
     if isinstance(error, StreamDiverged):
         return is_behind(error)
     return isinstance(error, _StillOpenError) or is_passing(error)
 
 
 def _as_it_stands(error: Exception, _: object) -> Observable[list[Event]]:
-    """What becomes of lists that did not come to be whole in time."""
+    """The events or the error of lists that were not whole in time."""
     last = error.last if isinstance(error, PollTimeout) else None
     if isinstance(last, _StillOpenError):
         return rx.of(last.events)
@@ -274,12 +269,12 @@ def _as_it_stands(error: Exception, _: object) -> Observable[list[Event]]:
 
 
 def _listed(items: Observable[_T]) -> Observable[list[_T]]:
-    """All items, oldest first. What was created in one second stays as it was listed."""
+    """All items, oldest first. Items of one second stay in their order."""
     return items.pipe(ops.to_list(), ops.map(_oldest_first))
 
 
 def _known(listed: Observable[list[_T]]) -> Observable[list[_T]]:
-    """No items where a server does not know such a list."""
+    """No items if the server does not know such a list."""
 
     def unknown(error: Exception, _: Observable[list[_T]]) -> Observable[list[_T]]:
         nothing_known: list[_T] = []
@@ -296,20 +291,20 @@ def _age(item: object) -> float:
     return getattr(item, "created_at", None) or 0
 
 
-def _place(
+def _ids_of(
     snapshot: Snapshot, run: Run | None, thread_id: str | None, run_id: str | None
 ) -> tuple[str, str] | None:
-    """The ids of the thread and of the run, from wherever they were told."""
-    told: list[tuple[str, str | None]] = [(thread_id or "", run_id)]
+    """The ids of the thread and of the run, from whatever names them."""
+    known: list[tuple[str, str | None]] = [(thread_id or "", run_id)]
     if run is not None:
-        told.append((run.thread_id, run.id))
-    told.extend((step.thread_id, step.run_id) for step in snapshot.run_steps)
-    told.extend((message.thread_id, message.run_id) for message in snapshot.messages)
-    return next(((thread, run) for thread, run in told if thread and run), None)
+        known.append((run.thread_id, run.id))
+    known.extend((step.thread_id, step.run_id) for step in snapshot.run_steps)
+    known.extend((message.thread_id, message.run_id) for message in snapshot.messages)
+    return next(((thread, run) for thread, run in known if thread and run), None)
 
 
 def unrecovered(why: Exception, error: Exception) -> Exception:
-    """What the subscriber is told where a recovery from an error fails, too."""
+    """The error for the subscriber if a recovery from an error fails, too."""
     if isinstance(why, StreamClosed | StreamDiverged) or not isinstance(why, RxAssistError):
         return why
     last = f" ({why.last})" if isinstance(why, PollTimeout) and why.last is not None else ""

@@ -1,4 +1,4 @@
-"""Going on after ``requires_action``: the functions that a run asks for are called."""
+"""Going on after ``requires_action``: call the functions that a run asks for."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from inspect import iscoroutine
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import reactivex as rx
 from attrs import evolve, frozen
-from reactivex import Observable, abc
+from reactivex import Observable, Observer, abc
 from reactivex import operators as ops
-from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
-from reactivex.scheduler import ImmediateScheduler, TimeoutScheduler
+from reactivex.disposable import SerialDisposable
+from reactivex.scheduler import ImmediateScheduler
 
 from rxassist.errors import RxAssistError, ToolError, ToolRoundsExceeded
 from rxassist.protocols.assistants.awaited import nothing_awaited, says_nothing
@@ -32,6 +32,8 @@ from rxassist.protocols.assistants.models import (
 )
 from rxassist.protocols.assistants.snapshots import required_call
 from rxassist.reactive.checks import check_positive
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Link, clock_of, subscribe_held
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import run_of
 from rxassist.runs.state import leaves_waiting
@@ -40,6 +42,7 @@ from rxassist.runs.tools.values import to_text
 from rxassist.wire.values import type_on_wire
 
 _T = TypeVar("_T")
+_X = TypeVar("_X")
 
 Submission: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 """``tool_outputs`` or ``tool_approvals``, as ``submit_tool_outputs_stream`` takes them."""
@@ -48,20 +51,20 @@ Approvable: TypeAlias = FunctionToolCall | RequiredActionMCPToolCall | UnknownRe
 """A call that may be approved: of a function of yours, or one that the service makes itself."""
 
 Approve: TypeAlias = Callable[[Approvable], Any]
-"""Gives ``True``, or why not, or a coroutine or an Observable of that.
+"""Returns ``True``, or the reason for a refusal, or a coroutine or an Observable of that.
 
 For a call that the service makes itself, ``{"approve": True, "headers": {…}}`` sends headers too.
 """
 
 OnToolError: TypeAlias = Literal["tell", "raise"] | Callable[[ToolCall, Exception], Any]
-"""What happens when a call fails; a function gives what the model is told instead."""
+"""What happens when a call fails; a function returns the reply to the model."""
 
 MAX_ROUNDS = 16
 """How often a run may ask for tools, by default."""
 
 
 def called_here(function: Callable[[], object]) -> Observable[Any]:
-    """Call a function at once, on this thread. Raises ``TypeError`` for what must be awaited."""
+    """Call a function at once, on this thread. Raises ``TypeError`` for a coroutine."""
     value = function()
     if iscoroutine(value):
         value.close()
@@ -96,21 +99,22 @@ def run_tools(
     Emits every event, ``thread.run.requires_action`` too; there the source is freed, and the
     functions of ``toolbox`` are called, all at a time or ``max_concurrent_tools`` of them. Then
     ``submit(run, {"tool_outputs": […]})`` is subscribed once, whose events follow, and so on, for
-    at most ``max_rounds`` rounds. ``done`` comes once, at the end. A run that waits for what
-    nobody here can give ends as without tools; one that does not say for what is an error.
+    at most ``max_rounds`` rounds. ``done`` comes once, at the end. A run that waits for something
+    else than these functions can give ends as without tools; one that does not say what it waits
+    for is an error.
 
-    ``call`` calls a function that takes nothing and gives an Observable of what it returns: by
-    default at once, on the thread that emits. Of an Observable that is returned the last item
-    counts. What a call gives within ``tool_timeout``
-    seconds is told the model, as JSON unless it is text, and so is why it fails. With
-    ``on_tool_error="raise"`` that ends the stream instead; a function says what is told.
-    ``approve`` is asked before each call: where it gives nothing or a text, the model is told of
-    the refusal. ``on_result`` is told of each call that has ended.
+    ``call`` takes a function without arguments and returns an Observable of its result: by default
+    the function is called at once, on the thread that emits. If a function returns an Observable,
+    its last item counts. The reply to the model is the result, as JSON unless it is text, or the
+    failure; no result within ``tool_timeout`` seconds is a failure. With ``on_tool_error="raise"``
+    a failure ends the stream instead; a function returns the reply. ``approve`` is called before
+    each call: if it returns nothing or a text, the reply to the model is a refusal. ``on_result``
+    is called with the result of each call.
 
-    Sends to ``on_error``: ``ToolError``, ``ToolRoundsExceeded``, ``DecodeError``, and what the
-    submission fails with before its first event, all after ``cancel(run)``, but for a connection
-    that was lost, as the run may go on; other errors of the source and of ``submit``. To dispose
-    frees what runs, and submits nothing.
+    Sends to ``on_error``: ``ToolError``, ``ToolRoundsExceeded``, ``DecodeError``, and an error of
+    the submission before its first event, all after ``cancel(run)``, except for a lost connection,
+    as the run may go on; other errors of the source and of ``submit``. Disposing frees the calls
+    that run, and submits nothing.
 
     Where ``a`` is ``thread.run.requires_action``, the function takes two ticks and the submission
     two more, ``p`` is ``thread.run.in_progress``, ``c`` ``thread.run.completed``, and ``d``
@@ -147,33 +151,35 @@ def tool_rounds(
     read: Callable[[Run], Observable[Run]] = _unread,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[_T, _T]:
-    """As ``run_tools``, for items of any kind that tell of a run: events, or runs themselves.
+    """``run_tools`` for any items that ``run_of`` finds a run in: events, or runs themselves.
 
-    ``read(run)`` gives a run again that does not say what it waits for, with what that is.
+    ``read(run)`` reads a run again that does not say what it waits for, and adds that.
     """
     check_positive("max_rounds", max_rounds, whole=True)
 
-    def operator(source: Observable[_T]) -> Observable[_T]:
-        def subscribe(
-            observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            rounds = _Rounds(
-                calls, run_of, submit, cancel, max_rounds, on_result, read, observer, clock, given
-            )
-            rounds.follow(source)
-            return rounds.held
+    return linked(
+        lambda observer, given: _Rounds(
+            observer,
+            calls,
+            run_of,
+            submit,
+            cancel,
+            max_rounds,
+            on_result,
+            read,
+            clock_of(scheduler, given),
+        )
+    )
 
-        return Observable(subscribe)
 
-    return operator
+class _Rounds(Link[_T, _T]):
+    """One subscription: a part of the run, as it is received, or the calls of its tools."""
 
-
-class _Rounds(Generic[_T]):
-    """One subscription: the part of the run that is heard, or the tools that are called."""
+    _scheduler: abc.SchedulerBase | None
 
     def __init__(
         self,
+        observer: abc.ObserverBase[_T],
         calls: Calls,
         run_of: Callable[[_T], Run | None],
         submit: Callable[[Run, Submission], Observable[_T]],
@@ -181,10 +187,9 @@ class _Rounds(Generic[_T]):
         max_rounds: int,
         on_result: Callable[[ToolResult], object] | None,
         read: Callable[[Run], Observable[Run]],
-        observer: abc.ObserverBase[_T],
         clock: abc.SchedulerBase,
-        scheduler: abc.SchedulerBase | None,
     ) -> None:
+        super().__init__(observer)
         self._calls = calls
         self._run_of = run_of
         self._submit = submit
@@ -194,71 +199,58 @@ class _Rounds(Generic[_T]):
         self._on_result = on_result
         self._read = read
         self._answered: dict[FunctionToolCall, ToolResult] = {}
-        self._observer = observer
         self._clock = clock
+        self._held = SerialDisposable()
+        self._waiting: Run | None = None  # the run that got outputs, until the first item after it
+
+    def follow(
+        self, source: Observable[_T], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        """Emit the items of the first part of the run."""
         self._scheduler = scheduler
-        self.held = SerialDisposable()
+        self._instead(source, self)
+        return self._held
 
-    def follow(self, part: Observable[_T], waiting: Run | None = None) -> None:
-        """Emit what a part of the run tells, until it waits for tools.
+    def on_next(self, value: _T) -> None:
+        """Emit an item, and begin a round if it says that the run waits for tools."""
+        self._waiting = None
+        try:
+            run = self._run_of(value)
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
+            self.observer.on_error(error)
+            return
+        self.observer.on_next(value)
+        if run is not None and run.status == "requires_action" and not self._held.is_disposed:
+            self._round(run)
 
-        ``waiting`` is the run as it waits until the first item.
-        """
-        observer, run_of = self._observer, self._run_of
+    def on_error(self, error: Exception) -> None:
+        """Fail; first cancel the run if it still waits for the outputs."""
+        if self._waiting is not None and leaves_waiting(error):
+            self._fail(error, self._waiting)
+        else:
+            self.observer.on_error(error)
 
-        def on_next(item: _T) -> None:
-            nonlocal waiting
-            if held.is_disposed:  # by the item before, while it was being subscribed
-                return
-            waiting = None
-            try:
-                run = run_of(item)
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
-                observer.on_error(error)
-                return
-            observer.on_next(item)
-            if run is not None and run.status == "requires_action" and not held.is_disposed:
-                self._round(run)
-
-        def on_error(error: Exception) -> None:
-            if held.is_disposed:
-                return
-            if waiting is not None and leaves_waiting(error):
-                self._fail(error, waiting)
-            else:
-                observer.on_error(error)
-
-        def on_completed() -> None:
-            if not held.is_disposed:
-                observer.on_completed()
-
-        held = self._hold()
-        held.disposable = part.subscribe(on_next, on_error, on_completed, scheduler=self._scheduler)
-
-    def _hold(self) -> SingleAssignmentDisposable:
-        """Free what is held, and hold something new, before it is subscribed."""
-        held = SingleAssignmentDisposable()
-        self.held.disposable = held
-        return held
+    def _instead(self, source: Observable[_X], observer: abc.ObserverBase[_X]) -> None:
+        """Subscribe to this source instead of the one that is held."""
+        subscribe_held(self._held, source, observer, self._scheduler)
 
     def _look(self, run: Run) -> None:
-        """Read what a run waits for that does not say so."""
+        """Read what a run waits for, if the run itself does not say it."""
 
         def found(now: Run) -> None:
             if not self._round(now):
-                self._observer.on_completed()
+                self.observer.on_completed()
 
         def failed(error: Exception) -> None:
             if leaves_waiting(error):
                 self._fail(error, run)
             else:
-                self._observer.on_error(error)
+                self.observer.on_error(error)
 
-        held = self._hold()
-        held.disposable = self._read(run).subscribe(found, failed, scheduler=self._scheduler)
+        self._instead(self._read(run), Observer(found, failed))
 
     def _round(self, run: Run) -> bool:
-        """Answer what a run waits for. ``False`` where nobody here can."""
+        """Give a run what it waits for. ``False`` if these functions cannot."""
         if says_nothing(run):
             self._look(run)
             return True
@@ -269,45 +261,42 @@ class _Rounds(Generic[_T]):
             self._fail(ToolRoundsExceeded(self._max_rounds), run)
             return True
         self._left -= 1
-        held = self._hold()
-        held.disposable = submission.subscribe(
-            lambda outputs: self._go_on(run, outputs),
-            lambda error: self._fail(error, run),
-            scheduler=self._scheduler,
+        self._instead(
+            submission,
+            Observer(
+                lambda outputs: self._go_on(run, outputs), lambda error: self._fail(error, run)
+            ),
         )
         return True
 
     def _go_on(self, run: Run, submission: Submission) -> None:
         try:
             part = self._submit(run, submission)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error, run)
             return
-        self.follow(part, run)
+        self._waiting = run
+        self._instead(part, self)
 
     def _fail(self, error: Exception, run: Run) -> None:
-        """Cancel the run, which nobody goes on with, and fail."""
+        """Cancel the run, because nothing goes on with it, and fail."""
         if isinstance(error, RxAssistError):
             error.run_id, error.thread_id = error.run_id or run.id, error.thread_id or run.thread_id
         if self._cancel is None:
-            self._observer.on_error(error)
+            self.observer.on_error(error)
             return
 
         def could_not(why: Exception) -> None:
             error.add_note(f"the run could not be cancelled: {why}")
-            self._observer.on_error(error)
+            self.observer.on_error(error)
 
-        held = self._hold()
-        held.disposable = self._cancel(run).subscribe(
-            on_error=could_not,
-            on_completed=lambda: self._observer.on_error(error),
-            scheduler=self._scheduler,
-        )
+        cancelled = Observer[Run](None, could_not, lambda: self.observer.on_error(error))
+        self._instead(self._cancel(run), cancelled)
 
 
 @frozen
 class Calls:
-    """How the calls that a run asks for are made; see ``run_tools``."""
+    """Makes the calls that a run asks for; see ``run_tools``."""
 
     toolbox: Toolbox
     call: Callable[[Callable[[], object]], Observable[Any]]
@@ -335,9 +324,9 @@ class Calls:
         answered: dict[FunctionToolCall, ToolResult],
         on_result: Callable[[ToolResult], object] | None,
     ) -> Observable[Submission] | None:
-        """One submission that answers all that a run waits for; ``None`` where nobody here can.
+        """One submission with everything that a run waits for; ``None`` if these functions cannot.
 
-        What was ``answered`` before, and still is waited for, is answered again, and not called.
+        A call that was ``answered`` before is not made again: its result is submitted again.
         """
         action: RequiredAction | None = run.required_action
         if isinstance(action, RequiredActionSubmitToolOutputs) and len(self.toolbox):
@@ -354,16 +343,16 @@ class Calls:
     def _together(
         self, name: str, answers: list[Observable[Mapping[str, Any]]]
     ) -> Observable[Submission]:
-        """What all have answered, in the order in which they were asked."""
+        """All answers, in the order of the calls."""
 
-        def numbered(place: int) -> Observable[tuple[int, Mapping[str, Any]]]:
-            return answers[place].pipe(ops.map(lambda answer: (place, answer)))
+        def numbered(number: int) -> Observable[tuple[int, Mapping[str, Any]]]:
+            return answers[number].pipe(ops.map(lambda answer: (number, answer)))
 
-        def submission(done: list[tuple[int, Mapping[str, Any]]]) -> Submission:
-            return {name: [answer for _, answer in sorted(done, key=_place)]}
+        def submission(given: list[tuple[int, Mapping[str, Any]]]) -> Submission:
+            return {name: [answer for _, answer in sorted(given, key=_number_of)]}
 
-        places = rx.from_iterable(range(len(answers)), ImmediateScheduler.singleton())
-        begun = places.pipe(ops.map(numbered))
+        numbers = rx.from_iterable(range(len(answers)), ImmediateScheduler.singleton())
+        begun = numbers.pipe(ops.map(numbered))
         most = self.max_concurrent or len(answers)
         return begun.pipe(ops.merge(max_concurrent=most), ops.to_list(), ops.map(submission))
 
@@ -398,7 +387,7 @@ class Calls:
         def output(result: ToolResult) -> Mapping[str, Any]:
             return {"tool_call_id": call.id, "output": result.output}
 
-        def told(result: ToolResult) -> Mapping[str, Any]:
+        def reported(result: ToolResult) -> Mapping[str, Any]:
             if isinstance(call, FunctionToolCall):
                 answered[call] = result
             if on_result is not None:
@@ -407,7 +396,7 @@ class Calls:
 
         if isinstance(call, FunctionToolCall) and call in answered:
             return _just(output(answered[call]))
-        return rx.defer(lambda _: self._answer(call, clock)).pipe(ops.map(told))
+        return rx.defer(lambda _: self._answer(call, clock)).pipe(ops.map(reported))
 
     def _answer(self, call: ToolCall, clock: abc.SchedulerBase) -> Observable[ToolResult]:
         began = _Began(clock)
@@ -416,7 +405,7 @@ class Calls:
             return self._failed(call, LookupError(f"no call of type {kind!r} can be made"), began)
         try:
             bound = self.toolbox.bind(call.function.name, call.function.arguments)
-        except Exception as error:  # noqa: BLE001 -- the model is told
+        except Exception as error:  # noqa: BLE001 -- replied to the model
             return self._failed(call, error, began)
         if self.approve is None:
             return self._made(call, bound, clock)
@@ -457,15 +446,15 @@ class Calls:
         return rx.defer(begin)
 
     def _failed(self, call: ToolCall, error: Exception, began: _Began) -> Observable[ToolResult]:
-        """What becomes of a call that failed."""
+        """The result of a call that failed, or an error."""
         failure = f"{type(error).__name__}: {error}"
         result = began.result(call, to_text({"error": failure}), error)
         decide = self.on_tool_error
         if decide == "tell":
             return _just(result)
         if decide == "raise":
-            told = _just(result)
-            return told.pipe(ops.concat(rx.throw(ToolError(_name_of(call), call, error))))
+            failed = _just(result)
+            return failed.pipe(ops.concat(rx.throw(ToolError(_name_of(call), call, error))))
 
         def instead(value: object) -> ToolResult:
             return evolve(result, output=to_text(value))
@@ -477,13 +466,13 @@ class Calls:
         return decided.pipe(ops.map(instead), ops.catch(raised))
 
     def _returned(self, function: Callable[[], object]) -> Observable[Any]:
-        """What a function gives: of an Observable, the last item; ``None`` where there is none."""
+        """The result of a function: of an Observable the last item, or ``None`` if it has none."""
         called: Observable[Any] = rx.defer(lambda _: self.call(function))
-        return called.pipe(ops.flat_map(_settled), ops.last_or_default(None))
+        return called.pipe(ops.flat_map(_as_observable), ops.last_or_default(None))
 
 
 class _Began:
-    """When a call began, by the clock of the wall and by that which waits."""
+    """The time when a call began, by the wall clock and by the scheduler."""
 
     def __init__(self, clock: abc.SchedulerBase) -> None:
         self._clock = clock
@@ -491,12 +480,12 @@ class _Began:
         self._started_at = datetime.now(UTC).timestamp()
 
     def result(self, call: ToolCall, output: str, error: Exception | None = None) -> ToolResult:
-        """What has become of the call until now."""
+        """The result of the call, which ends now."""
         duration = (self._clock.now - self._began).total_seconds()
         return ToolResult(call, output, error, self._started_at, duration)
 
 
-def _settled(value: object) -> Observable[Any]:
+def _as_observable(value: object) -> Observable[Any]:
     if isinstance(value, Observable):
         return value  # pyright: ignore[reportUnknownVariableType]
     return _just(value)
@@ -509,7 +498,7 @@ def _name_of(call: ToolCall | RequiredToolCall) -> str:
 
 
 def _decided(decision: object) -> object:
-    """What was decided, without what goes with it."""
+    """The decision, without its headers."""
     if isinstance(decision, Mapping):
         return cast("Mapping[str, object]", decision).get("approve")
     return decision
@@ -526,7 +515,7 @@ def _refusal(decision: object) -> str:
     return to_text({"error": f"this call was refused, and not made{why}"})
 
 
-def _place(numbered: tuple[int, object]) -> int:
+def _number_of(numbered: tuple[int, object]) -> int:
     return numbered[0]
 
 

@@ -20,7 +20,7 @@ _LOW = rb"\\u[dD][c-fC-F]" + _HEX + _HEX
 _ESCAPE = re.compile(
     rb"(?P<pair>\\u[dD][89abAB]" + _HEX + _HEX + _LOW + rb")"
     rb"|(?P<lone>" + _LOW + rb"|\\u[dD][89abAB]" + _HEX + _HEX +
-    rb"(?!(?:\\(?:u" + _HEX + rb"{0,3})?)?\Z))"  # at the end the other half may still come
+    rb"(?!(?:\\(?:u" + _HEX + rb"{0,3})?)?\Z))"  # its other half may still come
     rb"|\\.",
     re.DOTALL,
 )  # fmt: skip
@@ -33,7 +33,7 @@ def _without_lone_surrogates(text: bytes) -> bytes:
 
 def _partial_parser() -> Callable[[bytes], Any]:
     try:
-        import jiter  # noqa: PLC0415 -- only who asks for partial values needs it
+        import jiter  # noqa: PLC0415 -- only json_snapshots needs it
     except ModuleNotFoundError:
         msg = needing("json_snapshots", "text", "jiter")
         raise ModuleNotFoundError(msg, name="jiter") from None
@@ -53,17 +53,17 @@ def _partial_parser() -> Callable[[bytes], Any]:
 def json_snapshots(type: Any = None) -> Operator[str, Any]:  # noqa: A002, ANN401 -- a type form
     r"""Emit the value of a growing JSON text, as far as it has come, each time it has changed.
 
-    A text that is not finished is as long as it has come, and so is a number; what has only a name
-    is left out, and of a number such as ``1.`` or ``2e`` the end that is no number yet. Takes the
-    pieces of a structured answer or of a function's arguments. Values differ if their JSON differs:
-    ``1.0`` is another value than ``1``, and ``-0.0`` than ``0``.
+    An unfinished text or number is emitted as far as it has come; a name without a value is left
+    out, and so is the unfinished end of a number such as ``1.`` or ``2e``. Takes the pieces of a
+    structured answer or of a function's arguments. Values differ if their JSON differs: ``1.0`` is
+    another value than ``1``, and ``-0.0`` than ``0``.
 
     When the source completes, the last value is that of the whole text, as ``json.loads`` reads it:
-    with a ``type`` (an attrs class, a dataclass, ``list[int]``, whatever a tool may take) it is
-    made into one, strictly, and always emitted. Half of a surrogate pair (``"\ud83d"``) is U+FFFD
-    until then. A source without text emits nothing. Needs the extra ``rxassist[text]``; each value
-    costs what the text so far costs to read. Sends ``DecodeError`` to ``on_error`` for what is no
-    JSON or, at the end, does not fit the type; else fails with its source.
+    with a ``type`` (an attrs class, a dataclass, ``list[int]``, any type that a tool may take) it
+    is converted to that, strictly, and always emitted. Half of a surrogate pair (``"\ud83d"``) is
+    U+FFFD until then. A source without text emits nothing. Needs the extra ``rxassist[text]``; each
+    value costs as much as reading the text so far. Sends ``DecodeError`` to ``on_error`` for a text
+    that is no JSON or, at the end, does not fit the type; else fails with its source.
 
     Where ``a`` is ``'{"n": "x'``, ``b`` is ``'y'`` and ``c`` is ``'"}'``, ``A`` has ``"x"`` for
     ``n``, and ``B`` has ``"xy"``::
@@ -108,7 +108,7 @@ class _GrowingJSON:
         yield from self._changed(value)
 
     def _readable(self) -> bytes:
-        """The text so far, without the end of a number that is no number yet."""
+        """The text so far, without the unfinished end of a number."""
         text = bytes(self._text)
         half = _HALF_NUMBER.search(text, max(0, len(text) - 3))
         if half is None:

@@ -1,14 +1,12 @@
-"""How a stream ends: at the right place, and honestly."""
+"""How a stream ends: at the right event, and honestly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import reactivex as rx
 from reactivex import Observable, Observer, abc
-from reactivex.disposable import CompositeDisposable
-from reactivex.scheduler import TimeoutScheduler
 
 from rxassist.errors import (
     APIConnectionError,
@@ -18,7 +16,7 @@ from rxassist.errors import (
     StreamTruncated,
 )
 from rxassist.reactive.kernel import Finish, Step, choose_each, linked, take_through
-from rxassist.reactive.links import Link, link
+from rxassist.reactive.links import Hold, Link, clock_of, link
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, AnyEventT, check_event
 from rxassist.runs.operators.snapshots import folded
@@ -36,7 +34,7 @@ def is_done(event: AnyEvent) -> bool:
 
 
 class _Course:
-    """What a stream has told of its run: which one it is, and whether it has ended or waits."""
+    """The run of a stream, as far as its events say: its id, and whether it has ended or waits."""
 
     __slots__ = ("ended", "run_id")
 
@@ -47,8 +45,8 @@ class _Course:
     def follow(self, event: AnyEvent) -> bool:
         """Whether the run has ended after this event.
 
-        Its status is the truth; the name of the event counts where there is none. The first run
-        that is told of is the one: events of another run say nothing of it.
+        The status of the run decides, or the name of the event if there is no status. The stream's
+        run is the first one in its events: events of another run do not count.
         """
         run = event.run()
         if run is None:
@@ -90,10 +88,10 @@ def check_ending() -> Operator[AnyEventT, AnyEventT]:
     """Emit every event, and make sure that the stream ends as its run did.
 
     Completes with its source if a terminal run event or ``thread.run.requires_action`` came; also
-    if the connection broke after it. The first run that the source tells of is the one: how another
-    run ended does not count. Sends to ``on_error``: ``APIError`` right after an ``error`` event;
-    ``StreamTruncated`` for a source that completes, or whose connection breaks, with nothing said
-    of how the run ended, and in place of a ``done`` that comes so. Other errors pass, such as
+    if the connection broke after it. Only the first run in the source counts, and not the end of
+    another one. Sends to ``on_error``: ``APIError`` right after an ``error`` event;
+    ``StreamTruncated`` if the source completes, or its connection breaks, before an event said how
+    the run ended, and instead of a ``done`` that comes before it. Other errors pass, such as
     ``APITimeoutError`` after a silence.
 
     Where ``t`` is a delta, after which the body just ends::
@@ -101,11 +99,11 @@ def check_ending() -> Operator[AnyEventT, AnyEventT]:
         source  -p-t-|
         result  -p-t-#
     """
-    return linked(Ending)
+    return linked(lambda observer, _: Ending(observer))
 
 
 class Ending(Link[AnyEventT, AnyEventT]):
-    """What one subscription of ``check_ending`` knows of how its run ended."""
+    """One subscription of ``check_ending``: it knows whether its run has ended."""
 
     __slots__ = ("_course", "_last")
 
@@ -115,10 +113,10 @@ class Ending(Link[AnyEventT, AnyEventT]):
         self._course = _Course()
 
     def on_next(self, value: AnyEventT) -> None:
-        """Pass an event on, and fail behind one that is an error, or in place of a false end."""
+        """Pass an event on, and fail after an error event, or instead of a false end."""
         try:
             failure = self._failure(value)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error)
             return
         self._last = value
@@ -139,27 +137,27 @@ class Ending(Link[AnyEventT, AnyEventT]):
         return event.error()
 
     def _fail(self, error: Exception) -> None:
-        """Fail, once: nothing that the source still says is heard, as something may follow."""
+        """Fail once, and ignore all that the source still emits: another source may follow."""
         observer, self.observer = self.observer, _NOBODY
         observer.on_error(error)
 
     def on_completed(self) -> None:
-        """Complete where something said how the run ended."""
+        """Complete if an event said how the run ended; else fail."""
         if self._course.ended:
             self.observer.on_completed()
         else:
             self._fail(_truncated(self._last))
 
     def on_error(self, error: Exception) -> None:
-        """Complete where the connection breaks after the end, and say so where it does before."""
+        """Complete if the connection breaks after the end of the run; else fail."""
         lost = isinstance(error, StreamTruncated | APIConnectionError)
         lost = lost and not isinstance(error, RunOutcomeUnknown)
         if lost and self._course.ended:
             self.observer.on_completed()
         elif lost and self._last is not None and not isinstance(error, APITimeoutError):
-            told = _truncated(self._last, f"the connection was lost ({error})")
-            told.__cause__ = error
-            self._fail(told)
+            truncated = _truncated(self._last, f"the connection was lost ({error})")
+            truncated.__cause__ = error
+            self._fail(truncated)
         else:
             self._fail(error)
 
@@ -172,9 +170,9 @@ def deadline(
 ) -> Operator[_T, _T]:
     """Fail if the source has not ended in time, counted from the subscription.
 
-    Emits every item. After ``seconds`` without an end asks ``late()`` for an error, by default an
-    ``APITimeoutError``, frees the source and sends the error to ``on_error``. Waits on
-    ``scheduler``, else on that of the subscription.
+    Emits every item. After ``seconds`` without an end frees the source, and sends the error that
+    ``late()`` returns, by default an ``APITimeoutError``, to ``on_error``. Waits on ``scheduler``,
+    else on that of the subscription.
 
     Where five ticks are allowed::
 
@@ -188,43 +186,52 @@ def deadline(
         msg = f"deadline must be above 0, got {seconds}"
         raise ValueError(msg)
 
-    def operator(source: Observable[_T]) -> Observable[_T]:
-        def subscribe(
-            observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            held = CompositeDisposable()
+    def too_late() -> Exception:
+        return APITimeoutError(f"no end within the deadline of {seconds:g} s")
 
-            def too_late(_: abc.SchedulerBase, __: object) -> None:
-                try:
-                    error = _too_late(seconds) if late is None else late()
-                finally:
-                    held.dispose()
-                observer.on_error(error)
-
-            held.add(clock.schedule_relative(seconds, too_late))
-            held.add(link(source, observer, given))
-            return held
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Deadline(observer, seconds, late or too_late, scheduler))
 
 
-def _too_late(seconds: float) -> Exception:
-    return APITimeoutError(f"no end within the deadline of {seconds:g} s")
+class _Deadline(Hold[_T, _T]):
+    """One subscription: the source and the timer."""
+
+    __slots__ = ("_late", "_scheduler", "_seconds")
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[_T],
+        seconds: float,
+        late: Callable[[], Exception],
+        scheduler: abc.SchedulerBase | None,
+    ) -> None:
+        super().__init__(observer)
+        self._seconds = seconds
+        self._late = late
+        self._scheduler = scheduler
+
+    def follow(self, source: Observable[_T], scheduler: abc.SchedulerBase | None) -> Self:
+        clock = clock_of(self._scheduler, scheduler)
+        self.hold(clock.schedule_relative(self._seconds, self._too_late))
+        return self.hold(link(source, self.observer, scheduler))
+
+    def _too_late(self, _: abc.SchedulerBase, __: object) -> None:
+        try:
+            error = self._late()
+        finally:
+            self.dispose()
+        self.observer.on_error(error)
 
 
 class StatusOperator(Protocol):
     """An operator on events or on runs: mypy infers more with this than with a generic type."""
 
     def __call__(self, source: Observable[_Item], /) -> Observable[_Item]:
-        """The same items."""
+        """Emit the same items."""
         ...
 
 
 def raise_for_status() -> StatusOperator:
-    """Fail at the end if the run did: without it, a failed run is data.
+    """Fail at the end if the run failed: without this operator, a failed run is data.
 
     Takes the events of a run, or a run at each of its changes, as polls emit it, and emits every
     item. When the source has completed and a run ended as ``failed``, ``incomplete``, ``expired``

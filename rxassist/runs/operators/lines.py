@@ -16,8 +16,8 @@ def lines() -> Operator[AnyEvent | str, str]:
     r"""Emit each line of a growing text when it is whole, without its end.
 
     Takes text, or the events of a run. A line ends with ``\n``, ``\r\n`` or ``\r``, and over events
-    with its message, or where an image or another part of the message begins. When the source
-    completes, what has no end is the last line. Fails with its source.
+    with its message, or when an image or another part of the message begins. When the source
+    completes, the rest is the last line. Fails with its source.
 
     Where ``a`` is ``"A"``, ``b`` is ``"\n\nB\n"`` and ``c`` is ``"C"``, ``e`` the empty line, and
     the capitals are lines::

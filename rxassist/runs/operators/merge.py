@@ -1,4 +1,4 @@
-"""Of many runs, merged: one of them, each by itself, how all of them stand, how each went."""
+"""Merged runs: one of them, each by itself, the snapshots of all, a summary of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from reactivex.disposable import RefCountDisposable, SingleAssignmentDisposable
 from reactivex.notification import OnCompleted, OnError, OnNext
 
 from rxassist.errors import excerpt
-from rxassist.reactive.kernel import Finish, Step, choose, choose_each, nothing
+from rxassist.reactive.kernel import Finish, Step, choose, choose_each, linked, nothing
+from rxassist.reactive.links import Link
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import protocol_of
 from rxassist.runs.growing import NOTHING_YET, Keyed
@@ -28,14 +29,14 @@ _K = TypeVar("_K")
 
 @frozen
 class RunSummary(Generic[_K]):
-    """How one of many runs went.
+    """The outcome of one of many runs.
 
-    ``run`` is the run as it was last told, ``None`` where nothing was; ``error`` is what its stream
-    failed with. ``usage`` is summed over its rounds, and over its attempts if it was started anew;
-    ``None`` where the service said nothing. ``duration`` and ``time_to_first_delta`` (of a text or
-    of a tool call, ``None`` without any) are in seconds since the stream was subscribed, so they
+    ``run`` is the run as it was last received, ``None`` if it never was; ``error`` is the error of
+    its stream. ``usage`` is summed over its rounds, and over its attempts if it was started anew;
+    ``None`` if the service reported none. ``duration`` and ``time_to_first_delta`` (of a text or of
+    a tool call, ``None`` without any) are in seconds since the stream was subscribed, so they
     include the wait for a place in a ``Budget``. ``retries`` counts the requests and the runs that
-    were tried again, ``recoveries`` the lost connections that were made good.
+    were tried again, ``recoveries`` the lost connections that were recovered.
     """
 
     key: _K
@@ -49,16 +50,16 @@ class RunSummary(Generic[_K]):
 
     @property
     def status(self) -> str | None:
-        """The status of the run as it was last told, such as ``completed``."""
+        """The status of the run as it was last received, such as ``completed``."""
         return None if self.run is None else self.run.status
 
 
 @frozen
 class MergedEvent(Generic[_K]):
-    """What happened in one of many runs: an event of its stream, or the end of it.
+    """An event of one of many runs, or the end of its stream.
 
-    The last one of each run has no ``event`` but a ``summary``, and the ``error`` that its stream
-    failed with, if it did.
+    The last one of each run has no ``event`` but a ``summary``, and the ``error`` of its stream, if
+    that failed.
     """
 
     key: _K
@@ -77,7 +78,7 @@ def _check_merged(item: object, name: str) -> None:
 
 
 def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
-    """Emit the events of one of many runs, and end as its stream did.
+    """Emit the events of one of many runs, and end as its stream does.
 
     Takes what ``merge_runs`` gives. Completes when the run has ended, or with its source; fails
     with the error that ended the run's stream, or with that of its source.
@@ -89,7 +90,7 @@ def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
         result  ---T-U-|
     """
 
-    def told(item: MergedEvent[_K]) -> Notification[Event] | None:
+    def notification(item: MergedEvent[_K]) -> Notification[Event] | None:
         _check_merged(item, "of_run")
         if item.key != key:
             return None
@@ -98,17 +99,17 @@ def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
         return OnCompleted() if item.error is None else OnError(item.error)
 
     def operator(source: Observable[MergedEvent[_K]]) -> Observable[Event]:
-        return source.pipe(choose(told), ops.dematerialize())
+        return source.pipe(choose(notification), ops.dematerialize())
 
     return operator
 
 
 def group_by_run() -> Operator[MergedEvent[_K], GroupedObservable[_K, Event]]:
-    """Emit an Observable of its events for each of many runs, when it begins.
+    """Emit an Observable of the events of each of many runs, when the run begins.
 
-    Each has the ``key`` of its run and ends as its stream did; subscribe it at once (with
+    Each has the ``key`` of its run and ends as its stream does; subscribe it at once (with
     ``flat_map``, or in the callback), for it keeps nothing. Takes what ``merge_runs`` gives.
-    Completes and fails with its source, and all that are under way with it.
+    Completes and fails with its source; so do the Observables that have not ended.
 
     Where ``a`` and ``b`` are the first events of two runs, ``t`` is a later one of the first run,
     and the capitals are the Observables::
@@ -116,28 +117,14 @@ def group_by_run() -> Operator[MergedEvent[_K], GroupedObservable[_K, Event]]:
         source  -a-t-b-|
         result  -A---B-|
     """
-
-    def operator(source: Observable[MergedEvent[_K]]) -> Observable[GroupedObservable[_K, Event]]:
-        def subscribe(
-            observer: abc.ObserverBase[GroupedObservable[_K, Event]],
-            scheduler: abc.SchedulerBase | None = None,
-        ) -> abc.DisposableBase:
-            groups = _Groups(observer)
-            groups.held.disposable = source.subscribe(
-                groups.on_next, groups.on_error, groups.on_completed, scheduler=scheduler
-            )
-            return groups.shared
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Groups[_K](observer))
 
 
 class _Group(GroupedObservable[_K, Any]):
     """The events of one run, as they come."""
 
     def __iter__(self) -> NoReturn:
-        """Refuse a ``for``: by itself RxPY would loop for ever, and the group keeps nothing."""
+        """Refuse a ``for``: in RxPY it would loop for ever, and the group keeps nothing."""
         msg = (
             f"the group of {self.key!r} keeps no events, so a for would miss them; read it with "
             "flat_map, or one run with merged.pipe(of_run(key))"
@@ -145,44 +132,50 @@ class _Group(GroupedObservable[_K, Any]):
         raise TypeError(msg)
 
 
-class _Groups(Generic[_K]):
-    """One subscription: the runs that are under way. The source is held as long as one is read."""
+class _Groups(Link[MergedEvent[_K], GroupedObservable[_K, "Event"]]):
+    """One subscription: the runs under way. The source is held as long as one has a subscriber."""
 
     def __init__(self, observer: abc.ObserverBase[GroupedObservable[_K, Event]]) -> None:
-        self._observer = observer
+        super().__init__(observer)
         self._groups: dict[_K, Subject[Event]] = {}
-        self.held = SingleAssignmentDisposable()
-        self.shared = RefCountDisposable(self.held)
+        self._held = SingleAssignmentDisposable()
+        self._shared = RefCountDisposable(self._held)
 
-    def on_next(self, item: MergedEvent[_K]) -> None:
+    def follow(
+        self, source: Observable[MergedEvent[_K]], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        self._held.disposable = source.subscribe(self, scheduler=scheduler)
+        return self._shared
+
+    def on_next(self, value: MergedEvent[_K]) -> None:
         try:
-            _check_merged(item, "group_by_run")
-            key, event = item.key, item.event
+            _check_merged(value, "group_by_run")
+            key, event = value.key, value.event
             group = self._groups.get(key)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self.on_error(error)
             return
         if group is None:
             group = self._groups[key] = Subject()
-            self._observer.on_next(_Group(key, group, self.shared))
+            self.observer.on_next(_Group(key, group, self._shared))
         if event is not None:
             group.on_next(event)
             return
         del self._groups[key]
-        if item.error is None:
+        if value.error is None:
             group.on_completed()
         else:
-            group.on_error(item.error)
+            group.on_error(value.error)
 
     def on_error(self, error: Exception) -> None:
         for group in tuple(self._groups.values()):
             group.on_error(error)
-        self._observer.on_error(error)
+        self.observer.on_error(error)
 
     def on_completed(self) -> None:
         for group in tuple(self._groups.values()):
             group.on_completed()
-        self._observer.on_completed()
+        self.observer.on_completed()
 
 
 def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:
@@ -239,14 +232,13 @@ class _Latest(Mapping[_K, Any]):
 
 
 def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
-    """Emit, for each event of any of many runs, how all of them stand: snapshots by their keys.
+    """Emit, for each event of any of many runs, the snapshots of all runs by their keys.
 
     The runs are in the order of their first events; those that have ended stay, and one that ended
-    before its first event comes in with an empty snapshot: why it failed is in ``run_summaries``.
-    The mappings are
-    immutable and stay valid. To make one costs nearly the same however many runs there are: a tuple
-    of up to 32 entries is copied for up to 32 runs, two for up to 1,024, three for up to 32,768.
-    Takes what ``merge_runs`` gives. Completes and fails with its source.
+    before its first event comes in with an empty snapshot: ``run_summaries`` has its error. The
+    mappings are immutable and stay valid. A mapping costs nearly the same for any number of runs: a
+    tuple of up to 32 entries is copied for up to 32 runs, two for up to 1,024, three for up to
+    32,768. Takes what ``merge_runs`` gives. Completes and fails with its source.
 
     Where ``t`` and ``u`` are deltas of a text of run 0 and ``v`` is one of run 1, ``T`` is the
     mapping with the first snapshot of run 0, ``U`` that with its second, and ``V`` has both runs::

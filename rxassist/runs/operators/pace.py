@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil, inf
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, SerialDisposable
-from reactivex.scheduler import TimeoutScheduler
+from reactivex.disposable import SerialDisposable
 
-from rxassist.reactive.links import schedule_held
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Hold, clock_of, schedule_held
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent
-from rxassist.runs.operators.text import Place, Splitter, SplitTexts
+from rxassist.runs.operators.text import Position, Splitter, SplitTexts
 from rxassist.runs.operators.units import By, units
 
 _A = TypeVar("_A")
@@ -28,7 +28,7 @@ _Shown_co = TypeVar("_Shown_co", covariant=True)
 
 
 class _Waiting(Protocol[_Item_contra, _Shown_co]):
-    """What has come and was not shown yet. ``None`` is nothing to show, a tuple holds it."""
+    """The items that have come and were not shown. ``take`` returns one in a tuple, or ``None``."""
 
     def put(self, item: _Item_contra) -> None: ...
 
@@ -40,55 +40,46 @@ class _Waiting(Protocol[_Item_contra, _Shown_co]):
 def _paced(
     seconds: float, begin: Callable[[], _Waiting[_A, _B]], scheduler: abc.SchedulerBase | None
 ) -> Operator[_A, _B]:
-    """Show what waits, at least ``seconds`` apart, and the rest when the source has ended."""
-
-    def operator(source: Observable[_A]) -> Observable[_B]:
-        def subscribe(
-            observer: abc.ObserverBase[_B], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            pace = _Pace(seconds, begin(), clock, observer)
-            pace.held.add(
-                source.subscribe(pace.on_next, pace.on_error, pace.on_completed, scheduler=given)
-            )
-            return pace.held
-
-        return Observable(subscribe)
-
-    return operator
+    """Emit the items that wait, at least ``seconds`` apart, and the rest at the end."""
+    return linked(
+        lambda observer, given: _Pace(observer, seconds, begin(), clock_of(scheduler, given))
+    )
 
 
-class _Pace(Generic[_A, _B]):
-    """One subscription: a timer runs for a while after each thing that was shown.
+class _Pace(Hold[_A, _B]):
+    """One subscription: a timer runs for a while after each item that was emitted.
 
-    A timer may call from a thread of its own, so they take turns.
+    The timer may call on another thread than the source, so they use a lock.
     """
 
     def __init__(
         self,
+        observer: abc.ObserverBase[_B],
         seconds: float,
         waiting: _Waiting[_A, _B],
         clock: abc.SchedulerBase,
-        observer: abc.ObserverBase[_B],
     ) -> None:
+        super().__init__(observer)
         self._seconds = seconds
         self._waiting = waiting
         self._clock = clock
-        self._observer = observer
         self._timer = SerialDisposable()
         self._resting = False
         self._ended = False
-        self.held = CompositeDisposable(self._timer)
-        self._turn = self.held.lock
+        self._turn = self._timer.lock
+        self.hold(self._timer)
 
-    def on_next(self, item: _A) -> None:
+    def follow(self, source: Observable[_A], scheduler: abc.SchedulerBase | None) -> Self:
+        return self.hold(source.subscribe(self, scheduler=scheduler))
+
+    def on_next(self, value: _A) -> None:
         with self._turn:
             try:
-                self._waiting.put(item)
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
+                self._waiting.put(value)
+            except Exception as error:  # noqa: BLE001 -- reported to the subscriber
                 self._ended = True
                 self._timer.dispose()
-                self._observer.on_error(error)
+                self.observer.on_error(error)
                 return
             if not self._resting:
                 self._show()
@@ -96,18 +87,18 @@ class _Pace(Generic[_A, _B]):
     def on_error(self, error: Exception) -> None:
         with self._turn:
             self._end()
-            self._observer.on_error(error)
+            self.observer.on_error(error)
 
     def on_completed(self) -> None:
         with self._turn:
             self._end()
-            self._observer.on_completed()
+            self.observer.on_completed()
 
     def _show(self) -> None:
         shown = self._waiting.take()
         self._resting = shown is not None
         if shown is not None:
-            self._observer.on_next(shown[0])
+            self.observer.on_next(shown[0])
             schedule_held(self._timer, self._clock, self._seconds, self._rested)
 
     def _rested(self, _: abc.SchedulerBase, __: object = None) -> None:
@@ -117,14 +108,14 @@ class _Pace(Generic[_A, _B]):
             try:
                 self._show()
             except Exception:
-                self.held.dispose()
-                raise  # to the scheduler, as no source is there to be told
+                self.dispose()
+                raise  # to the scheduler: no source called this
 
     def _end(self) -> None:
         self._ended = True
         self._timer.dispose()
         for item in self._waiting.rest():
-            self._observer.on_next(item)
+            self.observer.on_next(item)
 
 
 def _checked(name: str, seconds: float) -> None:
@@ -140,7 +131,7 @@ def _checked(name: str, seconds: float) -> None:
 
 
 class _Newest(Generic[_T]):
-    """Only the newest of what has come."""
+    """Only the newest item that has come."""
 
     def __init__(self) -> None:
         self._item: tuple[_T] | None = None
@@ -159,12 +150,12 @@ class _Newest(Generic[_T]):
 def debounce_snapshots(
     seconds: float, *, scheduler: abc.SchedulerBase | None = None
 ) -> Operator[_T, _T]:
-    """Emit the newest snapshot, at most one every ``seconds``: for what is drawn again each time.
+    """Emit the newest snapshot, at most one every ``seconds``: for code that draws it all anew.
 
-    The first comes at once; what is overtaken while nothing may be emitted is dropped; the last
-    one always comes, also before an error. (RxPY's ``debounce`` waits for silence, and a text that
-    keeps growing is never silent.) Takes anything of which only the newest counts. Completes and
-    fails with its source. Waits on ``scheduler``, else on that of the subscription.
+    The first comes at once; a snapshot is dropped if a newer one comes before it may be emitted;
+    the last one always comes, also before an error. (RxPY's ``debounce`` waits for silence, and a
+    text that keeps growing is never silent.) Takes anything of which only the newest counts.
+    Completes and fails with its source. Waits on ``scheduler``, else on that of the subscription.
 
     Where three ticks must lie between two snapshots::
 
@@ -177,7 +168,7 @@ def debounce_snapshots(
 
 # --- text ----------------------------------------------------------------------------------
 
-_FAR_BEHIND = 30  # units: where more wait, several come at a time
+_FAR_BEHIND = 30  # units: if more wait, several come at a time
 
 
 class _Units:
@@ -186,16 +177,16 @@ class _Units:
     def __init__(self, begin: Callable[[], Splitter]) -> None:
         self._texts = SplitTexts(begin)
         self._units: deque[str | None] = deque()  # None: here another text begins
-        self._place: Place | None = None
+        self._position: Position | None = None
 
     def put(self, item: AnyEvent | str) -> None:
         self._add(self._texts.step(item))
 
-    def _add(self, units: Iterable[tuple[Place | None, str]]) -> None:
-        for place, unit in units:
-            if self._units and place != self._place:
+    def _add(self, units: Iterable[tuple[Position | None, str]]) -> None:
+        for position, unit in units:
+            if self._units and position != self._position:
                 self._units.append(None)
-            self._place = place
+            self._position = position
             self._units.append(unit)
 
     def take(self) -> tuple[str] | None:
@@ -223,17 +214,17 @@ def smooth(
     r"""Pace text for a reader's eye: whole units of it, one every ``delay`` seconds.
 
     Takes text, or the events of a run. A unit is a ``"word"`` with the space after it (Chinese and
-    Japanese: a sign), a ``"grapheme"`` (what a reader takes for one character, however many code
-    points it has; needs the extra ``rxassist[text]``), or what a regular expression ends, as text
-    or compiled: ``r"\n"`` paces lines. The next character shows that a unit has ended, so no sign
-    is parted from its marks, and the units are the same however the text comes in pieces. A word
-    is cut after 40 characters, a grapheme after 128, any other unit after 2,000.
+    Japanese: a sign), a ``"grapheme"`` (one character to a reader, however many code points it has;
+    needs the extra ``rxassist[text]``), or text up to the match of a regular expression, given as
+    text or compiled: ``r"\n"`` paces lines. The next character shows that a unit has ended, so no
+    sign is parted from its marks, and the units do not depend on the pieces of the text. A word is
+    cut after 40 characters, a grapheme after 128, any other unit after 2,000.
 
-    Where more than 30 units wait, several are emitted at a time, so that the reader is never far
-    behind. Over events the end of a message ends a unit, and so does an image or another part of
-    the message; what is emitted at a time is of one message. What is left when the source completes
-    or fails is emitted at once: nothing is lost, the strings together are the text of the source.
-    Waits on ``scheduler``, else on that of the subscription.
+    If more than 30 units wait, several are emitted at a time, so that the text never lags far. Over
+    events the end of a message ends a unit, and so does an image or another part of the message;
+    units that are emitted together are of one message. When the source completes or fails, the rest
+    is emitted at once: nothing is lost, the strings together are the text of the source. Waits on
+    ``scheduler``, else on that of the subscription.
 
     Where ``p`` is ``"A B C "``, ``q`` is ``"D E"``, one tick lies between two words, and the
     letters are words with a space after them, but ``E``::

@@ -1,4 +1,4 @@
-"""A run that failed for now is started anew."""
+"""Starting a run anew after a failure that may pass."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextvars import copy_context
 
 from reactivex import Observable, abc
-from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
-from reactivex.scheduler import TimeoutScheduler
+from reactivex.disposable import SerialDisposable
 
 from rxassist.errors import excerpt
-from rxassist.reactive.links import schedule_held
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Link, clock_of, schedule_held, subscribe_held
 from rxassist.reactive.logger import logger
 from rxassist.reactive.tally import count_retry
 from rxassist.reactive.typing import Operator
@@ -34,19 +34,20 @@ def retry_run(
     hold: bool = False,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[AnyEvent, AnyEvent]:
-    """Start a run anew if it failed for now: by default if a rate limit was exceeded.
+    """Start a run anew if its failure may pass: by default if a rate limit was exceeded.
 
     The source is subscribed again, so it must start another run each time:
-    ``rx.defer(lambda _: client.threads.runs.stream(…))``; one that tells the same run again ends in
-    a ``ValueError``. That happens at most ``times`` times, ``backoff`` seconds after the first
-    failure, twice as many after the next, and so on; or as many as a function says for 1, 2, ….
-    ``when`` says whether a run that has ended, or waits, is to be started anew.
+    ``rx.defer(lambda _: client.threads.runs.stream(…))``; a source that emits the same run again
+    ends in a ``ValueError``. That happens at most ``times`` times, ``backoff`` seconds after the
+    first failure, twice as many after the next, and so on; or ``backoff`` is a function that
+    returns the seconds for 1, 2, …. ``when`` returns whether to start a run anew that has ended, or
+    waits.
 
-    A text is never said twice: the events of an attempt are held back until it says something (its
-    first delta, whatever is finished, ``requires_action``), so nothing is seen of an attempt that
-    failed before. From then on the run stays, and its failure is data as without this operator.
-    With ``hold=True`` all events of an attempt are held back until its stream ends: then every
-    failure can be made good, and nothing is seen before the end.
+    A text is never emitted twice: the events of an attempt are held back until its first delta, its
+    first finished object or ``requires_action``, so an attempt that failed before emits nothing.
+    From then on the run stays, and its failure is data as without this operator. With ``hold=True``
+    all events of an attempt are held back until its stream ends: then every failure can be retried,
+    and nothing is emitted before the end.
 
     Completes and fails with the last attempt. Waits on ``scheduler``, else on the one of the
     subscription.
@@ -65,97 +66,86 @@ def retry_run(
         raise ValueError(msg)
     pause = backoff if callable(backoff) else _doubled(backoff)
 
-    def operator(source: Observable[AnyEvent]) -> Observable[AnyEvent]:
-        def subscribe(
-            observer: abc.ObserverBase[AnyEvent], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            attempts = _Attempts(source, observer, times, pause, when, given, clock, hold=hold)
-            attempts.begin()
-            return attempts.held
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(
+        lambda observer, given: _Attempts(
+            observer, times, pause, when, clock_of(scheduler, given), hold=hold
+        )
+    )
 
 
 def _doubled(seconds: float) -> Callable[[int], float]:
     return lambda attempt: seconds * 2.0 ** (attempt - 1)
 
 
-class _Attempts:
-    """One subscription: the attempt that is under way, and what is held back of it."""
+class _Attempts(Link[AnyEvent, AnyEvent]):
+    """One subscription: the attempt that is under way, and the events of it that are held back."""
+
+    _source: Observable[AnyEvent]
+    _scheduler: abc.SchedulerBase | None
 
     def __init__(
         self,
-        source: Observable[AnyEvent],
         observer: abc.ObserverBase[AnyEvent],
         times: int,
         pause: Callable[[int], float],
         when: Callable[[AnyRun], bool],
-        given: abc.SchedulerBase | None,
         clock: abc.SchedulerBase,
         *,
         hold: bool,
     ) -> None:
-        self._source = source
-        self._observer = observer
+        super().__init__(observer)
         self._times = times
         self._pause = pause
         self._when = when
-        self._given = given
         self._clock = clock
         self._hold = hold
-        self._context = copy_context()  # a timer may be of another thread
+        self._context = copy_context()  # a timer may run on another thread
         self._count = 0
         self._failed: set[str] = set()
         self._held_back: list[AnyEvent] | None = []
-        self.held = SerialDisposable()
+        self._held = SerialDisposable()
 
-    def begin(self, *_: object) -> None:
+    def follow(
+        self, source: Observable[AnyEvent], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        self._source = source
+        self._scheduler = scheduler
+        self._begin()
+        return self._held
+
+    def _begin(self, *_: object) -> None:
         self._held_back = []
         self._context.copy().run(self._subscribe)
 
     def _subscribe(self) -> None:
         if self._count:
             count_retry()
-        held = SingleAssignmentDisposable()  # in place before an event comes
-        self.held.disposable = held
+        subscribe_held(self._held, self._source, self, self._scheduler)
 
-        def on_next(event: AnyEvent) -> None:
-            if not held.is_disposed:  # by an event before, while it was being subscribed
-                self._on_next(event)
+    def on_error(self, error: Exception) -> None:
+        self._let_go()
+        self.observer.on_error(error)
 
-        def on_error(error: Exception) -> None:
-            if not held.is_disposed:
-                self._let_go()
-                self._observer.on_error(error)
+    def on_completed(self) -> None:
+        self._let_go()
+        self.observer.on_completed()
 
-        def on_completed() -> None:
-            if not held.is_disposed:
-                self._let_go()
-                self._observer.on_completed()
-
-        held.disposable = self._source.subscribe(
-            on_next, on_error, on_completed, scheduler=self._given
-        )
-
-    def _on_next(self, event: AnyEvent) -> None:
+    def on_next(self, value: AnyEvent) -> None:
         if self._held_back is None:
-            self._observer.on_next(event)
+            self.observer.on_next(value)
             return
         try:
-            again = self._asks_again(event)
+            again = self._asks_again(value)
             pause = self._pause(self._count + 1) if again else 0.0
-            stays = not self._hold and not _only_begins(event)
-        except Exception as error:  # noqa: BLE001 -- the subscriber is told
-            self._observer.on_error(error)
+            stays = not self._hold and not _only_begins(value)
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
+            self.observer.on_error(error)
             return
         if again:
             self._count += 1
-            schedule_held(self.held, self._clock, pause, self.begin)
+            schedule_held(self._held, self._clock, pause, self._begin)
             return
-        self._held_back.append(event)
+        self._held_back.append(value)
         if stays:
             self._let_go()
 
@@ -179,14 +169,14 @@ class _Attempts:
         return True
 
     def _let_go(self) -> None:
-        """Send what was held back, and everything from now on."""
+        """Emit the events that were held back, and every event from now on."""
         held_back, self._held_back = self._held_back, None
         for event in held_back or ():
-            self._observer.on_next(event)
+            self.observer.on_next(event)
 
 
 def _only_begins(event: AnyEvent) -> bool:
-    """Whether nothing was said yet that would be said again by another run."""
+    """Whether an event has nothing that another run would repeat."""
     run = event.run()
     return event.begins if run is None else run.status not in SETTLED
 

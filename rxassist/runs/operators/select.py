@@ -58,7 +58,7 @@ def _is_class(value: object) -> bool:
 def runs() -> Operator[AnyEvent, AnyRun]:
     """Emit a run each time its status changes.
 
-    Told apart by id, so that merged streams may pass. Completes and fails with its source.
+    Runs are distinguished by id, so merged streams may pass. Completes and fails with its source.
 
     Where ``k`` is ``thread.run.created`` with the status ``queued``, ``q`` ``thread.run.queued``,
     ``p`` ``thread.run.in_progress``, ``c`` ``thread.run.completed``, and the capitals are their
@@ -86,8 +86,8 @@ def runs() -> Operator[AnyEvent, AnyRun]:
 def final_run() -> Operator[AnyEvent, AnyRun]:
     """Emit the run as it ended, when the source has completed.
 
-    It ended if it finished, or if it waits for you (``requires_action``). A source that completes
-    before its run has done either ends in ``StreamTruncated``.
+    The run has ended if it finished, or if it waits for you (``requires_action``). A source that
+    completes before that ends in ``StreamTruncated``.
 
     Where ``p`` is ``thread.run.in_progress`` and ``c`` is ``thread.run.completed``, whose run is
     ``C``::
@@ -116,7 +116,7 @@ def final_run() -> Operator[AnyEvent, AnyRun]:
 def settled(run: AnyRun | None) -> AnyRun:
     """The run, if it ended or waits for you; else raises ``StreamTruncated``."""
     if run is None or run.status not in SETTLED:
-        told = "nothing was told of a run" if run is None else f"it was {run.status!r}"
-        msg = f"the stream completed before its run had ended: {told}"
+        known = "nothing was told of a run" if run is None else f"it was {run.status!r}"
+        msg = f"the stream completed before its run had ended: {known}"
         raise StreamTruncated(msg)
     return run

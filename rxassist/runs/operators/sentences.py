@@ -10,7 +10,7 @@ from rxassist.runs.events import AnyEvent
 from rxassist.runs.operators.text import split_each
 
 # All of Unicode's Sentence_Terminal (17.0), as a class of a regular expression; a test compares it
-# with the data, and tells what to write here when they differ.
+# with the data, and prints what to write here when they differ.
 _TERMINALS = (
     "!.?\u0589\u061d-\u061f\u06d4\u0700-\u0702\u07f9\u0837\u0839\u083d\u083e\u0964\u0965"
     "\u104a\u104b\u1362\u1367\u1368\u166e\u1735\u1736\u17d4\u17d5\u1803\u1809\u1944\u1945"
@@ -45,7 +45,7 @@ _CLOSES = {
     pair[0]: re.compile(rf"[{pair[1:]}][{_CLOSING}]*|\n[ \t\r]*\n")
     for pair in ('""', "“”", "„“”", "«»", "»«", "「」", "『』")
 }
-_LONGEST_QUOTE = 300  # a mark that nobody closes must not hold up all that follows
+_LONGEST_QUOTE = 300  # a mark that is never closed must not hold up all that follows
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _ITEM = re.compile(r"\n[ \t]*(?:[-*+•]|\d{1,3}[.)]|#{1,6})[ \t]")
 _MAYBE_ITEM = re.compile(r"\n[ \t\r]*(?:[-*+•]|\d{1,3}[.)]?|#{1,6})?[ \t]*\Z")
@@ -58,7 +58,7 @@ _INITIAL = re.compile(
 _ADDRESS = re.compile(r"(?:://|\bwww\.)\S*\Z")
 _LONGEST_ADDRESS = 300
 _WORD_BEFORE = re.compile(r"[^\W_](?:[^\W_]|[.'’&](?=[^\W_]))*\Z")
-_WORD_BEHIND = re.compile(r"\s+([^\W_]*)(.?)", re.DOTALL)
+_WORD_AFTER = re.compile(r"\s+([^\W_]*)(.?)", re.DOTALL)
 _LONGEST_WORD = 40
 
 
@@ -88,13 +88,13 @@ def sentences() -> Operator[AnyEvent | str, str]:
 
     Takes text, or the events of a run; emits sentences without the space around them. A sentence
     ends with a stop and the space after it, with a stop of a script that needs no space (``。``,
-    ``।``, ``؟``: the stops are Unicode's ``Sentence_Terminal``), at a blank line, where a
-    heading or an item of a list ends, and over events with its message, or where an image or
-    another part of the message begins. What cites a source after a stop (``[1]``) belongs to it.
+    ``।``, ``؟``: the stops are Unicode's ``Sentence_Terminal``), at a blank line, where a heading
+    or an item of a list ends, and over events with its message, or when an image or another part of
+    the message begins. A citation after a stop (``[1]``) belongs to the sentence.
 
     A sentence goes on after abbreviations ("Dr.", "e.g."), initials and numbers ("3.14"), where a
     small letter follows (in scripts whose sentences begin with capitals), and inside quotation
-    marks. What follows a stop decides, so a sentence comes when the next one begins. When the
+    marks. The text after a stop decides, so a sentence comes when the next one begins. When the
     source completes, the rest is the last one. Fails with its source.
 
     Where ``a`` is ``"It is 3."``, ``b`` is ``"14. N"`` and ``c`` is ``"ew"``, ``A`` is the
@@ -107,7 +107,7 @@ def sentences() -> Operator[AnyEvent | str, str]:
 
 
 class _Splitter:
-    """The text that belongs to no whole sentence yet, and how far it was looked at."""
+    """The text that belongs to no whole sentence yet, and the position up to which it was read."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -129,38 +129,38 @@ class _Splitter:
             yield rest
 
     def _end(self) -> int | None:
-        """Where the first sentence ends, ``None`` if that is not known yet."""
+        """The end of the first sentence, ``None`` if it is not known yet."""
         while (mark := _MARK.search(self._text, self._at)) is not None:
-            behind = self._behind_quote(mark) if mark["quote"] else mark.end()
-            ends = None if behind is None else self._ends(mark, behind)
-            if behind is None or ends is None:
-                self._at = mark.start()  # decided when more has come
+            after = self._after_quote(mark) if mark["quote"] else mark.end()
+            ends = None if after is None else self._ends(mark, after)
+            if after is None or ends is None:
+                self._at = mark.start()  # more text decides
                 return None
             if ends:
-                return behind
-            self._at = behind
+                return after
+            self._at = after
         self._at = len(self._text)
         return None
 
-    def _ends(self, mark: re.Match[str], behind: int) -> bool | None:
-        """Whether a sentence ends behind a mark, ``None`` if that is not known yet."""
+    def _ends(self, mark: re.Match[str], after: int) -> bool | None:
+        """Whether a sentence ends after a mark, ``None`` if that is not known yet."""
         if mark["line"]:
             return self._line_ends(mark.start())
         if mark["quote"]:
-            stop = self._text[mark.start() : behind].rstrip(_CLOSING + _INNER_SPACE)[-1:]
-            return _STOP.match(stop) is not None and self._space_ends(mark, behind)
-        if behind == len(self._text):
+            stop = self._text[mark.start() : after].rstrip(_CLOSING + _INNER_SPACE)[-1:]
+            return _STOP.match(stop) is not None and self._space_ends(mark, after)
+        if after == len(self._text):
             return True if self._final else None
-        if not self._final and _MAYBE_NOTE.match(self._text, behind):
+        if not self._final and _MAYBE_NOTE.match(self._text, after):
             return None
-        following = self._text[behind]
+        following = self._text[after]
         cjk = following > "\u2e80" and not following.isdecimal()
         if mark["full"] or (cjk and mark["stop"][-1] not in ".…"):
             return True
-        return self._space_ends(mark, behind)
+        return self._space_ends(mark, after)
 
-    def _behind_quote(self, mark: re.Match[str]) -> int | None:
-        """The place behind a quotation, or behind its mark alone if nobody closes it."""
+    def _after_quote(self, mark: re.Match[str]) -> int | None:
+        """The position after a quotation, or after its mark alone if nothing closes it."""
         text, begin = self._text, mark.end()
         if begin == len(text) and mark["quote"] == "»" and not self._final:
             return None  # it opens only before a word
@@ -175,24 +175,24 @@ class _Splitter:
         whole = self._final or len(text) >= begin + _LONGEST_QUOTE
         return begin if whole else None
 
-    def _line_ends(self, place: int) -> bool | None:
+    def _line_ends(self, position: int) -> bool | None:
         text = self._text
-        if _BLANK_LINE.match(text, place) or _ITEM.match(text, place):
+        if _BLANK_LINE.match(text, position) or _ITEM.match(text, position):
             return True
         if text.lstrip().startswith("#"):
-            return bool(text[:place].strip())
-        if _MAYBE_ITEM.match(text, place) and not self._final:
+            return bool(text[:position].strip())
+        if _MAYBE_ITEM.match(text, position) and not self._final:
             return None
         return False
 
-    def _space_ends(self, mark: re.Match[str], behind: int) -> bool | None:
-        """Whether a sentence ends at a stop, by the word before it and the one behind it."""
+    def _space_ends(self, mark: re.Match[str], after: int) -> bool | None:
+        """Whether a sentence ends at a stop, by the words before and after it."""
         text = self._text
-        following = _WORD_BEHIND.match(text, behind)
+        following = _WORD_AFTER.match(text, after)
         if following is None:
-            return self._final if behind == len(text) else False
+            return self._final if after == len(text) else False
         word, other = following.groups()
-        if _BLANK_LINE.search(text, behind, following.start(1)):
+        if _BLANK_LINE.search(text, after, following.start(1)):
             return True
         if not word and not other:
             return True if self._final else None
@@ -204,7 +204,7 @@ class _Splitter:
         return self._ends_with(text[: mark.start()], word, whole=whole)
 
     def _ends_with(self, text: str, following: str, *, whole: bool) -> bool | None:
-        """Whether a dot behind a text ends a sentence before the following word."""
+        """Whether a dot after a text ends a sentence before the following word."""
         if text.strip().isdecimal():
             return False  # the number of an item
         before = _WORD_BEFORE.search(text[-_LONGEST_WORD:])
@@ -227,5 +227,5 @@ class _Splitter:
 
 
 def _goes_on(letter: str) -> bool:
-    """Whether no sentence begins with a letter: a small one that has a capital to begin with."""
+    """Whether no sentence begins with a letter: a small one that has a capital form."""
     return letter.islower() and letter.title() != letter

@@ -17,7 +17,7 @@ class SeenTexts:
     """The text of unfinished messages that was emitted, by message and part."""
 
     def __init__(self) -> None:
-        self.part = 0  # of the message: where the text emitted last stands
+        self.part = 0  # of the message: the index of the text emitted last
         self._pieces: dict[Hashable, dict[int, list[str]]] = {}
         self._finished: dict[Hashable, None] = {}  # smaller than a set while it is empty
 
@@ -33,9 +33,9 @@ class SeenTexts:
         return [text for whole in event.texts() for text in self.complete(whole)]
 
     def grow(self, event: AnyEvent) -> Iterable[str]:
-        """Emit what a delta adds."""
+        """Emit the text that a delta adds."""
         piece = event.piece()
-        if piece is not None:  # as nearly always
+        if piece is not None:  # nearly always
             return self.add(piece)
         return [text for each in event.pieces() for text in self.add(each)]
 
@@ -50,7 +50,7 @@ class SeenTexts:
         return (text,)
 
     def complete(self, whole: Texts) -> Iterator[str]:
-        """Emit what a whole message holds beyond its deltas."""
+        """Emit the text of a whole message that its deltas did not have."""
         if not self.grows(whole):
             return
         texts = self.texts(whole)
@@ -78,11 +78,11 @@ class SeenTexts:
 
     def texts(self, whole: Texts) -> dict[int, str]:
         """The texts of a message, by the indexes that its deltas have."""
-        told = self.indexes(whole)
-        return {told.get(index, index): text for index, text in whole.texts.items()}
+        indexes = self.indexes(whole)
+        return {indexes.get(index, index): text for index, text in whole.texts.items()}
 
     def indexes(self, whole: Texts) -> dict[int, int]:
-        """The indexes of deltas, by the places in the whole message, where the two differ."""
+        """The indexes of deltas, by the positions in the whole message, where the two differ."""
         parts = self._pieces.get(whole.key, {})
         if parts.keys() <= whole.texts.keys():
             return {}
@@ -90,22 +90,22 @@ class SeenTexts:
         return dict(zip(whole.texts, sorted(parts), strict=False))
 
 
-Place = tuple[Hashable, int]
-"""Where a text stands: the key of its message, and the index of its part."""
+Position = tuple[Hashable, int]
+"""The position of a text: the key of its message, and the index of its part."""
 
 
 class TextReader:
-    """Tells apart the texts of a source: one for each part of a message, or one of plain strings.
+    """Separates the texts of a source: one for each part of a message, or one of plain strings.
 
-    A text ends with its message, or where another part of the message begins.
+    A text ends with its message, or when another part of the message begins.
     """
 
     def __init__(self) -> None:
         self.seen: SeenTexts = SeenTexts()
         self._growing: dict[Hashable, int] = {}  # of each unfinished message, the part that grows
 
-    def read(self, item: AnyEvent | str) -> Iterator[tuple[Place | None, str | None]]:
-        """Each piece of text with its place (strings have none); ``None`` ends the text there."""
+    def read(self, item: AnyEvent | str) -> Iterator[tuple[Position | None, str | None]]:
+        """Each piece of text with its position (strings have none); ``None`` ends that text."""
         if isinstance(item, str):
             if item:
                 yield None, item
@@ -124,7 +124,7 @@ class TextReader:
 
     def _placed(
         self, key: Hashable, pieces: Iterable[str]
-    ) -> Iterator[tuple[Place | None, str | None]]:
+    ) -> Iterator[tuple[Position | None, str | None]]:
         for piece in pieces:
             part, before = self.seen.part, self._growing.get(key)
             if before is not None and before != part:
@@ -137,7 +137,7 @@ class Splitter(Protocol):
     """Cuts one growing text."""
 
     def feed(self, piece: str) -> Iterable[str]:
-        """Emit what is whole now that more has come."""
+        """Emit the pieces that are whole after more text has come."""
         ...
 
     def finish(self) -> Iterable[str]:
@@ -151,29 +151,29 @@ class SplitTexts:
     def __init__(self, begin: Callable[[], Splitter]) -> None:
         self._begin = begin
         self._reader = TextReader()
-        self._texts: dict[Place | None, Splitter] = {}
+        self._texts: dict[Position | None, Splitter] = {}
 
-    def step(self, item: AnyEvent | str) -> Iterator[tuple[Place | None, str]]:
-        """What becomes whole with an item, each with its place."""
-        for place, piece in self._reader.read(item):
+    def step(self, item: AnyEvent | str) -> Iterator[tuple[Position | None, str]]:
+        """The pieces that become whole with an item, each with its position."""
+        for position, piece in self._reader.read(item):
             if piece is None:
-                whole = self._texts.pop(place).finish()
+                whole = self._texts.pop(position).finish()
             else:
-                if place not in self._texts:
-                    self._texts[place] = self._begin()
-                whole = self._texts[place].feed(piece)
+                if position not in self._texts:
+                    self._texts[position] = self._begin()
+                whole = self._texts[position].feed(piece)
             for each in whole:
-                yield place, each
+                yield position, each
 
-    def finish(self) -> Iterator[tuple[Place | None, str]]:
+    def finish(self) -> Iterator[tuple[Position | None, str]]:
         """The rest of each text."""
-        for place, text in self._texts.items():
+        for position, text in self._texts.items():
             for each in text.finish():
-                yield place, each
+                yield position, each
 
 
 def split_each(begin: Callable[[], Splitter]) -> Operator[AnyEvent | str, str]:
-    """Cut each text of a source by a splitter of its own, which ``begin`` gives."""
+    """Cut each text of a source with its own splitter, which ``begin`` returns."""
 
     def begin_all() -> tuple[Step[AnyEvent | str, str], Finish[str]]:
         texts = SplitTexts(begin)
@@ -190,9 +190,9 @@ def split_each(begin: Callable[[], Splitter]) -> Operator[AnyEvent | str, str]:
 
 
 def regex_of(what: str) -> ModuleType:
-    """The library ``regex``, which ``what`` needs."""
+    """The library ``regex``, which ``what`` needs: the error names that."""
     try:
-        import regex  # noqa: PLC0415 -- only those who ask for what needs it have it
+        import regex  # noqa: PLC0415 -- it is of an extra
     except ModuleNotFoundError:
         msg = needing(what, "text", "regex")
         raise ModuleNotFoundError(msg, name="regex") from None
@@ -227,13 +227,13 @@ class _Separating:
     def __init__(self, separator: str) -> None:
         self._separator = separator
         self._reader = TextReader()
-        self._last: Place | None = None
+        self._last: Position | None = None
 
     def step(self, event: AnyEvent) -> Iterator[str]:
-        for place, piece in self._reader.read(event):
+        for position, piece in self._reader.read(event):
             if piece is None:
                 continue
-            if self._last not in {None, place}:
+            if self._last not in {None, position}:
                 yield self._separator
-            self._last = place
+            self._last = position
             yield piece

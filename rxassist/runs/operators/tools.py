@@ -15,7 +15,7 @@ from rxassist.runs.protocol import Follow, Protocol
 def tool_call_deltas() -> Operator[AnyEvent, Any]:
     """Emit each delta of each tool call, as the service sent it.
 
-    ``index`` tells the parallel calls of a step apart. Completes and fails with its source.
+    ``index`` distinguishes the parallel calls of a step. Completes and fails with its source.
 
     Where ``x`` is a step's delta that holds the deltas ``X`` and ``Y`` of two calls::
 
@@ -46,5 +46,5 @@ def tool_calls() -> Operator[AnyEvent, Any]:
 
 
 def whole_calls(protocol: Protocol) -> Follow:
-    """How a protocol follows tool calls."""
+    """The protocol's way to follow tool calls."""
     return protocol.tool_calls

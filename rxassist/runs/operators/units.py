@@ -1,4 +1,4 @@
-"""Units of text that are shown one at a time: words, graphemes, or what a pattern ends."""
+"""Units of text to show one at a time: words, graphemes, or up to the match of a pattern."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from unicodedata import category, combining
 from rxassist.runs.operators.text import Splitter, regex_of
 
 By = str | re.Pattern[str]
-"""``"word"``, ``"grapheme"``, or a regular expression that matches what ends one unit of text."""
+"""``"word"``, ``"grapheme"``, or a regular expression that matches the end of one unit of text."""
 
-_LONGEST_GRAPHEME = 128  # characters: what nobody ends is cut, or each piece would cost all of it
+_LONGEST_GRAPHEME = 128  # characters: a longer unit is cut, or each piece would cost all of it
 _LONGEST_UNIT = 2000
 _LONGEST_WORD = 80  # with the space after it
 
@@ -21,13 +21,13 @@ _SIGN = "[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff]"
 _WORD = re.compile(rf"\S{{0,39}}?{_SIGN}|\S{{0,39}}\s{{1,40}}|\S{{40}}")  # none longer is held back
 
 _End = Callable[[str, int], int | None]
-"""Where the unit ends that begins at a place of a text; ``None`` if that is not known yet."""
+"""The end of the unit that begins at a position of a text; ``None`` if it is not known yet."""
 
 
 def units(by: By) -> Callable[[], Splitter]:
-    """What begins to cut a text into units. What follows a unit decides that it has ended.
+    """A function that begins to cut a text into units. A unit has ended when more text follows.
 
-    Raises ``TypeError`` or ``ValueError`` for what text cannot be cut by, and
+    Raises ``TypeError`` or ``ValueError`` for a value that cannot cut text, and
     ``ModuleNotFoundError`` for ``"grapheme"`` without the extra.
     """
     if by == "word":
@@ -60,7 +60,7 @@ class _Units:
 
 
 def compiled(given: str | re.Pattern[str], wrong: str) -> re.Pattern[str]:
-    """A pattern of text; for anything else an error that says what is wrong."""
+    """A pattern of text; raises an error that explains for anything else."""
     try:
         pattern = re.compile(given)
     except re.error as error:
@@ -74,7 +74,7 @@ def compiled(given: str | re.Pattern[str], wrong: str) -> re.Pattern[str]:
 
 
 def _end_of_grapheme() -> _End:
-    """A unit is what a reader takes for one character."""
+    """A unit is a grapheme: one character to a reader."""
     match = regex_of('smooth(by="grapheme")').compile(r"\X").match
 
     def end(text: str, begin: int) -> int | None:
@@ -82,35 +82,35 @@ def _end_of_grapheme() -> _End:
         found = match(text[begin : begin + _LONGEST_GRAPHEME + 1])
         if found is None:
             return None
-        place = begin + min(found.end(), _LONGEST_GRAPHEME)
-        return place if place < len(text) else None
+        position = begin + min(found.end(), _LONGEST_GRAPHEME)
+        return position if position < len(text) else None
 
     return end
 
 
 def _end_of_match(pattern: re.Pattern[str], longest: int) -> _End:
-    """A unit is what a match ends, and the marks of its last sign."""
+    """A unit ends with a match, and the marks of its last sign."""
 
     def end(text: str, begin: int) -> int | None:
         near = text[begin : begin + longest + 1]
         length = next((found.end() for found in pattern.finditer(near) if found[0]), len(near))
-        place = begin + min(length, longest)
-        farthest = place + _LONGEST_GRAPHEME
-        while place < len(text) and place < farthest and _belongs(text, begin, place):
-            place += 1
-        return place if place < len(text) else None
+        position = begin + min(length, longest)
+        farthest = position + _LONGEST_GRAPHEME
+        while position < len(text) and position < farthest and _belongs(text, begin, position):
+            position += 1
+        return position if position < len(text) else None
 
     return end
 
 
 # --- signs and their marks -----------------------------------------------------------------
 
-# The rules by which Unicode (UAX 29) breaks graphemes, as far as they matter and can be told
-# without its newest data: where that is not sure, a place is taken for one within a grapheme.
+# The rules by which Unicode (UAX 29) breaks graphemes, as far as they matter and can be decided
+# without its newest data: an uncertain position counts as one within a grapheme.
 # A test compares them with the data.
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_MARKS = frozenset({"Mn", "Mc", "Me", "Cn"})  # Cn: what this Python does not know may be a mark
+_MARKS = frozenset({"Mn", "Mc", "Me", "Cn"})  # Cn: an unknown sign may be a mark
 _JOINER = "\u200d"
 _EXTENDS = re.compile(
     "[\u0e33\u0eb3\u200c\u200d\uff9e\uff9f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
@@ -131,9 +131,9 @@ _FLAG_LETTER = re.compile("[\U0001f1e6-\U0001f1ff]")
 _VIRAMA = 9  # the combining class of marks that join two consonants
 
 
-def _belongs(text: str, begin: int, place: int) -> bool:
-    """Whether the sign at a place belongs to the one before it."""
-    before, after = text[place - 1], text[place]
+def _belongs(text: str, begin: int, position: int) -> bool:
+    """Whether the sign at a position belongs to the one before it."""
+    before, after = text[position - 1], text[position]
     if before.isascii() and after.isascii():
         return before == "\r" and after == "\n"
     if _EXTENDS.match(after):
@@ -145,9 +145,9 @@ def _belongs(text: str, begin: int, place: int) -> bool:
         or category(before) == "Cn"
         or _PREPENDED.match(before) is not None
         or (before == _JOINER and not after.isalnum() and not after.isspace())
-        or _SYLLABLE_GOES_ON.match(text, place - 1) is not None
-        or _is_half_flag(text, begin, place)
-        or _is_conjunct(text, begin, place)
+        or _SYLLABLE_GOES_ON.match(text, position - 1) is not None
+        or _is_half_flag(text, begin, position)
+        or _is_conjunct(text, begin, position)
     )
 
 
@@ -155,22 +155,24 @@ def _is_control(sign: str) -> bool:
     return category(sign) in _CONTROLS and not _EXTENDS.match(sign) and not _PREPENDED.match(sign)
 
 
-def _is_half_flag(text: str, begin: int, place: int) -> bool:
-    """Whether a place is between the two letters of a flag."""
-    if not _FLAG_LETTER.match(text, place):
+def _is_half_flag(text: str, begin: int, position: int) -> bool:
+    """Whether a position is between the two letters of a flag."""
+    if not _FLAG_LETTER.match(text, position):
         return False
-    first = place
+    first = position
     while first > begin and _FLAG_LETTER.match(text, first - 1):
         first -= 1
-    return (place - first) % 2 == 1
+    return (position - first) % 2 == 1
 
 
-def _is_conjunct(text: str, begin: int, place: int) -> bool:
-    """Whether marks join the letter at a place to the one before them."""
-    if category(text[place]) != "Lo":
+def _is_conjunct(text: str, begin: int, position: int) -> bool:
+    """Whether marks join the letter at a position to the one before them."""
+    if category(text[position]) != "Lo":
         return False
-    while place > begin and (category(text[place - 1]) in _MARKS or text[place - 1] == _JOINER):
-        place -= 1
-        if combining(text[place]) == _VIRAMA:
+    while position > begin and (
+        category(text[position - 1]) in _MARKS or text[position - 1] == _JOINER
+    ):
+        position -= 1
+        if combining(text[position]) == _VIRAMA:
             return True
     return False

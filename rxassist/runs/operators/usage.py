@@ -1,14 +1,14 @@
-"""What a run cost: tokens and time."""
+"""The cost of a run: tokens and time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
 from attrs import frozen
-from reactivex import Observable, abc
-from reactivex.scheduler import TimeoutScheduler
+from reactivex import abc
 
-from rxassist.reactive.kernel import Finish, Step, choose_each
+from rxassist.reactive.kernel import Finish, Step, Stepping, choose_each, linked
+from rxassist.reactive.links import clock_of
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, check_event
 from rxassist.runs.state import Usage
@@ -17,13 +17,13 @@ from rxassist.runs.state import Usage
 
 
 def usage() -> Operator[AnyEvent, Usage | None]:
-    """Emit the tokens used so far, each time the service tells of more.
+    """Emit the tokens used so far, each time the service reports more.
 
-    Summed over the steps that have ended, whatever the number of rounds, until the run itself says
-    what it used; and over runs, if the source has several. When the source completes and nothing
-    was told, emits ``None``: so the last item says what is known. A number that is told nowhere is
-    ``None``, and so are the details where several are summed. A source without events emits
-    nothing. Completes and fails with its source.
+    Until the run itself says what it used, this is the sum over the steps that have ended, whatever
+    the number of rounds. If the source has several runs, it is summed over them. When the source
+    completes and the service reported nothing, emits ``None``: so the last item is the usage as far
+    as it is known. A number that the service never reports is ``None``, and so are the details of a
+    sum. A source without events emits nothing. Completes and fails with its source.
 
     Where ``y`` and ``z`` are steps that used 1 and 2 tokens, ``c`` is ``thread.run.completed`` with
     3 tokens, and the digits are tokens::
@@ -40,18 +40,18 @@ def usage() -> Operator[AnyEvent, Usage | None]:
 
 
 class Counting:
-    """What each run and each step has told, and the sum that was emitted last."""
+    """The usage that each run and each step reported, and the sum that was emitted last."""
 
     def __init__(self) -> None:
         self._runs: dict[str, Usage] = {}
-        self._steps: dict[str, dict[str, Usage]] = {}  # by run, "" where none was told
+        self._steps: dict[str, dict[str, Usage]] = {}  # by run, "" where none is known
         self._run_id = ""
         self._sum: Usage | None = None
-        self._heard = False
+        self._has_events = False
 
     def step(self, event: AnyEvent) -> Iterator[Usage | None]:
         """Give the sum, if an event changes it."""
-        self._heard = True
+        self._has_events = True
         check_event(event, "usage")
         used = None if event.is_delta else event.used()
         if used is None:
@@ -70,30 +70,30 @@ class Counting:
             yield total
 
     def finish(self) -> Iterator[Usage | None]:
-        """Give ``None`` if the service told no usage."""
-        if self._heard and self._sum is None:
+        """Give ``None`` if the service reported no usage."""
+        if self._has_events and self._sum is None:
             yield None
 
     def _total(self) -> Usage:
-        told = list(self._runs.values())
+        known = list(self._runs.values())
         for run_id, steps in self._steps.items():
             if run_id not in self._runs and (run_id or not self._runs):
-                told.extend(steps.values())
-        return told[0] if len(told) == 1 else _summed(told)
+                known.extend(steps.values())
+        return known[0] if len(known) == 1 else _summed(known)
 
 
-def _summed(told: Iterable[Usage]) -> Usage:
-    told = list(told)
+def _summed(known: Iterable[Usage]) -> Usage:
+    known = list(known)
     return Usage(
-        _sum(each.prompt_tokens for each in told),
-        _sum(each.completion_tokens for each in told),
-        _sum(each.total_tokens for each in told),
+        _sum(each.prompt_tokens for each in known),
+        _sum(each.completion_tokens for each in known),
+        _sum(each.total_tokens for each in known),
     )
 
 
 def _sum(numbers: Iterable[int | None]) -> int | None:
-    told = [number for number in numbers if number is not None]
-    return sum(told) if told else None
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
 
 
 # --- time ----------------------------------------------------------------------------------
@@ -101,13 +101,13 @@ def _sum(numbers: Iterable[int | None]) -> int | None:
 
 @frozen
 class Timings:
-    """When things came, in seconds from the subscription, and how far apart they were.
+    """When events came, in seconds from the subscription, and how far apart they were.
 
     ``first_event``, ``first_delta`` and ``last_delta`` are points in time; a delta is one of text,
     of arguments or of code. ``between_deltas`` is the mean time between two of the ``deltas``,
     ``longest_pause`` the longest. ``tokens_per_second`` counts the ``completion_tokens`` that the
-    service told from the first delta to the last. ``duration`` is the time to the end. ``None`` is
-    what cannot be known.
+    service reported, from the first delta to the last. ``duration`` is the time to the end. A value
+    that cannot be known is ``None``.
     """
 
     duration: float
@@ -138,10 +138,10 @@ class Timings:
 
 
 def timings(*, scheduler: abc.SchedulerBase | None = None) -> Operator[AnyEvent, Timings]:
-    """Emit when the events of a run came, once, when the source has completed.
+    """Emit once, when the source has completed, when the events of a run came.
 
-    The time is that of ``scheduler``, else of that of the subscription. A source without events
-    emits nothing. Fails with its source.
+    Reads the time from ``scheduler``, else from the scheduler of the subscription. A source
+    without events emits nothing. Fails with its source.
 
     Where ``p`` is ``thread.run.in_progress``, ``t`` are deltas, and ``T`` says that the first event
     came after one tick, the first delta after three, and that two ticks lie between two deltas::
@@ -150,18 +150,14 @@ def timings(*, scheduler: abc.SchedulerBase | None = None) -> Operator[AnyEvent,
         result  --------(T|)
     """
 
-    def operator(source: Observable[AnyEvent]) -> Observable[Timings]:
-        def subscribe(
-            observer: abc.ObserverBase[Timings], given: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = scheduler or given or TimeoutScheduler.singleton()
-            timing = _Timing(lambda: clock.to_seconds(clock.now))
-            timed = source.pipe(choose_each(lambda: (timing.step, timing.finish)))
-            return timed.subscribe(observer, scheduler=given)
+    def begin(
+        observer: abc.ObserverBase[Timings], given: abc.SchedulerBase | None
+    ) -> Stepping[AnyEvent, Timings]:
+        clock = clock_of(scheduler, given)
+        timing = _Timing(lambda: clock.to_seconds(clock.now))
+        return Stepping(observer, timing.step, timing.finish)
 
-        return Observable(subscribe)
-
-    return operator
+    return linked(begin)
 
 
 class _Timing:

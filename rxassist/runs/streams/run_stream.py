@@ -192,7 +192,7 @@ class RunObservable(LoopObservable["Event", HomeT]):
     @property
     def snapshots(self) -> LoopObservable[Snapshot, HomeT]:
         """The run as it stands after each event. See ``operators.accumulate_snapshots``."""
-        return self._view(self._followed(each_snapshot))
+        return self._view(self.pipe(each_snapshot(self._begin_fold)))
 
     @property
     def tool_calls(self) -> LoopObservable[ToolCall, HomeT]:
@@ -244,7 +244,7 @@ class RunObservable(LoopObservable["Event", HomeT]):
         if telling is not None and telling.source is self:
             event: Event | None = telling.snapshot.event
             return event
-        index = self._log.place.cursor - self._log.dropped - 1
+        index = self._log.reading.cursor - self._log.dropped - 1
         return self._log.items[index] if 0 <= index < len(self._log.items) else self.snapshot.event
 
     @property
@@ -254,10 +254,10 @@ class RunObservable(LoopObservable["Event", HomeT]):
         if telling is not None and telling.source is self:
             snapshot: Snapshot = telling.snapshot
             return snapshot
-        place = self._log.place
+        reading = self._log.reading
         with self._fold_lock:
-            folded = self._fold_on(place.memo or self._folded, place.cursor)
-            place.memo = folded
+            folded = self._fold_on(reading.memo or self._folded, reading.cursor)
+            reading.memo = folded
             return folded[1]
 
     @property
@@ -401,9 +401,9 @@ class RunStream(RunObservable[ThreadLoop]):
 
     def __iter__(self) -> Iterator[Event]:
         """The events, for a blocking ``for``; ``current_event`` goes along."""
-        place = self._log.begin_reading()
+        reading = self._log.begin_reading()
         for event in iterate(self):
-            place.cursor += 1
+            reading.cursor += 1
             yield event
 
     def __next__(self) -> Event:
@@ -482,9 +482,9 @@ class AsyncRunStream(RunObservable[RunningLoop]):
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The events, for an ``async for``; ``current_event`` goes along."""
-        place = self._log.begin_reading()
+        reading = self._log.begin_reading()
         async for event in iterate(self):
-            place.cursor += 1
+            reading.cursor += 1
             yield event
 
     async def __anext__(self) -> Event:

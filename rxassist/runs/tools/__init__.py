@@ -1,4 +1,4 @@
-"""Functions as tools: the schema that a model reads and the function that is called, as one.
+"""Functions as tools: the schema that a model reads, together with the function that is called.
 
 ``Toolbox`` and ``@tool`` make both from a function's signature, so that they never drift apart.
 """

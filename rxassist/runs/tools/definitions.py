@@ -1,4 +1,4 @@
-"""Functions as a model is told of them."""
+"""The definitions of functions that a model receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a docstring says of a function, of its arguments, and of the fields of a class."""
+"""The descriptions in docstrings: of functions, of their arguments, of the fields of classes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def summary(documented: object) -> str | None:
 
 
 def descriptions(documented: object) -> dict[str, str]:
-    """What is said of each argument or field: in the style of Google, NumPy or Sphinx.
+    """The description of each argument or field: in the style of Google, NumPy or Sphinx.
 
-    Needs the extra ``tools``: without it there are none, and a warning where some were left out.
+    Needs the extra ``tools``: without it there are none, and a warning if some were left out.
     """
     text = _docstring(documented)
     if not _DESCRIBES.search(text):
@@ -36,8 +36,8 @@ def descriptions(documented: object) -> dict[str, str]:
         import docstring_parser  # noqa: PLC0415 -- an extra
     except ModuleNotFoundError:
         name = getattr(documented, "__qualname__", repr(documented))
-        told = f"the model is not told what the docstring of {name} says of its arguments: that"
-        msg = needing(told, "tools", "docstring-parser")
+        missing = f"the model is not told what the docstring of {name} says of its arguments: that"
+        msg = needing(missing, "tools", "docstring-parser")
         warnings.warn(msg, stacklevel=2)
         return {}
     parsed = docstring_parser.parse(text).params
@@ -45,7 +45,7 @@ def descriptions(documented: object) -> dict[str, str]:
 
 
 def _docstring(documented: object) -> str:
-    """The docstring that somebody wrote: not the signature that a dataclass writes itself."""
+    """The docstring that a person wrote: not the signature that a dataclass writes itself."""
     text = getattr(documented, "__doc__", None) or ""
     if isinstance(documented, type) and text.startswith(f"{documented.__name__}("):
         return ""

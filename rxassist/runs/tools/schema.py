@@ -1,4 +1,4 @@
-"""The JSON Schema of what a function takes."""
+"""The JSON Schema of the arguments of a function."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ Schema = dict[str, Any]
 def schema_of(fields: Iterable[Field], described: Mapping[str, str], *, strict: bool) -> Schema:
     """The schema of an object with these fields, the classes in it written out in place.
 
-    Only a class that holds itself becomes a reference to ``$defs``. With ``strict`` it is of the
-    subset that the service can enforce. Raises ``TypeError`` for a type that has no schema, or
-    none in that subset.
+    Only a class that contains itself becomes a reference to ``$defs``. With ``strict`` the schema
+    stays in the subset that the service can enforce. Raises ``TypeError`` for a type that has no
+    schema, or none in that subset.
     """
     schemas = _Schemas(strict=strict)
     schema = schemas.of_object(fields, described)
@@ -45,7 +45,7 @@ def schema_of(fields: Iterable[Field], described: Mapping[str, str], *, strict: 
 
 
 class _Schemas:
-    """The schemas of one function; ``definitions`` has those of classes that hold themselves."""
+    """The schemas of one function; ``definitions`` has those of classes that contain themselves."""
 
     def __init__(self, *, strict: bool) -> None:
         self._strict = strict
@@ -80,7 +80,7 @@ class _Schemas:
             return {**said, **_any_of([schema, {"type": "null"}])}
         if not self._strict:
             for default in field.default:
-                with suppress(TypeError):  # one that JSON cannot say is not told
+                with suppress(TypeError):  # a default that is no JSON is left out
                     return _with(schema, default=to_plain(default))
         return schema
 
@@ -139,7 +139,7 @@ class _Schemas:
         return {"$ref": f"#/$defs/{self._recursive[kind]}"}
 
     def _of_itself(self, kind: Any) -> Schema:  # noqa: ANN401 -- a class of pydantic's
-        """The schema that a class says of itself; what it refers to goes to the others."""
+        """The schema that a class makes itself; its references go to the definitions."""
         number = 0
         while True:
             last = str(number) if number else ""
@@ -178,7 +178,7 @@ def _annotated(kind: Any) -> str | None:  # noqa: ANN401 -- a type form
 
 
 def _enforced(schema: Any) -> Any:  # noqa: ANN401 -- a JSON Schema or a part of one
-    """A schema that somebody else made, of the subset that the service can enforce."""
+    """A schema that another library made, in the subset that the service can enforce."""
     if isinstance(schema, list):
         return [_enforced(each) for each in cast("list[object]", schema)]
     if not isinstance(schema, dict):
@@ -205,12 +205,12 @@ def _any_of(schemas: list[Schema]) -> Schema:
 
 
 def _members(schema: Schema) -> list[Schema]:
-    """What a schema may be, so that a union in a union is one."""
+    """The alternatives of a schema, so that a union in a union is one."""
     return schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
 
 
 def _with(schema: Schema, **more: object) -> Schema:
-    """The schema with more said; a reference may have no neighbours, so it is wrapped."""
+    """The schema with more keys; a reference may have no neighbours, so it is wrapped."""
     return {**more, **({"anyOf": [schema]} if "$ref" in schema else {**schema, **more})}
 
 

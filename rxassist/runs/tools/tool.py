@@ -28,10 +28,10 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 @frozen
 class ToolResult:
-    """What became of one call.
+    """The result of one call.
 
-    ``call`` is what the model asked for, ``output`` what it is told, ``error`` why the call failed,
-    where it did. ``started_at`` is in seconds since 1970, ``duration`` in seconds.
+    ``call`` is the call that the model asked for, ``output`` the reply to the model, ``error`` the
+    exception if the call failed. ``started_at`` is in seconds since 1970, ``duration`` in seconds.
     """
 
     call: ToolCall
@@ -42,11 +42,11 @@ class ToolResult:
 
 
 class Tool(Generic[_P, _R]):
-    """A function that a model may call, and what the model is told of it.
+    """A function that a model may call, and the definition that the model receives.
 
-    Its JSON Schema is made of the signature: type hints, defaults, and what the docstring says.
-    Called itself, it calls the function. Raises ``TypeError`` for a function whose arguments have
-    no schema, ``ValueError`` for a name that the service does not take.
+    Its JSON Schema is made of the signature: type hints, defaults, and the docstring. Calling it
+    calls the function. Raises ``TypeError`` for a function whose arguments have no schema,
+    ``ValueError`` for a name that the service does not take.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Tool(Generic[_P, _R]):
 
     @property
     def definition(self) -> FunctionTool:
-        """What the model is told: for ``assistants.create(tools=[…])``."""
+        """The definition for the model: for ``assistants.create(tools=[…])``."""
         strict = True if self.strict else None
         function = FunctionDefinition(self.name, self.description, self.parameters, strict)
         return FunctionTool(function)
@@ -92,8 +92,8 @@ class Tool(Generic[_P, _R]):
     def bind(self, arguments: str | None) -> Callable[[], _R]:
         """The call of the function with the arguments that a model wrote as JSON.
 
-        ``None``, an empty text and ``null`` are no arguments. Raises ``DecodeError`` where they
-        are no JSON or do not fit.
+        ``None``, an empty text and ``null`` are no arguments. Raises ``DecodeError`` if they are no
+        JSON or do not fit.
         """
         said: object = from_json(arguments, self.name) if arguments and arguments.strip() else None
         said = {} if said is None else said
@@ -112,16 +112,16 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool of a function: as a decorator, ``@tool`` or ``@tool(name="…", strict=True)``.
 
     ``name`` and ``description`` replace the function's name and the first paragraph of its
-    docstring. With ``strict`` the schema is of the subset that the service can enforce: every
+    docstring. With ``strict`` the schema is in the subset that the service can enforce: every
     argument is required there, and those with a default may be null. See ``Tool`` for the rest.
     """
     return partial(Tool, **options) if function is None else Tool(function, **options)
 
 
 class Toolbox:
-    """Some tools, told apart by their names; functions become tools.
+    """Some tools by their names; functions become tools.
 
-    Raises ``ValueError`` where two have one name, ``TypeError`` for what is no list of functions.
+    Raises ``ValueError`` if two have one name, ``TypeError`` for anything but a list of functions.
     """
 
     def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]]) -> None:
@@ -147,14 +147,14 @@ class Toolbox:
 
     @property
     def definitions(self) -> list[FunctionTool]:
-        """What the model is told: for ``assistants.create(tools=…)``."""
+        """The definitions for the model: for ``assistants.create(tools=…)``."""
         return [each.definition for each in self]
 
     def bind(self, name: str, arguments: str | None) -> Callable[[], Any]:
         """The call that a model asked for.
 
-        Raises ``LookupError`` for an unknown name, ``DecodeError`` where the arguments are no JSON
-        or do not fit.
+        Raises ``LookupError`` for an unknown name, ``DecodeError`` if the arguments are no JSON or
+        do not fit.
         """
         if name not in self._tools:
             known = ", ".join(self._tools) or "none"
@@ -164,9 +164,9 @@ class Toolbox:
 
 
 def definitions_of(tools: Iterable[object]) -> list[object]:
-    """What a model is told of some tools: functions are replaced by their definitions.
+    """The definitions of some tools for a model: they replace the functions.
 
-    Raises ``ValueError`` where two have one name.
+    Raises ``ValueError`` if two have one name.
     """
     definitions = [_definition(each) for each in tools]
     names = [name for each in definitions if (name := _defined_name(each)) is not None]
@@ -188,8 +188,8 @@ def with_definitions(given: Mapping[str, Any]) -> dict[str, Any]:
 def functions_in(tools: Iterable[object]) -> Toolbox:
     """The functions among some tools.
 
-    Raises ``ValueError`` where some are functions, and some only their definitions, as then half of
-    what a model asks for can be called.
+    Raises ``ValueError`` if some are functions, and some only definitions, as then only some calls
+    of the model could be made.
     """
     listed = list(tools)
     toolbox = Toolbox([each for each in listed if callable(each)])
@@ -236,7 +236,7 @@ def _checked_name(name: str, function: object) -> str:
 
 
 def _documented(function: Any) -> Any:  # noqa: ANN401 -- a function or what can be called
-    """What holds the docstring and the hints."""
+    """The function or method that has the docstring and the hints."""
     while isinstance(function, partial):
         function = function.func
     is_function = inspect.isroutine(function) or hasattr(function, "__wrapped__")
@@ -248,9 +248,9 @@ def _hints(documented: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 -- a f
         return get_type_hints(documented, include_extras=True)
     except NameError as error:
         hints: dict[str, object] = getattr(documented, "__annotations__", {})
-        places = [place for place, hint in hints.items() if error.name in _words(hint)]
+        names = [each for each, hint in hints.items() if error.name in _words(hint)]
         msg = (
-            f"{name}: the type hint of {' and '.join(places) or 'an argument'} cannot be read: "
+            f"{name}: the type hint of {' and '.join(names) or 'an argument'} cannot be read: "
             f"{error}; what it names must be known at the top of the module, and not only to type "
             "checkers"
         )

@@ -1,4 +1,4 @@
-"""What users pass and return: checked by their types, and as text."""
+"""Values that users pass and return: checked by their types, and as text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 class Field:
     """One of several values that belong together: of a class, or an argument of a function.
 
-    ``default`` holds what it is otherwise, unless that is made anew each time.
+    ``default`` holds the default, unless that is made anew each time.
     """
 
     name: str
@@ -46,9 +46,9 @@ class Field:
 
 
 def fields_of(kind: Any) -> tuple[Field, ...] | None:  # noqa: ANN401 -- a type form
-    """What a class is made of that says it, ``None`` for everything else.
+    """The fields of a class that declares them, ``None`` for everything else.
 
-    That is a dataclass, an attrs class, a ``TypedDict`` or a ``NamedTuple``.
+    Such a class is a dataclass, an attrs class, a ``TypedDict`` or a ``NamedTuple``.
     """
     if not isinstance(kind, type):
         return None
@@ -192,7 +192,7 @@ def members_of(kind: Any) -> tuple[Any, ...] | None:  # noqa: ANN401 -- a type f
 
 def plain_schema(kind: Any) -> dict[str, Any]:  # noqa: ANN401 -- a type form
     """The JSON Schema of a type that is made of no others. Raises ``TypeError`` where none is."""
-    if kind in {datetime, time}:  # whether there is a zone is not said
+    if kind in {datetime, time}:  # the type does not say whether there is a zone
         return {"type": "string", "format": "time" if kind is time else "date-time"}
     if kind not in _EXPECTED and kind is not Any:
         msg = (
@@ -206,15 +206,15 @@ def plain_schema(kind: Any) -> dict[str, Any]:  # noqa: ANN401 -- a type form
 def fit(value: object, fields: Iterable[Field], name: str) -> dict[str, Any]:
     """Structure the fields of a JSON object into their types, strictly.
 
-    What has a default may be missing, or null where its type takes none: then it is left out.
-    Raises ``DecodeError`` that names the place: nothing is made to fit that does not.
+    A field with a default may be missing, or null if its type does not allow null: then it is left
+    out. Raises ``DecodeError``, which names the path: no value is converted to fit.
     """
     return _fitted(lambda: _fit_fields(value, tuple(fields), ""), value, name)
 
 
 def fit_value(value: object, kind: Any, name: str) -> Any:  # noqa: ANN401 -- the type decides
     """Structure a JSON value into a type, strictly, as ``fit`` does the fields of an object."""
-    return _fitted(lambda: _placed(value, kind, ""), value, name)
+    return _fitted(lambda: _at(value, kind, ""), value, name)
 
 
 def _fitted(fit: Callable[[], _T], value: object, name: str) -> _T:
@@ -228,16 +228,16 @@ def _fitted(fit: Callable[[], _T], value: object, name: str) -> _T:
 
 
 class _MisplacedError(_MisfitError):
-    """A value that does not fit, and where it stood."""
+    """A value that does not fit, and its path."""
 
     path = ""
 
 
-def _placed(value: object, kind: Any, place: str) -> Any:  # noqa: ANN401 -- the type decides
+def _at(value: object, kind: Any, path: str) -> Any:  # noqa: ANN401 -- the type decides
     try:
         return _strict.structure(value, kind)
     except _MisplacedError as misfit:
-        misfit.path = place + misfit.path
+        misfit.path = path + misfit.path
         raise
 
 
@@ -257,7 +257,7 @@ def _fit_fields(value: object, fields: tuple[Field, ...], what: str) -> dict[str
             said[name] is None and not field.required and not takes_null(field.type)
         ):
             continue
-        fitted[name] = _placed(said[name], field.type, f".{name}")
+        fitted[name] = _at(said[name], field.type, f".{name}")
     return fitted
 
 
@@ -275,7 +275,7 @@ def _fit_class(kind: type, _: Converter) -> _Hook:
 
 
 def _fit_validated(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a class
-    """Have a class of pydantic's validate what is its own."""
+    """Validate a value with the class itself, one of pydantic's."""
 
     def structure(value: object, _: object) -> object:
         try:
@@ -287,8 +287,7 @@ def _fit_validated(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a class
                 expected = str(first["msg"]).removeprefix("Input should be ")
                 misfit = _MisplacedError(first["input"], expected)
                 misfit.path = "".join(
-                    f"[{place}]" if isinstance(place, int) else f".{place}"
-                    for place in first["loc"]
+                    f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"]
                 )
             raise misfit from None
 
@@ -308,7 +307,7 @@ def _fit_list(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type form
             raise _MisplacedError(items, f"a list of {len(types)}")
         each = repeat(next(iter(types), Any)) if any_length else types
         pairs = enumerate(zip(items, each, strict=False))
-        return make([_placed(item, item_type, f"[{place}]") for place, (item, item_type) in pairs])
+        return make([_at(item, item_type, f"[{index}]") for index, (item, item_type) in pairs])
 
     return structure
 
@@ -320,7 +319,7 @@ def _fit_mapping(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type fo
         if not isinstance(value, dict):
             raise _MisplacedError(value, "an object")
         said = cast("dict[str, object]", value)
-        return {key_of(key): _placed(item, item_type, f".{key}") for key, item in said.items()}
+        return {key_of(key): _at(item, item_type, f".{key}") for key, item in said.items()}
 
     def key_of(key: str) -> object:
         try:
@@ -333,7 +332,7 @@ def _fit_mapping(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type fo
 
 
 def _fit_union(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type form
-    members = sorted(get_args(kind), key=_takes_any_text)  # what text could be, before text
+    members = sorted(get_args(kind), key=_takes_any_text)  # text comes last
 
     def structure(value: object, _: object) -> object:
         misfits: list[_MisplacedError] = []
@@ -385,7 +384,7 @@ def _fit_choice(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type for
 
 
 def choices_of(kind: Any) -> dict[tuple[type, Any], Any] | None:  # noqa: ANN401 -- a type form
-    """The values of an ``Enum`` or a ``Literal``, by how JSON says them; ``None`` for all else."""
+    """The values of an ``Enum`` or a ``Literal``, by their JSON; ``None`` for all else."""
     if _is_literal(kind):
         members = {member: member for member in get_args(kind)}
         return {(type(value), value): value for value in members}
@@ -427,9 +426,9 @@ _strict = _configured_strictly()
 
 
 def to_text(value: object) -> str:
-    """What a model is told of a value: text as it is, everything else as JSON.
+    """A value as a reply to a model: text as it is, everything else as JSON.
 
-    Plain values, dates, enums, lists, sets and mappings can be told; dataclasses, attrs classes,
+    Plain values, dates, enums, lists, sets and mappings can be written; dataclasses, attrs classes,
     named tuples, models of pydantic and rows of databases are objects. Raises ``TypeError`` for
     everything else.
     """
@@ -443,7 +442,7 @@ def to_text(value: object) -> str:
 
 
 def to_plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
-    """What JSON says of a value, as ``to_text`` tells it. Raises ``TypeError`` for what cannot."""
+    """The JSON of a value, as ``to_text`` writes it. Raises ``TypeError`` if it has none."""
     return msgspec.to_builtins(_tellable(value), enc_hook=_tellable)
 
 
@@ -454,7 +453,7 @@ _LEAVES = (
 
 
 def _tellable(value: object) -> object:
-    """A value as plain data, but for what the JSON library knows by itself."""
+    """A value as plain data, except for values that the JSON library knows itself."""
     if isinstance(value, str | int | float) and not isinstance(value, bool | Enum):
         return next(kind(value) for kind in (str, int, float) if isinstance(value, kind))
     if isinstance(value, _LEAVES):
@@ -472,7 +471,7 @@ def _tellable(value: object) -> object:
 
 
 def _key(name: object) -> object:
-    """The name of a value in an object of JSON."""
+    """A key of a mapping as the name in a JSON object."""
     if name is None or isinstance(name, bool):
         return json.dumps(name)
     if isinstance(name, _LEAVES):
@@ -489,7 +488,7 @@ def _untellable(value: object) -> TypeError:
 
 
 def _items_by_name(value: object) -> Iterable[tuple[object, object]] | None:
-    """What is an object of JSON: a mapping, what has fields, a row; ``None`` for all else."""
+    """A mapping, an object with fields or a row, as a JSON object; ``None`` for all else."""
     kind: Any = type(value)
     if attrs.has(kind):
         return [(field.name, getattr(value, field.name)) for field in attrs.fields(kind)]
