@@ -323,7 +323,7 @@ stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
 begun = threading.Event()
 stream.subscribe(lambda _: begun.set(), lambda _: None)
 begun.wait()
-interrupted(stream, "_fold_on")
+interrupted(stream._pipe, "_fold_on")
 def use():
     stream.snapshot
 """,

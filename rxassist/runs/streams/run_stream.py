@@ -7,25 +7,18 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from reactivex import Observable, abc
 
-from rxassist.errors import APITimeoutError, RxAssistError, StreamClosed, excerpt
-from rxassist.reactive.checks import check_not_negative
+from rxassist.errors import StreamClosed, excerpt
 from rxassist.reactive.iteration import iterate
-from rxassist.reactive.kernel import change_error, choose_each, take_through
-from rxassist.reactive.log import READ_AHEAD, Log
-from rxassist.reactive.loop import Home, HomeT, RunningLoop, ThreadLoop, scheduled
+from rxassist.reactive.kernel import choose_each
+from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable
-from rxassist.reactive.queues import Waiting
-from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
-from rxassist.runs.events import run_of
-from rxassist.runs.operators.lifetime import is_done
 from rxassist.runs.operators.select import settled
 from rxassist.runs.operators.snapshots import (
     OnceFolded,
@@ -36,24 +29,12 @@ from rxassist.runs.operators.snapshots import (
 )
 from rxassist.runs.operators.tools import whole_calls
 from rxassist.runs.protocol import Fold, Follow, Protocol
-from rxassist.runs.state import AnyRun
-from rxassist.runs.streams.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
-from rxassist.runs.streams.results import OnResult, Results
-from rxassist.runs.streams.telling import (
-    AsyncTelling,
-    EventHandler,
-    SyncTelling,
-    current_telling,
-    tell,
-)
+from rxassist.runs.streams.pipeline import Pipe, Plan
+from rxassist.runs.streams.telling import AsyncTelling, EventHandler, SyncTelling, current_telling
 from rxassist.runs.tools import ToolResult
 
 if TYPE_CHECKING:  # as the Assistants protocol has them
     from rxassist.protocols.assistants.events import Event
-    from rxassist.protocols.assistants.handler import (
-        AssistantEventHandler,
-        AsyncAssistantEventHandler,
-    )
     from rxassist.protocols.assistants.models import Message, Run, RunStep, ToolCall
     from rxassist.protocols.assistants.snapshots import Snapshot
 
@@ -77,76 +58,26 @@ class RunObservable(LoopObservable["Event", HomeT]):
     ``StreamTruncated`` if the stream stops before it said how the run ended, both with the
     snapshot so far; ``APIStatusError`` for a refused request; ``StreamClosed`` after ``close()``.
 
-    An event handler is told of each event once, before any subscriber, whatever their number; an
-    exception of it ends the stream for all of them.
+    An event handler is called once for each event, before any subscriber gets it; an exception of
+    the handler ends the stream for all subscribers.
     """
 
     _handler_telling: ClassVar[type[SyncTelling | AsyncTelling]]
 
-    def __init__(
-        self,
-        home: HomeT,
-        source: Observable[Event],
-        protocol: Protocol,
-        *,
-        replay: bool = True,
-        read_ahead: int | None = READ_AHEAD,
-        linger: float = 0.0,
-        deadline: float | None = None,
-        place: Operator[Event, Event] | None = None,
-        recovery: Operator[Event, Event] | None = None,
-        tools: Callable[[OnResult], Operator[Event, Event]] | None = None,
-        on_dispose: OnDispose = "detach",
-        cancel: Callable[[Run], Observable[Run]] | None = None,
-        waiting: Waiting | None = None,
-        event_handler: AssistantEventHandler | AsyncAssistantEventHandler | None = None,
-        thread_id: str | None = None,
-        known: AnyRun | None = None,
-    ) -> None:
-        self._known = (thread_id, None if known is None else known.id)  # before the stream told
-        check_on_dispose(on_dispose)
-        check_not_negative("linger", linger)
-        events = source.pipe(take_through(is_done), recovery or operators.check_ending())
-        self._results: Results | None = None
-        if tools is not None:
-            self._results = Results(home)
-            events = events.pipe(self._results.told_by(tools))
-        self._farewell: Farewell | None = None
-        if cancel is not None and (on_dispose == "cancel" or (tools and deadline)):
-            self._farewell = Farewell(cancel, home, known)
-            if on_dispose == "cancel":
-                events = events.pipe(cancel_when_left(self._farewell, home, run_of))
-        if deadline is not None:
-            late = partial(self._late, deadline, waiting or Waiting())
-            events = events.pipe(operators.deadline(deadline, late=late))
-        if place is not None:
-            events = events.pipe(place)
-        events = scheduled(home, events).pipe(change_error(self._with_snapshot))
-        self._fold_lock = threading.Lock()  # the thread that iterates folds, and the loop's too
-        self._protocol = protocol
-        self._folded: tuple[int, Any] = (0, protocol.nothing)
-        self._at_end = self._folded
-        self._once_folded = OnceFolded(protocol)
-        self._telling = None
-        if event_handler is not None:
-            self._telling = self._checked(event_handler).telling(self)
-            telling: Operator[Any, Any] = tell(self._telling, home)
-            events = events.pipe(telling)
-        self._log: Log[Event] = Log(
-            events,
-            post=home.post,
-            report=home.report,
-            replay=replay,
-            read_ahead=read_ahead,
-            on_drop=None if replay else self._keep_folded,
-            linger=partial(_after, home, linger) if linger else None,
-        )
+    def __init__(self, home: HomeT, plan: Plan[Event]) -> None:
+        self._protocol = plan.protocol
+        self._once_folded = OnceFolded(plan.protocol)
+        self._telling: SyncTelling | AsyncTelling | None = None
+        if plan.options.event_handler is not None:
+            self._telling = self._checked(plan.options.event_handler).telling(self)
+        self._pipe = Pipe(plan, home, self._telling)
+        self._log = self._pipe.log
         super().__init__(home, self._log)
 
-    if not TYPE_CHECKING:  # in code that moves over, the stream is the handler
+    if not TYPE_CHECKING:  # code written for the official SDK uses the stream as the handler
 
         def __getattr__(self, name):  # noqa: ANN001, ANN204
-            """Give an attribute of one's own of the event handler."""
+            """Give an attribute that the user's class of handlers has added."""
             telling = vars(self).get("_telling")
             if telling is not None and not name.startswith("_") and telling.has_own(name):
                 return telling.own(name)
@@ -163,18 +94,14 @@ class RunObservable(LoopObservable["Event", HomeT]):
 
     # --- event handlers ---
 
-    def _checked(
-        self, handler: AssistantEventHandler | AsyncAssistantEventHandler
-    ) -> AssistantEventHandler | AsyncAssistantEventHandler:
-        given: object = handler
+    def _checked(self, given: object) -> EventHandler[Event]:
+        handler = cast("EventHandler[Event]", given)
         awaited = self._handler_telling is AsyncTelling
-        if not isinstance(given, EventHandler) or given._telling is not self._handler_telling:
+        if not isinstance(given, EventHandler) or handler._telling is not self._handler_telling:
             of, kind = ("an AsyncClient", "Async") if awaited else ("a Client", "")
             hint = " (an instance, not the class)" if isinstance(given, type) else ""
-            msg = (
-                f"event_handler of {of} must be an {kind}AssistantEventHandler{hint}, "
-                f"got {excerpt(given)}"
-            )
+            expected = f"{kind}AssistantEventHandler{hint}"
+            msg = f"event_handler of {of} must be an {expected}, got {excerpt(handler)}"
             raise TypeError(msg)
         return handler
 
@@ -205,9 +132,10 @@ class RunObservable(LoopObservable["Event", HomeT]):
 
         Completes and fails with the stream.
         """
-        if self._results is None:
-            return self._view(self.pipe(operators.of_type(ToolResult)))  # which events never are
-        return self._view(self._results.beside(self))
+        results = self._pipe.results
+        if results is None:
+            return self._view(self.pipe(operators.of_type(ToolResult)))  # no event is one
+        return self._view(results.beside(self))
 
     @property
     def messages(self) -> LoopObservable[Message, HomeT]:
@@ -220,11 +148,11 @@ class RunObservable(LoopObservable["Event", HomeT]):
         return self._view(self._followed(finished_run_steps))
 
     def _followed(self, how: Callable[[Protocol], Follow]) -> Observable[Any]:
-        """The snapshots, followed in one of the ways of the protocol."""
+        """What one of the functions of the protocol finds in the snapshots."""
         return self.pipe(by_fold(how, self._begin_fold))
 
     def _begin_fold(self) -> Fold:
-        """What views fold with: on the loop one fold for all, elsewhere one for each."""
+        """The fold of a view: views share one on the loop, elsewhere each has its own."""
         return self._protocol.fold if self._home.closed else self._once_folded
 
     def _view(self, view: Observable[_T]) -> LoopObservable[_T, HomeT]:
@@ -236,9 +164,10 @@ class RunObservable(LoopObservable["Event", HomeT]):
 
     @property
     def current_event(self) -> Event | None:
-        """The event that a subscriber was sent last, ``None`` before the first.
+        """The event that the caller received last, ``None`` before the first.
 
-        In a callback of an event handler this and its kin speak of the event that it is told.
+        In a callback of an event handler, this and the snapshots belong to the event of that
+        callback.
         """
         telling = current_telling()
         if telling is not None and telling.source is self:
@@ -254,111 +183,57 @@ class RunObservable(LoopObservable["Event", HomeT]):
         if telling is not None and telling.source is self:
             snapshot: Snapshot = telling.snapshot
             return snapshot
-        reading = self._log.reading
-        with self._fold_lock:
-            folded = self._fold_on(reading.memo or self._folded, reading.cursor)
-            reading.memo = folded
-            return folded[1]
+        here: Snapshot = self._pipe.snapshot()
+        return here
 
     @property
     def current_run(self) -> Run | None:
-        """The run as it was last told."""
+        """The run as the service described it last."""
         return self.snapshot.run
 
     @property
     def current_message_snapshot(self) -> Message | None:
-        """The message that was spoken of last, as far as it has come."""
+        """The message that the latest events belong to, as far as it has come."""
         return self.snapshot.message
 
     @property
     def current_run_step_snapshot(self) -> RunStep | None:
-        """The step that was spoken of last, as far as it has come."""
+        """The step that the latest events belong to, as far as it has come."""
         return self.snapshot.run_step
-
-    def _fold_on(self, folded: tuple[int, Snapshot], end: int) -> tuple[int, Snapshot]:
-        """Go on folding to an end, from as many events as were folded already."""
-        log = self._log
-        count, snapshot = folded if log.dropped <= folded[0] <= end else self._folded
-        if count > end:  # dropped already: nothing older is kept
-            return count, snapshot
-        for event in log.items[count - log.dropped : end - log.dropped]:
-            snapshot = self._protocol.fold(snapshot, event)
-        return end, snapshot
-
-    def _keep_folded(self, dropped: list[Event]) -> None:
-        """What is about to be dropped is folded first."""
-        with self._fold_lock:
-            self._folded = self._fold_on(self._folded, self._log.dropped + len(dropped))
-
-    def _snapshot_at_end(self) -> Snapshot:
-        with self._fold_lock:
-            end = self._log.dropped + len(self._log.items)
-            self._at_end = self._fold_on(self._at_end, end)
-            return self._at_end[1]
-
-    def _with_snapshot(self, error: Exception) -> Exception:
-        if isinstance(error, RxAssistError):
-            thread_id, run_id = self._known
-            error.thread_id = error.thread_id or thread_id
-            error.run_id = error.run_id or run_id
-            error.ended_after(self._snapshot_at_end())
-        return error
 
     # --- the end ---
 
     @property
     def final_snapshot(self) -> LoopObservable[Snapshot, HomeT]:
         """The run as it stands at the end: emitted once, when the stream has completed."""
-        at_end = choose_each(lambda: (_ignore, lambda: (self._snapshot_at_end(),)))
+        at_end = choose_each(lambda: (_ignore, lambda: (self._pipe.snapshot_at_end(),)))
         return self._view(self.pipe(at_end))
-
-    def _late(self, deadline: float, waiting: Waiting) -> Exception:
-        """The error of a run that has not ended in time. One that nobody goes on with is left."""
-        run = self._snapshot_at_end().run
-        if self._farewell is not None and self._results is not None and run is not None:
-            self._farewell.told(run)
-            if self._farewell.waits:
-                self._farewell.leave()
-        why = str(waiting)
-        which = "" if run is None else f"run {run.id}, thread {run.thread_id}: "
-        msg = f"{which}no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
-        error = APITimeoutError(msg, sent=not why)
-        error.__cause__ = waiting.in_the_way
-        return error
 
     def _close(
         self,
-        told: Callable[[], object] = lambda: None,
-        left: Callable[[], object] = lambda: None,
+        handler_over: Callable[[], object] = lambda: None,
+        cancel_over: Callable[[], object] = lambda: None,
     ) -> None:
-        """Leave, and call ``told`` when the event handler has no more to come.
+        """Leave; call back when the handler has no more calls to come, and when a cancel is over.
 
-        Call ``left`` when the run has ended, if it is cancelled.
+        A run that is not cancelled calls ``cancel_over`` at once.
         """
+        farewell = self._pipe.farewell
 
         def close() -> None:
             self._log.close(StreamClosed(_CLOSED))
             if self._telling is None or not self._telling.begun:
-                told()
+                handler_over()
             else:
-                self._telling.when_over(told)
-            if self._farewell is None:
-                left()
+                self._telling.when_over(handler_over)
+            if farewell is None:
+                cancel_over()
             else:
-                self._farewell.when_over(left)
+                farewell.when_over(cancel_over)
 
         elsewhere = self._home.bound and not self._home.is_here
         if not (elsewhere and self._home.post(close)):
             close()  # at once: in a callback, or where nothing was ever subscribed
-
-
-def _after(home: Home, seconds: float, action: Callable[[], None]) -> abc.DisposableBase:
-    """Run an action some seconds later on the loop."""
-
-    def act(_: abc.SchedulerBase, __: object = None) -> None:
-        action()
-
-    return home.scheduler.schedule_relative(seconds, act)
 
 
 def _ignore(_: Event) -> tuple[()]:
@@ -400,7 +275,7 @@ class RunStream(RunObservable[ThreadLoop]):
     _reading: Iterator[Event] | None = None  # of next(stream)
 
     def __iter__(self) -> Iterator[Event]:
-        """The events, for a blocking ``for``; ``current_event`` goes along."""
+        """The events, for a blocking ``for``; ``current_event`` is the latest of them."""
         reading = self._log.begin_reading()
         for event in iterate(self):
             reading.cursor += 1
@@ -424,33 +299,33 @@ class RunStream(RunObservable[ThreadLoop]):
         self.close()
 
     def close(self) -> None:
-        """Leave: close the connection, if the run has not ended. Who listens is told.
+        """Leave: close the connection, if the run has not ended; subscribers get an error.
 
-        Returns when the event handler has been told, and a run that is cancelled
+        Returns after the last callback of the event handler, and when a run that is cancelled
         (``on_dispose="cancel"``) has ended; it waits five seconds at most for that. In a callback
         on the client's own thread it does not wait.
         """
-        told, left = threading.Event(), threading.Event()
-        self._close(told.set, left.set)
+        handler_over, cancel_over = threading.Event(), threading.Event()
+        self._close(handler_over.set, cancel_over.set)
         if self._home.is_here:
             return
         if self._telling is not None:
-            self._wait(told)
-        if self._farewell is not None:
-            self._wait(left, _CLOSE_TIMEOUT)
+            self._wait(handler_over)
+        if self._pipe.farewell is not None:
+            self._wait(cancel_over, _CLOSE_TIMEOUT)
 
     def _wait(self, event: threading.Event, seconds: float = inf) -> None:
-        """Wait for what the loop tells; a client that is closed meanwhile may have none any more.
+        """Wait for the loop to set an event, unless the client is closed meanwhile.
 
-        The loop may be blocked, by a callback that waits for this thread; it stands still where the
-        interpreter is ending.
+        The loop may be blocked, by a callback that waits for this thread; it does not run any more
+        while the interpreter exits.
         """
         until = monotonic() + (0.0 if sys.is_finalizing() else seconds)
         while not (event.wait(_LOOK_AGAIN) or self._home.closed or monotonic() >= until):
             pass
 
     def until_done(self) -> None:
-        """Wait until the stream has ended. Raises what it fails with."""
+        """Wait until the stream has ended. Raises its error."""
         self.final_snapshot.run()
 
     def get_final_run(self) -> Run:
@@ -481,7 +356,7 @@ class AsyncRunStream(RunObservable[RunningLoop]):
     _reading: AsyncIterator[Event] | None = None  # of anext(stream)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        """The events, for an ``async for``; ``current_event`` goes along."""
+        """The events, for an ``async for``; ``current_event`` is the latest of them."""
         reading = self._log.begin_reading()
         async for event in iterate(self):
             reading.cursor += 1
@@ -505,25 +380,25 @@ class AsyncRunStream(RunObservable[RunningLoop]):
         await self.close()
 
     async def close(self) -> None:
-        """Leave: close the connection, if the run has not ended. Who listens is told.
+        """Leave: close the connection, if the run has not ended; subscribers get an error.
 
-        Returns when the event handler has been told, and a run that is cancelled
+        Returns after the last callback of the event handler, and when a run that is cancelled
         (``on_dispose="cancel"``) has ended; it waits five seconds at most for that. In a callback
         of the event handler it does not wait.
         """
-        told, left = asyncio.Event(), asyncio.Event()
-        self._close(told.set, left.set)
+        handler_over, cancel_over = asyncio.Event(), asyncio.Event()
+        self._close(handler_over.set, cancel_over.set)
         if self._telling is not None:
             if current_telling() is self._telling:
                 return
-            await told.wait()
-        if self._farewell is not None:
+            await handler_over.wait()
+        if self._pipe.farewell is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
-                    await left.wait()
+                    await cancel_over.wait()
 
     async def until_done(self) -> None:
-        """Wait until the stream has ended. Raises what it fails with."""
+        """Wait until the stream has ended. Raises its error."""
         await self.final_snapshot
 
     async def get_final_run(self) -> Run:
@@ -546,10 +421,4 @@ class AsyncRunStream(RunObservable[RunningLoop]):
 StreamT = TypeVar("StreamT", bound=RunObservable[Any])
 
 
-__all__ = [
-    "AsyncRunStream",
-    "OnDispose",
-    "RunObservable",
-    "RunStream",
-    "StreamT",
-]
+__all__ = ["AsyncRunStream", "RunObservable", "RunStream", "StreamT"]

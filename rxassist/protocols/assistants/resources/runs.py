@@ -19,21 +19,12 @@ from rxassist.protocols.assistants.parameters import (
     StepParameters,
     ToolOutputsParameters,
 )
-from rxassist.protocols.assistants.starting import (
-    OUTPUTS,
-    STEPS,
-    Starting,
-    check_outputs,
-    not_of_following,
-    searching,
-)
+from rxassist.protocols.assistants.starting import STEPS, Starting
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
-from rxassist.reactive.queues import Waiting
-from rxassist.runs.state import has_settled
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import path
-from rxassist.wire.calls import Connection, Listing, Resource, poll_options
+from rxassist.wire.calls import Connection, Listing, Resource
 from rxassist.wire.options import ListParameters, RequestOptions
 
 
@@ -88,7 +79,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         """Create a run, once, and leave it working: an Observable of it as it was created.
 
         It is created with the first subscription; every subscriber gets the same run.
-        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
+        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do if
         another run works or waits there. ``POST /threads/{thread_id}/runs``.
 
         Keywords:
@@ -122,7 +113,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(RUNS, thread_id=thread_id)
-        return self._create_run(where, parameters, RunParameters, thread_id)
+        call = self._begin(parameters, RunParameters, thread_id)
+        return call.create(call.request(where, RunParameters))
 
     def retrieve(
         self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
@@ -195,10 +187,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
-        request = self._request("POST", where, parameters, ToolOutputsParameters, careful=True)
-        check_outputs(request)
-        return self._once(self._submitted(request, thread_id, run_id, parameters))
+        call = self._begin(parameters, ToolOutputsParameters, thread_id)
+        return call.submit(Run(run_id, thread_id=thread_id))
 
     # --- streams ---
 
@@ -207,7 +197,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
     ) -> StreamT:
         """A new run, as a stream: created with the first subscription, and only once.
 
-        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do where
+        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do if
         another run works or waits there. ``POST /threads/{thread_id}/runs``.
 
         Keywords:
@@ -261,10 +251,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(RUNS, thread_id=thread_id)
-        given, tooling = self._tooling(parameters)
-        waiting = Waiting()
-        events = self._run_events(where, given, RunParameters, thread_id, waiting)
-        return self._stream(events, given, thread_id, tooling=tooling, waiting=waiting)
+        call = self._begin(parameters, RunStreamParameters, thread_id)
+        return self._stream(call.start(where, RunParameters))
 
     def submit_tool_outputs_stream(
         self,
@@ -273,7 +261,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         run_id: str,
         **parameters: Unpack[OutputsStreamParameters[HandlerT]],
     ) -> StreamT:
-        """Send the outputs that a run waits for, once, and stream what it does then.
+        """Send the outputs that a run waits for, once, and stream its events from then on.
 
         ``POST …/submit_tool_outputs``.
 
@@ -296,8 +284,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        where = path(OUTPUTS, thread_id=thread_id, run_id=run_id)
-        return self._output_stream(where, parameters, ToolOutputsParameters, thread_id, run_id)
+        call = self._begin(parameters, OutputsStreamParameters, thread_id)
+        return self._stream(call.resume(Run(run_id, thread_id=thread_id)))
 
     # --- polls ---
 
@@ -321,13 +309,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        following = self._following(options, thread_id, run_id)
-        ids = {"run_id": run_id, "thread_id": thread_id}
-        if following.on_dispose == "detach":
-            given = {key: value for key, value in options.items() if key != "on_dispose"}
-            return self._poll(Run, RUN, ids, given, has_settled)
-        polled = self._poll(Run, RUN, ids, not_of_following(options), has_settled)
-        return self._once(self._follow(polled, following))
+        call = self._begin(options, RunPollOptions, thread_id)
+        return call.poll(Run(run_id, thread_id=thread_id))
 
     def create_and_poll(
         self, thread_id: str, **parameters: Unpack[RunPollParameters]
@@ -379,15 +362,9 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        given, tooling = self._tooling(parameters)
-        following = self._following(given, thread_id, calls_tools=tooling is not None)
-        polls, rest = poll_options(not_of_following(given))
         where = path(RUNS, thread_id=thread_id)
-        rest = {**rest, **searching(given)}
-        created = self._create_run(where, rest, RunParameters, thread_id, following.waiting)
-        return self._created_and_followed(
-            created, following, lambda run: self._polled(run, polls, rest, tooling)
-        )
+        call = self._begin(parameters, RunPollParameters, thread_id)
+        return call.poll_on(call.create(call.request(where, RunParameters)))
 
     def submit_tool_outputs_and_poll(
         self, run_id: str, *, thread_id: str, **parameters: Unpack[OutputsPollParameters]
@@ -408,9 +385,6 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        following = self._following(parameters, thread_id, run_id)
-        polls, rest = poll_options(not_of_following(parameters))
-        submitted = self.submit_tool_outputs(run_id, thread_id=thread_id, **rest)
-        return self._created_and_followed(
-            submitted, following, lambda run: self._poll_on(run, polls), waits=False
-        )
+        call = self._begin(parameters, OutputsPollParameters, thread_id)
+        run = Run(run_id, thread_id=thread_id)
+        return call.poll_on(call.submit(run), run)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Unpack
+from collections.abc import Callable
+from typing import Any, TypeVar, Unpack
 
 import reactivex as rx
+from attrs import evolve
 from reactivex import Observable
 from reactivex import operators as ops
 
-from rxassist.protocols.assistants.busy import RUNS, OnThread
+from rxassist.protocols.assistants.busy import RUNS, ThreadCall
 from rxassist.protocols.assistants.events import Event, ThreadCreated
+from rxassist.protocols.assistants.given import Given
 from rxassist.protocols.assistants.models import Message, Run, Thread
 from rxassist.protocols.assistants.parameters import (
     HandlerT,
@@ -25,21 +27,24 @@ from rxassist.protocols.assistants.parameters import (
     ThreadUpdateParameters,
 )
 from rxassist.protocols.assistants.resources.runs import Runs
-from rxassist.protocols.assistants.starting import MESSAGES, Starting, not_of_following, searching
+from rxassist.protocols.assistants.starting import MESSAGES, RunCall, Starting
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import path
-from rxassist.wire.calls import Connection, Listing, poll_options
+from rxassist.wire.calls import Connection, Listing, Resource
 from rxassist.wire.options import RequestOptions
+from rxassist.wire.transport import Request
 from rxassist.wire.values import Deleted
+
+_T = TypeVar("_T")
 
 _THREAD = "/threads/{thread_id}"
 _MESSAGE = MESSAGES + "/{message_id}"
 _THREAD_AND_RUN = "/threads/runs"
 
 
-class Messages(OnThread[HomeT]):
+class Messages(Resource[HomeT]):
     """The messages of a thread."""
 
     def create(
@@ -47,9 +52,9 @@ class Messages(OnThread[HomeT]):
     ) -> LoopObservable[Message, HomeT]:
         """Add a message, once: an Observable of it. ``POST /threads/{thread_id}/messages``.
 
-        A thread takes none while a run works or waits there: ``if_busy`` says what to do then. To
-        start a run with messages, pass them as its ``additional_messages``. The request is tried
-        again only if it was not sent, or if the service itself says that it did not act.
+        A thread takes no message while a run works or waits there: ``if_busy`` says what to do
+        then. To start a run with messages, pass them as its ``additional_messages``. The request is
+        tried again only if it was not sent, or if the service itself says that it did not act.
 
         Keywords:
 
@@ -63,9 +68,10 @@ class Messages(OnThread[HomeT]):
           ``on_response``: of its requests, see ``RequestOptions``.
         """
         where = path(MESSAGES, thread_id=thread_id)
-        rest = {key: value for key, value in parameters.items() if key != "if_busy"}
-        request = self._request("POST", where, rest, MessageParameters, careful=True)
-        return self._once(self._on_free_thread(self._call(Message, request), thread_id, parameters))
+        given = Given.of(self._connection, parameters, MessageParameters)
+        request = self._request("POST", where, given.asked, MessageParameters, careful=True)
+        call = ThreadCall(self._connection, given, thread_id)
+        return self._once(call.on_free_thread(self._call(Message, request)))
 
     def retrieve(
         self, message_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
@@ -224,22 +230,15 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        if not parameters.get("idempotent"):
-            return self._create_run(_THREAD_AND_RUN, parameters, ThreadAndRunParameters)
-        thread, rest = self._apart(parameters)
-
-        def create(made: Thread) -> Observable[Run]:
-            return self.runs.create(made.id, **rest)
-
-        return self._once(thread.pipe(ops.flat_map(create)))
+        return self._create_and_run(self._begin(parameters, ThreadAndRunParameters))
 
     def create_and_run_stream(
         self, **parameters: Unpack[ThreadAndRunStreamParameters[HandlerT]]
     ) -> StreamT:
         """A new run on a new thread, as a stream: created with the first subscription, once.
 
-        ``POST /threads/runs``. With ``idempotent`` the thread is created first: only on a thread
-        that is known can a run be looked for.
+        ``POST /threads/runs``. With ``idempotent`` the thread is created first: a run can be looked
+        for only on a known thread.
 
         Keywords:
 
@@ -287,34 +286,50 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        given, tooling = self._tooling(parameters)
-        if not given.get("idempotent"):
-            events = self._run_events(_THREAD_AND_RUN, given, ThreadAndRunParameters, None)
-            return self._stream(events, given, tooling=tooling)
-        thread, rest = self._apart(given)
+        call = self._begin(parameters, ThreadAndRunStreamParameters)
+        if not call.given.start.idempotent:
+            return self._stream(call.start(_THREAD_AND_RUN, ThreadAndRunParameters))
 
-        def begun(made: Thread) -> Observable[Event]:
-            where = path(RUNS, thread_id=made.id)
-            told: Observable[Event] = rx.of(ThreadCreated(made))
-            return told.pipe(ops.concat(self._run_events(where, rest, RunParameters, made.id)))
+        def start(made: Thread, run: RunCall[HomeT], request: Request) -> Observable[Event]:
+            created: Observable[Event] = rx.of(ThreadCreated(made))
+            return created.pipe(ops.concat(run.started(request)))
 
-        return self._stream(thread.pipe(ops.flat_map(begun)), given, tooling=tooling)
+        return self._stream(call.plan(self._on_new_thread(call.given, start)))
 
-    def _apart(self, given: Mapping[str, Any]) -> tuple[Observable[Thread], dict[str, Any]]:
-        """The thread that is to be created, and what the run is to be."""
-        if given.get("tool_resources") is not None:
+    def _create_and_run(self, call: RunCall[HomeT]) -> LoopObservable[Run, HomeT]:
+        """A run on a new thread, created once and left working."""
+        if not call.given.start.idempotent:
+            return call.create(call.request(_THREAD_AND_RUN, ThreadAndRunParameters))
+
+        def create(_: Thread, run: RunCall[HomeT], request: Request) -> Observable[Run]:
+            return run.create(request)
+
+        return self._once(self._on_new_thread(call.given, create))
+
+    def _on_new_thread(
+        self, given: Given, start: Callable[[Thread, RunCall[HomeT], Request], Observable[_T]]
+    ) -> Observable[_T]:
+        """Create the thread, and then start the run on it.
+
+        The request for the run is made at once: what is wrong raises before there is a thread.
+        """
+        asked = dict(given.asked)
+        if asked.pop("tool_resources", None) is not None:
             msg = (
                 "with idempotent=True, tool_resources belong into thread: they cannot be the run's"
             )
             raise ValueError(msg)
-        where = path(RUNS, thread_id="thread")
-        rest = {key: given[key] for key in given if key not in {"thread", "tool_resources"}}
-        self._start_request(where, rest, RunParameters)  # refused before the thread is created
-        carried = {key: given[key] for key in RequestOptions.__annotations__ if key in given}
-        carried.pop("extra_body", None)
-        thread: dict[str, Any] = dict(given.get("thread") or {})
-        create: Callable[..., Observable[Thread]] = self.create
-        return create(**{**carried, **thread}), rest
+        thread: Any = asked.pop("thread", None) or {}
+        given = evolve(given, asked=asked)
+        request = RunCall(self._connection, given).request("", RunParameters)
+
+        def begin(made: Thread) -> Observable[_T]:
+            where = path(RUNS, thread_id=made.id)
+            run = RunCall(self._connection, given, made.id)
+            return start(made, run, evolve(request, path=where))
+
+        options: dict[str, Any] = {**given.carried, **dict(thread)}
+        return self.create(**options).pipe(ops.flat_map(begin))
 
     def create_and_run_poll(
         self, **parameters: Unpack[ThreadAndRunPollParameters]
@@ -360,10 +375,5 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        given, tooling = self._tooling(parameters)
-        following = self._following(given, calls_tools=tooling is not None)
-        polls, rest = poll_options(not_of_following(given))
-        created = self.create_and_run(**rest, **searching(given))
-        return self._created_and_followed(
-            created, following, lambda run: self._polled(run, polls, rest, tooling)
-        )
+        call = self._begin(parameters, ThreadAndRunPollParameters)
+        return call.poll_on(self._create_and_run(call))

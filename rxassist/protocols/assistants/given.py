@@ -1,0 +1,133 @@
+"""What a call was given, sorted by what it is for: sorted once, where the call begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias, cast
+
+from attrs import frozen
+
+from rxassist.protocols.assistants.parameters import StartOptions, StreamOptions, ToolOptions
+from rxassist.protocols.assistants.run_tools import MAX_ROUNDS, Calls
+from rxassist.reactive.calling import calling
+from rxassist.reactive.checks import check_positive
+from rxassist.reactive.loop import Home, HomeT
+from rxassist.runs.streams.creation import SEARCH_PATIENCE, IfBusy
+from rxassist.runs.streams.pipeline import FollowOptions
+from rxassist.runs.tools import Toolbox
+from rxassist.runs.tools.tool import functions_in
+from rxassist.wire.calls import Connection
+from rxassist.wire.options import PollOptions, RequestOptions
+
+ParametersClass: TypeAlias = Any
+"""A ``TypedDict`` of ``parameters``: type checkers have no type for such classes."""
+
+_OPTIONS = {
+    name
+    for kind in (StartOptions, StreamOptions, ToolOptions, PollOptions)
+    for name in kind.__annotations__
+} - RequestOptions.__annotations__.keys()
+_FLAGS = ("idempotent", "recover", "replay")
+
+
+@frozen
+class Start:
+    """How a run or a message is added to a thread, as ``StartOptions`` says."""
+
+    if_busy: IfBusy = "fail"
+    idempotent: bool = False
+    patience: float | None = SEARCH_PATIENCE
+
+    def __attrs_post_init__(self) -> None:
+        if self.if_busy not in ("fail", "wait", "cancel"):
+            msg = f'if_busy must be "fail", "wait" or "cancel", got {self.if_busy!r}'
+            raise ValueError(msg)
+        if self.patience is not None:
+            check_positive("patience", self.patience)
+
+
+@frozen
+class Tooling:
+    """How the tools of a run are called."""
+
+    calls: Calls
+    max_rounds: int
+
+
+@frozen
+class Given:
+    """What a call was given.
+
+    - ``asked``: the parameters that are sent, and the options of the call's own request.
+    - ``carried``: those options that hold for the other requests of the call, too.
+    - ``start``, ``follow``, ``polls``: how its run is started, followed and polled.
+    - ``tooling``: how tools are called; ``None`` if there is nothing to call.
+    """
+
+    asked: Mapping[str, object]
+    carried: RequestOptions
+    start: Start
+    follow: FollowOptions
+    polls: PollOptions
+    tooling: Tooling | None
+
+    @classmethod
+    def of(
+        cls, connection: Connection[HomeT], given: Mapping[str, object], takes: ParametersClass
+    ) -> Given:
+        """Sort what was given to a call that takes these parameters. Raises for wrong options."""
+        options = {
+            key: given[key] for key in _OPTIONS & takes.__annotations__.keys() & given.keys()
+        }
+        asked = {key: given[key] for key in given if key not in options}
+        for name in _FLAGS:
+            if not isinstance(options.get(name, True), bool):
+                msg = f"{name} must be True or False, got {options[name]!r}"
+                raise TypeError(msg)
+        tooling: Tooling | None = None
+        if ToolOptions.__annotations__.keys() <= takes.__annotations__.keys():
+            chosen = cast("ToolOptions", _chosen(options, ToolOptions))
+            tooling = _tooling(connection.home, asked, chosen)
+        follow: dict[str, Any] = {
+            "idle_timeout": connection.idle_timeout,
+            **_chosen(options, StreamOptions),
+        }
+        carried = _chosen(asked, RequestOptions)
+        carried.pop("extra_body", None)
+        return cls(
+            asked,
+            cast("RequestOptions", carried),
+            Start(**_chosen(options, StartOptions)),
+            FollowOptions(**follow),
+            cast("PollOptions", _chosen(options, PollOptions)),
+            tooling,
+        )
+
+
+def _chosen(given: Mapping[str, object], kind: ParametersClass) -> dict[str, Any]:
+    return {key: given[key] for key in kind.__annotations__ if key in given}
+
+
+def _tooling(home: Home, asked: dict[str, object], options: ToolOptions) -> Tooling | None:
+    """How the tools among the parameters are called; leaves there those that are sent."""
+    tools, toolbox = asked.get("tools"), Toolbox([])
+    if isinstance(tools, Toolbox):
+        toolbox = tools
+        del asked["tools"]
+    elif isinstance(tools, Iterable) and not isinstance(tools, str | bytes | Mapping):
+        listed = list(cast("Iterable[object]", tools))
+        toolbox, asked["tools"] = functions_in(listed), listed
+    max_rounds = options.get("max_rounds", MAX_ROUNDS)
+    check_positive("max_rounds", max_rounds, whole=True)
+    calls = Calls(
+        toolbox,
+        calling(home),
+        options.get("approve"),
+        options.get("on_tool_error", "tell"),
+        options.get("tool_timeout"),
+        options.get("max_concurrent_tools"),
+    )
+    return Tooling(calls, max_rounds) if toolbox or calls.approve is not None else None
+
+
+__all__ = ["Given", "ParametersClass", "Start", "Tooling"]
