@@ -66,9 +66,9 @@ class AnyEvent:
         """The pieces of text that a delta adds."""
         return ()
 
-    def texts(self) -> Texts | None:
-        """The texts of the whole message that the event carries."""
-        return None
+    def texts(self) -> tuple[Texts, ...]:
+        """The texts of the whole messages that the event carries."""
+        return ()
 
     def run(self) -> AnyRun | None:
         """The run that the event carries."""

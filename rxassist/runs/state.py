@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
@@ -22,7 +22,11 @@ class AnyRun(Model):
     """A run of any protocol; each protocol has a class of its own with more fields."""
 
     id: str
-    status: str
+
+    @property
+    def status(self) -> str:
+        """How the run stands, such as ``completed``."""
+        raise NotImplementedError
 
 
 @frozen
@@ -35,11 +39,34 @@ class Usage(Model):
     prompt_token_details: Mapping[str, Any] | None = None
     completion_tokens_details: Mapping[str, Any] | None = None
 
+    @property
+    def input_tokens(self) -> int | None:
+        """The prompt tokens, as the Responses protocol calls them."""
+        return self.prompt_tokens
+
+    @property
+    def output_tokens(self) -> int | None:
+        """The completion tokens, as the Responses protocol calls them."""
+        return self.completion_tokens
+
+    @property
+    def input_tokens_details(self) -> Mapping[str, Any] | None:
+        """The kinds of prompt tokens, as the Responses protocol calls them."""
+        return self.prompt_token_details
+
+    @property
+    def output_tokens_details(self) -> Mapping[str, Any] | None:
+        """The kinds of completion tokens, as the Responses protocol calls them."""
+        return self.completion_tokens_details
+
 
 class AnySnapshot:
     """How a run of any protocol stands; by itself, one of which nothing is known yet."""
 
     __slots__ = ()
+
+    shown: ClassVar[tuple[str, ...]] = ("run", "messages", "run_steps")
+    """What is written of a snapshot for a browser."""
 
     if not TYPE_CHECKING:  # each protocol has its own types for these
         event = run = message = run_step = None

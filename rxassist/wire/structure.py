@@ -24,7 +24,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from rxassist.errors import DecodeError, excerpt
 from rxassist.wire.json import to_json
 from rxassist.wire.maker import maker
-from rxassist.wire.values import Delta, Model, Unknown
+from rxassist.wire.values import Delta, Model, Unknown, wire_name
 
 _T = TypeVar("_T")
 
@@ -155,8 +155,18 @@ def _said_fields(cls: Any) -> list[attrs.Attribute[Any]]:  # noqa: ANN401 -- a c
     return [field for field in attrs.fields(cls) if field.name != _EXTRA]
 
 
-def _hook_by_name(name: str) -> _Hook | None:
-    return _seconds if name.endswith("_at") else _BY_NAME.get(name)
+def _renaming(cls: Any) -> dict[str, Any]:  # noqa: ANN401 -- a class
+    """What cattrs must know of the fields of a class that have other names on the wire."""
+    fields = _said_fields(cls)
+    names = {field.name: wire_name(field) for field in fields}
+    return {name: override(rename=other) for name, other in names.items() if name != other}
+
+
+def _hook_by_name(name: str, kind: Any) -> _Hook | None:  # noqa: ANN401 -- a type form
+    """The hook for fields of a name: points in time, and text that may come as JSON."""
+    if name.endswith("_at"):
+        return _seconds
+    return _BY_NAME.get(name) if _plain_type(kind) == "str" else None
 
 
 def _extra_of(value: Mapping[str, Any], named: frozenset[str], before: object) -> Any:  # noqa: ANN401 -- a mapping
@@ -168,9 +178,12 @@ def _extra_of(value: Mapping[str, Any], named: frozenset[str], before: object) -
 def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
     origin: Any = get_origin(cls) or cls
     fields = _said_fields(origin)
-    named = frozenset(field.name for field in fields)
+    named = frozenset(map(wire_name, fields))
+    hints = get_type_hints(origin)
     overrides: dict[str, Any] = {
-        name: override(struct_hook=hook) for name in named if (hook := _hook_by_name(name))
+        field.name: override(rename=wire_name(field), struct_hook=hook)
+        for field in fields
+        if (hook := _hook_by_name(field.name, hints[field.name])) or wire_name(field) != field.name
     }
     if issubclass(origin, Model):
         overrides[_EXTRA] = override(omit=True)
@@ -178,7 +191,7 @@ def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
         "_Hook",
         make_dict_structure_fn(cls, converter, _cattrs_use_linecache=False, **overrides),
     )
-    required = [field.name for field in fields if field.default is attrs.NOTHING]
+    required = [wire_name(field) for field in fields if field.default is attrs.NOTHING]
 
     def structure(value: object, _: object) -> Any:  # noqa: ANN401 -- the class decides
         if value is None:  # where it may be null, the union's hook saw to it
@@ -189,11 +202,24 @@ def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
         for name in required:
             if name not in said:
                 raise _MisfitError(said, f"a field {name!r}")
-        made = inner(said, cls)
+        try:
+            made = inner(said, cls)
+        except ClassValidationError as error:
+            _name_places(error, fields)
+            raise
         extra = {key: item for key, item in said.items() if key not in named}
         return attrs.evolve(made, extra=extra) if extra and isinstance(made, Model) else made
 
     return structure
+
+
+def _name_places(error: ClassValidationError, fields: list[attrs.Attribute[Any]]) -> None:
+    """Let an error name the fields of a class as the wire does."""
+    names = {field.name: wire_name(field) for field in fields}
+    for wrong in error.exceptions:
+        for note in getattr(wrong, "__notes__", ()):
+            if isinstance(note, AttributeValidationNote):
+                note.name = names[note.name]
 
 
 def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a type form
@@ -212,13 +238,13 @@ def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a t
         "blank": make(*[_nothing if _is_made(field) else field.default for field in fields]),
         "misfit": partial(_MisfitError, expected=f"an object ({origin.__name__})"),
         "missing": _nothing,
-        "named": frozenset(field.name for field in fields),
+        "named": frozenset(map(wire_name, fields)),
         "extra_of": _extra_of,
     }
     lines = [_CLASS_LINES]
     for field in fields:
         name, kind = field.name, _filled(hints[field.name], given)
-        hook = _hook_by_name(name) or converter.get_structure_hook(kind)
+        hook = _hook_by_name(name, kind) or converter.get_structure_hook(kind)
         plain = isinstance(field.default, str | int | float)
         scope |= {f"hook_{name}": hook, f"default_{name}": field.default if plain else None}
         lines.append(_field_lines(field, _plain_type(kind)))
@@ -267,9 +293,9 @@ def _field_lines(field: attrs.Attribute[Any], plain: str | None) -> str:
     made = f"hook_{name}({value}, old)"
     if plain is not None:
         made = f"old if type({value}) is type(old) is {plain} and {value} == old else {made}"
-    lines = [f"{value} = get({name!r}, default_{name})"]
+    lines = [f"{value} = get({wire_name(field)!r}, default_{name})"]
     if field.default is attrs.NOTHING:
-        lines = [f"{value} = get({name!r}, absent)", f"if {value} is missing:"]
+        lines = [f"{value} = get({wire_name(field)!r}, absent)", f"if {value} is missing:"]
         lines += ["    raise misfit(value)"]
     lines += [
         f"old = before.{name}",
@@ -386,7 +412,7 @@ def _is_model(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 def _unstructure_hook(cls: Any, converter: Converter) -> Callable[[Any], dict[str, Any]]:  # noqa: ANN401 -- a class
     inner: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(
-        cls, converter, _extra=override(omit=True)
+        cls, converter, _extra=override(omit=True), **_renaming(get_origin(cls) or cls)
     )
 
     def unstructure(value: Model) -> dict[str, Any]:
@@ -523,7 +549,8 @@ def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
     if isinstance(value, Unknown):
         return value.raw
     if attrs.has(type(value)):
-        said = {field.name: getattr(value, field.name) for field in _said_fields(type(value))}
+        fields = _said_fields(type(value))
+        said = {wire_name(field): getattr(value, field.name) for field in fields}
         if isinstance(value, Model):
             said = {**value.extra, **said}
         return {key: to_request(item) for key, item in said.items() if item is not None}

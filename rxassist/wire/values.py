@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
 
-from attrs import field, fields, frozen
+from attrs import Attribute, field, fields, frozen
 
 _T = TypeVar("_T")
 
@@ -54,11 +54,25 @@ class Shown:
     def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
         """What FastAPI says of it: an object, whose fields are those of the class."""
         named: dict[str, object]
-        named = {attribute.name: {} for attribute in fields(cast("Any", cls)) if attribute.repr}
+        named = {wire_name(each): {} for each in fields(cast("Any", cls)) if each.repr}
         return {"title": cls.__name__, "type": "object", "properties": named}
 
 
 _SAY_NOTHING: tuple[object, ...] = (None, "", (), {})
+
+
+_WIRE_NAME = "wire_name"
+
+
+def on_wire(name: str) -> dict[str, str]:
+    """The metadata of a field that has another name on the wire."""
+    return {_WIRE_NAME: name}
+
+
+def wire_name(attribute: Attribute[Any]) -> str:
+    """The name of a field on the wire."""
+    name: str = attribute.metadata.get(_WIRE_NAME, attribute.name)
+    return name
 
 
 @frozen
@@ -165,5 +179,7 @@ __all__ = [
     "Shown",
     "Tagged",
     "Unknown",
+    "on_wire",
     "type_on_wire",
+    "wire_name",
 ]

@@ -337,7 +337,7 @@ def _annotations(
                 if isinstance(delta, TextDeltaBlock) and delta.text is not None:
                     yield (item.data.id, delta.index or 0), delta.text.annotations
     elif isinstance(item, MessageEvent):
-        whole = item.texts()
+        (whole,) = item.texts()
         if not seen.grows(whole):
             return
         indexes = seen.indexes(whole)

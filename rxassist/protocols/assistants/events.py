@@ -209,14 +209,14 @@ class MessageEvent(_Event):
 
     data: Message
 
-    def texts(self) -> Texts:
-        """The texts of the message."""
+    def texts(self) -> tuple[Texts]:
+        """The texts of the message, alone."""
         texts = {
             index: block.text.value
             for index, block in enumerate(self.data.content)
             if isinstance(block, TextContentBlock) and block.text.value
         }
-        return Texts(self.data.id, texts, self._finishes, self.data.role == "user")
+        return (Texts(self.data.id, texts, self._finishes, self.data.role == "user"),)
 
 
 @frozen

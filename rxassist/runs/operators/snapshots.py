@@ -120,7 +120,7 @@ def text_snapshots() -> Operator[AnyEvent, str]:
         def changed(event: AnyEvent) -> Iterator[str]:
             nonlocal text
             snapshot = after(event)
-            has_text = event.is_delta or event.texts() is not None
+            has_text = event.is_delta or bool(event.texts())
             if has_text and snapshot.text != text:
                 text = snapshot.text
                 yield text

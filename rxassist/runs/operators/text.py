@@ -30,8 +30,7 @@ class SeenTexts:
             raise
         if is_delta:
             return self.grow(event)
-        whole = event.texts()
-        return () if whole is None else self.complete(whole)
+        return [text for whole in event.texts() for text in self.complete(whole)]
 
     def grow(self, event: AnyEvent) -> Iterable[str]:
         """Emit the text that a delta adds."""
@@ -117,13 +116,11 @@ class TextReader:
             for each in item.pieces() if piece is None else (piece,):
                 yield from self._placed(each[0], self.seen.add(each))
             return
-        whole = item.texts()
-        if whole is None:
-            return
-        yield from self._placed(whole.key, self.seen.complete(whole))
-        part = self._growing.pop(whole.key, None) if whole.finished else None
-        if part is not None:
-            yield (whole.key, part), None
+        for whole in item.texts():
+            yield from self._placed(whole.key, self.seen.complete(whole))
+            part = self._growing.pop(whole.key, None) if whole.finished else None
+            if part is not None:
+                yield (whole.key, part), None
 
     def _placed(
         self, key: Hashable, pieces: Iterable[str]

@@ -65,7 +65,7 @@ def _plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
         code = value.code if isinstance(value, APIError) else None
         return {"type": type(value).__name__, "code": code}
     if isinstance(value, AnySnapshot):
-        value = {name: getattr(value, name) for name in ("run", "messages", "run_steps")}
+        value = {name: getattr(value, name) for name in value.shown}
     elif type(value) in _RESULTS:
         said = {name: getattr(value, name) for name in _RESULTS[type(value)]}
         value = asdict(cast("Any", value), recurse=False) | said

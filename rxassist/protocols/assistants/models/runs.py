@@ -137,7 +137,7 @@ class Run(AnyRun):
     created_at: float = 0
     thread_id: str = ""
     assistant_id: str = ""
-    status: str = ""
+    status: str = ""  # pyright: ignore[reportIncompatibleMethodOverride] -- as a field
     required_action: RequiredAction | None = None
     last_error: LastError | None = None
     expires_at: float | None = None

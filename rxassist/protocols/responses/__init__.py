@@ -1,0 +1,1 @@
+"""The Responses protocol: what the service stores and sends, and what follows from it."""
