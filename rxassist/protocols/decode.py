@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, overload
 
 from rxassist.errors import excerpt
-from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.protocols.assistants import codec as assistants
 from rxassist.protocols.assistants.events import Event
+from rxassist.protocols.responses import codec as responses
+from rxassist.protocols.responses.events import Event as ResponseEvent
 from rxassist.reactive.kernel import Finish, Step, choose_each
 from rxassist.reactive.typing import Operator
-from rxassist.wire.sse import MAX_EVENT_BYTES
+from rxassist.wire.sse import MAX_EVENT_BYTES, Decoder
+
+_DECODERS: Mapping[str, Callable[[int], Decoder[Any]]] = {
+    "assistants": assistants.EventDecoder,
+    "responses": responses.EventDecoder,
+}
 
 
-def decode(*, max_event_bytes: int = MAX_EVENT_BYTES) -> Operator[bytes, Event]:
+@overload
+def decode(
+    *, max_event_bytes: int = ..., protocol: Literal["assistants"] = ...
+) -> Operator[bytes, Event]: ...
+@overload
+def decode(
+    *, max_event_bytes: int = ..., protocol: Literal["responses"]
+) -> Operator[bytes, ResponseEvent]: ...
+def decode(
+    *, max_event_bytes: int = MAX_EVENT_BYTES, protocol: str = "assistants"
+) -> Operator[bytes, Any]:
     """Decode the chunks of an event stream's body into typed events.
 
     The chunks may be cut anywhere. Completes with its source; an event that is pending then is
     emitted if its data is whole. Sends to ``on_error``: ``StreamTruncated`` if the body was cut in
     the middle of an event, ``DecodeError`` for data that cannot be what its name says,
-    ``EventTooLargeError`` for an event larger than ``max_event_bytes``. Source: WHATWG HTML,
-    section 9.2.6, and the API reference, Assistants, streaming events.
+    ``EventTooLargeError`` for an event larger than ``max_event_bytes``. With
+    ``protocol="responses"`` it decodes bodies of the Responses API, into the events of
+    ``rxassist.protocols.responses.events``. Source: WHATWG HTML, section 9.2.6, and the API
+    reference, streaming events of both.
 
     Where ``1`` and ``2`` are two halves of the bytes of an event ``q``, and ``3`` is the whole of
     the events ``p`` and ``d``::
@@ -27,12 +47,16 @@ def decode(*, max_event_bytes: int = MAX_EVENT_BYTES) -> Operator[bytes, Event]:
         source  -1-2-3---|
         result  ---q-(pd)|
     """
-    EventDecoder(max_event_bytes)  # refuses a bound that is none, before anything is subscribed
+    if protocol not in _DECODERS:
+        msg = f"protocol must be one of {', '.join(_DECODERS)}, got {excerpt(protocol)}"
+        raise ValueError(msg)
+    decoder_of = _DECODERS[protocol]
+    decoder_of(max_event_bytes)  # refuses a bound that is none, before anything is subscribed
 
-    def begin() -> tuple[Step[bytes, Event], Finish[Event]]:
-        decoder = EventDecoder(max_event_bytes)
+    def begin() -> tuple[Step[bytes, Any], Finish[Any]]:
+        decoder = decoder_of(max_event_bytes)
 
-        def step(chunk: bytes) -> Iterator[Event]:
+        def step(chunk: bytes) -> Iterator[Any]:
             if not isinstance(chunk, bytes | bytearray):
                 msg = f"decode takes bytes, the chunks of a body, got {excerpt(chunk)}"
                 raise TypeError(msg)

@@ -1,9 +1,12 @@
 """From bytes to events, whatever the chunks are."""
 
+from pathlib import Path
+
 import pytest
 import reactivex
 from hypothesis import given
 from hypothesis import strategies as st
+from reactivex import operators as ops
 
 from rxassist.errors import DecodeError, EventTooLargeError, StreamTruncated
 from rxassist.events import DoneEvent, UnknownEvent
@@ -124,3 +127,18 @@ def test_an_empty_body_is_no_event(flows):
 def test_a_bound_that_is_none_is_refused_at_once(bound, error):
     with pytest.raises(error, match="max_event_bytes"):
         decode(max_event_bytes=bound)
+
+
+def test_a_protocol_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="protocol must be one of assistants, responses, got 'x'"):
+        decode(protocol="x")
+
+
+def test_the_bodies_of_the_other_protocol_are_decoded_whatever_their_chunks():
+    body = (Path(__file__).parents[1] / "wire/responses/dotnet-hello.sse").read_bytes()
+    chunks = [body[begin : begin + 7] for begin in range(0, len(body), 7)]
+    names = reactivex.from_iterable(chunks).pipe(
+        decode(protocol="responses"), ops.map(lambda event: event.name), ops.to_list()
+    )
+    assert names.run()[:2] == ["response.created", "response.in_progress"]
+    assert names.run()[-1] == "response.completed"

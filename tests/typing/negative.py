@@ -44,8 +44,8 @@ def operators_in_the_wrong_place(chunks: Observable[bytes], events: Observable[E
 
 
 def operators_with_the_wrong_arguments() -> None:
-    rxops.decode(1024)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    rxops.decode(max_event_bytes="1024")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    rxops.decode(1024)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    rxops.decode(max_event_bytes="1024")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     rxops.text_deltas(1)  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
     rxops.of_type("thread.message.delta")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     rxops.of_type(RunEvent, "thread.message.delta")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
@@ -208,6 +208,7 @@ async def coroutines(client: AsyncClient) -> None:
     stream.text_deltas.pipe(map_async(not_a_coroutine))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
     stream.pipe(map_async(a_coroutine))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
     stream.text_deltas.subscribe_async(not_a_coroutine)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    rxops.decode(protocol="chat")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     map_async(a_coroutine, 2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 

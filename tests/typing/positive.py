@@ -121,6 +121,7 @@ from rxassist.models import (
     UnknownToolCall,
     UnknownToolCallDelta,
 )
+from rxassist.protocols.responses.events import Event as ResponseEvent
 from rxassist.reactive.loop import RunningLoop, ThreadLoop
 from rxassist.runs.events import AnyEvent
 
@@ -129,6 +130,7 @@ def operators_have_the_types_of_what_they_take_and_give() -> None:
     assert_type(rxops.accumulate_snapshots(), Operator[Event, Snapshot])
     assert_type(rxops.check_ending(), Operator[Event, Event])
     assert_type(rxops.decode(max_event_bytes=1024), Operator[bytes, Event])
+    assert_type(rxops.decode(protocol="responses"), Operator[bytes, ResponseEvent])
     assert_type(rxops.final_run(), Operator[Event, Run])
     assert_type(rxops.lines(), Operator[AnyEvent | str, str])
     assert_type(rxops.messages(), Operator[Event, Message])
