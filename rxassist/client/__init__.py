@@ -1,4 +1,4 @@
-"""The clients: each endpoint of the service is a method that gives an Observable."""
+"""The clients: each endpoint of the service is a method that returns an Observable."""
 
 from rxassist.client._client import AsyncClient, Client, ClientOptions
 from rxassist.protocols.assistants.resources.assistants import Assistants

@@ -46,7 +46,7 @@ _TIMEOUT = 600.0  # seconds
 _MERGED = ("default_headers", "default_query")
 _OF_CONNECTIONS = frozenset({"http_client", "max_connections", "proxy", "verify"})
 
-_LABEL = r"[a-z0-9_]++(?:-++[a-z0-9_]++)*+"  # of a host name; possessive, so that none hangs
+_LABEL = r"[a-z0-9_]++(?:-++[a-z0-9_]++)*+"  # of a host name; possessive, so that none is slow
 _HOST = re.compile(
     rf"{_LABEL}(?:\.{_LABEL})*+\.?|[0-9a-f.]*:[0-9a-f:.]+(?:%\w+)?", re.ASCII | re.IGNORECASE
 )
@@ -61,7 +61,7 @@ def _from_environment(name: str) -> tuple[str | None, str]:
 
 
 def _address(given: str) -> SplitResult | None:
-    """The parts of a URL, if there can be a service at it."""
+    """The parts of a URL, if it can be the address of a service."""
     try:
         parts = urlsplit(given)
         host = _HOST.fullmatch(parts.hostname or "") is not None
@@ -85,7 +85,7 @@ def _checked_base_url(given: object) -> str:
         shown = excerpt(given) if "@" not in given else "one with a user name or a password"
         msg = f"{wanted}, with a port from 1 to 65535 if any, got {shown}"
         raise ValueError(msg)
-    if parts.username or parts.password:  # which would stand in every repr and log
+    if parts.username or parts.password:  # every repr and log would show them
         msg = "base_url must hold no user name and no password; pass them as default_headers"
         raise ValueError(msg)
     if parts.query or parts.fragment:
@@ -95,43 +95,43 @@ def _checked_base_url(given: object) -> str:
 
 
 def _tokens(given: Credential | None) -> Tokens:
-    """The key to send, if any, from wherever it comes."""
+    """The key to send, if any: the given one, else that of the environment."""
     if given is not None:
         return Tokens(given)
     return Tokens(*_from_environment("API_KEY"))
 
 
 class ClientOptions(TypedDict, total=False):
-    """What both clients take.
+    """The options of both clients.
 
     ``base_url`` and ``api_key`` come from the arguments, then from ``RXASSIST_BASE_URL`` and
-    ``RXASSIST_API_KEY``, then from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; without a key none
-    is sent. The key may be a function, also an ``async`` one, that returns a token: it is called
-    again when its token has ended or was refused. ``default_headers`` and ``default_query`` are
-    part of every request. ``timeout`` is in seconds (600) and bounds connecting (5 at most),
-    waiting for a free connection, writing, and the wait for an answer; ``idle_timeout`` (120) the
-    silence of a stream, of which any byte is a sign of life (``None``: without bound).
-    ``max_connections`` bounds how many requests and streams may be open at once, by default not at
-    all. ``max_event_bytes`` bounds one event (16 MiB). ``max_retries`` is how often a request is
-    tried again that failed before the service acted on it, or that it refused for now (2).
+    ``RXASSIST_API_KEY``, then from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; if there is no key,
+    none is sent. The key may be a function, also an ``async`` one, that returns a token: it is
+    called again when its token has ended or was refused. ``default_headers`` and ``default_query``
+    are part of every request. ``timeout`` is in seconds (600) and bounds connecting (5 at most),
+    waiting for a free connection, writing, and the wait for an answer; ``idle_timeout`` (120)
+    bounds the silence of a stream, which any byte ends (``None``: no bound). ``max_connections``
+    bounds how many requests and streams may be open at once, by default not at all.
+    ``max_event_bytes`` bounds one event (16 MiB). ``max_retries`` is how often a request is tried
+    again if it failed before the service acted on it, or if the service refused it for now (2).
     ``http_client`` is ``"httpx"``, ``"aiohttp"`` (with the extra of that name), by default the
-    second where it is installed, or an asynchronous client of your own, an ``httpx.AsyncClient`` or
-    one that is like it, for this client alone and closed with it. ``budget`` bounds how many runs
-    are followed at once and how many requests are sent in a minute, together with all other clients
-    that are given the same ``Budget``.
+    second if it is installed, or an asynchronous client of your own, an ``httpx.AsyncClient`` or
+    one like it, which serves this client alone and is closed with it. ``budget`` bounds how many
+    runs are followed at once and how many requests are sent in a minute, together with all other
+    clients that have the same ``Budget``.
     """
 
     base_url: str | None
     """The address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``."""
     api_key: Credential | None
-    """The key, or a function that gives a token; else ``RXASSIST_API_KEY``, ``OPENAI_API_KEY``."""
+    """The key, or a function that returns one; else ``RXASSIST_API_KEY``, ``OPENAI_API_KEY``."""
     default_headers: Mapping[str, str] | None
     """Headers of every request."""
     default_query: Mapping[str, str] | None
     """Parameters of the query of every request."""
     timeout: float | Timeout | None
     """Seconds to connect (5 at most), write and wait for an answer (600); or an
-    ``httpx.Timeout``, of which ``connect`` and ``read`` count."""
+    ``httpx.Timeout`` (only its ``connect`` and ``read`` count)."""
     idle_timeout: float | None
     """Seconds for which a stream may be silent (120); ``None`` for no bound."""
     max_connections: int | None
@@ -139,11 +139,11 @@ class ClientOptions(TypedDict, total=False):
     max_event_bytes: int
     """How large one event may be (16 MiB)."""
     max_retries: int
-    """How often a request is sent again that the service did not act on (2)."""
+    """How often a request is sent again if the service did not act on it (2)."""
     http_client: HTTPChoice
     """``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own."""
     proxy: str | None
-    """The URL of a proxy for all requests; else what the environment names, as for httpx."""
+    """The URL of a proxy for all requests; else that of the environment, as in httpx."""
     verify: bool | str | SSLContext
     """``False`` checks no certificate of a server; else the path of a file or folder of
     certificates, or an ``ssl.SSLContext``."""
@@ -170,7 +170,10 @@ def _connected(
     verify: bool | str | SSLContext = True,
     budget: Budget | None = None,
 ) -> Connection[HomeT]:
-    """What a client lends its resources, of its options, checked; with the pools of another."""
+    """Check a client's options, and make the connection for its resources.
+
+    ``like`` is a connection whose pools it shares.
+    """
     base_url = _checked_base_url(base_url)
     tokens = _tokens(api_key)
     for name, value, whole in (
@@ -208,7 +211,7 @@ def _connected(
 
 
 class _Discreet(Mapping[str, str]):
-    """A mapping whose ``repr`` shows the names only: a value may be a key or a cookie."""
+    """A mapping whose ``repr`` shows only the names: a value may be a key or a cookie."""
 
     __slots__ = ("_given",)
 
@@ -229,7 +232,7 @@ class _Discreet(Mapping[str, str]):
 
 
 class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
-    """What both clients have: the settings, and the resources that go with their streams."""
+    """The common parts of both clients: the settings and the resources."""
 
     assistants: Assistants[HomeT]
     files: Files[HomeT]
@@ -277,7 +280,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
 
     @property
     def max_retries(self) -> int:
-        """How often a request is sent again that the service did not act on."""
+        """How often a request is sent again if the service did not act on it."""
         return self._connection.max_retries
 
     def is_closed(self) -> bool:
@@ -287,29 +290,28 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """The client with other options: ``client.with_options(timeout=5).threads.create()``.
 
-        It has the event loop and the connections of this one: to close one closes both.
-        ``default_headers`` and ``default_query`` come on top of those that this client has.
+        It shares the event loop and the connections of this one: closing one closes both.
+        ``default_headers`` and ``default_query`` are added to those of this client.
         Raises as the class does, and ``TypeError`` for ``http_client``, ``max_connections``,
-        ``proxy`` and ``verify``, which are the connections' own.
+        ``proxy`` and ``verify``, which belong to the connections.
 
         Keywords:
 
         - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
           ``OPENAI_BASE_URL``.
-        - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+        - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
         - ``default_query``: parameters of the query of every request.
         - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
-          ``httpx.Timeout``, of which ``connect`` and ``read`` count.
+          ``httpx.Timeout`` (only its ``connect`` and ``read`` count).
         - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
         - ``max_connections``: how many requests and streams may be open at once; by default no
           bound.
         - ``max_event_bytes``: how large one event may be (16 MiB).
-        - ``max_retries``: how often a request is sent again that the service did not act on (2).
+        - ``max_retries``: how often a request is sent again if the service did not act on it (2).
         - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
-        - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for
-          httpx.
+        - ``proxy``: the URL of a proxy for all requests; else that of the environment, as in httpx.
         - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder
           of certificates, or an ``ssl.SSLContext``.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
@@ -342,8 +344,8 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     ) -> LoopObservable[Any, HomeT]:
         """A request to an endpoint that has no method here: an Observable of its JSON.
 
-        ``path`` stands below ``base_url`` and begins with a slash: ``client.request("POST",
-        "/threads/thread_1/pin", body={"pinned": True})``. A query is given as ``extra_query``.
+        ``path`` is below ``base_url`` and begins with a slash: ``client.request("POST",
+        "/threads/thread_1/pin", body={"pinned": True})``. Pass a query as ``extra_query``.
         Emits ``None`` for an empty answer. A ``POST`` or a ``PATCH`` is sent once, however often it
         is subscribed; every other request is sent for each subscription.
 
@@ -376,9 +378,9 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
 class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     """A client for synchronous code, notebooks and GUIs.
 
-    It lives on an event loop of its own in one background thread, where subscribers are called;
-    ``observe_on`` moves them. ``run()``, ``for`` and ``with`` block the caller only. A client that
-    is never closed does not keep the program from ending.
+    It runs on an event loop of its own in one background thread, and calls subscribers there;
+    ``observe_on`` moves them. ``run()``, ``for`` and ``with`` block only the caller. The program
+    can end even if the client is never closed.
 
     See ``ClientOptions`` for the arguments. Raises ``ValueError`` or ``TypeError``, naming the
     argument, before any request.
@@ -386,18 +388,18 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     Keywords:
 
     - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
-    - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+    - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
       ``OPENAI_API_KEY``.
     - ``default_headers``: headers of every request.
     - ``default_query``: parameters of the query of every request.
     - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
-      ``httpx.Timeout``, of which ``connect`` and ``read`` count.
+      ``httpx.Timeout`` (only its ``connect`` and ``read`` count).
     - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
     - ``max_connections``: how many requests and streams may be open at once; by default no bound.
     - ``max_event_bytes``: how large one event may be (16 MiB).
-    - ``max_retries``: how often a request is sent again that the service did not act on (2).
+    - ``max_retries``: how often a request is sent again if the service did not act on it (2).
     - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
-    - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for httpx.
+    - ``proxy``: the URL of a proxy for all requests; else that of the environment, as in httpx.
     - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder of
       certificates, or an ``ssl.SSLContext``.
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
@@ -422,26 +424,25 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
 
         ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
         ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
-        credential of ``azure.identity``; asked again when the token ends or is refused.
+        credential of ``azure.identity``; it is used again when the token ends or is refused.
 
         Keywords:
 
         - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
           ``OPENAI_BASE_URL``.
-        - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+        - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
         - ``default_query``: parameters of the query of every request.
         - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
-          ``httpx.Timeout``, of which ``connect`` and ``read`` count.
+          ``httpx.Timeout`` (only its ``connect`` and ``read`` count).
         - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
         - ``max_connections``: how many requests and streams may be open at once; by default no
           bound.
         - ``max_event_bytes``: how large one event may be (16 MiB).
-        - ``max_retries``: how often a request is sent again that the service did not act on (2).
+        - ``max_retries``: how often a request is sent again if the service did not act on it (2).
         - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
-        - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for
-          httpx.
+        - ``proxy``: the URL of a proxy for all requests; else that of the environment, as in httpx.
         - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder
           of certificates, or an ``ssl.SSLContext``.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
@@ -457,9 +458,9 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
         self.close()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until no stream, call or poll is under way: the last line of many a script.
+        """Wait until no stream, call or poll is open: the last line of many scripts.
 
-        ``timeout`` bounds the wait, in seconds. Returns whether nothing is open any more. Raises
+        ``timeout`` bounds the wait, in seconds. Returns whether all of them have ended. Raises
         ``BlockingCallError`` in a callback.
         """
         if timeout is not None:
@@ -474,9 +475,9 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
 class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, RunningLoop]):
     """A client for asyncio code.
 
-    It lives on the event loop in which it is first used, where subscribers are called; in another
-    loop, or after a fork, it says so. Everything it gives can be awaited, piped and iterated with
-    ``async for``.
+    It runs on the event loop in which it is first used, and calls subscribers there; in another
+    loop, or after a fork, it raises ``WrongLoopError``. Everything it returns can be awaited, piped
+    and iterated with ``async for``.
 
     See ``ClientOptions`` for the arguments. Raises ``ValueError`` or ``TypeError``, naming the
     argument, before any request.
@@ -484,18 +485,18 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
     Keywords:
 
     - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
-    - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+    - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
       ``OPENAI_API_KEY``.
     - ``default_headers``: headers of every request.
     - ``default_query``: parameters of the query of every request.
     - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
-      ``httpx.Timeout``, of which ``connect`` and ``read`` count.
+      ``httpx.Timeout`` (only its ``connect`` and ``read`` count).
     - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
     - ``max_connections``: how many requests and streams may be open at once; by default no bound.
     - ``max_event_bytes``: how large one event may be (16 MiB).
-    - ``max_retries``: how often a request is sent again that the service did not act on (2).
+    - ``max_retries``: how often a request is sent again if the service did not act on it (2).
     - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
-    - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for httpx.
+    - ``proxy``: the URL of a proxy for all requests; else that of the environment, as in httpx.
     - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder of
       certificates, or an ``ssl.SSLContext``.
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
@@ -519,26 +520,25 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
 
         ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
         ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
-        credential of ``azure.identity``; asked again when the token ends or is refused.
+        credential of ``azure.identity``; it is used again when the token ends or is refused.
 
         Keywords:
 
         - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
           ``OPENAI_BASE_URL``.
-        - ``api_key``: the key, or a function that gives a token; else ``RXASSIST_API_KEY``,
+        - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
         - ``default_query``: parameters of the query of every request.
         - ``timeout``: seconds to connect (5 at most), write and wait for an answer (600); or an
-          ``httpx.Timeout``, of which ``connect`` and ``read`` count.
+          ``httpx.Timeout`` (only its ``connect`` and ``read`` count).
         - ``idle_timeout``: seconds for which a stream may be silent (120); ``None`` for no bound.
         - ``max_connections``: how many requests and streams may be open at once; by default no
           bound.
         - ``max_event_bytes``: how large one event may be (16 MiB).
-        - ``max_retries``: how often a request is sent again that the service did not act on (2).
+        - ``max_retries``: how often a request is sent again if the service did not act on it (2).
         - ``http_client``: ``"httpx"``, ``"aiohttp"``, or an asynchronous client of your own.
-        - ``proxy``: the URL of a proxy for all requests; else what the environment names, as for
-          httpx.
+        - ``proxy``: the URL of a proxy for all requests; else that of the environment, as in httpx.
         - ``verify``: ``False`` checks no certificate of a server; else the path of a file or folder
           of certificates, or an ``ssl.SSLContext``.
         - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.

@@ -1,8 +1,8 @@
-"""Azure AI Foundry Agent Service (classic): everything about it that differs stands here.
+"""Azure AI Foundry Agent Service (classic): everything about it that differs is here.
 
-Its paths begin behind the project's endpoint, without ``/v1``; each request says ``api-version``;
-it takes tokens of Microsoft Entra ID for the scope ``https://ai.azure.com/.default``. What it says
-differs little (more types of tools and annotations, ``submit_tool_approval``): the models know it.
+Its paths begin after the project's endpoint, without ``/v1``; each request has an ``api-version``;
+it takes tokens of Microsoft Entra ID for the scope ``https://ai.azure.com/.default``. Its objects
+differ little (more types of tools and annotations, ``submit_tool_approval``): the models know them.
 
 Source: REST API reference of the Azure AI Foundry Agent Service, and azure-ai-agents 1.1.
 """
@@ -17,14 +17,14 @@ from rxassist.errors import excerpt
 from rxassist.wire.credentials import AccessToken, Credential
 
 API_VERSION = "v1"
-"""The version of the API that is asked for, by default."""
+"""The default version of the API."""
 
 SCOPE = "https://ai.azure.com/.default"
-"""What a token must be for."""
+"""The scope that a token must have."""
 
 
 class TokenCredential(Protocol):
-    """What ``azure.identity`` calls a credential, such as ``DefaultAzureCredential()``."""
+    """A credential as in ``azure.identity``, such as ``DefaultAzureCredential()``."""
 
     def get_token(self, *scopes: str) -> AccessToken | Awaitable[AccessToken]:
         """A token for the scopes."""
@@ -38,7 +38,7 @@ FoundryCredential: TypeAlias = "Credential | TokenCredential"
 def foundry_options(
     endpoint: str, credential: FoundryCredential, api_version: str
 ) -> dict[str, Any]:
-    """What makes a client one of a Foundry project. Raises where the two are none."""
+    """The options for a client of a Foundry project. Raises for invalid arguments."""
     if not str(endpoint).startswith(("https://", "http://")):
         msg = (
             "endpoint must be that of a project, such as "

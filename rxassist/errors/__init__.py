@@ -1,9 +1,9 @@
 """Everything that rxassist raises or sends to ``on_error``.
 
-No error here shows a credential: errors are built from what the service answered, never from what
-was sent to it, and what a server repeats of a credential is ``***``. Ids such as ``run_id`` stay as
-they are, because code uses them; they are redacted where they are shown. So do runs and snapshots:
-they are data.
+No error here shows a credential: errors are built from the service's answer, never from the
+request, and a credential that a server repeats is ``***``. Ids such as ``run_id`` stay as they are,
+because code uses them; they are redacted in texts. Runs and snapshots stay as they are, too: they
+are data.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from rxassist.protocols.files.models import VectorStoreFile
 
 _WORDS = frozenset({"code", "type"})  # of the service's vocabulary
-_LARGEST = 64 * 1024  # characters of a value that an error keeps: to search more takes too long
+_LARGEST = 64 * 1024  # characters of a value that an error keeps: searching more takes too long
 _EXCERPT = 120
 
 
 def excerpt(value: object) -> str:
-    """The ``repr`` of a value, without credentials, cut to a length that fits a line of a log."""
+    """The ``repr`` of a value, without credentials, short enough for a line of a log."""
     try:
         text = repr(value)
     except RecursionError:
@@ -47,8 +47,8 @@ def excerpt(value: object) -> str:
 class RxAssistError(Exception):
     """The base of every error of this library.
 
-    Where it ended a stream, ``snapshot`` is the run so far, ``run_id`` and ``thread_id`` say which
-    run it was, as far as the stream told, and ``last_event`` is the name of its last event.
+    If it ended a stream, ``snapshot`` is the run so far, ``run_id`` and ``thread_id`` are the ids
+    of the run, if the stream has sent them, and ``last_event`` is the name of its last event.
     Its text is one line.
     """
 
@@ -68,7 +68,7 @@ class RxAssistError(Exception):
         super().add_note(printable(redacted(note)))
 
     def ended_after(self, snapshot: Snapshot) -> None:
-        """Take over where a stream stood when this ended it; tracebacks show it, too."""
+        """Keep the last snapshot of the stream that this error ended; tracebacks show it, too."""
         run, event = snapshot.run, snapshot.event
         self.snapshot = snapshot
         self.last_event = redacted(event.name) if event else None
@@ -79,12 +79,12 @@ class RxAssistError(Exception):
             self.add_note(f"run {run_id}, thread {thread_id}, last event {self.last_event!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Errors can be pickled and copied, whatever their constructors take."""
+        """Let errors be pickled and copied, whatever arguments their constructors take."""
         return _restored, (type(self), self.args, self.__dict__)
 
 
 def stand_alone(error: RxAssistError) -> None:
-    """Cut off what an error came of, where that is not ours: it may hold what was sent or received.
+    """Remove the cause of an error if it is not ours: it may hold data sent or received.
 
     An exception of an HTTP library holds the request with its headers, one of a parser the text.
     """
@@ -108,12 +108,12 @@ def _restored(
 
 
 class APIError(RxAssistError):
-    """The service said that something went wrong, or could not be reached.
+    """The service sent an error, or could not be reached.
 
-    ``code``, ``type`` and ``param`` are the fields of the service's error object, ``None`` where
-    it named none. ``code`` and ``type`` are as the service said them; one that holds a whole
-    credential is no code, and is ``***``. ``snapshot`` is the run so far, where the error arrived
-    inside a stream.
+    ``code``, ``type`` and ``param`` are the fields of the service's error object, ``None`` if it
+    has none. ``code`` and ``type`` are as the service sent them; one that holds a whole credential
+    is no code, and is ``***``. ``snapshot`` is the run so far, if the error arrived inside a
+    stream.
     """
 
     def __init__(
@@ -132,14 +132,14 @@ class APIError(RxAssistError):
 
 
 def _word(said: str | None) -> str | None:
-    """A word of the service's vocabulary, of which nothing is ever hidden in part."""
+    """A word of the service's vocabulary: shown or hidden as a whole, never in part."""
     return HIDDEN if said and holds_secret(said) else said
 
 
 class APIConnectionError(APIError):
     """The service could not be reached, or the connection broke.
 
-    ``sent`` says whether the request may have reached the service.
+    ``sent`` is true if the request may have reached the service.
     """
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
@@ -152,10 +152,11 @@ class APITimeoutError(APIConnectionError):
 
 
 class RunOutcomeUnknown(APIConnectionError):  # noqa: N818 -- as StreamTruncated
-    """A run was asked for, and nothing that the service itself said tells whether it exists.
+    """A run was requested, and no answer of the service itself shows whether it exists.
 
     The connection broke, or a gateway answered. ``thread_id`` is the thread to look at, ``None`` if
-    it was to be created as well. ``__cause__`` is how the connection broke, or the answer.
+    the request creates the thread, too. ``__cause__`` is the error of the connection, or the
+    answer.
     """
 
     def __init__(self, thread_id: str | None, cause: str, searched: str | None = None) -> None:
@@ -172,11 +173,11 @@ class RunOutcomeUnknown(APIConnectionError):  # noqa: N818 -- as StreamTruncated
 
 
 class WrongAnswerError(APIError):
-    """The answer cannot be the service's: a page instead of an event stream, or one without end."""
+    """The answer is not the service's: a page instead of an event stream, or one without end."""
 
 
 class Headers(Mapping[str, str]):
-    """The headers of an answer, by their names in any case."""
+    """The headers of an answer; their names may be in any case."""
 
     __slots__ = ("_values",)
 
@@ -199,10 +200,10 @@ class Headers(Mapping[str, str]):
 class APIStatusError(APIError):
     """The service, or a gateway before it, answered with an HTTP status of 400 or above.
 
-    ``of_service`` is true where the body is the service's error object, and false for a page or
-    another text. ``retry_after`` is the number of seconds to wait, where the answer told it.
-    ``method`` and ``path`` are those of the request, ``headers`` those of the answer, by their
-    names in any case; credentials in them are masked.
+    ``of_service`` is true if the body is the service's error object, and false for a page or
+    another text. ``retry_after`` is the number of seconds to wait, if the answer has it.
+    ``method`` and ``path`` are those of the request, ``headers`` those of the answer, with names in
+    any case; credentials in them are masked.
     """
 
     def __init__(
@@ -243,8 +244,8 @@ class BadRequestError(APIStatusError):
 class ThreadBusyError(BadRequestError):
     """The thread has a run that works or waits; ``run_id`` is that run.
 
-    With ``if_busy="wait"`` a new run or message waits for its end, with ``if_busy="cancel"`` it is
-    cancelled before.
+    With ``if_busy="wait"`` a new run or message waits for the end of that run; with
+    ``if_busy="cancel"`` that run is cancelled first.
     """
 
     def __str__(self) -> str:
@@ -295,7 +296,7 @@ _BUSY = re.compile(r"\b(run_\w+) is active\b|\bactive run `?(run_\w+)")
 
 
 def status_error(message: str, *, status_code: int, **said: Any) -> APIStatusError:
-    """The error that stands for an HTTP status of 400 or above, and what was said with it."""
+    """The error for an HTTP status of 400 or above, with the fields of the answer."""
     kind = _BY_STATUS.get(status_code, APIStatusError)
     if status_code >= _SERVER_ERROR:
         kind = InternalServerError
@@ -313,11 +314,11 @@ def says_not_done(error: Exception) -> bool:
 
 
 class DecodeError(RxAssistError):
-    """The service sent something that cannot be what it says it is.
+    """The service sent an event or an object that does not have the shape of its type.
 
-    ``event`` is the name of the event (or of the object) that was decoded, ``path`` the place in
-    it, such as ``$.delta.content[0]``, ``value`` what stood there, or an excerpt of it if it is
-    large.
+    ``event`` is the name of the event (or of the object) that was decoded, ``path`` the path in
+    it, such as ``$.delta.content[0]``, ``value`` the value at that path, or an excerpt of it if it
+    is large.
     """
 
     def __init__(self, event: str, path: str, value: object, expected: str) -> None:
@@ -346,9 +347,9 @@ class EventTooLargeError(RxAssistError):
 
 
 class StreamTruncated(RxAssistError):  # noqa: N818 -- the name of the ending, as docs use it
-    """A stream stopped before it said how its run ended.
+    """A stream stopped before the end of its run.
 
-    ``snapshot`` is what had been received, ``None`` below the operators that know it.
+    ``snapshot`` is the run so far, ``None`` below the operators that know it.
     """
 
     def __init__(self, message: str, *, snapshot: Snapshot | None = None) -> None:
@@ -357,10 +358,10 @@ class StreamTruncated(RxAssistError):  # noqa: N818 -- the name of the ending, a
 
 
 class StreamDiverged(RxAssistError):  # noqa: N818 -- as StreamTruncated
-    """What the service has stored does not continue what the stream said.
+    """The value stored at the service does not continue the streamed one.
 
-    Sent by the recovery of a lost connection: to go on would repeat or lose text. ``id`` is the
-    message, step or call, ``streamed`` what was heard of it, ``stored`` what the service has.
+    Sent by the recovery of a lost connection: continuing would repeat or lose text. ``id`` is the
+    message, step or call, ``streamed`` the value from the stream, ``stored`` the service's.
     """
 
     def __init__(self, id: str, streamed: object, stored: object) -> None:  # noqa: A002 -- its name
@@ -378,14 +379,14 @@ class StreamClosed(RxAssistError):  # noqa: N818 -- as StreamTruncated
 
 
 class ClientClosed(StreamClosed):
-    """The client was closed while, or before, this was subscribed."""
+    """The client was closed before or during this subscription."""
 
     def __init__(self) -> None:
         super().__init__("the client is closed; make a new one")
 
 
 def closed_by(error: BaseException) -> StreamClosed:
-    """What a subscriber is told of a stream that an exception such as ``SystemExit`` has ended."""
+    """The error for subscribers of a stream that an exception such as ``SystemExit`` has ended."""
     closed = StreamClosed(
         f"the stream was closed before its end: {type(error).__name__} was raised"
     )
@@ -409,9 +410,9 @@ class RunFailed(RxAssistError):  # noqa: N818 -- as StreamTruncated
 
 
 class ToolError(RxAssistError):
-    """A tool failed, and that was to end the stream; the run was cancelled.
+    """A tool failed, and the stream was set to end then; the run was cancelled.
 
-    ``call`` is the call that the model asked for, ``__cause__`` why it failed.
+    ``call`` is the model's call, ``__cause__`` the error of the tool.
     """
 
     def __init__(self, name: str, call: object, cause: Exception) -> None:
@@ -421,7 +422,7 @@ class ToolError(RxAssistError):
 
 
 class ToolRoundsExceeded(RxAssistError):  # noqa: N818 -- as RunFailed
-    """A model asked for tools again and again; the run was cancelled."""
+    """A model called tools in too many rounds; the run was cancelled."""
 
     def __init__(self, max_rounds: int) -> None:
         super().__init__(
@@ -434,10 +435,10 @@ class ToolRoundsExceeded(RxAssistError):  # noqa: N818 -- as RunFailed
 class PollTimeout(RxAssistError):  # noqa: N818 -- as StreamTruncated
     """A poll did not reach its end before its deadline; ``last`` is the last state, if any.
 
-    Of what was polled it has the ids that apply, and ``None`` for the others: ``run_id`` and
-    ``thread_id``; ``vector_store_id`` with ``batch_id`` or ``file_id``; ``file_id`` alone. Where a
-    run never began, as another one works or waits on its thread, ``__cause__`` is the
-    ``ThreadBusyError`` that names that run.
+    It has the ids of the polled object, and ``None`` for the others: ``run_id`` and ``thread_id``;
+    ``vector_store_id`` with ``batch_id`` or ``file_id``; ``file_id`` alone. If a run never began,
+    because another one works or waits on its thread, ``__cause__`` is the ``ThreadBusyError`` that
+    names that run.
     """
 
     def __init__(
@@ -461,12 +462,12 @@ class PollTimeout(RxAssistError):  # noqa: N818 -- as StreamTruncated
 
 
 def _kind_of(name: str) -> str:
-    """The word for what an id is of: ``vector store`` for ``vector_store_id``."""
+    """The name of an id's object in words: ``vector store`` for ``vector_store_id``."""
     return name.removesuffix("_id").replace("_", " ")
 
 
 class EmptyError(RxAssistError, SequenceContainsNoElementsError):
-    """Something that was to give its last item completed without one.
+    """An Observable completed without an item, so it has no last one.
 
     ``run()`` and ``await`` raise it. It is a ``SequenceContainsNoElementsError`` of RxPY, too.
     """
@@ -475,8 +476,8 @@ class EmptyError(RxAssistError, SequenceContainsNoElementsError):
 class UploadError(RxAssistError):
     """One of several files could not be uploaded.
 
-    ``file`` is the one, ``error`` why, and ``file_ids`` are those that were uploaded before: they
-    are at the service, in no vector store.
+    ``file`` is that file, ``error`` the reason, and ``file_ids`` are the files uploaded before it:
+    they are at the service, in no vector store.
     """
 
     def __init__(self, file: object, error: Exception, file_ids: list[str]) -> None:
@@ -487,7 +488,7 @@ class UploadError(RxAssistError):
 
 
 def _called(file: object) -> str:
-    """What a file is called, without anything of its content."""
+    """The name of a file, without any of its content."""
     if isinstance(file, list):
         return f"{len(cast('list[object]', file))} files"
     named = cast("tuple[object, ...]", file)[0] if isinstance(file, tuple) else file
@@ -498,10 +499,10 @@ def _called(file: object) -> str:
 
 
 class FilesFailed(RxAssistError):  # noqa: N818 -- as RunFailed
-    """Some files of a batch were not taken in.
+    """Some files of a batch were not indexed.
 
-    ``files`` are they, each with its ``last_error``; ``names`` are the names of files, by id, as
-    far as the service told them.
+    ``files`` are these files, each with its ``last_error``; ``names`` are the known names of files,
+    by id.
     """
 
     def __init__(
@@ -521,7 +522,7 @@ class FilesFailed(RxAssistError):  # noqa: N818 -- as RunFailed
 
 
 class BlockingCallError(RxAssistError, RuntimeError):
-    """A blocking call was made on the thread that it would wait for."""
+    """A blocking call was made on the very thread that it would wait for."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -554,7 +555,7 @@ def api_error_fields(body: object) -> dict[str, Any]:
 
 
 def redacted_error(said: Mapping[str, object]) -> dict[str, object]:
-    """An error object without credentials; its ``code`` and ``type`` are whole, as in errors."""
+    """An error object without credentials; shows or hides ``code`` and ``type`` as a whole."""
     return {
         key: _word(value) if key in _WORDS and isinstance(value, str) else redacted_data(value)
         for key, value in said.items()

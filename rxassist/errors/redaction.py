@@ -48,7 +48,7 @@ class Secrets:
         _all[id(self)] = self
 
     def add(self, secret: str) -> None:
-        """Never show this one from now on, unless it is shorter than eight characters."""
+        """Never show this secret from now on, unless it is shorter than eight characters."""
         readings = _plain(secret), secret.replace(_BACKSLASH, "").translate(_LOWER)
         told_apart = all(len(reading) >= _FEWEST for reading in readings)
         if len(secret) >= _SHORTEST and told_apart and readings not in self._kept:
@@ -66,7 +66,7 @@ _all: WeakValueDictionary[int, Secrets] = WeakValueDictionary()
 def redacted(text: str) -> str:
     """A text with ``***`` instead of credentials, also if they are escaped or cut.
 
-    They are the secrets that are known, and user and password of any URL.
+    Credentials are the known secrets, and the user and password of any URL.
     """
     text = _AUTHORITY.sub(_without_user, text)
     plain = _plain(text)

@@ -1,4 +1,4 @@
-"""What users pass: checked before any request, and made into plain data."""
+"""Check users' arguments before any request, and convert them to plain data."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CALLS = ("rxassist.client.", "rxassist.protocols.", "rxassist.wire.")
 
 @frozen
 class _Kind:
-    """What a parameter may be, for people and for ``isinstance``; lists are any iterable."""
+    """The kind of a parameter, in words and for ``isinstance``; a list is any iterable."""
 
     expected: str
     types: tuple[type, ...] = ()
@@ -107,13 +107,13 @@ _NOT_GIVEN = frozenset({"NotGiven", "Omit"})
 def stated(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without those that mean "not given" in code written for the official SDK.
 
-    Its ``NOT_GIVEN`` and ``omit`` are known by the names of their classes: it need not be there.
+    Compares ``NOT_GIVEN`` and ``omit`` by class name, so that the SDK need not be installed.
     """
     return {key: value for key, value in given.items() if type(value).__name__ not in _NOT_GIVEN}
 
 
 def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # noqa: ANN401 -- a TypedDict
-    """What was given, as plain data, if it is what a class of parameters takes.
+    """Check arguments against a class of parameters, and return them as plain data.
 
     Raises ``TypeError`` for a parameter that is unknown, missing or of the wrong kind, and
     ``ValueError`` for a required one that is empty; both name it.
@@ -137,12 +137,12 @@ def checked(given: Mapping[str, object], parameters: Any) -> dict[str, Any]:  # 
 
 
 def missing(name: str) -> TypeError:
-    """What is raised where a call was not given what it needs."""
+    """The error for a call that lacks a required parameter."""
     return TypeError(f"{name} is missing: {_called()[0]} needs it")
 
 
 def refuse_unknown(given: Iterable[str], call: str, known: Iterable[str]) -> None:
-    """Raise ``TypeError`` for a name that a call does not know, with the nearest that it does."""
+    """Raise ``TypeError`` for a name that a call does not know, and suggest the nearest one."""
     allowed = set(known)
     for name in sorted(set(given) - allowed):
         near = get_close_matches(name, sorted(allowed), 1)
@@ -152,7 +152,7 @@ def refuse_unknown(given: Iterable[str], call: str, known: Iterable[str]) -> Non
 
 
 def _called() -> tuple[str, list[str]]:
-    """The method of a resource that was called, and the names of all that it takes."""
+    """The method of a resource that was called, and the names of all its parameters."""
     frame: FrameType | None = sys._getframe(1)
     call, names = "this call", list[str]()
     while frame is not None and str(frame.f_globals.get("__name__")).startswith(_CALLS):
@@ -165,7 +165,7 @@ def _called() -> tuple[str, list[str]]:
 
 
 def _names_of(method: Callable[..., object]) -> list[str]:
-    """What a method takes, by name: also of those that are typed by an unpacked mapping."""
+    """The names of a method's parameters, also of those typed by an unpacked mapping."""
     names: list[str] = []
     for name, parameter in signature(method).parameters.items():
         unpacked = _UNPACKED.fullmatch(str(parameter.annotation))
@@ -176,7 +176,7 @@ def _names_of(method: Callable[..., object]) -> list[str]:
 
 
 def request_options(given: Mapping[str, object]) -> dict[str, Any]:
-    """The request options among what was given, checked."""
+    """The request options among the arguments, checked."""
     options: dict[str, Any] = {k: given[k] for k in RequestOptions.__annotations__ if k in given}
     for name in ("extra_headers", "extra_query", "extra_body"):
         if options.get(name) is None:
@@ -206,7 +206,7 @@ class Timeouts:
 
 
 def timeouts(value: Any) -> Timeouts:  # noqa: ANN401 -- of a user
-    """What a timeout means: a number of seconds, ``None``, or an ``httpx.Timeout``."""
+    """Read a timeout: a number of seconds, ``None``, or an ``httpx.Timeout``."""
     if all(hasattr(value, name) for name in ("connect", "read", "write", "pool")):
         return Timeouts(value.read, value.connect)
     if value is not None:
@@ -215,7 +215,7 @@ def timeouts(value: Any) -> Timeouts:  # noqa: ANN401 -- of a user
 
 
 def listed(name: str, value: Iterable[_T]) -> list[_T]:
-    """What an iterable holds; text, bytes, mappings and open files are refused."""
+    """The items of an iterable. Refuses text, bytes, mappings and open files."""
     given: object = value
     if not _LIST.accepts(given) or hasattr(given, "read"):
         msg = f"{name} must be a list, got {excerpt(given)}"
@@ -224,7 +224,7 @@ def listed(name: str, value: Iterable[_T]) -> list[_T]:
 
 
 def check_encodable(name: str, value: object) -> None:
-    """Refuse text that cannot be sent: half of a surrogate pair is no character."""
+    """Raise for text that cannot be sent: half of a surrogate pair is no character."""
     if not _is_encodable(str(value)):
         msg = f"{name} must be text that UTF-8 can encode: it holds half of a surrogate pair"
         raise ValueError(msg)
@@ -239,7 +239,7 @@ def _is_encodable(text: str) -> bool:
 
 
 def text_mapping(name: str, value: object) -> dict[str, str]:
-    """A mapping of text to text, or nothing. No message here holds a value of it."""
+    """A mapping of text to text, or nothing. No message here shows a value of it."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -256,7 +256,7 @@ def text_mapping(name: str, value: object) -> dict[str, str]:
 
 
 def header_mapping(name: str, value: object) -> dict[str, str]:
-    """Headers, or nothing. What no header can hold is refused before it fails on its way."""
+    """Headers, or nothing. Raises for text that no header can hold, before any request."""
     given = text_mapping(name, value)
     for key, item in given.items():
         if not _HEADER_NAME.fullmatch(key):
@@ -269,7 +269,7 @@ def header_mapping(name: str, value: object) -> dict[str, str]:
 
 
 def _plain(name: str, kind: _Kind, value: object, *, required: bool) -> object:
-    """A value of the right kind as plain data; raises where its content cannot be."""
+    """A value of the right kind as plain data. Raises if its content is invalid."""
     if isinstance(value, str):
         _check_text(name, kind, value, required=required)
         return value
@@ -308,7 +308,7 @@ def _check_text(name: str, kind: _Kind, value: str, *, required: bool) -> None:
 
 
 def _shown(value: object) -> str:
-    """A value for an error, which says what to do with a call that has not run."""
+    """A value for an error; for a call that has not run, with advice."""
     kind: type = type(value)
     if issubclass(kind, Observable):
         return f"{kind.__name__}; call .run() or await it first"
@@ -326,7 +326,7 @@ def _refuse_no_id(name: str, value: object) -> None:
 
 
 def query(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A query of plain data: lists are repeated as ``name[]``."""
+    """A query from plain data: a list becomes several ``name[]``."""
     limit = parameters.get("limit")
     if limit is not None and not 1 <= limit <= _LARGEST_PAGE:
         msg = f"limit must be from 1 to {_LARGEST_PAGE}, got {limit}"
@@ -345,7 +345,7 @@ def query(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def path(template: str, **ids: object) -> str:
-    """A path with ids in it. Raises where an id is none: no text, empty, or with a slash."""
+    """A path with ids in it. Raises for an invalid id: no text, empty, or with a slash."""
     for name, value in ids.items():
         _refuse_no_id(name, value)
     return template.format(**{name: quote(str(value), safe="") for name, value in ids.items()})

@@ -15,26 +15,26 @@ if TYPE_CHECKING:  # slow to load, and not needed before the first request
     import httpx
 
 COMPRESSIONS = "gzip, deflate"
-"""What can be unpacked in steps, as ``Accept-Encoding`` names it."""
+"""The compressions that can be unpacked in steps, in the syntax of ``Accept-Encoding``."""
 
-_STEP = 16 * 1024  # bytes: a thousand times as many may come of what was compressed
+_STEP = 16 * 1024  # bytes: compressed data may unpack to a thousand times its size
 _UNPACKED = frozenset({"gzip", "x-gzip", "deflate"})
-_ANY_FRAME = 32 + zlib.MAX_WBITS  # that of gzip, or that of zlib
+_ANY_FRAME = 32 + zlib.MAX_WBITS  # zlib detects a gzip or a zlib header
 _GZIP_MAGIC, _DEFLATED = b"\x1f\x8b", 8
 _NOT_UNPACKED = frozenset({"br", "zstd", "compress", "x-compress"})
 _FAREWELL_TIMEOUT = 1.0  # seconds
-_MOST_LEFT = 1000  # chunks that were read already
+_MOST_LEFT = 1000  # chunks that httpx has already read
 _OWN_CONNECTION = frozenset({b"HTTP/1.0", b"HTTP/1.1"})
 
 
 class Body:
-    """The pieces of a response's body, unpacked, for the task that makes it.
+    """The pieces of a response's body, unpacked; only the task that creates it may read it.
 
     A read that waits for longer than ``silence`` seconds raises ``TimeoutError``, whatever the
-    HTTP library does about it. What is compressed is unpacked in small steps, and other tasks get
-    their turn between two of them. Raises ``APIError`` for a compression other than gzip and
-    deflate, and ``APIConnectionError`` for a body that is not what it says. ``name`` is for these
-    errors.
+    HTTP library does about it. Compressed data is unpacked in small steps, and other tasks can run
+    between two steps. Raises ``APIError`` for a compression other than gzip and deflate, and
+    ``APIConnectionError`` for a body that does not match its declared encoding. ``name`` is for
+    these errors.
     """
 
     __slots__ = (
@@ -59,7 +59,7 @@ class Body:
         self._task = asyncio.current_task()
         self._cancelling = 0
         self._expired = False
-        self._waits_since: float | None = None  # when the read that waits now has begun
+        self._waits_since: float | None = None  # when the current read began to wait
         self._silence = silence or 0.0
         self._timer = self._loop.call_later(silence, self._look) if silence else None
 
@@ -81,9 +81,9 @@ class Body:
         return chunk if unpacker is None else unpacker.step(chunk)
 
     def _look(self) -> None:
-        """End the read that has waited for too long, or look again when one may have.
+        """Cancel a read that has waited for too long; otherwise look again later.
 
-        One timer that looks now and then costs a stream nothing; one for each read would.
+        One timer that looks now and then costs a stream nothing; one for each read would be slow.
         """
         since = self._waits_since
         left = self._silence if since is None else since + self._silence - monotonic()
@@ -94,24 +94,24 @@ class Body:
             self._task.cancel()
 
     def _tell_if_expired(self) -> None:
-        """Raise ``TimeoutError`` where the read was cancelled by its bound and by nothing else."""
+        """Raise ``TimeoutError`` if only its time limit cancelled the read."""
         if self._expired and self._task is not None:
             self._expired = False
             if self._task.uncancel() <= self._cancelling:
                 raise TimeoutError from None
 
     async def aclose(self) -> None:
-        """Close the response, and have its body say that it has ended.
+        """Close the response, and read its body to its end.
 
-        Each of the generators that httpx nests would else be closed by a task of its own, one
-        after the other, and an event loop that ends meanwhile complains. Only a connection that
-        belongs to one response is known to end when that is closed.
+        Otherwise a task of its own would close each of the nested generators of httpx, one after
+        the other, and an event loop that ends meanwhile logs an error. The body surely ends only
+        if the connection belongs to one response.
         """
         if self._timer is not None:
             self._timer.cancel()
         try:
             await self._response.aclose()
-        finally:  # also where a client that closes cancels that
+        finally:  # also if a client that closes cancels the line above
             if getattr(self._chunks, "ag_frame", self._chunks) is not None:
                 with suppress(Exception):
                     async with asyncio.timeout(_FAREWELL_TIMEOUT):
@@ -129,7 +129,7 @@ class Body:
 
 
 def _opened(response: httpx.Response, name: str) -> tuple[_Unpacker | None, AsyncIterator[bytes]]:
-    """What unpacks a body, if anything does, and its chunks, with few generators in between."""
+    """The unpacker of a body, if it needs one, and its chunks, with few generators in between."""
     if response.is_stream_consumed:  # a hook of the user's own client has read and unpacked it
         return None, aiter(response.aiter_bytes())
     unpacker = _unpacker(response.headers.get("content-encoding", ""), name)
@@ -138,25 +138,25 @@ def _opened(response: httpx.Response, name: str) -> tuple[_Unpacker | None, Asyn
 
 
 def _unpacker(encoding: str, name: str) -> _Unpacker | None:
-    """What unpacks an encoding; one that is no compression (``utf-8``) counts as none."""
+    """The unpacker for an encoding; ``None`` if that is no compression, such as ``utf-8``."""
     named = [each.strip() for each in encoding.lower().split(",")]
     packed = [each for each in named if each in _UNPACKED | _NOT_UNPACKED]
     return _Unpacker(", ".join(packed), name) if packed else None
 
 
 class _Unpacker:
-    """Unpacks a body step by step. It ``is_full`` while more comes of what it was given."""
+    """Unpacks a body step by step. ``is_full``: the bytes it has will give another piece."""
 
     def __init__(self, encoding: str, name: str) -> None:
         self._encoding = encoding
         self._name = name
         self._decompressor = zlib.decompressobj()
         self._begun = self._ended = False
-        self._left = b""  # what was given and is not unpacked
+        self._left = b""  # received, and not unpacked yet
         self.is_full = False
 
     def step(self, chunk: bytes) -> bytes:
-        """Unpack what was left and a chunk, as far as one step goes."""
+        """Unpack the bytes left over and a chunk, as far as one step goes."""
         self._left += chunk
         if not self._begun and not self._begin(self._left):
             self.is_full = False
@@ -174,7 +174,7 @@ class _Unpacker:
         return piece
 
     def _begin(self, packed: bytes) -> bool:
-        """Begin where enough is there to tell how, unless it is padding after the end."""
+        """Begin if there are enough bytes to know the format, and they are not mere padding."""
         if self._encoding not in _UNPACKED:
             msg = (
                 f"{self._name}: the answer is compressed ({self._encoding}) as nobody asked for; "
@@ -183,11 +183,11 @@ class _Unpacker:
             raise APIError(msg)
         if len(packed) < len(_GZIP_MAGIC):
             return False
-        if self._ended and not packed.startswith(_GZIP_MAGIC):  # gzip may be several members
+        if self._ended and not packed.startswith(_GZIP_MAGIC):  # gzip can have several members
             self._left = b""
             return False
         framed = packed[0] % 16 == _DEFLATED and int.from_bytes(packed[:2], "big") % 31 == 0
-        raw = self._encoding == "deflate" and not framed  # some servers leave its frame out
+        raw = self._encoding == "deflate" and not framed  # some servers omit the zlib header
         self._decompressor = zlib.decompressobj(-zlib.MAX_WBITS if raw else _ANY_FRAME)
         self._begun = True
         return True

@@ -1,4 +1,4 @@
-"""What every resource is made of: calls, lists, streams, polls; bound to a client."""
+"""The parts of every resource: calls, lists, streams, polls; bound to a client."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _P = ParamSpec("_P")
 
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_CREATE = frozenset({"POST", "PATCH"})  # what repeats of these do is the endpoint's business
+_CREATE = frozenset({"POST", "PATCH"})  # repeating one may create twice
 _PATH = re.compile(r"/[^?#\s\x00-\x1f\x7f-\U0010ffff]*")
 _POLL_INTERVAL = 1.0
 _MOST_IN_VAIN = 20  # empty pages in a row
@@ -54,7 +54,7 @@ _POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__
 
 @frozen
 class Connection(Generic[HomeT]):
-    """What a client lends its resources: where it lives, how it speaks, what its streams are."""
+    """What a client shares with its resources: its loop, its transport, its class of streams."""
 
     home: HomeT
     transport: Transport
@@ -68,7 +68,7 @@ class Connection(Generic[HomeT]):
 
 @frozen
 class Polled(Generic[_T]):
-    """A state, and how many seconds the service asks to wait before the next is asked for."""
+    """A state, and the seconds that the service wants between two polls."""
 
     state: _T
     after: float | None = field(default=None, eq=False)
@@ -78,7 +78,7 @@ class Resource(Generic[HomeT]):
     """A part of the API; its methods bind requests to Observables."""
 
     def __init_subclass__(cls) -> None:
-        """Let every public method take what is not given as not given."""
+        """Let every public method ignore arguments that mean "not given"."""
         super().__init_subclass__()
         for name, method in list(vars(cls).items()):
             if isfunction(method) and not name.startswith("_"):
@@ -97,7 +97,7 @@ class Resource(Generic[HomeT]):
         careful: bool = False,
         upload: Upload | None = None,
     ) -> Request:
-        """A request of what was given: the endpoint's parameters, and request options."""
+        """A request from the arguments: the endpoint's parameters, and request options."""
         options = request_options(given)
         plain = checked({key: given[key] for key in given if key not in options}, parameters)
         asked = query({"include": plain.pop("include", None)} if method == "POST" else plain)
@@ -129,7 +129,7 @@ class Resource(Generic[HomeT]):
         body: Mapping[str, object] | None,
         options: Mapping[str, object],
     ) -> LoopObservable[Any, HomeT]:
-        """The JSON that an endpoint answers with, ``None`` for nothing; creations happen once."""
+        """The JSON of an endpoint's answer, ``None`` if it is empty; creates only once."""
         if method not in _METHODS:
             msg = f"method must be one of {', '.join(_METHODS)}, got {excerpt(method)}"
             raise ValueError(msg)
@@ -155,9 +155,9 @@ class Resource(Generic[HomeT]):
         return LoopObservable(self._connection.home, source)
 
     def _answers(self, target: type[_T], request: Request) -> LoopObservable[Polled[_T], HomeT]:
-        """A cold Observable of the answer, with what the service says to polls."""
+        """A cold Observable of the answer, with the service's wish for the next poll."""
         transport = self._connection.transport
-        before: _T | None = None  # a poll asks again and again, and mostly hears the same
+        before: _T | None = None  # most answers to a poll are equal to the one before
 
         async def answers() -> AsyncGenerator[tuple[Polled[_T]]]:
             nonlocal before
@@ -171,18 +171,18 @@ class Resource(Generic[HomeT]):
         return Call(self._connection.home, source)
 
     def _call(self, target: type[_T], request: Request) -> LoopObservable[_T, HomeT]:
-        """A cold Observable of the answer: each subscription makes a request of its own."""
+        """A cold Observable of the answer: each subscription sends a request of its own."""
         return self._as_call(self._answers(target, request).pipe(choose(_state)))
 
     def _create(self, target: type[_T], request: Request) -> LoopObservable[_T, HomeT]:
-        """What a request creates, once, however often it is subscribed."""
+        """The created object: one request, however many subscriptions."""
         return self._once(self._call(target, request))
 
     def _delete(self, where: str, options: Mapping[str, object]) -> LoopObservable[Deleted, HomeT]:
         return self._call(Deleted, self._request("DELETE", where, options))
 
     def _content(self, request: Request) -> LoopObservable[bytes, HomeT]:
-        """A cold Observable of the bytes of a file, which is as large as it is."""
+        """A cold Observable of the bytes of a file, without a limit on its size."""
         return self._as_call(self._contents(evolve(request, max_bytes=None)))
 
     def _contents(self, request: Request) -> Observable[bytes]:
@@ -194,7 +194,7 @@ class Resource(Generic[HomeT]):
         return from_batches(self._connection.home, contents)
 
     def _once(self, source: Observable[_T]) -> LoopObservable[_T, HomeT]:
-        """The same, subscribed once whatever the number of subscribers: for what creates."""
+        """The same for any number of subscribers, but subscribed once: for creations."""
         home = self._connection.home
         return self._as_call(Log(scheduled(home, source), post=home.post, report=home.report))
 
@@ -205,7 +205,7 @@ class Resource(Generic[HomeT]):
         given: Mapping[str, object],
         parameters: Any,  # noqa: ANN401 -- a TypedDict
     ) -> Listing[_T, HomeT]:
-        """A cold Observable of the items of a list, which fetches the next page when it is due."""
+        """A cold Observable of the items of a list; it fetches each page when it is needed."""
         return self._items(item, self._request("GET", where, given, parameters))
 
     def _items(self, item: type[_T], first: Request) -> Listing[_T, HomeT]:
@@ -219,7 +219,7 @@ class Resource(Generic[HomeT]):
         given: Mapping[str, object],
         until: Callable[[_T], bool],
     ) -> LoopObservable[_T, HomeT]:
-        """Poll the state of what has these ids: what is given are poll and request options."""
+        """Poll the state of the object with these ids; takes poll and request options."""
         options, rest = _apart(given)
         where = path(template, **ids)
         request = self._request("GET", where, rest)
@@ -254,7 +254,7 @@ class Resource(Generic[HomeT]):
     def _then(
         self, created: LoopObservable[_B, HomeT], following: Callable[[_B], Observable[_T]]
     ) -> LoopObservable[_T, HomeT]:
-        """What follows on something that is created, once whatever the number of subscribers."""
+        """Create an object and continue with it, once for any number of subscribers."""
         return self._once(created.pipe(ops.flat_map(following)))
 
 
@@ -269,16 +269,16 @@ def _taking_what_is_given(method: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 def poll_options(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was given to a call that creates and polls: what its polls take, and what the rest.
+    """Split the arguments of a call that creates and polls: those for its polls, and the others.
 
-    Request options are for both. The polls are patient: what was just created may be stored late.
+    Request options are for both. The polls are patient: a new object may be stored late.
     """
     polls, rest = _apart(given)
     return {"patience": PATIENCE, **polls}, rest
 
 
 def _apart(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What polls take, and what the rest."""
+    """Split arguments: those for polls, and the others."""
     polls = {key: given[key] for key in PollOptions.__annotations__ if key in given}
     if polls.get("poll_interval_ms") is not None:
         check_not_negative("poll_interval_ms", polls["poll_interval_ms"])
@@ -289,7 +289,7 @@ def _apart(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _only(where: str) -> Callable[[Polled[_T]], Polled[_T]]:
-    """Refuse a state of something else than what a path ends with."""
+    """Raise if a state is not of the object at the end of a path."""
     kind, _, id_ = where.rpartition("/")
 
     def check(polled: Polled[_T]) -> Polled[_T]:
@@ -300,7 +300,7 @@ def _only(where: str) -> Callable[[Polled[_T]], Polled[_T]]:
 
 
 def _out_of_patience(error: Exception, name: str) -> Exception:
-    """What was wrong all the time."""
+    """The last error of a poll that ran out of patience."""
     if not isinstance(error, PollTimeout):
         return error
     if isinstance(error.last, Exception):
@@ -309,7 +309,7 @@ def _out_of_patience(error: Exception, name: str) -> Exception:
 
 
 def _unwrapped(ids: Mapping[str, str]) -> Callable[[Exception], Exception]:
-    """The error of a poll, with the last state as users know it, and what was polled."""
+    """The error of a poll, with the last state unwrapped, and the polled ids."""
 
     def unwrap(error: Exception) -> Exception:
         if not isinstance(error, PollTimeout):
@@ -334,15 +334,15 @@ def _state(polled: Polled[_T]) -> _T:
 
 
 class Listing(LoopObservable[_T, HomeT], Generic[_T, HomeT]):
-    """A cold Observable of the items of a list: the next page is fetched when the demand is there.
+    """A cold Observable of the items of a list: it fetches the next page on demand.
 
-    Each subscription begins at the first page, or behind ``after``. No item comes twice, whatever
-    the pages repeat. Completes with the page that says that it is the last, or that brings nothing
-    new. ``pages()`` gives whole pages, ``first_page()`` the first alone, ``data`` its items.
+    Each subscription begins at the first page, or after ``after``. No item comes twice, whatever
+    the pages repeat. Completes with the page that is marked as the last, or that has nothing new.
+    ``pages()`` gives whole pages, ``first_page()`` the first alone, ``data`` its items.
     ``run()`` and ``await`` fetch all pages and give the last item, as of any Observable;
     ``list(…)`` gives all items, and ``pipe(ops.to_list())`` is their Observable. Sends
-    ``DecodeError`` to ``on_error`` where a server says that there is more, and neither gives it nor
-    says where.
+    ``DecodeError`` to ``on_error`` if a server says that there is more, but gives neither items nor
+    a cursor.
     """
 
     def __init__(self, connection: Connection[HomeT], item: type[_T], first: Request) -> None:
@@ -353,7 +353,7 @@ class Listing(LoopObservable[_T, HomeT], Generic[_T, HomeT]):
         super().__init__(connection.home, from_batches(connection.home, self._items))
 
     def pages(self) -> LoopObservable[Page[_T], HomeT]:
-        """A cold Observable of the pages: what one has of those before it is left out."""
+        """A cold Observable of the pages, each without the items of earlier pages."""
         home = self._connection.home
         return LoopObservable(home, from_batches(home, self._single_pages))
 
@@ -398,7 +398,7 @@ class Listing(LoopObservable[_T, HomeT], Generic[_T, HomeT]):
 
 
 class _Course:
-    """The way through the pages of a list: what was given, and what follows."""
+    """The way through the pages of a list: the items given so far, and the next cursor."""
 
     def __init__(self, after: str | None) -> None:
         self.following: str | None = None
@@ -408,7 +408,7 @@ class _Course:
         self._in_vain = 0  # pages in a row
 
     def take(self, page: Page[_T], name: str) -> tuple[_T, ...]:
-        """What a page brings that was not given before."""
+        """The items of a page that were not given before."""
         fresh = tuple(item for item in page.data if self._is_new(item))
         self._any_given = self._any_given or bool(fresh)
         self._in_vain = 0 if fresh else self._in_vain + 1
@@ -428,11 +428,11 @@ class _Course:
         return True
 
     def _cursor(self, page: Page[Any], fresh: tuple[object, ...]) -> str | None:
-        """What the next page comes after, if there may be one.
+        """The cursor of the next page, if there may be one.
 
-        The id of the last item: not all servers say ``last_id``, or the right one. A page that
-        repeats what was given is the last one. One that is empty is not, where it says that there
-        is more, and where.
+        It is the id of the last item: not all servers send ``last_id``, or the right one. A page
+        that only repeats items is the last one. An empty page is not the last one if it says that
+        there is more, and has a ``last_id``.
         """
         last = _id_of(fresh[-1]) if fresh else ""
         says_where = fresh or (page.has_more and not page.data)

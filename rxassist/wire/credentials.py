@@ -1,4 +1,4 @@
-"""Keys and tokens: asked for when they are needed, kept while they are valid, shown to nobody."""
+"""Keys and tokens: fetched when they are needed, kept while they are valid, never shown."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from rxassist.errors import DecodeError, RxAssistError
 from rxassist.errors.redaction import Secrets
 from rxassist.wire.json import from_json
 
-_MOST_TOKENS = 2  # the one that is sent, and the one before: a server may still repeat it
+_MOST_TOKENS = 2  # the current one, and the one before: a server may still repeat that
 _MOST_OTHERS = 1024  # each request may have its own
 _CREDENTIAL = re.compile("auth|key|token|secret|cookie|password", re.IGNORECASE)
 _ENDS = (StopIteration, StopAsyncIteration, asyncio.CancelledError)
 _PARTS = re.compile(r"[\s,;]+|(?<=\w)=")
-_TOO_LATE = 30.0  # seconds before its end in which a token is not used any more
+_TOO_LATE = 30.0  # the last seconds of a token, in which it is not used
 
 
 class AccessToken(Protocol):
-    """A token that knows when it ends: ``expires_on`` is in seconds since 1970."""
+    """A token and its end: ``expires_on`` is in seconds since 1970."""
 
     @property
     def token(self) -> str:
@@ -34,7 +34,7 @@ class AccessToken(Protocol):
 
     @property
     def expires_on(self) -> float:
-        """When it ends."""
+        """The end of the token."""
         ...
 
 
@@ -52,7 +52,7 @@ _Outcome: TypeAlias = "tuple[object, BaseException | None]"
 
 
 class Tokens:
-    """The token to send, if any, of a credential. No ``repr`` and no message here holds it."""
+    """The token of a credential, if any. No ``repr`` and no message here shows it."""
 
     def __init__(self, credential: Credential | None, name: str = "api_key") -> None:
         self._name = name
@@ -67,16 +67,16 @@ class Tokens:
             self._secrets.add(self._token)
 
     async def current(self) -> str | None:
-        """The token to send now, asked for if need be."""
+        """The token to send now; fetched if there is no valid one."""
         if self._ask is None:
             return self._token
-        async with self._asking:  # many requests at once ask once
+        async with self._asking:  # many requests at once fetch one token
             if self._token is None or time.time() > self._end - _TOO_LATE:
                 self._keep(await _told(self._ask, self._name))
         return self._token
 
     def refused(self, token: str | None) -> bool:
-        """The service refused a token: it is forgotten; ``False`` if there is no other."""
+        """Forget a token that the service refused; ``False`` if there can be no other."""
         if self._ask is None:
             return False
         if token == self._token:
@@ -84,7 +84,7 @@ class Tokens:
         return True
 
     def remember(self, named: Iterable[tuple[str, str]]) -> None:
-        """Hide the headers, or the parts of a query, whose names say that they are credentials.
+        """Hide the headers, or the parts of a query, whose names mark them as credentials.
 
         And the parts of such a header: the token after ``Bearer``, each cookie's value.
         """
@@ -103,9 +103,9 @@ class Tokens:
 
 
 async def _told(ask: Callable[[], object], name: str) -> object:
-    """What a credential returns, or raises.
+    """Return the result of a credential's function, or raise its error.
 
-    What ends an iterator or cancels a task would do that to the code that waits here.
+    ``StopIteration`` or ``CancelledError`` would end the code that waits here; so they are wrapped.
     """
     told, error = (ask(), None) if inspect.iscoroutinefunction(ask) else await _in_thread(ask)
     if error is None and inspect.isawaitable(told):
@@ -113,7 +113,7 @@ async def _told(ask: Callable[[], object], name: str) -> object:
     if error is None:
         return told
     cause = error.__cause__ if isinstance(error, RuntimeError) else None
-    raised = cause if isinstance(cause, _ENDS) else error  # of a coroutine, Python wraps it
+    raised = cause if isinstance(cause, _ENDS) else error  # Python wraps those of coroutines
     if not isinstance(raised, _ENDS):
         raise error
     msg = (
@@ -126,7 +126,7 @@ async def _in_thread(ask: Callable[[], object]) -> _Outcome:
     def outcome() -> _Outcome:
         try:
             return ask(), None
-        except BaseException as error:  # noqa: BLE001 -- it goes on: no thread may end of it
+        except BaseException as error:  # noqa: BLE001 -- raised again later, not in this thread
             return None, error
 
     return await asyncio.to_thread(outcome)
@@ -153,7 +153,7 @@ def _checked(token: object, name: str) -> str:
 
 
 def _end_of(token: str) -> float:
-    """When a token ends, if it is a JWT that says so (RFC 7519, section 4.1.4)."""
+    """The end of a token, if it is a JWT with that claim (RFC 7519, section 4.1.4)."""
     parts = token.split(".")
     if len(parts) != 3:  # noqa: PLR2004 -- header, claims, signature
         return inf

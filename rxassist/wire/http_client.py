@@ -1,4 +1,4 @@
-"""The HTTP library below: httpx, httpx over aiohttp, or whatever speaks like them."""
+"""The HTTP library below: httpx, httpx over aiohttp, or a client with the same methods."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ if TYPE_CHECKING:  # slow to load, and not needed before the first request
 
 _AIOHTTP = "httpx_aiohttp"  # optional, and slow to load
 _TIMEOUTS = ("connect", "read", "write", "pool")
-_MOST_ADDRESSES = 1024  # of about 700 bytes
-_MOST_HEADS = 16  # they differ in what they accept, and from token to token
+_MOST_ADDRESSES = 1024  # of about 700 bytes each
+_MOST_HEADS = 16  # they differ in their ``Accept`` header and in their token
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _MOST_IN_A_POOL = 4
-_KEPT_ALIVE = 5.0  # seconds, as httpx keeps a connection that is idle
+_KEPT_ALIVE = 5.0  # seconds for an idle connection, as in httpx
 _METHODS = ("build_request", "send", "aclose")
 _NEVER_SENT = frozenset({"InvalidURL", "ProxyError", "UnsupportedProtocol"})
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _NOT_WRITTEN = "Cannot write"
 _NOTHING_SENT = "nothing was sent: there was no connection to the service yet"
-_LONGEST_LINE = 64 * 1024  # bytes of a header; aiohttp takes 8 KiB by itself, httpx 100
+_LONGEST_LINE = 64 * 1024  # bytes of a header; aiohttp's default is 8 KiB, httpx takes 100 KiB
 _NOT_CONNECTED = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
 
 
 class HTTPClient(Protocol):
-    """What is needed of an asynchronous HTTP client: an ``httpx.AsyncClient`` has it."""
+    """The parts of an ``httpx.AsyncClient`` that rxassist needs."""
 
     @property
     def build_request(self) -> Callable[..., Any]:
-        """Makes a request, of a method, a URL, and what httpx takes."""
+        """Makes a request from a method, a URL, and the other arguments of httpx."""
         ...
 
     @property
     def send(self) -> Callable[..., Awaitable[Any]]:
-        """Sends it, and gives the response when its head is there."""
+        """Sends a request, and returns the response as soon as its head is there."""
         ...
 
     @property
@@ -65,7 +65,7 @@ HTTPChoice: TypeAlias = "HTTPClient | Literal['httpx', 'aiohttp'] | None"
 
 
 def _check_choice(choice: object) -> None:
-    """Raise where a choice of an HTTP client is none, or not installed."""
+    """Raise if a choice of an HTTP client is invalid or not installed."""
     if choice is None or choice == "httpx":
         return
     if choice == "aiohttp":
@@ -84,8 +84,8 @@ def _check_choice(choice: object) -> None:
 class Network:
     """How a client reaches its server: the HTTP library, a proxy, the certificates it trusts.
 
-    Raises ``TypeError`` or ``ValueError`` for what cannot be, ``ModuleNotFoundError`` for what is
-    not installed.
+    Raises ``TypeError`` or ``ValueError`` for invalid values, ``ModuleNotFoundError`` for a library
+    that is not installed.
     """
 
     choice: HTTPChoice = None
@@ -109,7 +109,7 @@ class Network:
             raise ValueError(msg)
 
     def tls(self) -> ssl.SSLContext:
-        """What it trusts. Takes longer than many requests."""
+        """The certificates it trusts. Takes longer than many requests."""
         import httpx  # noqa: PLC0415 -- slow to load
 
         if isinstance(self.verify, str):
@@ -120,10 +120,10 @@ class Network:
 
 
 class _Shared:
-    """What is the same for all requests of one client, made once for all its pools."""
+    """The common parts of all requests of one client, made once for all its pools."""
 
     def __init__(self, tls: ssl.SSLContext, proxies: Proxies) -> None:
-        from http.cookiejar import CookieJar  # noqa: PLC0415 -- slow to load, like all these,
+        from http.cookiejar import CookieJar  # noqa: PLC0415 -- slow to load, like all of these,
 
         import httpx  # noqa: PLC0415 -- and not needed before the first request
 
@@ -155,7 +155,7 @@ class _Shared:
         content: bytes = b"",
         **form: Any,
     ) -> httpx.Request:
-        """What ``httpx.AsyncClient`` makes of the same, of parts that are kept."""
+        """The request that ``httpx.AsyncClient`` would make, from cached parts."""
         import httpx  # noqa: PLC0415 -- as above
 
         address = self._address(url, tuple(params or ()))
@@ -166,7 +166,7 @@ class _Shared:
         }
         if form:
             return httpx.Request(method, address, **parts, **form)
-        # given as content, it would have all headers searched and copied several times
+        # with ``content=``, httpx would search and copy all headers several times
         request = httpx.Request(method, address, **parts, stream=httpx.ByteStream(content))
         request.read()
         if content or method in _WITH_BODY:
@@ -174,7 +174,7 @@ class _Shared:
         return request
 
     async def digest(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
-        """A response, after httpx has looked at the cookies it sets and at where it redirects."""
+        """A response, after httpx has handled its cookies and its redirect."""
         client = self._by_httpx(response)
         return await client.send(request, stream=True, follow_redirects=False)
 
@@ -185,7 +185,7 @@ class _Shared:
         return httpx.AsyncClient(transport=there, cookies=self._cookies)
 
     def proxy_of(self, url: httpx.URL) -> str | None:
-        """The proxy through which an address is reached."""
+        """The proxy for an address."""
         return self._proxy(url.scheme, url.host, url.port) if self._proxies else None
 
     def _proxy_of(self, scheme: str, host: str, port: int | None) -> str | None:
@@ -198,7 +198,7 @@ class _Shared:
 
 
 class _There:
-    """A transport of httpx whose response is there already."""
+    """A transport of httpx that returns a response it was given."""
 
     def __init__(self, response: httpx.Response | None) -> None:
         self._response = response
@@ -208,9 +208,9 @@ class _There:
 
 
 class _OurClient:
-    """An ``httpx.AsyncClient`` without what costs most and is needed least.
+    """An ``httpx.AsyncClient`` without its slowest and least needed parts.
 
-    It keeps to the loop it is made on, and is closed with it where nobody has closed it.
+    It belongs to the loop it is made on, and closes with that loop if no code closed it before.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ class _OurClient:
         self._transports: dict[str | None, httpx.AsyncBaseTransport] = {}  # by proxy
         self._open = _until_the_loop_ends(ref(self))
         with suppress(StopIteration):
-            self._open.asend(None).send(None)  # from now on its loop knows it
+            self._open.asend(None).send(None)  # from now on the loop knows this generator
         finalize(self, _let_go, self._open, os.getpid()).atexit = False
 
     @property
@@ -232,14 +232,14 @@ class _OurClient:
 
     async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
         proxy = self._shared.proxy_of(request.url)
-        if not request.headers.get("cookie", "").isprintable():  # as a server has set it
+        if not request.headers.get("cookie", "").isprintable():  # a server has set such a cookie
             del request.headers["cookie"]
         transport = self._transports.get(proxy)
         if transport is None:
             transport = self._transports[proxy] = self._make(proxy)
         try:
             response = await self._through(proxy, transport, request)
-        except UnicodeError as error:  # of Python's look-up, on a label that is too long
+        except UnicodeError as error:  # Python's look-up of a host name with too long a label
             import httpx  # noqa: PLC0415 -- as above
 
             msg = f"{excerpt(request.url.host)} is no host name: {error}"
@@ -252,10 +252,10 @@ class _OurClient:
     async def _through(
         self, proxy: str | None, transport: httpx.AsyncBaseTransport, request: httpx.Request
     ) -> httpx.Response:
-        """Send a request, and note where an error came while a proxy was asked to connect."""
+        """Send a request; add a note to an error that came before a proxy had connected."""
         if proxy is None or request.url.scheme != "https":
             return await transport.handle_async_request(request)
-        asked = list[bytes]()  # the methods of what httpx has sent
+        asked = list[bytes]()  # the methods of the requests that httpx has sent
 
         async def trace(event: str, info: Mapping[str, Any]) -> None:
             if event == "http11.send_request_headers.started":
@@ -279,7 +279,7 @@ class _OurClient:
 
 
 async def _until_the_loop_ends(client: ref[_OurClient]) -> AsyncGenerator[None]:
-    """Close a client's connections at the end: an event loop that ends closes its generators."""
+    """Close a client's connections at the end: an event loop closes its generators as it ends."""
     try:
         yield
     except GeneratorExit:
@@ -291,7 +291,7 @@ async def _until_the_loop_ends(client: ref[_OurClient]) -> AsyncGenerator[None]:
 
 @define(eq=False)
 class Pool:
-    """One client, how many of its places are taken, and when one became free last."""
+    """One client, how many of its connections are taken, and when one became free last."""
 
     client: HTTPClient
     taken: int = 0
@@ -299,11 +299,11 @@ class Pool:
 
 
 class Pools:
-    """The clients that are used, on one event loop: as many as the connections that are open need.
+    """The clients in use, on one event loop: as many as the open connections need.
 
     The pool of httpx looks at all its connections at each request, and at each idle one as often as
-    there are idle ones, so a thousand in one cost more than all that they say. A few in each of
-    many pools cost what a few cost. A pool that nobody needed for a while is closed.
+    there are idle ones, so a thousand in one pool cost more time than their requests. Many pools
+    with a few connections each stay cheap. A pool that was not needed for a while is closed.
     """
 
     def __init__(self, network: Network) -> None:
@@ -311,12 +311,12 @@ class Pools:
         self._make: Callable[[], HTTPClient] | None = None
         self._places: int | None = None
         self._pools: list[Pool] = []
-        self._free: list[Pool] = []  # once for each place, the one that was needed last behind
+        self._free: list[Pool] = []  # once for each free connection; the last used one is last
 
     def take(self) -> Pool:
-        """One that has a place for a connection: it is to be given back."""
+        """Take a pool that has a free connection; the caller gives it back."""
         make = self._make
-        if make is None:  # at the first request: what it imports is slow to load
+        if make is None:  # at the first request: its imports are slow to load
             make, self._places = _maker(self._network)
             self._make = make
         if self._places is None:
@@ -328,7 +328,7 @@ class Pools:
         return pool
 
     async def give_back(self, pool: Pool) -> None:
-        """The place is needed no more."""
+        """Give back a connection of a pool."""
         if self._places is None:
             return
         pool.taken -= 1
@@ -357,7 +357,7 @@ class Pools:
 
 
 def _maker(network: Network) -> tuple[Callable[[], HTTPClient], int | None]:
-    """What makes clients, and how many connections each is to have, ``None`` for all."""
+    """The function that makes clients, and the connections of each client, ``None`` for all."""
     choice = network.choice
     if choice is not None and not isinstance(choice, str):
         own = choice
@@ -371,7 +371,7 @@ def _maker(network: Network) -> tuple[Callable[[], HTTPClient], int | None]:
 
 
 def _default(proxies: Proxies) -> Literal["httpx", "aiohttp"]:
-    """The faster one where it is installed, and can do what the proxies need."""
+    """The faster one, if it is installed and supports the proxies."""
     return "httpx" if proxies.need_socks or find_spec(_AIOHTTP) is None else "aiohttp"
 
 
@@ -412,11 +412,11 @@ def _aiohttp_client(shared: _Shared) -> HTTPClient:
 
 
 def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
-    """The connector of aiohttp, which closes quietly when nobody has its client any more.
+    """The connector of aiohttp, which closes quietly when its client is garbage.
 
-    It notes of its errors that they came before the request was sent. Its session complains unless
-    the connector is closed: it is where the client is gone. A fork leaves its copy alone, as the
-    sockets are still the parent's.
+    It adds a note to its errors: they came before the request was sent. Its session warns unless
+    the connector is closed; without a client, the connector counts as closed. A fork does not
+    close its copy, as the sockets are still the parent's.
     """
     base, process, process_now = aiohttp.TCPConnector, os.getpid(), os.getpid
 
@@ -427,9 +427,9 @@ def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
     def close_at_once(self: Any) -> None:  # noqa: ANN401 -- as above
         if process_now() != process or self._closed:
             return
-        leave = partial(base.__exit__, self)  # closes without a task that waits for that
+        leave = partial(base.__exit__, self)  # closes without a task that waits for it
         loop = self._loop
-        if loop.is_running():  # the collector may come in any thread
+        if loop.is_running():  # the garbage collector may run in any thread
             loop.call_soon_threadsafe(leave)
         else:
             leave()
@@ -450,7 +450,7 @@ def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
 
 
 def _with_a_header(proxy: httpx.Proxy) -> httpx.Proxy:
-    """A proxy whose user and password are a header: all other ways are deprecated in aiohttp."""
+    """A proxy with user and password in a header: all other ways are deprecated in aiohttp."""
     import httpx  # noqa: PLC0415 -- as above
 
     if proxy.raw_auth is None:
@@ -460,9 +460,9 @@ def _with_a_header(proxy: httpx.Proxy) -> httpx.Proxy:
 
 
 class _Ends:
-    """Fails the bodies of aiohttp whose connection ends before they do.
+    """Raises in the bodies of aiohttp whose connection ends before they do.
 
-    After a malformed chunk aiohttp only closes the connection, and lets the body wait for ever.
+    After a malformed chunk aiohttp only closes the connection, and the body waits for ever.
     """
 
     def __init__(self, error: Callable[[str], Exception]) -> None:
@@ -470,7 +470,7 @@ class _Ends:
         self._last: WeakKeyDictionary[asyncio.Future[None], ref[Any]] = WeakKeyDictionary()
 
     def watch(self, response: Any, protocol: Any) -> None:  # noqa: ANN401 -- both of aiohttp
-        """Fail the body of a response when its connection is closed too early."""
+        """Raise in the body of a response when its connection is closed too early."""
         closed: asyncio.Future[None] | None = getattr(
             protocol, "closed", None
         )  # newer ones have it
@@ -483,7 +483,7 @@ class _Ends:
 
     def _ended(self, closed: asyncio.Future[None]) -> None:
         if not closed.cancelled():
-            closed.exception()  # or asyncio logs that nobody has looked at it
+            closed.exception()  # otherwise asyncio logs it as never retrieved
         response = self._last[closed]()
         if response is not None:
             self._fail(response)
@@ -509,20 +509,20 @@ def _response_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
 
 
 def _let_go(opened: AsyncGenerator[None], process: int) -> None:
-    """End the generator of a client that nobody has any more, without a task of its loop.
+    """End the generator of a client that is garbage, without a task of its loop.
 
-    It holds nothing that leads back to the client: the client would live for ever. The collector
-    may come in any thread; a fork leaves its copy alone.
+    The generator holds no reference to the client, which would otherwise live for ever. The
+    garbage collector may run in any thread; a fork does not close its copy.
     """
     if os.getpid() == process:
-        with suppress(StopAsyncIteration, RuntimeError):  # it has ended, or is just ending
+        with suppress(StopAsyncIteration, RuntimeError):  # it has ended already, or is ending
             opened.asend(None).send(None)
 
 
 def names_of(error: BaseException) -> frozenset[str]:
-    """What an error of an HTTP library is called, with all its bases; of any other, nothing.
+    """The class names of an error of an HTTP library, with all its bases; else nothing.
 
-    By name, so that the errors of every library of this family count.
+    Names, so that the errors of every library of this family count.
     """
     if not type(error).__module__.startswith(("httpx", "aiohttp")):
         return frozenset()
@@ -532,7 +532,7 @@ def names_of(error: BaseException) -> frozenset[str]:
 def was_sent(error: BaseException) -> bool:
     """Whether a request that failed may have reached the service.
 
-    It did not where the address is none, or where a proxy refused to connect, or hung up on that.
+    It did not if the address is invalid, or if a proxy refused to connect or closed the connection.
     """
     names = names_of(error)
     if names & _NEVER_SENT or _NOTHING_SENT in (*_notes(error), *_notes(error.__cause__)):
@@ -542,12 +542,12 @@ def was_sent(error: BaseException) -> bool:
     cause = error.__cause__  # httpx-aiohttp calls every lost connection a ConnectTimeout
     below = _names_below(error)
     if "ClientConnectionResetError" in below and str(cause).startswith(_NOT_WRITTEN):
-        return False  # the server had closed the connection: the rest of it was never written
+        return False  # the server had closed the connection: the request was not written to its end
     return "ClientError" in below and not below & _NOT_CONNECTED
 
 
 def was_lost(error: BaseException) -> bool:
-    """Whether a connection was refused or lost, which httpx-aiohttp calls a timeout."""
+    """Whether a timeout of httpx-aiohttp is in fact a connection that was refused or lost."""
     below = _names_below(error)
     return "ClientError" in below and "ServerTimeoutError" not in below
 
@@ -557,7 +557,7 @@ def _notes(error: BaseException | None) -> Sequence[str]:
 
 
 def has_no_server(error: BaseException) -> bool:
-    """Whether nobody took the connection, which is another thing than to disagree about TLS."""
+    """Whether no server accepted the connection; a failed TLS handshake does not count."""
     bottom = error
     while bottom.__cause__ is not None:
         bottom = bottom.__cause__

@@ -1,4 +1,4 @@
-"""JSON text and plain data, as strictly as strangers can be read."""
+"""JSON text and plain data, as strict as unknown servers allow."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DEEPEST = 200  # levels of nested JSON: more than any schema, less than Python'
 
 
 def from_json(text: str | bytes, name: str = "body") -> Any:  # noqa: ANN401 -- JSON is anything
-    """Parse JSON, leniently where that loses nothing.
+    """Parse JSON, leniently if that loses nothing.
 
-    What the fast parser refuses is tried again with the standard library, which knows ``NaN``,
-    lone surrogates and the like; closing brackets too many after a whole value are ignored (the
+    Text that the fast parser refuses is tried again with the standard library, which knows ``NaN``,
+    lone surrogates and the like; too many closing brackets after a whole value are ignored (the
     service's own documentation has such events). Anything else is a ``DecodeError`` for ``name``,
     and so are lists and objects nested more than 200 deep, and whole numbers of more digits than
     Python reads (4,300).
@@ -27,7 +27,7 @@ def from_json(text: str | bytes, name: str = "body") -> Any:  # noqa: ANN401 -- 
         value = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         value = _ODD
-    if value is _ODD:  # after the ``except``, so that no error hangs on one that holds the text
+    if value is _ODD:  # after the ``except``: no error may refer to one that holds the text
         value = _from_odd_json(text, name)
     if _is_too_deep(text, value):
         raise DecodeError(name, "$", text, f"JSON that is nested at most {_DEEPEST} deep")
@@ -65,7 +65,7 @@ def _items(value: object) -> Iterable[object]:
 
 
 def to_json(value: object) -> bytes:
-    """Write plain data (as ``unstructure`` gives it) as JSON."""
+    """Write plain data, such as ``unstructure`` returns, as JSON."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate, which JSON can carry escaped

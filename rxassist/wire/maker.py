@@ -1,4 +1,4 @@
-"""Frozen values, made faster than by their constructors."""
+"""Make frozen values faster than their constructors do."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _T = TypeVar("_T")
 
 
 def maker(cls: Callable[_P, _T]) -> Callable[_P, _T]:
-    """What makes values of a frozen, slotted class as its constructor does, in half the time.
+    """A function that makes values of a frozen, slotted class as its constructor does, but faster.
 
-    The constructor goes round what freezes, for each field; this fills a value of an open subclass,
-    which is of the class itself before anybody sees it. For classes whose defaults are values and
-    which neither convert nor validate.
+    It takes half the time: the constructor bypasses the freezing once per field; this fills a value
+    of a mutable subclass, and then changes its class before returning it. For classes whose
+    defaults are values and which neither convert nor validate.
     """
     freeing = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     opened = type(cls.__name__, (cast("Any", cls),), {"__slots__": (), **freeing})

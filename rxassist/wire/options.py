@@ -1,4 +1,4 @@
-"""What every call takes besides its parameters: additions to its requests, how they are made."""
+"""The options of every call, besides its parameters: additions to its requests, and bounds."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict
@@ -7,7 +7,7 @@ from rxassist.wire.transport import ResponseHead
 
 
 class Timeout(Protocol):
-    """What an ``httpx.Timeout`` has of what counts here."""
+    """The parts of an ``httpx.Timeout`` that count here."""
 
     @property
     def connect(self) -> float | None:
@@ -30,9 +30,9 @@ Metadata: TypeAlias = Mapping[str, str]
 
 
 class RequestOptions(TypedDict, total=False):
-    """What every call takes: additions to its request, and how it is made.
+    """The options of every call: additions to its request, and bounds.
 
-    ``timeout`` (seconds, ``None`` for without bound) and ``max_retries`` replace the client's.
+    ``timeout`` (seconds, ``None`` for no bound) and ``max_retries`` replace the client's.
     """
 
     extra_headers: Mapping[str, str] | None
@@ -42,25 +42,25 @@ class RequestOptions(TypedDict, total=False):
     extra_body: Object | None
     """Fields to add to the JSON body of a ``POST``."""
     timeout: float | Timeout | None
-    """Seconds for one request, ``None`` for no bound, or an ``httpx.Timeout``, of which ``connect``
-    and ``read`` count; instead of the client's."""
+    """Seconds for one request, ``None`` for no bound, or an ``httpx.Timeout`` (only its ``connect``
+    and ``read`` count); instead of the client's."""
     max_retries: int
     """How often a request that failed is sent again; instead of the client's."""
     on_response: Callable[[ResponseHead], object] | None
     """A function that is called on the client's event loop with the head of each answer: its
-    status, headers and request id. An exception of it fails the call."""
+    status, headers and request id. If it raises, the call fails."""
 
 
 class PollOptions(RequestOptions, total=False):
-    """How a poll is made.
+    """The options of a poll.
 
-    Without ``poll_interval_ms`` the service's ``openai-poll-after-ms`` is obeyed each time, else
-    one second passes. After ``deadline`` seconds the poll ends in ``PollTimeout``.
+    Without ``poll_interval_ms`` it waits as long as the service's ``openai-poll-after-ms`` says,
+    else one second. After ``deadline`` seconds the poll ends in ``PollTimeout``.
 
-    For ``patience`` seconds it asks again where the service is out of reach or does not find what
-    is polled: 60 of what the same call has created or gone on with, which may be stored late. By
-    default any other poll fails at once. Where a run is created it is the patience of
-    ``idempotent``, too.
+    For ``patience`` seconds it tries again if the service is out of reach or does not find the
+    polled object: by default 60 seconds if the same call has created or resumed the object, which
+    may be stored late. By default any other poll fails at once. In a call that creates a run it is
+    the patience of ``idempotent``, too.
     """
 
     poll_interval_ms: float
@@ -68,11 +68,11 @@ class PollOptions(RequestOptions, total=False):
     deadline: float | None
     """Seconds after which the poll ends in ``PollTimeout``; by default never."""
     patience: float | None
-    """Seconds for which the service may be out of reach, or not find what it stores late."""
+    """Seconds for which the service may be out of reach, or not find an object it stores late."""
 
 
 class ListParameters(RequestOptions, total=False):
-    """Which items of a list: ``limit`` of them a page, from 1 to 100."""
+    """The options of a list: ``limit`` is the number of items in a page, from 1 to 100."""
 
     limit: int
     """How many items one page has, from 1 to 100."""

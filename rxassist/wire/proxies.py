@@ -1,4 +1,4 @@
-"""Through which proxy an address is reached: one that is given, or those of the environment."""
+"""Choose the proxy for an address: the given one, or those of the environment."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from attrs import frozen
 from rxassist.errors import excerpt
 from rxassist.errors.redaction import HIDDEN, Secrets
 
-_MOST_SECRETS = 32  # user, password and both, as they are and unquoted, of three proxies
+_MOST_SECRETS = 32  # of three proxies: user, password and both, quoted and unquoted
 _SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 _ANY = "all"
 
 
 def is_port(port: int | None) -> bool:
-    """Whether a port is one, or the default."""
+    """Whether a port is valid, or ``None`` for the default."""
     return port is None or 1 <= port <= 65535  # noqa: PLR2004 -- of TCP
 
 
 def check_proxy(name: str, proxy: object) -> str:
-    """A proxy's URL. Raises ``ValueError`` for what is none, without the password it may hold."""
+    """A proxy's URL. Raises ``ValueError`` if it is invalid, and never shows its password."""
     if not isinstance(proxy, str):
         msg = f"{name} must be text, got {type(proxy).__name__}"
         raise TypeError(msg)
@@ -44,7 +44,7 @@ def check_proxy(name: str, proxy: object) -> str:
 class Proxies:
     """The proxies of a client: the ``given`` one, else those of the environment.
 
-    The variables are read as httpx does. Users and passwords are shown nowhere.
+    Reads the variables as httpx does. Users and passwords are shown nowhere.
     """
 
     def __init__(self, given: str | None = None) -> None:
@@ -62,11 +62,11 @@ class Proxies:
 
     @property
     def need_socks(self) -> bool:
-        """Whether one of them speaks SOCKS."""
+        """Whether one of them is a SOCKS proxy."""
         return any(proxy.startswith("socks") for proxy in self._by_scheme.values())
 
     def of(self, scheme: str, host: str, port: int | None) -> str | None:
-        """The proxy of an address. Raises ``ValueError`` where it is no URL."""
+        """The proxy of an address. Raises ``ValueError`` if the proxy is no valid URL."""
         if any(spared.is_(scheme, host, port) for spared in self._spared):
             return None
         proxy = self._by_scheme.get(scheme) or self._by_scheme.get(_ANY)
@@ -74,7 +74,7 @@ class Proxies:
         return None if proxy is None else check_proxy(named, proxy)
 
     def _hide_user(self, proxy: str) -> None:
-        """Show user and password of a proxy nowhere, also where it repeats them."""
+        """Hide user and password of a proxy everywhere, also in answers that repeat them."""
         user_info = proxy.rpartition("@")[0].rpartition("://")[2]
         token = b64encode(unquote(user_info).encode()).decode()
         for secret in (user_info, token, *user_info.split(":", 1)):
@@ -84,7 +84,7 @@ class Proxies:
 
 @frozen
 class _Spared:
-    """An entry of ``NO_PROXY``: a host begins with ``*`` where those below it are spared, too."""
+    """An entry of ``NO_PROXY``. A host that begins with ``*`` spares its subdomains, too."""
 
     scheme: str
     host: str
@@ -119,7 +119,7 @@ def _is_ip(host: str) -> bool:
 
 
 def _named_by_the_environment() -> dict[str, str]:
-    """The proxies by scheme, and ``no``: what is spared."""
+    """The proxies by scheme; the key ``no`` has the hosts that use none."""
     from urllib.request import getproxies  # noqa: PLC0415 -- slow to load
 
     named = getproxies()

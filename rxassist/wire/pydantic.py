@@ -1,4 +1,4 @@
-"""How pydantic validates the objects of a service, and writes them."""
+"""Let pydantic validate and write the objects of a service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rxassist.wire.values import Unknown
 
 
 def core_schema(kind: Any) -> Any:  # noqa: ANN401 -- a type form, and a schema of pydantic's
-    """How pydantic validates a model, of plain data or as it is, and writes it.
+    """The schema with which pydantic validates a model, or plain data, and writes it.
 
     ``kind`` is its class, or a generic one with its arguments, such as ``Page[Message]``.
     """
@@ -27,7 +27,7 @@ def core_schema(kind: Any) -> Any:  # noqa: ANN401 -- a type form, and a schema 
             return value
         if not isinstance(value, Mapping):
             msg = f"expected an object ({cls.__name__})"
-            raise ValueError(msg)  # noqa: TRY004 -- pydantic collects these
+            raise ValueError(msg)  # noqa: TRY004 -- pydantic collects only these
         data = cast("Mapping[str, Any]", value)
         if tag is not None and data.get("type", tag) != tag:
             msg = f"expected the type {tag!r}"  # another member of a union may fit

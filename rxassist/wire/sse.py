@@ -1,7 +1,7 @@
 """Server-Sent Events: bytes ⇄ events, incremental and bounded, without I/O.
 
 Follows WHATWG HTML, "Interpreting an event stream" (section 9.2.6), with two additions: the size
-of an event is bounded, and what is pending at the end of a body can be asked for.
+of an event is bounded, and ``flush`` returns the event that is pending at the end of a body.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _ONLY_EVENT = 3  # line ends: of its name, of its data, and of the blank line
-_RETRY_DIGITS = 18  # more milliseconds than anybody waits, and cheap to parse
+_RETRY_DIGITS = 18  # more milliseconds than any client waits, and cheap to parse
 
 
 @frozen
 class ServerSentEvent:
     """One dispatched event.
 
-    ``event`` is its type, ``"message"`` where the stream names none. ``data`` is the text of its
+    ``event`` is its type, ``"message"`` if the stream names none. ``data`` is the text of its
     ``data`` lines, joined by newlines. ``id`` is the last event id of the stream so far. ``retry``
-    is the reconnection time in milliseconds where it was set since the event before.
+    is the reconnection time in milliseconds, if it was set since the event before.
     """
 
     event: str = "message"
@@ -39,21 +39,21 @@ class ServerSentEvent:
 
 
 class Decoder(Protocol[_Event_co]):
-    """What makes events of the bytes of one body."""
+    """Makes events from the bytes of one body."""
 
     def feed(self, chunk: bytes) -> Iterator[_Event_co]:
-        """Give the events that a chunk completes. Exhaust it before the next chunk."""
+        """Yield the events that a chunk completes. Exhaust it before the next chunk."""
         ...
 
     def flush(self) -> Iterator[_Event_co]:
-        """Give the event that is pending at the end of the body."""
+        """Yield the event that is pending at the end of the body."""
         ...
 
 
 class SSEDecoder:
     """Bytes in, events out, whatever the chunks are.
 
-    Any chunking of the same bytes gives the same events and, at the same place, the same error.
+    Any chunking of the same bytes gives the same events and, after the same byte, the same error.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
@@ -66,7 +66,7 @@ class SSEDecoder:
         self._limit = max_event_bytes
         self._start: bytes | None = b""  # the first bytes, until it is known if they are a BOM
         self._after_cr = False  # the last byte was a CR: a LF that follows belongs to it
-        self._line = bytearray()  # what has come of the line that is not finished
+        self._line = bytearray()  # the beginning of an unfinished line
         self._event = b""
         self._data: list[bytes] = []
         self._data_size = 0
@@ -77,14 +77,14 @@ class SSEDecoder:
         """Decode a chunk and yield the events that it completes.
 
         A generator: nothing is decoded before it is iterated, and it must be exhausted before
-        the next chunk is fed. Raises ``EventTooLargeError`` where an event exceeds the bound;
-        the events before it are yielded all the same.
+        the next chunk is fed. Raises ``EventTooLargeError`` if an event exceeds the bound, after
+        it has yielded the events before that one.
         """
         for name, data in self.feed_raw(chunk):
             yield self.decoded(name, data)
 
     def feed_raw(self, chunk: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """As ``feed``, but yield the name and the data of each event as the bytes they came as."""
+        """As ``feed``, but yield the name and the data of each event as raw bytes."""
         if self._start is not None or self._after_cr or b"\r" in chunk:
             chunk = self._normalized(chunk)
         *blocks, rest = chunk.split(b"\n\n")
@@ -95,7 +95,7 @@ class SSEDecoder:
                 if line[:6] == b"data: " and b"\n" not in line and len(block) <= self._limit:
                     yield name[7:], line[6:]  # nearly all events are these two lines
                     continue
-            if not block and not begun:  # blank lines that end nothing
+            if not block and not begun:  # a blank line that ends no event
                 continue
             yield from self._feed_lines(block + b"\n\n")
             begun = False
@@ -103,9 +103,9 @@ class SSEDecoder:
             yield from self._feed_lines(rest)
 
     def only_event(self, chunk: bytes) -> tuple[bytes, bytes] | None:
-        """The name and the data of a chunk that is one event, whole; ``None`` if it must be fed.
+        """The name and the data of a chunk that is one whole event; ``None`` if it must be fed.
 
-        Nearly all chunks of a stream that is read as it is written are one event of two lines.
+        If a stream is read as fast as it is written, nearly all chunks are one event of two lines.
         """
         if chunk[:7] != b"event: " or chunk[-2:] != b"\n\n" or chunk.count(b"\n") != _ONLY_EVENT:
             return None
@@ -127,7 +127,7 @@ class SSEDecoder:
         )
 
     def _feed_lines(self, text: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Process lines, of which the first may have begun before and the last may go on."""
+        """Process lines; the first may have begun before, and the last may continue."""
         *lines, rest = text.split(b"\n")
         if lines and self._line:
             lines[0] = bytes(self._line) + lines[0]
@@ -145,9 +145,9 @@ class SSEDecoder:
                 raise EventTooLargeError(self._limit)
 
     def flush(self) -> ServerSentEvent | None:
-        """Give what is pending at the end of the body, ``None`` if the body ended cleanly.
+        """Return the event pending at the end of the body, ``None`` if the body ended cleanly.
 
-        A browser discards it: it may be whole but for its blank line, or cut anywhere. The caller
+        A browser discards it: it may lack only its blank line, or be cut anywhere. The caller
         decides which, by its data. Nothing can be fed afterwards.
         """
         if self._line:
@@ -156,7 +156,7 @@ class SSEDecoder:
         return self.decoded(*self._pending()) if self._data or self._event else None
 
     def _normalized(self, chunk: bytes) -> bytes:
-        """The chunk without a leading byte order mark, all its line ends being LF."""
+        """The chunk without a leading byte order mark, and with LF for all its line ends."""
         if self._start is not None:
             chunk = self._without_bom(chunk)
         if self._after_cr and chunk:
@@ -197,7 +197,7 @@ class SSEDecoder:
                 self._retry = int(digits or b"0")
 
     def _pending(self) -> tuple[bytes, bytes]:
-        """The name and the data of the event whose lines have come, which are forgotten."""
+        """Return the name and the data of the event received so far, and forget it."""
         pending = self._event, b"\n".join(self._data)
         self._event = b""
         self._data.clear()
@@ -208,7 +208,7 @@ class SSEDecoder:
 def encode(event: ServerSentEvent) -> bytes:
     """Write one event as bytes: the inverse of the decoder.
 
-    Raises ``ValueError`` where the format cannot carry a value: a carriage return in ``data``, any
+    Raises ``ValueError`` if the format cannot carry a value: a carriage return in ``data``, any
     line end in ``event`` or ``id``, a NUL in ``id``, a negative ``retry``.
     """
     for name, value, forbidden in (

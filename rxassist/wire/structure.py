@@ -1,4 +1,4 @@
-"""Plain data and models: one into the other."""
+"""Convert plain data to models, and models to plain data."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _T = TypeVar("_T")
 
 
 _Hook = Callable[[Any, Any], Any]
-"""What makes a value of JSON. The second argument is a value that was made before, which is given
-again where it is what would be made; cattrs passes the type there, which is no such value."""
+"""A function that makes a value from JSON. The second argument is the value built last time; the
+hook returns it if nothing changed. cattrs passes the type there, which never equals a value."""
 
 
 FACTORY: type = type(attrs.Factory(dict[str, str]))
-"""The class of defaults that are made anew."""
+"""The class of defaults that are made anew for each object."""
 
-_FIRST_MILLISECONDS = 1e11  # no server means the year 5138 by it
+_FIRST_MILLISECONDS = 1e11  # as seconds, it would be the year 5138
 
 
 class _MisfitError(TypeError):
-    """A value that has the wrong shape, and what was expected in its place."""
+    """A value of the wrong shape, and the expected one in words."""
 
     def __init__(self, value: object, expected: str) -> None:
         super().__init__(f"expected {expected}, got {excerpt(value)}")
@@ -50,7 +50,7 @@ class _MisfitError(TypeError):
 
 
 def _alike(one: object, other: object) -> bool:
-    """Whether two values of JSON are equal to the types of their numbers."""
+    """Whether two values of JSON are equal, down to the types of their numbers."""
     return one == other and (not one or to_json(one) == to_json(other))
 
 
@@ -63,7 +63,7 @@ def _text(value: object, before: object) -> str | None:
 
 
 def _json_text(value: object, before: object) -> str | None:
-    """The text of some JSON; a server that sends the JSON itself can only mean its text."""
+    """Text that is JSON; if a server sends the JSON itself, take its text."""
     if isinstance(value, dict | list):
         value = to_json(cast("object", value)).decode()
     return _text(value, before)
@@ -83,7 +83,7 @@ def _number(value: object, before: object) -> float | None:
 
 
 def _whole_number(value: object, _: object) -> int | None:
-    if type(value) is int:  # as nearly always
+    if type(value) is int:  # nearly always
         return value
     number = _number(value, None)
     if number is None or isinstance(number, int):
@@ -95,7 +95,7 @@ def _whole_number(value: object, _: object) -> int | None:
 
 def _seconds(value: object, _: object) -> float | None:
     """A point in time; some servers count in milliseconds."""
-    if type(value) is int and 0 <= value < _FIRST_MILLISECONDS:  # as nearly always
+    if type(value) is int and 0 <= value < _FIRST_MILLISECONDS:  # nearly always
         return value
     number = _number(value, None)
     if number is None:
@@ -151,26 +151,26 @@ _BY_NAME: dict[str, _Hook] = {"arguments": _json_text, "output": _json_text}
 
 
 def _said_fields(cls: Any) -> list[attrs.Attribute[Any]]:  # noqa: ANN401 -- a class
-    """The fields of a class that stand for fields on the wire."""
+    """The fields of a class that are also fields on the wire."""
     return [field for field in attrs.fields(cls) if field.name != _EXTRA]
 
 
 def _renaming(cls: Any) -> dict[str, Any]:  # noqa: ANN401 -- a class
-    """What cattrs must know of the fields of a class that have other names on the wire."""
+    """The overrides for cattrs: the fields of a class that have other names on the wire."""
     fields = _said_fields(cls)
     names = {field.name: wire_name(field) for field in fields}
     return {name: override(rename=other) for name, other in names.items() if name != other}
 
 
 def _hook_by_name(name: str, kind: Any) -> _Hook | None:  # noqa: ANN401 -- a type form
-    """The hook for fields of a name: points in time, and text that may come as JSON."""
+    """The hook for a field with a special name: a point in time, or text that may be JSON."""
     if name.endswith("_at"):
         return _seconds
     return _BY_NAME.get(name) if _plain_type(kind) == "str" else None
 
 
 def _extra_of(value: Mapping[str, Any], named: frozenset[str], before: object) -> Any:  # noqa: ANN401 -- a mapping
-    """What is said besides the fields."""
+    """The values that belong to no field."""
     extra = {key: item for key, item in value.items() if key not in named}
     return before if before is not None and _alike(extra, before) else extra
 
@@ -194,7 +194,7 @@ def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
     required = [wire_name(field) for field in fields if field.default is attrs.NOTHING]
 
     def structure(value: object, _: object) -> Any:  # noqa: ANN401 -- the class decides
-        if value is None:  # where it may be null, the union's hook saw to it
+        if value is None:  # if null is allowed, the union's hook has handled it
             value = dict.fromkeys(required)
         if not isinstance(value, dict):
             raise _MisfitError(value, f"an object ({cls.__name__})")
@@ -214,7 +214,7 @@ def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
 
 
 def _name_places(error: ClassValidationError, fields: list[attrs.Attribute[Any]]) -> None:
-    """Let an error name the fields of a class as the wire does."""
+    """Replace the names of fields in an error by their names on the wire."""
     names = {field.name: wire_name(field) for field in fields}
     for wrong in error.exceptions:
         for note in getattr(wrong, "__notes__", ()):
@@ -223,9 +223,9 @@ def _name_places(error: ClassValidationError, fields: list[attrs.Attribute[Any]]
 
 
 def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a type form
-    """What the explaining hook does, but generated as one function, and without explanations.
+    """The explaining hook without its explanations, generated as one function.
 
-    Each field is taken from the value before if it is equal to it, and if all are, so is the whole.
+    It takes each field that is equal from the value before; if all are equal, it returns that.
     """
     origin: Any = get_origin(cls) or cls
     given = dict(zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False))
@@ -285,9 +285,9 @@ _EXTRA_LINES = """\
 
 
 def _field_lines(field: attrs.Attribute[Any], plain: str | None) -> str:
-    """The source that makes one field. What is missing is as null, unless its default is plain.
+    """The source that makes one field. A missing field is as null, unless its default is plain.
 
-    What has no default may not be missing, but may be null: that says nothing, and ends nothing.
+    A field without a default must be there, but may be null: null means no value, and no error.
     """
     name, value = field.name, f"v_{field.name}"
     made = f"hook_{name}({value}, old)"
@@ -307,7 +307,7 @@ def _field_lines(field: attrs.Attribute[Any], plain: str | None) -> str:
 
 
 def _plain_type(kind: Any) -> str | None:  # noqa: ANN401 -- a type form
-    """The name of the type whose values nearly all values of a type form are, as they come."""
+    """The name of the type that nearly all values of a type form have on the wire."""
     members = get_args(kind) if _is_union(kind) else (kind,)
     if str in members or _is_literal(kind):
         return "str"
@@ -315,7 +315,7 @@ def _plain_type(kind: Any) -> str | None:  # noqa: ANN401 -- a type form
 
 
 def _filled(kind: Any, given: Mapping[Any, Any]) -> Any:  # noqa: ANN401 -- a type form
-    """A type form with the types that were given for its variables."""
+    """A type form with its type variables replaced."""
     variables = getattr(kind, "__parameters__", ())
     return kind[tuple(given[variable] for variable in variables)] if variables else kind
 
@@ -327,7 +327,7 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
     def structure(value: object, before: object) -> tuple[Any, ...]:
         if value is None:
             return ()
-        if item_type is str and isinstance(value, str):  # some lists of one come as their text
+        if item_type is str and isinstance(value, str):  # some servers send just the text
             value = [value]
         if not isinstance(value, list):
             raise _MisfitError(value, "a list")
@@ -335,7 +335,7 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
         if converter.detailed_validation:
             told = enumerate(items)
             return tuple(explained(item, index) for index, item in told if item is not None)
-        if None in items:  # says nothing
+        if None in items:  # null means no item
             items = [item for item in items if item is not None]
         old = cast("tuple[object, ...]", before) if type(before) is tuple else ()
         made = tuple(map(item_hook, items, chain(old, repeat(None))))
@@ -344,7 +344,7 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
     def explained(item: object, index: int) -> object:
         try:
             return item_hook(item, None)
-        except Exception as error:  # noqa: BLE001 -- it goes on, with its place
+        except Exception as error:  # noqa: BLE001 -- raised again, with its index
             error.__notes__ = [IterableValidationNote("", index, item_type)]
             message = f"item {index}"
             told = IterableValidationError(message, [error], kind)  # pyright: ignore[reportCallIssue]
@@ -358,7 +358,7 @@ def _is_union(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 
 def _union_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a type form
-    """Tell the members of a union apart: by ``type``, or text from an object."""
+    """Distinguish the members of a union: by ``type``, or text from an object."""
     classes = [member for member in get_args(kind) if attrs.has(member)]
     others = [member for member in get_args(kind) if member not in {*classes, type(None)}]
     fallback: Any = next((cls for cls in classes if issubclass(cls, Unknown)), None)
@@ -381,7 +381,7 @@ def _union_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
             return value
         said = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         tag = said.get("type")
-        if tag is None:  # a member's own field is named like its tag
+        if tag is None:  # a member has a field that is named like its tag
             tag = next((known for known in by_tag if known in said), None)
         hook = by_tag.get(tag, fallback_hook) if isinstance(tag, str) else fallback_hook
         return hook(value, before)
@@ -423,9 +423,9 @@ def _unstructure_hook(cls: Any, converter: Converter) -> Callable[[Any], dict[st
 
 
 def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
-    """Deltas carry only what they add: what is ``None`` or empty is left out.
+    """Deltas carry only what they add: leave out fields that are ``None`` or empty.
 
-    But not where it would be read as something else, such as an index of null as 0.
+    But keep a field if a reader would take its absence for something else, such as index 0.
     """
     inner = _unstructure_hook(cls, converter)
     added = {field.name for field in _said_fields(cls) if field.default in {None, ()}}
@@ -442,7 +442,7 @@ def _has_other_names(kind: Any) -> bool:  # noqa: ANN401 -- a type form
 
 
 def _renamed(value: object, names: Mapping[str, str]) -> Mapping[str, Any]:
-    """Plain data with the names of the fields, where a server has other names for them."""
+    """Plain data in which a server's other names are replaced by the names of the fields."""
     said = _mapping(value, None)
     return {
         names[key] if names.get(key, key) not in said else key: item for key, item in said.items()
@@ -478,30 +478,30 @@ def _configured(*, detailed_validation: bool) -> Converter:
 
 _fast = _configured(detailed_validation=False)
 structure_hook: Callable[[Any], _Hook] = cache(_fast.get_structure_hook)
-"""The hook for a type: it takes plain data, and the value that was made last."""
+"""The hook for a type: it takes plain data, and the value built last time."""
 
 
 @lru_cache(maxsize=1)
 def _explaining() -> Converter:
-    """The same converter again, slower, whose errors say where they happened."""
+    """The same converter again, slower; its errors say where they happened."""
     return _configured(detailed_validation=True)
 
 
 def structure(
     value: object, target: type[_T], name: str | None = None, before: _T | None = None
 ) -> _T:
-    """Make a model of parsed JSON.
+    """Make a model from parsed JSON.
 
-    What is equal in it and in one that was made ``before`` is taken from that, and all of it if
-    nothing differs. Raises ``DecodeError``, with the path to what does not fit; ``name`` is what
-    the error calls the whole, by default the class.
+    Parts that are equal in ``before``, an earlier model, are taken from it; if nothing differs,
+    the result is ``before`` itself. Raises ``DecodeError``, with the path to the misfit; ``name``
+    is the error's name for the whole, by default the class.
     """
     called = name or str(getattr(target, "__name__", "body"))
     if value is None:
         raise DecodeError(called, "$", value, f"an object ({called})")
     try:
         return cast("_T", structure_hook(cast("Any", target))(value, before))
-    except Exception:  # noqa: BLE001, S110 -- whatever it is, the slow converter tells it precisely
+    except Exception:  # noqa: BLE001, S110 -- the slow converter raises it with its exact path
         pass
     return _structure_or_explain(value, target, called)
 
@@ -521,7 +521,7 @@ def _structure_or_explain(value: object, target: type[_T], name: str) -> _T:
 
 
 def _leaf(error: BaseException, path: str = "$") -> tuple[str, BaseException]:
-    """Follow the notes of nested validation errors down to the first thing that went wrong."""
+    """Follow the notes of nested validation errors down to the first error."""
     if not isinstance(error, ClassValidationError | IterableValidationError):
         return path, error
     first = error.exceptions[0]
@@ -534,7 +534,7 @@ def _leaf(error: BaseException, path: str = "$") -> tuple[str, BaseException]:
 
 
 def unstructure(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
-    """Make plain data (objects, lists, text, numbers) of models, as the wire has it.
+    """Make plain data (objects, lists, text, numbers) from models, as on the wire.
 
     Whole objects keep their nulls; deltas carry only what they add.
     """
@@ -542,9 +542,9 @@ def unstructure(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
 
 
 def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
-    """Make plain data of what a user passed: models lose what they do not say.
+    """Make plain data from an argument: models lose their fields that are ``None``.
 
-    Raises ``TypeError`` for what is no JSON.
+    Raises ``TypeError`` for a value that is no JSON.
     """
     if isinstance(value, Unknown):
         return value.raw

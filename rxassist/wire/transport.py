@@ -57,9 +57,9 @@ if TYPE_CHECKING:  # slow to load, and not needed before the first request
 _T = TypeVar("_T")
 
 _SCHEMES = frozenset({"http", "https"})
-_NO_LOCATION = "Invalid URL in location"  # as httpx says it
+_NO_LOCATION = "Invalid URL in location"  # the text of httpx
 _REDIRECTS, _FAILED = 300, 400
-_MOST_BYTES = 256 * 1024 * 1024  # of an answer that is no file and no stream
+_MOST_BYTES = 256 * 1024 * 1024  # of an answer that is neither a file nor a stream
 _BODY_EXCERPT = 300
 _SERVER_ERROR = 500
 CONNECT_TIMEOUT = 5.0
@@ -90,7 +90,7 @@ _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "request-id")
 class Upload:
     """A file for a multipart body: read from disk piece by piece, anew at each try.
 
-    ``open`` gives an open binary file, ``name`` and ``content_type`` are what the service is told.
+    ``open`` gives an open binary file; ``name`` and ``content_type`` are sent to the service.
     """
 
     open: Callable[[], AbstractContextManager[IO[bytes]]] = field(repr=False)
@@ -101,11 +101,11 @@ class Upload:
 
 @frozen
 class ResponseHead:
-    """The head of an answer: what ``on_response=`` is called with.
+    """The head of an answer: the argument of ``on_response=``.
 
-    ``seconds`` is how long it took to come, ``request_id`` what the service names the request,
-    ``None`` where it does not. ``headers`` are found by their names in any case; credentials in
-    them are masked.
+    ``seconds`` is how long it took to come, ``request_id`` the service's id of the request,
+    ``None`` if it sent none. Names of ``headers`` may be in any case; credentials in them are
+    masked.
     """
 
     method: str
@@ -118,14 +118,14 @@ class ResponseHead:
 
 @frozen
 class Request:
-    """What to ask the service for: a path below the base URL, a query, a body of plain data.
+    """A request to the service: a path below the base URL, a query, a body of plain data.
 
-    With an ``upload`` the body is multipart, of the file and the fields of ``body``. ``careful``
-    is set where the request may create a run or a message, and is tried again only if it was not
-    sent, or if the service itself says that it did not act. ``timeout`` is in seconds, ``None`` for
-    without bound; ``idle_timeout`` takes its place for the silence of a stream.
-    ``max_bytes`` bounds an answer that is no stream. ``connect_timeout`` bounds connecting, no
-    longer than ``timeout`` does. ``on_response`` is called with the head of each answer.
+    With an ``upload`` the body is multipart, of the file and the fields of ``body``. A request that
+    may create a run or a message is ``careful``: it is tried again only if it was not sent, or if
+    the service itself says that it did not act. ``timeout`` is in seconds, ``None`` for no bound;
+    for the silence of a stream, ``idle_timeout`` replaces it. ``max_bytes`` bounds an answer that
+    is no stream. ``connect_timeout`` bounds connecting, and is never longer than ``timeout``.
+    ``on_response`` is called with the head of each answer.
     """
 
     method: str
@@ -153,7 +153,7 @@ class Request:
 
 @frozen
 class Answer:
-    """The body of a successful answer, and how many seconds the service asks polls to wait."""
+    """The body of a successful answer, and the seconds that the service wants polls to wait."""
 
     content: bytes = field(repr=False)
     poll_after: float | None = None
@@ -161,7 +161,7 @@ class Answer:
 
 @frozen
 class Settings:
-    """Where the service is and how to speak to it.
+    """The service's address, and the settings for all requests to it.
 
     The headers may hold credentials, too. The query is part of every request.
     """
@@ -177,15 +177,15 @@ class Settings:
 
 
 class Transport:
-    """One HTTP client, made at the first request, on the event loop it is used on.
+    """One HTTP client, made at the first request, on the event loop that sends it.
 
-    One that is ``like`` another shares its connections.
+    A transport that is ``like`` another shares its connections.
 
-    A request is tried again, ``max_retries`` times, where the connection failed before it was
-    sent (one that only reads, also where it failed later), and for the statuses 408, 409, 429 and
-    5xx; one that is ``careful`` only where it was not sent, and for 429 and 503 with the service's
-    error object. Between two tries it waits as long as ``Retry-After`` says, unless that is longer
-    than its timeout, else with exponential backoff and full jitter.
+    A request is tried again, ``max_retries`` times, if the connection failed before it was sent
+    (a request that only reads: also if it failed later), and for the statuses 408, 409, 429 and
+    5xx. A ``careful`` request is tried again only if it was not sent, and for 429 and 503 with the
+    service's error object. Between two tries it waits as long as ``Retry-After`` says, unless that
+    is longer than its timeout, else with exponential backoff and full jitter.
     """
 
     def __init__(self, settings: Settings, like: Transport | None = None) -> None:
@@ -200,14 +200,14 @@ class Transport:
 
     @property
     def base_url(self) -> str:
-        """Where the service is."""
+        """The service's address."""
         return self._settings.base_url
 
     async def send(self, request: Request) -> Answer:
-        """Give the answer.
+        """Send a request, and return the answer.
 
         Raises a subclass of ``APIStatusError`` for a status of 400 or above,
-        ``APIConnectionError`` and ``APITimeoutError`` for the wire.
+        ``APIConnectionError`` and ``APITimeoutError`` for errors of the connection.
         """
         async with _Place(self, request) as http:
             response = await self._respond(http, request, "application/json", whole=True)
@@ -217,10 +217,11 @@ class Transport:
     async def stream(
         self, request: Request, decoder_of: Callable[[int], Decoder[_T]]
     ) -> AsyncGenerator[Iterator[_T]]:
-        """Give the events of an event stream, in batches as their bytes come.
+        """Yield the events of an event stream, in batches as their bytes come.
 
-        ``decoder_of`` makes the decoder of one body, of the largest event in bytes. Nothing is read
-        while a batch is not used up. Raises as ``send``, and what the decoder raises.
+        ``decoder_of`` makes the decoder of one body; its argument is the largest size of an event,
+        in bytes. Nothing is read until a batch is used up. Raises the errors of ``send`` and those
+        of the decoder.
         """
         decoder = decoder_of(self._settings.max_event_bytes)
         async with _Place(self, request) as http:
@@ -238,7 +239,7 @@ class Transport:
                             begun = True
                         yield decoder.feed(chunk)
                     yield decoder.flush()
-            except Exception as error:  # noqa: BLE001 -- it goes on, and is none of the reader's
+            except Exception as error:  # noqa: BLE001 -- raised again; the reader has no part in it
                 self._fail(request, error)
 
     async def _wait_for_place(self, request: Request, places: asyncio.Semaphore) -> None:
@@ -279,7 +280,7 @@ class Transport:
                     raise
                 wait = _backoff(attempt, error)
                 if request.timeout is not None and wait > request.timeout:
-                    raise  # whoever waits so long wants to know why
+                    raise  # longer than the caller's timeout: fail now, with the reason
                 attempt += 1
                 count_retry()
                 logger.info("%s; trying again in %.2f s", error, wait)
@@ -291,7 +292,7 @@ class Transport:
             await budget.request(request.timeout)
 
     def _pause_budget(self, error: APIError) -> None:
-        """One that was told to come back later lets all wait who share its budget."""
+        """After a 429 with ``Retry-After``, all requests that share the budget wait."""
         budget = self._settings.budget
         if budget is not None and isinstance(error, RateLimitError) and error.retry_after:
             budget.pause(error.retry_after)
@@ -312,10 +313,10 @@ class Transport:
                     seconds = monotonic() - began
                     failed = response.status_code >= _FAILED
                     if whole or failed:
-                        bound.reschedule(_from_now(request.timeout))  # a body may only trickle
+                        bound.reschedule(_from_now(request.timeout))  # a body may come slowly
                         await self._read(request, response)
-        except Exception as error:  # noqa: BLE001 -- it goes on
-            if taken is not None and taken.raised is not None:  # libraries make others of it
+        except Exception as error:  # noqa: BLE001 -- raised again
+            if taken is not None and taken.raised is not None:  # libraries replace this error
                 raise taken.raised from None
             self._fail(request, error)
         if not (failed or request.on_response or logger.isEnabledFor(logging.DEBUG)):
@@ -331,7 +332,7 @@ class Transport:
         return response
 
     async def _read(self, request: Request, response: httpx.Response) -> None:
-        """Read the whole of an answer, unless there is no end to it."""
+        """Read the whole answer. Raises ``WrongAnswerError`` if it is too large."""
         most = request.max_bytes
         read = 0
         whole: list[bytes] = []
@@ -344,12 +345,12 @@ class Transport:
         if most is not None and read > most:
             msg = f"{request}: the answer is larger than {most} bytes"
             raise WrongAnswerError(msg)
-        response._content = b"".join(whole)  # as aread does
+        response._content = b"".join(whole)  # as ``aread`` does
 
     async def _follow(
         self, http: HTTPClient, request: Request, built: httpx.Request
     ) -> httpx.Response:
-        """The response behind all redirects, which take no credentials to another host."""
+        """Follow all redirects to the response; another host receives no credentials."""
         how = {"stream": True, "follow_redirects": False}
         response: httpx.Response = await http.send(built, **how)
         for _ in range(_MOST_REDIRECTS):
@@ -362,7 +363,7 @@ class Transport:
                     f"{request}: HTTP {response.status_code} is no answer, and has no Location to "
                     "go to; check base_url"
                 )
-                raise WrongAnswerError(msg)  # whoever made it may have it of the service
+                raise WrongAnswerError(msg)  # the service may have acted all the same
             where = following.url
             shown = where.copy_with(query=None)
             if where.scheme not in _SCHEMES or not where.host or not is_port(where.port):
@@ -381,7 +382,7 @@ class Transport:
             if not _same_place(built.url, following.url):
                 for name in set(following.headers.keys()) - _FOR_ANY_HOST:
                     del following.headers[name]
-            following.url = where.copy_with(userinfo=b"")  # or the library sends what it holds
+            following.url = where.copy_with(userinfo=b"")  # or the library sends the user
             response = await http.send(following, **how)
         await response.aclose()
         msg = f"{request}: redirected more than {_MOST_REDIRECTS} times"
@@ -417,17 +418,17 @@ class Transport:
         how["headers"] = _merged(credential, self._settings.headers, ours, request.headers)
         url = self._settings.base_url.rstrip("/") + request.path
         built: httpx.Request = http.build_request(request.method, url, **how)
-        if not isinstance(self._settings.network.choice, str | None):  # it adds headers of its own
+        if not isinstance(self._settings.network.choice, str | None):  # a client with own headers
             self._settings.tokens.remember(built.headers.items())
         return built
 
     def _fail(self, request: Request, error: Exception) -> NoReturn:
-        """Raise our error for one of httpx, in one place, and any other as it is."""
+        """Raise our error in place of one of httpx, and any other error as it is."""
         asked = self.name_of(request)
         if isinstance(error, TimeoutError):
             msg = f"{asked}: no answer in time"
             raise APITimeoutError(msg) from error
-        if isinstance(error, ExceptionGroup):  # of anyio, below httpx, where it connects
+        if isinstance(error, ExceptionGroup):  # anyio, below httpx, raises it while connecting
             group = cast("ExceptionGroup[Exception]", error)
             msg = f"{asked}: cannot connect: {group.exceptions[0]}"
             raise APIConnectionError(msg, sent=False) from None
@@ -456,11 +457,11 @@ class Transport:
         raise APIConnectionError(msg, sent=sent and "InvalidURL" not in names) from error
 
     def name_of(self, request: Request) -> str:
-        """What is asked of whom, for an error of the connection."""
+        """The request and the host, for an error of the connection."""
         return f"{request} at {self._host}"
 
     def _check_beginning(self, request: Request, response: httpx.Response, chunk: bytes) -> None:
-        """Raise where an answer begins as a page or as JSON does: it is no event stream."""
+        """Raise if an answer begins like a page or like JSON: it is no event stream."""
         begins = chunk.lstrip()[:1]
         if begins not in {b"<", b"{", b"["}:
             return
@@ -475,7 +476,7 @@ class Transport:
 class _Place:
     """One of the connections that may be open at once, while it is needed.
 
-    An error of ours that leaves it stands alone.
+    Detaches errors of ours that leave it from errors of other libraries.
     """
 
     __slots__ = ("_pool", "_pools", "_request", "_transport")
@@ -522,7 +523,7 @@ def _head(request: Request, response: httpx.Response, seconds: float) -> Respons
 
 
 def _note(request: Request, head: ResponseHead) -> None:
-    """Log an answer, and hand its head to who wants it."""
+    """Log an answer, and call ``on_response`` with its head."""
     logger.debug(
         "%s: HTTP %s in %.0f ms (request %s)",
         request,
@@ -560,14 +561,14 @@ def _may_try_again(request: Request, error: APIError) -> bool:
             return says_not_done(error)
         return error.status_code >= _SERVER_ERROR or error.status_code in _RETRIED
     if isinstance(error, APIConnectionError) and request.method == "GET":
-        return not isinstance(error, APITimeoutError)  # to read twice does no harm
+        return not isinstance(error, APITimeoutError)  # reading twice does no harm
     if isinstance(error, APIConnectionError) and not error.sent:
         return bool(names_of(error.__cause__ or error) & {"ConnectError", "ConnectTimeout"})
     return False
 
 
 def _below(error: BaseException) -> str:
-    """What is at the bottom of an error of the HTTP library, where its own text leaves it out."""
+    """The deepest cause of an error of the HTTP library, if the error's text omits it."""
     bottom = error
     while bottom.__cause__ is not None:
         bottom = bottom.__cause__
@@ -575,15 +576,15 @@ def _below(error: BaseException) -> str:
 
 
 def _bound(request: Request) -> float | None:
-    """Seconds until an answer must have begun: one wait for a connection, and one for it.
+    """Seconds until an answer must begin: one wait for a connection, and one for the answer.
 
-    An upload takes as long as it takes: they begin anew with each piece that is taken of it.
+    An upload has no limit of its own: the time begins anew with each piece that is read of it.
     """
     return None if request.timeout is None else 2 * request.timeout
 
 
 def _putting_off(bound: asyncio.Timeout, request: Request, file: IO[bytes]) -> _PutsOff:
-    """The file, which puts off the bound whenever a piece of it is taken."""
+    """The file; each read of a piece of it moves the time limit."""
     return _PutsOff(file, lambda: bound.reschedule(_from_now(_bound(request))))
 
 
@@ -591,7 +592,7 @@ class _PutsOff:
     def __init__(self, file: IO[bytes], taken: Callable[[], object]) -> None:
         self._file = file
         self._taken = taken
-        self.raised: Exception | None = None  # by the file, or what is told of the progress
+        self.raised: Exception | None = None  # by the file, or by the progress callback
 
     def read(self, size: int = -1) -> bytes:
         try:
@@ -608,7 +609,7 @@ class _PutsOff:
 
 
 def _merged(*headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers of which the last of each name stays, whatever its case."""
+    """All headers; the last one of each name wins, whatever its case."""
     last = {name.lower(): (name, value) for each in headers for name, value in each.items()}
     return dict(last.values())
 
@@ -619,7 +620,7 @@ def _from_now(seconds: float | None) -> float | None:
 
 
 def _same_place(one: httpx.URL, other: httpx.URL) -> bool:
-    """Whether two addresses are of one service, also where it only moves on to TLS."""
+    """Whether two addresses are of one service, also if it only moves to TLS."""
     moved = (one.scheme, other.scheme) == ("http", "https") and one.port == other.port
     same = (one.scheme, one.port) == (other.scheme, other.port)
     return one.host == other.host and (same or moved)
@@ -634,13 +635,13 @@ def _backoff(attempt: int, error: APIError) -> float:
 
 
 def _milliseconds(value: str | None) -> float | None:
-    """Seconds, of a header that holds milliseconds; ``None`` if it holds something else."""
+    """The seconds of a header in milliseconds; ``None`` if it holds something else."""
     seconds = _number(value)
     return None if seconds is None else seconds / 1000
 
 
 def _number(value: str | None) -> float | None:
-    """A finite number of 0 or above, of a header; ``None`` if it holds something else."""
+    """The finite number in a header, at least 0; ``None`` if it holds something else."""
     try:
         number = float(value or "")
     except ValueError:
@@ -649,7 +650,7 @@ def _number(value: str | None) -> float | None:
 
 
 def _error_body(response: httpx.Response) -> tuple[dict[str, Any], bool]:
-    """The fields of the service's error object, or a piece of a body that is none; and which."""
+    """The fields of the service's error object, or else a piece of the body; and which it is."""
     try:
         body = from_json(response.content)
     except DecodeError:
@@ -664,7 +665,7 @@ def _error_body(response: httpx.Response) -> tuple[dict[str, Any], bool]:
 
 
 def _is_of_service(body: object) -> bool:
-    """Whether a body is the service's: gateways say ``{"message": …}``, and do not wrap it."""
+    """Whether a body is the service's: gateways send ``{"message": …}`` without ``error``."""
     error = cast("dict[str, object]", body).get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return False
@@ -673,9 +674,9 @@ def _is_of_service(body: object) -> bool:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, of a header with milliseconds, or of the usual one.
+    """Seconds to wait, from the header in milliseconds, or from ``Retry-After``.
 
-    That holds seconds or a date (RFC 9110, section 10.2.3).
+    ``Retry-After`` holds seconds or a date (RFC 9110, section 10.2.3).
     """
     exact = _milliseconds(headers.get("retry-after-ms"))
     if exact is not None:

@@ -1,4 +1,4 @@
-"""What every object of a service is, and those that every service has."""
+"""The base classes of all objects of a service, and the objects that every service has."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Shown:
     __slots__ = ()
 
     def __init_subclass__(cls) -> None:
-        """Let no subclass have the ``__repr__`` that attrs writes: it names empty fields, too."""
+        """Remove the ``__repr__`` that attrs writes: it shows empty fields, too."""
         super().__init_subclass__()
         if "__repr__" in vars(cls):
             del cls.__repr__
 
     def __repr__(self) -> str:
-        """The fields that say something."""
+        """The fields that are not empty."""
         said = ", ".join(f"{name}={value!r}" for name, value in self._said())
         return f"{type(self).__name__}({said})"
 
@@ -45,14 +45,14 @@ class Shown:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: object) -> Any:  # noqa: ANN401
-        """What pydantic validates it with: FastAPI takes it in requests and responses."""
+        """The schema for pydantic, so that FastAPI takes it in requests and responses."""
         from rxassist.wire.pydantic import core_schema  # noqa: PLC0415 -- for pydantic alone
 
         return core_schema(source)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
-        """What FastAPI says of it: an object, whose fields are those of the class."""
+        """The description in FastAPI: an object with the fields of the class."""
         named: dict[str, object]
         named = {wire_name(each): {} for each in fields(cast("Any", cls)) if each.repr}
         return {"title": cls.__name__, "type": "object", "properties": named}
@@ -77,31 +77,31 @@ def wire_name(attribute: Attribute[Any]) -> str:
 
 @frozen
 class Model(Shown):
-    """The base of all objects: ``extra`` has what the service said and no field is there for."""
+    """The base of all objects: ``extra`` has what the service sent without a field for it."""
 
     _extra: Mapping[str, Any] | None = field(
         default=None, alias="extra", kw_only=True, hash=False, repr=False
     )
     _other_names: ClassVar[Mapping[str, str]] = {}
-    """Fields for which some servers have other names, by those names."""
+    """The fields that some servers name differently, by those other names."""
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """What the service said besides the fields, as plain JSON; mostly nothing."""
+        """What the service sent besides the fields, as plain JSON; mostly nothing."""
         return {} if self._extra is None else self._extra
 
 
 @frozen
 class Delta(Model):
-    """The base of all objects that carry only what they add to what came before."""
+    """The base of all objects that carry only an addition to an earlier object."""
 
 
 @frozen
 class Unknown(Shown):
-    """A member of a tagged union of a type that this version does not know, whole in ``raw``.
+    """A member of a tagged union whose type this version does not know; ``raw`` has all of it.
 
-    ``type`` is ``"unknown"``, which tells it from the other members; ``wire_type`` is the type that
-    the service sent.
+    ``type`` is ``"unknown"``, which no other member has; ``wire_type`` is the type that the
+    service sent.
     """
 
     wire_type: str
@@ -110,12 +110,12 @@ class Unknown(Shown):
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """All that the service said besides the type, as every object has it."""
+        """All that the service sent besides the type, as every object has it."""
         return {key: value for key, value in self.raw.items() if key != "type"}
 
 
 class Tagged(Protocol):
-    """A member of a tagged union, or what was read of one."""
+    """A member of a tagged union, or the part of one that was received so far."""
 
     @property
     def type(self) -> str:
@@ -130,7 +130,7 @@ def type_on_wire(member: Tagged | Unknown) -> str:
 
 @frozen
 class ErrorObject(Model):
-    """The service's description of what went wrong."""
+    """The service's description of an error."""
 
     message: str = ""
     type: str | None = None
@@ -151,7 +151,7 @@ class Deleted(Model):
 class Page(Model, Generic[_T]):
     """One page of a list. The id of its last item is the ``after`` of the next page.
 
-    ``has_more`` is ``None`` where a server does not say whether there is one.
+    ``has_more`` is ``None`` if a server does not say whether there is one.
     """
 
     data: tuple[_T, ...] = ()

@@ -302,7 +302,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
@@ -339,7 +339,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           ``"cancel"`` it.
         - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
           runs.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``additional_instructions``: instructions that are added to the assistant's for this run.
         - ``additional_messages``: messages that are added to the thread before the run.
@@ -378,7 +378,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.

@@ -357,7 +357,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
         - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
           runs.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.

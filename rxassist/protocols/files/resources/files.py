@@ -134,7 +134,7 @@ class Files(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.

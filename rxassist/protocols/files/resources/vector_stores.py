@@ -190,7 +190,7 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
@@ -210,7 +210,7 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
@@ -273,7 +273,7 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
@@ -439,7 +439,7 @@ class FileBatches(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
@@ -461,7 +461,7 @@ class FileBatches(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
@@ -499,7 +499,7 @@ class FileBatches(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
@@ -721,7 +721,7 @@ class VectorStores(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
-        - ``patience``: seconds for which the service may be out of reach, or not find what it
+        - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
