@@ -14,9 +14,9 @@ _Object = dict[str, Any]
 
 
 class EventBuilder:
-    """Makes events: each method one, decoded as it comes off the wire.
+    """Makes events: each method makes one, decoded as if it came from the wire.
 
-    The run is ``run_1``, its message ``msg_1``, its step ``step_1``, unless a test says otherwise.
+    The run is ``run_1``, its message ``msg_1``, its step ``step_1``, unless a test changes that.
     Further keyword arguments are fields of the object that an event carries::
 
         build = EventBuilder()
@@ -35,7 +35,7 @@ class EventBuilder:
         return decode_event(ServerSentEvent(name, to_json(data).decode()))
 
     def run(self, status: str, name: str | None = None, **fields: Any) -> Event:
-        """The run with a status; ``name`` is the last part of the event's where that is another."""
+        """The run with a status; ``name`` is the last part of the event's name if it differs."""
         data = {"id": "run_1", "status": status, **fields}
         return self.event(f"thread.run.{name or status}", data)
 
@@ -72,7 +72,7 @@ class EventBuilder:
         return self.event(f"thread.run.step.{name or status}", data)
 
     def run_step_delta(self, *calls: Mapping[str, Any], to: str = "step_1") -> Event:
-        """The tool calls of the step grow, by what ``function_call`` and ``arguments`` give."""
+        """The tool calls of the step grow: pass results of ``function_call`` and ``arguments``."""
         details = {"type": "tool_calls", "tool_calls": list(calls)}
         data = {"id": to, "delta": {"step_details": details}}
         return self.event("thread.run.step.delta", data)

@@ -16,13 +16,13 @@ One character is one tick (one second of virtual time), and nothing ever sleeps.
 ``|``      completed
 ``#``      an error
 ``(ab|)``  all of it in one tick, that of the ``(``; the group takes as many columns
-           as it is written with, here five
+           as it has characters, here five
 ``^ !``    subscribed and disposed, in the diagrams of subscriptions
 ========== =======================================================================
 
-Spaces are for aligning and are skipped. A result ends with its last notification, and is ``-``
-where there was none. What it cannot draw is put in ``⟨ ⟩``, one tick wide: a value without a letter
-as its ``repr``, and a time that no column stands for as ``⟨@1⟩``, as in ``(ab)⟨@1⟩c`` or
+Spaces are for aligning and are skipped. A result ends with its last notification, and is ``-`` if
+there was none. Anything that has no character is in ``⟨ ⟩``, one tick wide: a value without a
+letter as its ``repr``, and a time without a column as ``⟨@1⟩``, as in ``(ab)⟨@1⟩c`` or
 ``⟨@0.5⟩a``.
 """
 
@@ -44,11 +44,11 @@ _RESERVED = frozenset("-|#()^!⟨⟩ ")
 
 
 class MarbleError(Exception):
-    """The error that ``#`` stands for, where a test names no other."""
+    """The error that ``#`` stands for, unless a test passes another."""
 
 
 class MarbleSource(Observable[Any]):
-    """What ``Marbles.hot`` and ``Marbles.cold`` make: an Observable that knows its subscriptions.
+    """An Observable that records its subscriptions; ``Marbles.hot`` and ``Marbles.cold`` make it.
 
     ``subscriptions`` has a diagram for each subscription in the order in which they began:
     ``^--!`` is one that began with the run and ended at tick 3, ``-^`` one that never ended.
@@ -85,7 +85,7 @@ class MarbleSource(Observable[Any]):
         return Disposable(leave)
 
     def _play(self, to: Callable[[], list[abc.ObserverBase[Any]]]) -> None:
-        """Schedule all frames from now on; who gets a notification is asked when it is due."""
+        """Schedule all frames from now on; ``to()`` chooses the observers when a frame is due."""
 
         def at(notifications: list[Notification[Any]]) -> abc.ScheduledAction[Any]:
             def send(_: abc.SchedulerBase, __: object = None) -> None:
@@ -104,7 +104,7 @@ class MarbleSource(Observable[Any]):
 
 
 class Recording:
-    """What a subscriber saw: ``str()`` of it is the diagram."""
+    """The notifications that a subscriber received; ``str()`` of it is the diagram."""
 
     def __init__(self, marbles: Marbles, observable: Observable[Any], window: str) -> None:
         self.values: list[Any] = []
@@ -142,11 +142,11 @@ class Recording:
 
 
 class Marbles:
-    """One test in virtual time: its letters, its sources, its scheduler and what came out.
+    """One test in virtual time: its letters, its sources, its scheduler and its errors.
 
-    The letters are given by keyword and stand for the values, in sources and results alike; any
-    other character stands for itself. ``error`` is what ``#`` sends; the errors that subscribers
-    received are in ``errors``, and are drawn as ``#`` whatever they are. ``scheduler`` is for
+    The letters are passed by keyword and stand for the values, in sources and results alike; any
+    other character stands for itself. ``#`` in a source emits ``error``; the errors that
+    subscribers received are in ``errors``, and any of them is drawn as ``#``. ``scheduler`` is for
     operators that wait; its clock shows the tick.
 
     Example::
@@ -172,10 +172,10 @@ class Marbles:
         self._started = False
 
     def hot(self, diagram: str) -> MarbleSource:
-        """A source that sends at the ticks of the run, whoever listens.
+        """A source that emits at the ticks of the run, with or without subscribers.
 
-        A subscriber misses what is sent at the very tick at which it subscribes, and a run
-        subscribes at tick 0: the first column must be ``-``.
+        A subscriber misses the items of the very tick at which it subscribes, and a run subscribes
+        at tick 0: the first column must be ``-``.
         """
         self._must_not_have_started()
         frames = _parse(diagram, self._notification)
@@ -185,15 +185,15 @@ class Marbles:
         return self._source(frames, hot=True)
 
     def cold(self, diagram: str) -> MarbleSource:
-        """A source that sends to each subscriber from its subscription on."""
+        """A source that begins anew for each subscriber, at its subscription."""
         return self._source(_parse(diagram, self._notification), hot=False)
 
     def run(self, observable: Observable[Any], window: str = "^") -> str:
-        """Subscribe, let the time pass, and give what came as a diagram.
+        """Subscribe, let the time pass, and return the notifications as a diagram.
 
         ``window`` says when to subscribe and when to dispose, such as ``--^--!``; without a ``^``
-        it begins at tick 0, so ``----!`` disposes at tick 4. What is due at the tick of the ``!``
-        is not seen any more.
+        it begins at tick 0, so ``----!`` disposes at tick 4. A notification that is due at the tick
+        of the ``!`` does not arrive any more.
         """
         recording = self.watch(observable, window)
         self.start()
@@ -210,7 +210,7 @@ class Marbles:
         """Let the time pass, for all that is watched, up to ``END_OF_TIME``."""
         self._must_not_have_started()
         self._started = True
-        # What is due at one tick happens in the order in which it is scheduled.
+        # Actions of one tick run in the order in which they are scheduled.
         for recording in self._recordings:
             if recording._to is not None:
                 self.scheduler.schedule_absolute(float(recording._to), recording._dispose)
@@ -221,7 +221,7 @@ class Marbles:
         self.scheduler.advance_to(float(END_OF_TIME))
 
     def letter(self, value: Any) -> str:  # noqa: ANN401 -- the test's
-        """How a value is drawn: as its letter, as the character that it is, or in ``⟨ ⟩``."""
+        """Draw a value: as its letter, as itself if it is one character, or in ``⟨ ⟩``."""
         for letter, known in self._values.items():
             if known is value or (known == value and _is_bool(known) == _is_bool(value)):
                 return letter

@@ -1,4 +1,4 @@
-"""A thread takes one run at a time, and no message meanwhile: waiting for it, and freeing it."""
+"""Wait for a busy thread, or free it: it takes one run at a time, and no message meanwhile."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CANCEL_DEADLINE = 5.0  # seconds for the service to report the end of a run tha
 
 
 class ThreadCall(Resource[HomeT]):
-    """One call that acts on a thread, which may be busy: what it was given, and its requests."""
+    """One call that acts on a thread, which may be busy: its arguments, and its requests."""
 
     def __init__(
         self, connection: Connection[HomeT], given: Given, thread_id: str | None = None
@@ -43,7 +43,7 @@ class ThreadCall(Resource[HomeT]):
         self._waiting = Waiting()
 
     def on_free_thread(self, asked: Observable[_T]) -> Observable[_T]:
-        """Subscribe a request when the thread is free, if the call is to wait for that.
+        """Subscribe a request when the thread is free, if the call should wait for that.
 
         Calls that wait are served in their order.
         """
@@ -62,7 +62,7 @@ class ThreadCall(Resource[HomeT]):
         return self._request("GET", where, {**self.given.carried, **asked}, parameters)
 
     def _ended(self, thread_id: str, run_id: str, *, cancel: bool = False) -> Observable[Run]:
-        """Poll a run until it has ended, by itself or because it is cancelled."""
+        """Poll a run until it has ended, by itself or by a cancellation."""
         ids, options = {"run_id": run_id, "thread_id": thread_id}, self.given.carried
         ended = self._poll(Run, RUN, ids, options, _has_finished)
         if not cancel:
@@ -78,7 +78,7 @@ class ThreadCall(Resource[HomeT]):
 
 
 def by_received_ids(ask: Callable[_P, Observable[_T]]) -> Callable[_P, Observable[_T]]:
-    """Report an id of the service that cannot be an id as an error of the service."""
+    """Report an invalid id from the service as an error of the service."""
 
     def asking(*given: _P.args, **named: _P.kwargs) -> Observable[_T]:
         try:
@@ -94,7 +94,7 @@ def _has_finished(run: Run) -> bool:
 
 
 def _unless_it_ended(error: Exception, _: Observable[Run]) -> Observable[Run]:
-    """A run that has ended cannot be cancelled any more, which is as well."""
+    """Ignore the refusal to cancel a run: then it has ended, which is just as good."""
     return rx.empty() if isinstance(error, BadRequestError) else rx.throw(error)
 
 

@@ -1,4 +1,4 @@
-"""Which callbacks of a handler an event causes."""
+"""Choose the callbacks of a handler that an event causes."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def callbacks_of(event: Event, before: Snapshot, after: Snapshot) -> tuple[Callb
     """The callbacks that an event causes, in order, ``on_event`` first.
 
     ``before`` and ``after`` are the snapshots around the event. Over a stream, each object is
-    created once, when it is spoken of first, and done once, when it can no longer change: a part
+    created once, at the first event about it, and done once, when it can no longer change: a part
     of a message when the next part begins or the message ends; a tool call when the next call of
-    its step begins, its step ends, or the run waits or ends. A step that is spoken of first by its
-    end began in an earlier stream, which told of its calls: it is only done. A delta that comes
-    after the end of its object causes the callbacks for deltas, if it fills something there.
+    its step begins, its step ends, or the run waits or ends. If the first event about a step is its
+    end, the step began in an earlier stream, which has handled its calls: it is only done. A delta
+    that comes after the end of its object causes the callbacks for deltas, if it adds something.
     """
     caused: Iterator[Callback] = iter(())
     if isinstance(event, ThreadMessageDelta | MessageEvent):
@@ -66,7 +66,7 @@ def callbacks_of(event: Event, before: Snapshot, after: Snapshot) -> tuple[Callb
 def _grown(
     old: Keyed[GrowingPart], new: Keyed[GrowingPart], last: GrowingPart | None, index: int | None
 ) -> tuple[GrowingPart | None, GrowingPart | None]:
-    """The part at an index if it has just begun, and the one before it, which ended thereby."""
+    """The part at an index if it has just begun, and the part before it, which has ended."""
     begun = new.get(index)
     if begun is None or old.get(index) is not None:
         return None, None
@@ -103,7 +103,7 @@ def _of_parts(
     new: _MessageState,
     deltas: tuple[MessageContentDelta, ...] | list[int | None],
 ) -> Iterator[Callback]:
-    """What deltas, or the mere indexes of parts, tell of the parts of a message."""
+    """The callbacks for the parts of a message, from deltas or only from indexes of parts."""
     parts, last = old.parts, old.parts.last
     for delta in deltas:
         index = delta if isinstance(delta, int | None) else delta.index
@@ -119,11 +119,11 @@ def _of_parts(
 
 
 def _of_last_parts(old: _MessageState, content: tuple[MessageContent, ...]) -> Iterator[Callback]:
-    """The part that began last is done, and so is each that no delta spoke of."""
+    """The part that began last is done, and so is each part without any delta."""
     last, whole = old.parts.last, dict(enumerate(content))
     if last is not None:
         yield from _part_done(whole.get(last.index or 0) or last.build())
-    known = {part.index or 0 for part in old.parts}  # some servers say null for 0
+    known = {part.index or 0 for part in old.parts}  # some servers send null for 0
     for index, part in whole.items():
         if index not in known:
             yield from _part_created(part)
@@ -132,7 +132,7 @@ def _of_last_parts(old: _MessageState, content: tuple[MessageContent, ...]) -> I
 
 def _of_late_parts(message: Message, deltas: tuple[MessageContentDelta, ...]) -> Iterator[Callback]:
     for delta in deltas:
-        place = delta.index or 0  # some servers say null for 0
+        place = delta.index or 0  # some servers send null for 0
         if isinstance(delta, TextDeltaBlock) and delta.text and place < len(message.content):
             yield from _text_grew(delta.text, message.content[place])
 
@@ -163,7 +163,7 @@ def _of_step(
         return
     step, required = new.build(), before._required
     is_over = old is not None and old.finished
-    settled = before._steps.place(step_id) < before._settled  # its calls were done before
+    settled = before._steps.place(step_id) < before._settled  # its calls are done already
     if isinstance(event, ThreadRunStepDelta):
         if is_over and new is old:
             return
@@ -198,9 +198,9 @@ def _of_calls(
     last: GrowingCall | None,
     required: frozenset[str],
 ) -> Iterator[Callback]:
-    """What deltas, or whole calls as they begin, tell of the tool calls of a step.
+    """The callbacks for the tool calls of a step, from deltas or from whole calls that begin.
 
-    Those that the run waited for were created and done then.
+    Calls that the run waited for were created and done at that time.
     """
     begun = set[object]()
     for delta in deltas:
@@ -228,12 +228,12 @@ def _of_late_calls(new: _StepState, deltas: Sequence[ToolCallDelta]) -> Iterator
 
 
 def _of_last_calls(old: _StepState, step: RunStep, required: frozenset[str]) -> Iterator[Callback]:
-    """The call that began last is done, and so is each that no delta spoke of."""
+    """The call that began last is done, and so is each call without any delta."""
     details, last = step.step_details, old.calls.last
     whole = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
     if last is not None and last.id not in required:
         final = last.build()
-        place = last.index or 0  # some servers say null for 0
+        place = last.index or 0  # some servers send null for 0
         by_place = whole[place] if 0 <= place < len(whole) else final
         found = next((call for call in whole if call.id and call.id == final.id), by_place)
         yield Callback("on_tool_call_done", (found,))
@@ -246,7 +246,7 @@ def _of_last_calls(old: _StepState, step: RunStep, required: frozenset[str]) -> 
 
 
 def _of_settled_run(run: Run, before: Snapshot) -> Iterator[Callback]:
-    """The run waits or has ended: no call changes, and those that it waits for are whole."""
+    """The run waits or has ended: no call changes any more, and the required ones are whole."""
     required, known = required_calls(run), set(before._required)
     for place, step in enumerate(before._steps):
         calls = [] if step.finished else [call.id for call in step.calls.by_index()]

@@ -1,9 +1,8 @@
-"""JSON ⇄ models and events: the only module that knows cattrs and the JSON library.
+"""Bytes and JSON ⇄ events of the Assistants protocol.
 
 Tolerant where servers differ, strict where they are wrong: unknown fields are kept as ``extra``, a
 missing or null list is empty and a null in a list is left out, a null stays ``None``, an unknown
-``type`` keeps the raw object; but a list where an object belongs is a ``DecodeError`` that names
-the place.
+``type`` keeps the raw object; but a list instead of an object is a ``DecodeError`` with its path.
 """
 
 from __future__ import annotations
@@ -36,18 +35,6 @@ from rxassist.wire.values import ErrorObject
 _DONE = "[DONE]"
 
 
-# --- JSON ----------------------------------------------------------------------------------
-
-
-# --- models --------------------------------------------------------------------------------
-
-
-# --- values of users -----------------------------------------------------------------------
-#
-# Arguments that a model wrote, structured into types that users wrote. Here nothing is tolerated:
-# who wrote a wrong value is told, and writes it again.
-
-
 # --- events --------------------------------------------------------------------------------
 
 
@@ -64,11 +51,11 @@ _EVENT_TYPES = _event_types()
 
 
 def decode_event(sent: ServerSentEvent) -> Event:
-    """Make a typed event of a Server-Sent Event.
+    """Make a typed event from a Server-Sent Event.
 
-    Names that nobody knows give an ``UnknownEvent``, with text where its data is no JSON. The
-    data-only framing, whose name is inside the data (``{"event": …, "data": …}``), is understood.
-    Raises ``DecodeError``.
+    An unknown name gives an ``UnknownEvent``, whose data is text if it is no JSON. Also understands
+    the data-only framing, with the name inside the data (``{"event": …, "data": …}``). Raises
+    ``DecodeError``.
     """
     if sent.data == _DONE or sent.event == "done":
         return DoneEvent(sent.data or _DONE)
@@ -76,7 +63,7 @@ def decode_event(sent: ServerSentEvent) -> Event:
 
 
 def event_of(name: str, data: Any) -> Event:  # noqa: ANN401 -- JSON is anything
-    """Make a typed event of its name and its JSON. Raises ``DecodeError``."""
+    """Make a typed event from its name and its JSON. Raises ``DecodeError``."""
     if name == "done":
         return DoneEvent(data if isinstance(data, str) else _DONE)
     if name == "error":
@@ -92,7 +79,7 @@ def event_of(name: str, data: Any) -> Event:  # noqa: ANN401 -- JSON is anything
 
 
 def _besides(error: object) -> dict[str, Any]:
-    """What an error says in both of its shapes, bare and wrapped in ``error``."""
+    """All fields of an error, in both of its shapes: bare and wrapped in ``error``."""
     said = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
     wrapped = said.get("error")
     inner = cast("dict[str, Any]", wrapped) if isinstance(wrapped, dict) else {}
@@ -106,7 +93,7 @@ def _named(sent: ServerSentEvent) -> tuple[str, Any]:
     except DecodeError:
         if sent.event in _EVENT_TYPES.keys() - {"error"} or sent.event == "message":
             raise
-        return sent.event, sent.data  # it may hold anything: a ping's text, an error's
+        return sent.event, sent.data  # the data may be any text, such as that of a ping or an error
     framed = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
     if sent.event == "message":
         if isinstance(framed.get("event"), str):
@@ -117,7 +104,7 @@ def _named(sent: ServerSentEvent) -> tuple[str, Any]:
 
 
 def encode_event(event: Event) -> ServerSentEvent:
-    """Make a Server-Sent Event of a typed event, as the service writes it."""
+    """Make a Server-Sent Event from a typed event, as the service writes it."""
     if isinstance(event, DoneEvent):
         return ServerSentEvent(event.event, event.data)
     data = event.data if isinstance(event, UnknownEvent) else unstructure(event.data)
@@ -126,11 +113,11 @@ def encode_event(event: Event) -> ServerSentEvent:
 
 # --- the usual deltas ----------------------------------------------------------------------
 #
-# Nearly all events of a run are deltas of text, of arguments or of code. Those which hold nothing
-# else are read here, in a fraction of the time, and the models are made only when somebody looks at
-# them: what is read has their attributes, and is nothing that the garbage collector looks at.
-# Whatever is unusual in one, such as an unknown field or a number as text, is an error here, and
-# then the models above decide.
+# Nearly all events of a run are deltas of text, of arguments or of code. Deltas that hold nothing
+# else are parsed here, in a fraction of the time, and their models are made only when they are
+# read: the parsed structs have the attributes of the models, and the garbage collector skips them.
+# Anything unusual in one, such as an unknown field or a number as text, is an error here, and then
+# the models above decide.
 
 
 class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -261,20 +248,19 @@ _WHOLE = {
 class EventDecoder:
     """Bytes of a body in, typed events out, whatever the chunks are.
 
-    What is equal in one whole object and the next of its kind is the same object in both: those of
-    a run tell of it again and again. Raises what ``SSEDecoder`` and ``decode_event`` raise, at the
-    event that is wrong.
+    Consecutive objects of one kind share their equal parts: a run is sent again and again, mostly
+    unchanged. Raises the errors of ``SSEDecoder`` and ``decode_event``, at the wrong event.
     """
 
     __slots__ = ("_last", "_said", "_sse")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._sse = SSEDecoder(max_event_bytes)
-        self._last: dict[type, object] = {}  # the whole object of each kind that came last
-        self._said: tuple[type, bytes] | None = None  # what the last one of all was made of
+        self._last: dict[type, object] = {}  # the last whole object of each kind
+        self._said: tuple[type, bytes] | None = None  # the kind and the JSON of the very last one
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """Decode a chunk and give the events that it completes. Exhaust it before the next."""
+        """Decode a chunk and yield the events that it completes. Exhaust it before the next."""
         only = self._sse.only_event(chunk)
         event = None if only is None else self._known(*only)
         return self._feed(chunk) if event is None else iter((event,))
@@ -284,7 +270,7 @@ class EventDecoder:
             yield self._known(name, data) or decode_event(self._sse.decoded(name, data))
 
     def _known(self, name: bytes, data: bytes) -> Event | None:
-        """An event as nearly all are; ``None`` of others, and of those that are wrong."""
+        """Decode on the fast path; ``None`` if the event is unusual or invalid."""
         usual = _USUAL.get(name)
         if usual is not None:
             try:
@@ -296,12 +282,12 @@ class EventDecoder:
             return None
         try:
             return self._whole(*whole, data)
-        except Exception:  # noqa: BLE001 -- whatever it is, ``decode_event`` tells it precisely
+        except Exception:  # noqa: BLE001 -- ``decode_event`` raises the exact error
             return None
 
     def _whole(self, event: Callable[[Any], Event], data_type: type, data: bytes) -> Event | None:
         said, self._said = self._said, None
-        if said == (data_type, data):  # what was created is queued, or in progress
+        if said == (data_type, data):  # "created", "queued" and "in progress" can have equal data
             return event(self._last[data_type])
         value = msgspec.json.decode(data)
         if value is None or _is_too_deep(data, value):

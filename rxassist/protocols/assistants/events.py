@@ -1,6 +1,6 @@
-"""What the service says: one class for each kind of event.
+"""The events of the service: one class for each kind.
 
-``event.event`` is the name on the wire and tells the classes apart, for people and for type
+``event.event`` is the name on the wire; it distinguishes the classes, for people and for type
 checkers (``"unknown"`` for an ``UnknownEvent``); ``event.data`` is the object. API reference:
 Assistants, streaming events.
 """
@@ -39,7 +39,7 @@ class _Event(AnyEvent):
         return None
 
     def protocol(self) -> Protocol:
-        """What the Assistants protocol knows that needs a state."""
+        """The parts of the Assistants protocol that need a state."""
         from rxassist.protocols.assistants.protocol import PROTOCOL  # noqa: PLC0415 -- it folds these
 
         return PROTOCOL
@@ -66,7 +66,7 @@ class RunEvent(_Event):
         return self.data
 
     def run_status(self) -> str:
-        """The status of the run, or what the name of the event says of it."""
+        """The status of the run, else the one in the name of the event."""
         return self.data.status or self.name.removeprefix("thread.run.")
 
     def used(self) -> Used:
@@ -104,7 +104,7 @@ class ThreadRunRequiresAction(RunEvent):
 
 @frozen
 class ThreadRunCompleted(RunEvent):
-    """The run ended; ``data.status`` is the truth (some servers send ``incomplete`` here)."""
+    """The run ended; ``data.status`` says how (some servers send ``incomplete`` here)."""
 
     event: Literal["thread.run.completed"] = "thread.run.completed"
 
@@ -118,7 +118,7 @@ class ThreadRunIncomplete(RunEvent):
 
 @frozen
 class ThreadRunFailed(RunEvent):
-    """The run failed; ``data.last_error`` says why."""
+    """The run failed; ``data.last_error`` is the reason."""
 
     event: Literal["thread.run.failed"] = "thread.run.failed"
 
@@ -139,7 +139,7 @@ class ThreadRunCancelled(RunEvent):
 
 @frozen
 class ThreadRunExpired(RunEvent):
-    """The run took too long, mostly to get its tool outputs."""
+    """The run took too long, mostly while it waited for tool outputs."""
 
     event: Literal["thread.run.expired"] = "thread.run.expired"
 
@@ -210,7 +210,7 @@ class MessageEvent(_Event):
     data: Message
 
     def texts(self) -> tuple[Texts]:
-        """The texts of the message, alone."""
+        """The texts of the message, and nothing else."""
         texts = {
             index: block.text.value
             for index, block in enumerate(self.data.content)
@@ -256,7 +256,7 @@ class ThreadMessageIncomplete(MessageEvent):
 
 
 class ReadDelta(Typed):
-    """The data of a delta that was read, and checked, but of which no models were made."""
+    """The data of a delta: parsed and checked, but not yet made into models."""
 
     def made(self) -> MessageDeltaEvent | RunStepDeltaEvent:
         """All of it, as models."""
@@ -268,20 +268,20 @@ _Late = TypeVar("_Late", bound="_MadeLate[Any]")
 
 
 class _MadeLate(_Event, Generic[_Data]):
-    """A base of events whose ``data`` is made when somebody looks at it first.
+    """A base of events whose ``data`` is made when it is first read.
 
-    Of nearly all deltas nobody does: what follows text and tool calls asks for a ``glance``. An
-    attribute whose slot is empty is looked for in ``__getattr__``.
+    The data of most deltas is never read: code that follows text or tool calls uses ``glance()``.
+    Python calls ``__getattr__`` for an attribute whose slot is empty.
     """
 
     __slots__ = ("_read",)
     is_delta = True
-    _read: _Data | None  # what was read of the data, which stands for it until it is made
+    _read: _Data | None  # the parsed data, until the models are made
 
     def glance(self) -> _Data:
-        """The data, or what was read of it, which has the same attributes.
+        """The data, or its parsed form, which has the same attributes.
 
-        Their parts are told apart by ``type``, not by class.
+        Distinguish its parts by ``type``, not by class.
         """
         read = self._read
         return cast("_Data", cast("Any", self).data) if read is None else read
@@ -295,7 +295,7 @@ class _MadeLate(_Event, Generic[_Data]):
                 msg = f"{type(self).__name__!r} object has no attribute {name!r}"
                 raise AttributeError(msg)
             read = self._read
-            if read is not None:  # else it was made meanwhile, on another thread
+            if read is not None:  # else another thread has made it meanwhile
                 object.__setattr__(self, "data", read.made())
                 _set_read(self, None)
             return object.__getattribute__(self, "data")
@@ -305,7 +305,7 @@ _set_read = _MadeLate.__dict__["_read"].__set__
 
 
 def late(cls: type[_Late]) -> Callable[[ReadDelta], _Late]:
-    """What makes events of a class whose data is made when somebody looks at it."""
+    """A function that makes events of a class whose data is made when it is first read."""
     new, set_event = object.__new__, cls.__dict__["event"].__set__
     name = fields(cast("Any", cls)).event.default
 
@@ -334,7 +334,7 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
     event: Literal["thread.message.delta"] = "thread.message.delta"
 
     def piece(self) -> Piece | None:
-        """What it brings, if that is one piece of text and nothing else."""
+        """Its piece of text, if it has exactly one and nothing else."""
         said = self.glance()
         content = said.delta.content
         if len(content) != 1:
@@ -347,7 +347,7 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
         return said.id, block.index, block.text.value
 
     def pieces(self) -> Iterator[Piece]:
-        """The pieces of text that it brings."""
+        """Its pieces of text."""
         for part in self.data.delta.content:
             if isinstance(part, TextDeltaBlock) and part.text is not None:
                 yield self.data.id, part.index, part.text.value
@@ -355,20 +355,20 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
 
 @frozen
 class ErrorEvent(_Event):
-    """Something went wrong on the service's side."""
+    """The service reports an error."""
 
     data: ErrorObject
     event: Literal["error"] = "error"
 
     def error(self) -> APIError:
-        """What went wrong."""
+        """The error of the service."""
         said = self.data
         return APIError(said.message, code=said.code, type=said.type, param=said.param)
 
 
 @frozen
 class DoneEvent(_Event):
-    """The stream is over; says nothing about how the run ended."""
+    """The stream is over; the run may have ended in any way."""
 
     is_done = True
 
@@ -378,9 +378,9 @@ class DoneEvent(_Event):
 
 @frozen
 class UnknownEvent(_Event):
-    """An event that this version does not know: its name on the wire, and its JSON whole.
+    """An event that this version does not know: its name on the wire, and all of its JSON.
 
-    ``event`` is ``"unknown"``, which tells it from the other events.
+    ``event`` is ``"unknown"``, which no other event has.
     """
 
     name: str  # pyright: ignore[reportIncompatibleMethodOverride] -- as a field
@@ -417,7 +417,7 @@ KnownEvent = (
 )
 
 Event = KnownEvent | UnknownEvent
-"""Anything that a stream may say."""
+"""Any event of a stream."""
 
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 """The classes of all events."""

@@ -54,7 +54,7 @@ class _Calls:
 
     def step(self, event: Event) -> Iterable[ToolCall]:
         snapshot = self._fold(event)
-        if isinstance(event, ThreadMessageDelta):  # nearly all are, and it tells of no call
+        if isinstance(event, ThreadMessageDelta):  # nearly always, and it concerns no call
             return ()
         return self._told(event, snapshot)
 
@@ -72,8 +72,8 @@ class _Calls:
             yield from self._end(snapshot, event.data)
 
     def _began(self, snapshot: Snapshot, step_id: str, delta: ToolCallDelta) -> Iterator[ToolCall]:
-        """A delta came: if it begins a later call, the one before can no longer change."""
-        index, call_id = delta.index or 0, delta.id or ""  # some servers say null for 0
+        """Take a delta: if it begins a later call, the one before can no longer change."""
+        index, call_id = delta.index or 0, delta.id or ""  # some servers send null for 0
         before = self._open.get(step_id)
         if before is None or (index == before[0] and not before[1]):
             self._open[step_id] = (index, call_id)
@@ -82,11 +82,11 @@ class _Calls:
             yield from self._at(snapshot, step_id, *before)
 
     def _is_other(self, call_id: str, before: str) -> bool:
-        """Whether an id begins another call: of an index with several, earlier ones may grow."""
+        """Whether an id begins another call; calls may share an index, and earlier ones grow."""
         return bool(call_id) and call_id != before and call_id not in self._emitted
 
     def _end(self, snapshot: Snapshot, step: RunStep) -> Iterator[ToolCall]:
-        """A step ended; one that ends again tells no more than its event does."""
+        """End a step; for a step that ends again, only the calls in its event count."""
         self._open.pop(step.id, None)
         if step.id not in self._ended:
             self._ended.add(step.id)
@@ -96,7 +96,7 @@ class _Calls:
                 yield from self._once(call, f"{step.id} {index}")
 
     def _settled(self, snapshot: Snapshot, run: Run) -> Iterator[ToolCall]:
-        """The run waits or has ended: nothing changes any more, what it waits for is whole."""
+        """The run waits or has ended: no call changes any more, and the required ones are whole."""
         required = required_calls(run)
         for step_id, (index, call_id) in self._open.items():
             for began in self._at(snapshot, step_id, index, call_id):

@@ -1,4 +1,4 @@
-"""What a call was given, sorted by what it is for: sorted once, where the call begins."""
+"""Sort the arguments of a call by their purpose, once, at the beginning of the call."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class Tooling:
 
 @frozen
 class Given:
-    """What a call was given.
+    """The arguments of a call.
 
     - ``asked``: the parameters that are sent, and the options of the call's own request.
-    - ``carried``: those options that hold for the other requests of the call, too.
+    - ``carried``: those options that are also for the other requests of the call.
     - ``start``, ``follow``, ``polls``: how its run is started, followed and polled.
     - ``tooling``: how tools are called; ``None`` if there is nothing to call.
     """
@@ -75,7 +75,7 @@ class Given:
     def of(
         cls, connection: Connection[HomeT], given: Mapping[str, object], takes: ParametersClass
     ) -> Given:
-        """Sort what was given to a call that takes these parameters. Raises for wrong options."""
+        """Sort the arguments of a call with these parameters. Raises for wrong options."""
         options = {
             key: given[key] for key in _OPTIONS & takes.__annotations__.keys() & given.keys()
         }
@@ -109,7 +109,7 @@ def _chosen(given: Mapping[str, object], kind: ParametersClass) -> dict[str, Any
 
 
 def _tooling(home: Home, asked: dict[str, object], options: ToolOptions) -> Tooling | None:
-    """How the tools among the parameters are called; leaves there those that are sent."""
+    """Prepare the calls of the tools among the parameters; keeps only those that are sent."""
     tools, toolbox = asked.get("tools"), Toolbox([])
     if isinstance(tools, Toolbox):
         toolbox = tools

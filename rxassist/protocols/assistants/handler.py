@@ -1,7 +1,7 @@
 """Event handlers: the callbacks of the official SDK, as Rx observers.
 
-Which callbacks an event causes is decided in ``callbacks``; the two handlers only call or await
-them.
+The module ``callbacks`` decides which callbacks an event causes; the two handlers only call or
+await them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class _Handler(EventHandler[Event]):
-    """What both handlers have: where the stream stands that they are told of."""
+    """The common part of both handlers: the current state of their stream."""
 
     _nothing = NOTHING
 
@@ -55,75 +55,77 @@ class _Handler(EventHandler[Event]):
 
     @property
     def current_event(self) -> Event | None:
-        """The event that is told, or was told last.
+        """The event of the current callback, or of the last one.
 
-        In a callback this and its kin speak of the stream that the callback is about, also where
-        the handler is told of several at once; outside of the one that was told of last.
+        In a callback, this and the next three properties describe the callback's stream, even if
+        the handler follows several at once; outside, the stream of the last callback.
         """
         event: Event | None = self._snapshot.event
         return event
 
     @property
     def current_run(self) -> Run | None:
-        """The run as it was last told."""
+        """The run, as the stream last sent it."""
         run: Run | None = self._snapshot.run
         return run
 
     @property
     def current_message_snapshot(self) -> Message | None:
-        """The message that was spoken of last, as far as it has come."""
+        """The message of the latest event about one, as far as it has come."""
         message: Message | None = self._snapshot.message
         return message
 
     @property
     def current_run_step_snapshot(self) -> RunStep | None:
-        """The step that was spoken of last, as far as it has come."""
+        """The step of the latest event about one, as far as it has come."""
         run_step: RunStep | None = self._snapshot.run_step
         return run_step
 
 
 class AssistantEventHandler(_Handler):
-    """Callbacks for what happens in a run: override those that you need.
+    """Callbacks for the events of a run: override those that you need.
 
-    An Rx observer of events, ``stream.subscribe(MyHandler())``, and what ``event_handler=`` takes
-    on a ``Client``. It may be told of several streams, one after the other or at once: each keeps
-    a state of its own. (Of plain Observables one after the other: see ``observer``.)
+    An Rx observer of events, ``stream.subscribe(MyHandler())``, and the argument of
+    ``event_handler=`` on a ``Client``. It may follow several streams, one after the other or at
+    once: each has a state of its own. (Plain Observables only one after the other: see
+    ``observer``.)
 
-    A class with a method that is meant as a callback and is none (``on_text_dleta``, an ``async
-    def``, a ``yield``) raises ``TypeError`` when it is made.
+    A class with a method that is meant as a callback but is none (``on_text_dleta``, an ``async
+    def``, a ``yield``) raises ``TypeError`` when it is defined.
 
-    An exception in a callback goes to ``on_exception``, closes the stream, and is raised by whoever
-    waits for it. ``on_end`` is the last callback in any case, also when the stream is left early.
+    An exception in a callback goes to ``on_exception``, closes the stream, and is raised in code
+    that waits for the stream. ``on_end`` is always the last callback, even if the stream is left
+    early.
     """
 
     _telling = SyncTelling
 
     def on_event(self, event: Event) -> None:
-        """Called for every event, before what else it causes."""
+        """Called for every event, before the other callbacks of that event."""
 
     def on_run_step_created(self, run_step: RunStep) -> None:
         """Called once when a step begins."""
 
     def on_run_step_delta(self, delta: RunStepDelta, snapshot: RunStep) -> None:
-        """Called when a step grows: what was added, and the step as far as it has come."""
+        """Called when a step grows: with the addition, and the step as far as it has come."""
 
     def on_run_step_done(self, run_step: RunStep) -> None:
-        """Called once when a step ends, however: its ``status`` and ``usage`` are final."""
+        """Called once when a step ends in any way: its ``status`` and ``usage`` are final."""
 
     def on_message_created(self, message: Message) -> None:
         """Called once when a message begins."""
 
     def on_message_delta(self, delta: MessageDelta, snapshot: Message) -> None:
-        """Called when a message grows: what was added, and the message as far as it has come."""
+        """Called when a message grows: with the addition, and the message as far as it has come."""
 
     def on_message_done(self, message: Message) -> None:
         """Called once when a message ends, ``completed`` or ``incomplete``."""
 
     def on_text_created(self, text: Text) -> None:
-        """Called once when a text of a message begins, with what it begins with."""
+        """Called once when a text of a message begins, with its beginning."""
 
     def on_text_delta(self, delta: TextDelta, snapshot: Text) -> None:
-        """Called for each piece of a text: the piece, and the text as far as it has come."""
+        """Called for each piece of a text: with it, and the text as far as it has come."""
 
     def on_text_done(self, text: Text) -> None:
         """Called once when the next part of the message begins, or the message ends."""
@@ -132,10 +134,10 @@ class AssistantEventHandler(_Handler):
         """Called once for an image, when the next part begins or the message ends."""
 
     def on_tool_call_created(self, tool_call: ToolCall) -> None:
-        """Called once when a tool call begins, with what it begins with."""
+        """Called once when a tool call begins, with its beginning."""
 
     def on_tool_call_delta(self, delta: ToolCallDelta, snapshot: ToolCall) -> None:
-        """Called for each piece of a tool call: the piece, and the call as far as it has come."""
+        """Called for each piece of a tool call: with it, and the call as far as it has come."""
 
     def on_tool_call_done(self, tool_call: ToolCall) -> None:
         """Called once when a tool call can no longer change.
@@ -152,16 +154,16 @@ class AssistantEventHandler(_Handler):
         """Called when the stream fails, or a callback raises."""
 
     def on_end(self) -> None:
-        """Called last, once, however the stream ends."""
+        """Called last, once, in whatever way the stream ends."""
 
     # --- the stream, as the official SDK's handlers have it ---
 
     def close(self) -> None:
-        """Close the stream that this handler is the ``event_handler`` of, as all of these."""
+        """Close the stream whose ``event_handler`` this is; the methods below use it, too."""
         self._stream_heard().close()
 
     def until_done(self) -> None:
-        """Wait until the stream has ended. Raises what it fails with."""
+        """Wait until the stream has ended. Raises the error of the stream."""
         self._stream_heard().until_done()
 
     def get_final_run(self) -> Run:
@@ -197,30 +199,30 @@ class AssistantEventHandler(_Handler):
     def observer(self) -> abc.ObserverBase[Event]:
         """A new observer for one subscription, with a state of its own.
 
-        ``subscribe(handler)`` is enough on everything that a client gives. This is for plain
-        Observables of events to which one handler is subscribed at once.
+        ``subscribe(handler)`` is enough on everything that a client returns. Use this to subscribe
+        one handler to several plain Observables of events at once.
         """
         return _Observer(self)
 
     def on_next(self, value: Event) -> None:
-        """Be told of an event of a plain Observable."""
+        """Handle an event of a plain Observable."""
         if self._own is None or self._own.telling.over:
             self._own = _Observer(self)
         self._own.on_next(value)
 
     def on_error(self, error: Exception) -> None:
-        """Be told that a plain Observable failed."""
+        """Handle the error of a plain Observable."""
         own, self._own = self._own or _Observer(self), None
         own.on_error(error)
 
     def on_completed(self) -> None:
-        """Be told that a plain Observable completed."""
+        """Handle the completion of a plain Observable."""
         own, self._own = self._own or _Observer(self), None
         own.on_completed()
 
 
 class _Observer(abc.ObserverBase[Event]):
-    """Tells a handler of one stream, whatever Observable it is."""
+    """Calls a handler for one stream, which may be any Observable."""
 
     def __init__(self, handler: AssistantEventHandler) -> None:
         self.telling = SyncTelling(handler)
@@ -229,7 +231,7 @@ class _Observer(abc.ObserverBase[Event]):
         self.telling.tell(OnNext(value))
 
     def on_error(self, error: Exception) -> None:
-        if error is self.telling.failure:  # RxPY tells what is raised inside of subscribe
+        if error is self.telling.failure:  # RxPY also reports exceptions raised inside subscribe
             raise error
         self.telling.tell(OnError(error))
 
@@ -247,39 +249,39 @@ _NOT_AWAITED = (
 class AsyncAssistantEventHandler(_Handler):
     """As ``AssistantEventHandler``, with callbacks that are awaited, one after the other.
 
-    While one runs, the stream is paused. It is subscribed to streams of a client and to what is
-    piped from them, ``stream.subscribe(MyHandler())``, and is what ``event_handler=`` takes on an
-    ``AsyncClient``. When the stream is left early, a callback that runs is cancelled.
+    While one runs, the stream is paused. Subscribe it to streams of a client and to Observables
+    piped from them, ``stream.subscribe(MyHandler())``, or pass it as ``event_handler=`` on an
+    ``AsyncClient``. If the stream is left early, a running callback is cancelled.
     """
 
     _telling = AsyncTelling
 
     async def on_event(self, event: Event) -> None:
-        """Called for every event, before what else it causes."""
+        """Called for every event, before the other callbacks of that event."""
 
     async def on_run_step_created(self, run_step: RunStep) -> None:
         """Called once when a step begins."""
 
     async def on_run_step_delta(self, delta: RunStepDelta, snapshot: RunStep) -> None:
-        """Called when a step grows: what was added, and the step as far as it has come."""
+        """Called when a step grows: with the addition, and the step as far as it has come."""
 
     async def on_run_step_done(self, run_step: RunStep) -> None:
-        """Called once when a step ends, however: its ``status`` and ``usage`` are final."""
+        """Called once when a step ends in any way: its ``status`` and ``usage`` are final."""
 
     async def on_message_created(self, message: Message) -> None:
         """Called once when a message begins."""
 
     async def on_message_delta(self, delta: MessageDelta, snapshot: Message) -> None:
-        """Called when a message grows: what was added, and the message as far as it has come."""
+        """Called when a message grows: with the addition, and the message as far as it has come."""
 
     async def on_message_done(self, message: Message) -> None:
         """Called once when a message ends, ``completed`` or ``incomplete``."""
 
     async def on_text_created(self, text: Text) -> None:
-        """Called once when a text of a message begins, with what it begins with."""
+        """Called once when a text of a message begins, with its beginning."""
 
     async def on_text_delta(self, delta: TextDelta, snapshot: Text) -> None:
-        """Called for each piece of a text: the piece, and the text as far as it has come."""
+        """Called for each piece of a text: with it, and the text as far as it has come."""
 
     async def on_text_done(self, text: Text) -> None:
         """Called once when the next part of the message begins, or the message ends."""
@@ -288,10 +290,10 @@ class AsyncAssistantEventHandler(_Handler):
         """Called once for an image, when the next part begins or the message ends."""
 
     async def on_tool_call_created(self, tool_call: ToolCall) -> None:
-        """Called once when a tool call begins, with what it begins with."""
+        """Called once when a tool call begins, with its beginning."""
 
     async def on_tool_call_delta(self, delta: ToolCallDelta, snapshot: ToolCall) -> None:
-        """Called for each piece of a tool call: the piece, and the call as far as it has come."""
+        """Called for each piece of a tool call: with it, and the call as far as it has come."""
 
     async def on_tool_call_done(self, tool_call: ToolCall) -> None:
         """Called once when a tool call can no longer change.
@@ -308,16 +310,16 @@ class AsyncAssistantEventHandler(_Handler):
         """Called when the stream fails, or a callback raises."""
 
     async def on_end(self) -> None:
-        """Called last, once, however the stream ends."""
+        """Called last, once, in whatever way the stream ends."""
 
     # --- the stream, as the official SDK's handlers have it ---
 
     async def close(self) -> None:
-        """Close the stream that this handler is the ``event_handler`` of, as all of these."""
+        """Close the stream whose ``event_handler`` this is; the methods below use it, too."""
         await self._stream_heard().close()
 
     async def until_done(self) -> None:
-        """Wait until the stream has ended. Raises what it fails with."""
+        """Wait until the stream has ended. Raises the error of the stream."""
         await self._stream_heard().until_done()
 
     async def get_final_run(self) -> Run:
@@ -349,15 +351,15 @@ class AsyncAssistantEventHandler(_Handler):
     # --- as an observer ---
 
     def on_next(self, value: Event) -> NoReturn:  # noqa: ARG002 -- refused
-        """Refuse to be told by who cannot await."""
+        """Raise: the caller cannot await callbacks."""
         raise TypeError(_NOT_AWAITED)
 
     def on_error(self, error: Exception) -> NoReturn:
-        """Refuse to be told by who cannot await."""
+        """Raise: the caller cannot await callbacks."""
         raise TypeError(_NOT_AWAITED) from error
 
     def on_completed(self) -> NoReturn:
-        """Refuse to be told by who cannot await."""
+        """Raise: the caller cannot await callbacks."""
         raise TypeError(_NOT_AWAITED)
 
 
@@ -373,7 +375,7 @@ _NEARLY = 0.8  # of 1: on_text_dleta is, on_click is not
 
 
 def _check_callbacks(cls: type[_Handler]) -> None:
-    """Raise ``TypeError`` for a method of a class that is meant as a callback and is none."""
+    """Raise ``TypeError`` if a method of a class is meant as a callback but is none."""
     awaited = issubclass(cls, AsyncAssistantEventHandler)
     handler = AsyncAssistantEventHandler if awaited else AssistantEventHandler
     callbacks = [name for name in vars(handler) if name.startswith("on_")]
@@ -390,13 +392,13 @@ def _check_callbacks(cls: type[_Handler]) -> None:
 def _check_kind(
     cls: type[_Handler], name: str, method: Callable[..., object], *, awaited: bool
 ) -> None:
-    """Raise ``TypeError`` for a callback that is not of the kind that its handler calls."""
+    """Raise ``TypeError`` if a callback is not of the kind that its handler calls."""
     if isgeneratorfunction(method) or isasyncgenfunction(method):
         msg = f"{cls.__qualname__}.{name} has a yield in it, so its body would never run"
         raise TypeError(msg)
     if not awaited and iscoroutinefunction(method):
         raise TypeError(_is_async(cls, name))
-    is_wrapped = hasattr(method, "__wrapped__")  # what it returns shows when it is called
+    is_wrapped = hasattr(method, "__wrapped__")  # only a call shows what it returns
     if awaited and isfunction(method) and not is_wrapped and not iscoroutinefunction(method):
         raise TypeError(_is_plain(cls, name))
 

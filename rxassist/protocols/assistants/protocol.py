@@ -1,4 +1,4 @@
-"""What the Assistants protocol knows about runs that needs a state."""
+"""The parts of the Assistants protocol that need a state."""
 
 from rxassist.protocols.assistants.callbacks import callbacks_of
 from rxassist.protocols.assistants.codec import encode_event

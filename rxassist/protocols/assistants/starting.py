@@ -72,7 +72,7 @@ class Starting(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
         takes: ParametersClass,
         thread_id: str | None = None,
     ) -> RunCall[HomeT]:
-        """A call that was given some of the parameters that it takes."""
+        """A call with its arguments; ``takes`` is the class of its parameters."""
         given = Given.of(self._connection, parameters, takes)
         return RunCall(self._connection, given, thread_id)
 
@@ -87,7 +87,7 @@ class RunCall(ThreadCall[HomeT]):
     # --- the request ---
 
     def request(self, where: str, parameters: ParametersClass) -> Request:
-        """The request for a run, with a mark if the call is to find the run again."""
+        """The request for a run, with a mark if the call must be able to find the run again."""
         for name in StreamOptions.__annotations__.keys() & self.given.asked.keys():
             msg = f"{name} is an option of streams, and this call makes none"
             raise TypeError(msg)
@@ -130,7 +130,7 @@ class RunCall(ThreadCall[HomeT]):
         return operator
 
     def create(self, request: Request) -> LoopObservable[Run, HomeT]:
-        """A run that is created once, and left working."""
+        """Create a run once, and leave it working."""
         created: Observable[Run] = self._call(Run, request)
         return self._once(created.pipe(self._one_run(request, _any, rx.of)))
 
@@ -156,7 +156,7 @@ class RunCall(ThreadCall[HomeT]):
         return self._events(request).pipe(self._one_run(request, _is_of_a_run, _found))
 
     def resume(self, run: Run) -> Plan[Event]:
-        """The plan of the stream of a run that is resumed with the outputs of the call."""
+        """The plan of the stream of a run that the call resumes with its outputs."""
         request = self._own_outputs(run)
         once: Operator[Event, Event] = self._taken_once(request, run)
         return self.plan(self._events(request), once, run, _calls_of(request))
@@ -197,7 +197,7 @@ class RunCall(ThreadCall[HomeT]):
         )
 
     def _ending(self, run: Run | None, submitted: Collection[str] | None) -> Operator[Event, Event]:
-        """Make sure that a stream ends as its run did; recover lost events, if that is wanted."""
+        """Make sure that a stream ends as its run did; recover lost events if asked to."""
         options = self.given.follow
         if not options.recover:
             return operators.check_ending()
@@ -226,10 +226,10 @@ class RunCall(ThreadCall[HomeT]):
         patience: float,
         on_result: OnResult | None = None,
     ) -> Operator[_T, _T]:
-        """Call the functions that a run asks for, and resume it with what they return."""
+        """Call the functions that a run requires, and resume it with their results."""
 
         def read_calls(run: Run) -> Observable[Run]:
-            """Read what a run waits for, if it does not say so itself."""
+            """Read the calls that a run waits for, if the run does not list them."""
             thread_id = run.thread_id or self._thread_id or ""
             return awaited(
                 run,
@@ -250,10 +250,10 @@ class RunCall(ThreadCall[HomeT]):
         )
 
     def _resumed(self, run: Run, submission: Submission) -> Observable[Event]:
-        """Submit outputs, and stream what the run does then, to its end or its next wait."""
+        """Submit outputs, and stream the events after them, to the run's end or its next wait."""
         run = evolve(run, thread_id=run.thread_id or self._thread_id or "")
         request = self._outputs(run, {**self.given.carried, **submission})
-        recover = self.given.follow.recover  # else nothing would find how it ended
+        recover = self.given.follow.recover  # otherwise no code would find its end
         once: Operator[Event, Event] = self._taken_once(request, run, follow=recover)
         events = once(self._events(request)).pipe(take_through(is_done))
         return events.pipe(self._ending(run, _calls_of(request)))
@@ -309,7 +309,7 @@ class RunCall(ThreadCall[HomeT]):
         ``run`` is given if it exists already.
         """
         polls, _ = poll_options(self.given.polls)
-        polls["deadline"] = None  # it counts from the subscription, not from here
+        polls["deadline"] = None  # the deadline counts from the subscription, not from here
         farewell = self._farewell(run)
         then = by_received_ids(partial(self._polled_with_tools, polls))
         runs = begun.pipe(ops.do_action(farewell.told), ops.flat_map(then))
@@ -319,9 +319,9 @@ class RunCall(ThreadCall[HomeT]):
         return Farewell(self._cancel_run, self._connection.home, run)
 
     def _followed(self, runs: Observable[Run], farewell: Farewell) -> Observable[Run]:
-        """Follow a run to its end, its deadline, or until it is left: to be subscribed once.
+        """Follow a run to its end, its deadline, or until it is left; subscribe it only once.
 
-        The deadline also counts what comes before the run exists.
+        The deadline includes the time before the run exists.
         """
         follow = self.given.follow
         if follow.on_dispose == "cancel":
@@ -351,7 +351,7 @@ class RunCall(ThreadCall[HomeT]):
         return self._poll(Run, RUN, ids, options, has_settled)
 
     def _polled_with_tools(self, polls: Mapping[str, Any], run: Run) -> Observable[Run]:
-        """Emit a run at each change, to its end, and call the functions that it asks for."""
+        """Emit a run at each change, to its end, and call the functions that it requires."""
         options = {**self.given.carried, **polls}
 
         def polled() -> Observable[Run]:
@@ -362,14 +362,14 @@ class RunCall(ThreadCall[HomeT]):
             taken = self._submitted(request, run, follow=True)
 
             def lost(error: Exception, _: Observable[Run]) -> Observable[Run]:
-                """Read the run later, if the answer that it took the outputs was lost."""
+                """If the answer to the outputs was lost, read the run later."""
                 found = polled().pipe(
                     ops.take(1), ops.catch(lambda why, _: rx.throw(unrecovered(why, error)))
                 )
                 return found if is_lost(error) else rx.throw(error)
 
             def follow(now: Run) -> Observable[Run]:
-                if has_settled(now):  # perhaps it is the state before the submission
+                if has_settled(now):  # perhaps this is still the state before the submission
                     return polled()
                 return polled().pipe(ops.start_with(now), ops.distinct_until_changed())
 
@@ -384,7 +384,7 @@ class RunCall(ThreadCall[HomeT]):
             self._call_tools(self.given.tooling, _same, submit, interval, patience)
         )
 
-    # --- what is stored ---
+    # --- stored objects ---
 
     def _runs(self, thread_id: str) -> Observable[Run]:
         """The runs of a thread, newest first."""
@@ -443,7 +443,7 @@ def _found(run: Run) -> Observable[Event]:
 
 
 def _when_cancelled(farewell: Farewell, error: Exception, _: Observable[Run]) -> Observable[Run]:
-    """Report an error; that of a deadline, only when a cancel that it began is over."""
+    """Report an error; the error of a deadline only after the cancellation that it began."""
     if not isinstance(error, PollTimeout) or farewell.run is None:
         return rx.throw(error)
 

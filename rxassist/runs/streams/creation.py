@@ -1,7 +1,7 @@
-"""How a run comes to be: exactly one, on a thread that is free.
+"""Create exactly one run, on a free thread.
 
-Flows that take functions, not clients: what asks for a run, and what looks for one, are cold
-Observables of whoever binds them.
+These flows take functions, not clients: the caller binds cold Observables that request a run and
+that look for one.
 """
 
 from __future__ import annotations
@@ -40,24 +40,25 @@ from rxassist.runs.state import AnyRun
 _T = TypeVar("_T")
 
 SEARCH_PATIENCE = 30.0
-"""Seconds for which a run is looked for that may exist, by default."""
+"""Seconds to look for a run that may exist, by default."""
 
-_PAUSES = (1.0, 2.0, 4.0)  # seconds between two looks; the last for good
+_PAUSES = (1.0, 2.0, 4.0)  # seconds between two looks; the last one repeats
 _SERVER_ERROR = 500
-_NO_REFUSALS = frozenset({408, 429})  # they may come late, or of a gateway
+_NO_REFUSALS = frozenset({408, 429})  # they may come late, or from a gateway
 
 IfBusy: TypeAlias = Literal["fail", "wait", "cancel"]
-"""What a new run or message does on a thread with a run that works or waits."""
+"""The choices for a new run or message on a thread with a run that works or waits."""
 
 
-# --- what an error leaves open -------------------------------------------------------------
+# --- errors that leave the outcome open ----------------------------------------------------
 
 
 def leaves_open(error: Exception) -> bool:
-    """Whether nobody knows, after this error, if the service did what it was asked for.
+    """Whether it is unknown, after this error, if the service has done what the request asks.
 
-    It says so itself, or the request was not sent: everything else, such as the answer of a gateway
-    that lost the service, leaves it open. A refusal (4xx) does not.
+    It is known if the service itself says that it did not act, if the request was not sent, and
+    after a refusal (4xx). Everything else, such as the answer of a gateway that lost the service,
+    leaves it open.
     """
     if isinstance(error, APIConnectionError):
         return error.sent
@@ -72,11 +73,11 @@ def leaves_open(error: Exception) -> bool:
 
 @frozen
 class Search(Generic[_T]):
-    """How a run is looked for that may exist: by a mark that it was given.
+    """How to look for a run that may exist: by its mark.
 
-    ``runs()`` emits the runs of the thread, newest first. What was asked for goes on with the one
-    that ``is_ours`` as ``found(run)`` does. It is looked for during ``patience`` seconds: once with
-    ``None``.
+    ``runs()`` emits the runs of the thread, newest first. ``is_ours`` recognizes the run by its
+    mark; then ``found(run)`` replaces the lost answer. The search lasts ``patience`` seconds;
+    ``None``: it looks once.
     """
 
     runs: Callable[[], Observable[Any]]
@@ -91,16 +92,16 @@ def one_run(
     search: Search[_T] | None = None,
     thread_of: Callable[[_T], str | None] = lambda _: None,
 ) -> Operator[_T, _T]:
-    """Never ask twice for a run that may exist.
+    """Never request a run again if it may exist.
 
-    The source asks for it when it is subscribed, which happens once; ``begins`` is true of its
-    first item that says that there is a run. An error before that may leave open whether there is
-    one (``leaves_open``). Without a ``search`` that is a ``RunOutcomeUnknown``. With one the run is
-    looked for, at once and then at growing intervals, as the service may still be at work; what is
-    found goes on, and if nothing is found in time it is a ``RunOutcomeUnknown``. All other errors
-    pass. ``thread_of`` gives the id of a thread that an item says was created, for that error. A
-    thread that is busy may be so with the run itself, where a gateway has sent the request
-    twice: with a search that is looked into first.
+    Subscribing the source requests the run, and happens once; ``begins`` is true for its first item
+    that shows that there is a run. An error before that may leave open whether there is one
+    (``leaves_open``). Without a ``search`` this is a ``RunOutcomeUnknown``. With one it looks for
+    the run, at once and then at growing intervals, as the service may still be working; a run that
+    is found continues, and if none is found in time it is a ``RunOutcomeUnknown``. All other errors
+    pass. For that error, ``thread_of`` returns the id of the thread if an item shows that it was
+    created. If a gateway has sent the request twice, the run that keeps the thread busy may be the
+    requested one: a search checks that first.
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
@@ -120,11 +121,11 @@ def _asking(
     begins: Callable[[_T], bool],
     lost: Callable[[Exception], Observable[_T]],
 ) -> Observable[_T]:
-    """A source that asks for something when it is subscribed.
+    """A source that sends a request when it is subscribed.
 
-    What ``lost`` gives follows on an error before the answer has begun, as ``begins`` says of its
-    items; behind that, errors pass. A source that ends before that, or only says that it is
-    ``done``, fails with ``StreamTruncated``.
+    ``begins`` is true for the item with which the answer begins. After an error before that item,
+    the Observable from ``lost`` continues; after that item, errors pass. A source that ends before
+    it, or emits only ``done``, fails with ``StreamTruncated``.
     """
 
     def subscribe(
@@ -137,7 +138,7 @@ def _asking(
 
 
 class _Asking(Rescue[_T]):
-    """One subscription, which keeps what asked until it is answered, and no longer."""
+    """One subscription, which keeps its functions only until the answer has begun."""
 
     __slots__ = ("_begins", "_lost")
 
@@ -168,7 +169,7 @@ class _Asking(Rescue[_T]):
             self._end("the body ended")
 
     def _end(self, how: str) -> None:
-        """Take an end that comes before the answer has begun for an error, once."""
+        """Treat an end before the beginning of the answer as an error, once."""
         if not self._rescued:
             self.on_error(StreamTruncated(f"{how} before it told of a run"))
 
@@ -177,7 +178,7 @@ class _Asking(Rescue[_T]):
 
 
 class _Creation(Generic[_T]):
-    """One request for a run, and what follows where nobody knows whether it exists."""
+    """One request for a run, and the search if it is unknown whether the run exists."""
 
     def __init__(
         self,
@@ -192,7 +193,7 @@ class _Creation(Generic[_T]):
         self._thread_id = thread_id
         self._begins = begins
         self._search = search
-        self._told_thread: str | None = None  # where the answer began with that of a new one
+        self._told_thread: str | None = None  # the id, if the answer began with a new thread
 
     def events(self) -> Observable[_T]:
         return _asking(self._source, self._begun, self._failed)
@@ -222,7 +223,7 @@ class _Creation(Generic[_T]):
             if seen.ours is not None:
                 return search.found(seen.ours)
             if isinstance(error, ThreadBusyError) and seen.error is None:
-                return rx.throw(error)  # with the run of somebody else
+                return rx.throw(error)  # another client's run keeps the thread busy
             return rx.throw(self._unknown(error, f"it was looked for once, {seen.not_found}"))
 
         def failed(why: Exception, _: Observable[_Seen]) -> Observable[_Seen]:
@@ -234,13 +235,13 @@ class _Creation(Generic[_T]):
             during = f"it was looked for during {why.deadline:g} seconds"
             return rx.throw(self._unknown(error, f"{during}, {seen.not_found}"))
 
-        stays = isinstance(error, ThreadBusyError)  # what keeps a thread busy is there, or not
+        stays = isinstance(error, ThreadBusyError)  # a run that works or waits is stored already
         return _looked(search, once=stays).pipe(ops.catch(failed), ops.flat_map(go_on))
 
 
 @frozen
 class _Seen:
-    """What one look at the runs of a thread has brought."""
+    """The result of one look at the runs of a thread."""
 
     ours: AnyRun | None = None
     newest: Any = None
@@ -248,7 +249,7 @@ class _Seen:
 
     @property
     def not_found(self) -> str:
-        """In words, with what may be the reason."""
+        """The failure in words, with its likely reason."""
         if self.error is not None:
             return f"at last in vain ({self.error})"
         if self.newest is None or self.newest.metadata:
@@ -260,7 +261,7 @@ class _Seen:
 
 
 def _looked(search: Search[Any], *, once: bool) -> Observable[_Seen]:
-    """Look at the runs until ours is there, or, with ``once``, until they can be seen at all."""
+    """Look at the runs until ours is among them, or, with ``once``, until a look succeeds."""
 
     def seen(runs: list[AnyRun]) -> _Seen:
         ours = runs[-1] if runs and search.is_ours(runs[-1]) else None
@@ -295,10 +296,10 @@ def _looked(search: Search[Any], *, once: bool) -> Observable[_Seen]:
 def when_free(
     settled: Callable[[str], Observable[AnyRun]], waiting: Waiting | None = None
 ) -> Operator[_T, _T]:
-    """Where the thread is busy, wait and try again.
+    """If the thread is busy, wait and try again.
 
-    ``settled(run_id)`` completes when the run that works there has ended. ``waiting`` is told what
-    is waited for. Everything else passes.
+    ``settled(run_id)`` completes when the run that works there has ended. ``waiting`` keeps the
+    reason for the wait. Everything else passes.
     """
     waiting = waiting or Waiting()
 
@@ -317,9 +318,6 @@ def when_free(
         return rx.defer(lambda _: attempt())
 
     return operator
-
-
-# --- outputs -------------------------------------------------------------------------------
 
 
 __all__ = [

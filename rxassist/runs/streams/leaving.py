@@ -1,4 +1,4 @@
-"""A run that nobody follows any more: it is cancelled, and code can wait for that."""
+"""Cancel a run that no code follows any more, and let code wait for that."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from rxassist.runs.state import FINISHED, AnyRun, leaves_waiting
 _T = TypeVar("_T")
 
 OnDispose = Literal["detach", "cancel"]
-"""What happens to the run on the server when the last subscriber leaves before its end."""
+"""The choices for the run on the server when its last subscriber leaves before its end."""
 
 
 def check_on_dispose(given: object) -> None:
-    """Raise unless it is one of the two."""
+    """Raise unless the argument is one of the two choices."""
     if given not in ("detach", "cancel"):
         msg = f'on_dispose must be "detach" or "cancel", got {given!r}'
         raise ValueError(msg)
 
 
 class Farewell:
-    """The cancelling of one run that is left, and the code that waits for it.
+    """The cancellation of one run that is left, and the code that waits for it.
 
     ``cancel(run)`` cancels a run and completes when the run has ended; it has a bound of its own.
-    ``run`` is the run as it was last told; what is known before that has an id and no status.
+    ``run`` is the last known state of the run; before the first event it has an id and no status.
     """
 
     def __init__(
@@ -40,21 +40,21 @@ class Farewell:
         home: Home,
         run: AnyRun | None = None,
     ) -> None:
-        self.run: Any = run  # of the protocol that it is of
+        self.run: Any = run  # of any protocol
         self._cancel = cancel
         self._home = home
-        self._free: Callable[[], object] | None = None  # from leaving to knowing the run
+        self._free: Callable[[], object] | None = None  # set after leaving, until the run is known
         self._left = False
         self._over = False
         self._waiting: list[Callable[[], object]] = []
 
     @property
     def waits(self) -> bool:
-        """Whether the run waits for what only the code that follows it can give."""
+        """Whether the run waits for outputs that only the code that follows it can give."""
         return self.run is not None and self.run.status == "requires_action"
 
     def told(self, run: AnyRun) -> None:
-        """The run as it stands now; another run than the first is none of ours."""
+        """Keep the current state of the run; ignore any other run than the first."""
         if self.run is not None and run.id != self.run.id:
             return
         self.run = run
@@ -62,7 +62,7 @@ class Farewell:
             self._begin()
 
     def leave(self, free: Callable[[], object] = lambda: None) -> None:
-        """Cancel the run, now or as soon as it is told; ``free`` is called when it is known."""
+        """Cancel the run, now or as soon as it is known; then call ``free``."""
         if self._left:
             free()
             return
@@ -72,12 +72,12 @@ class Farewell:
             self._begin()
 
     def ended(self) -> None:
-        """No run will be told any more."""
+        """No more states of the run will come."""
         if self._free is not None:
             self._end()
 
     def when_over(self, call: Callable[[], object]) -> None:
-        """Call something when the cancelling is over; at once where there is none."""
+        """Call a function when the cancellation is over; at once if there is none."""
         if self._left and not self._over:
             self._waiting.append(call)
         else:
@@ -92,7 +92,7 @@ class Farewell:
             self._end()
             return
 
-        async def say() -> None:  # as one task, for which a client that closes can wait
+        async def say() -> None:  # one task, so that a client that closes can wait for it
             try:
                 await self._cancel(run)
             except (RxAssistError, ValueError) as error:
@@ -115,9 +115,9 @@ def cancel_when_left(
 ) -> Operator[_T, _T]:
     """Cancel the run on the server when its stream or poll is left before the end.
 
-    Also when that fails while the run waits: nobody goes on with it. A source that is left before
-    it told its run goes on unheard until it does: the request that creates the run was sent, so
-    there is one.
+    Also if it fails while the run waits: no code would resume the run. A source that is left before
+    it has emitted its run stays subscribed until it does, and its items are ignored: the request
+    that creates the run was sent, so there is a run.
     """
 
     def operator(source: Observable[_T]) -> Observable[_T]:
@@ -152,7 +152,7 @@ class _Followed(Generic[_T]):
         self, source: Observable[_T], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         self._home.closing.add(self._client_closes)
-        with parting():  # a client that closes lets it go on until it told its run
+        with parting():  # a client that closes waits until the source has emitted its run
             self._held.disposable = source.subscribe(
                 self._on_next, self._on_error, self._on_completed, scheduler=scheduler
             )

@@ -1,4 +1,4 @@
-"""Many runs as one Observable, which says of each event in which run it happened."""
+"""Many runs as one Observable, with the key of its run at each event."""
 
 from __future__ import annotations
 
@@ -77,21 +77,21 @@ def merge_runs(
 
     Takes streams, whose keys are 0, 1, 2…; or a mapping of streams; or one iterable or Observable
     of streams, or of pairs of a key and a stream. At most ``max_concurrent`` streams are subscribed
-    at a time; the next ones are asked for as places come free, so an iterable may make thousands,
-    and an Observable of streams is paused while one of its streams waits for a place. A single
-    Observable is known by its first item: an event makes it the stream of one run, a stream or a
-    pair an Observable of streams. One that fails before that is a run that failed; one that is
-    empty brings no runs.
+    at a time; it takes the next stream when one ends, so an iterable may make thousands, and an
+    Observable of streams is paused while one of its streams waits. The first item of a single
+    Observable decides: if it is an event, the Observable is the stream of one run; if it is a
+    stream or a pair, an Observable of streams. If it fails before that, it counts as a run that
+    failed; if it is empty, there are no runs.
 
-    The last item of each run has a ``RunSummary`` instead of an event. A run whose stream fails has
-    its error there too, and the others go on; with ``delay_errors=False`` the first error ends
-    everything, as with RxPY's ``merge``. Completes when all have ended. An error of the iterable or
-    of the Observable of streams ends everything. While the consumer is slow every stream is paused.
-    Times are those of ``scheduler``, else of the subscription's.
+    The last item of each run has a ``RunSummary`` instead of an event. If a run's stream fails, the
+    summary also has the error, and the other runs continue; with ``delay_errors=False`` the first
+    error ends everything, as with RxPY's ``merge``. Completes when all have ended. An error of the
+    iterable or of the Observable of streams ends everything. While the consumer is slow every
+    stream is paused. Times are those of ``scheduler``, else of the subscription's.
 
-    Raises ``TypeError`` for what is no stream, ``ValueError`` for a ``max_concurrent`` below 1 and
-    for a key that is given twice. Where that shows only when an iterable is read or an Observable
-    tells, they go to ``on_error``.
+    Raises ``TypeError`` for an item that is no stream, ``ValueError`` for a ``max_concurrent``
+    below 1 and for a key that is given twice. If such an item comes later, from an iterable or an
+    Observable, these errors go to ``on_error``.
     """
     if max_concurrent is not None and max_concurrent < 1:
         msg = f"max_concurrent must be at least 1, or None for no bound, got {max_concurrent}"
@@ -136,7 +136,7 @@ def _no_stream(item: object) -> TypeError:
 
 
 class _Keyed:
-    """Streams with their keys, which are their numbers where none were given."""
+    """Streams with their keys; a stream without a key has its number."""
 
     def __init__(self) -> None:
         self._keys = set[object]()
@@ -160,7 +160,7 @@ def _brings_a_stream(item: object) -> bool:
 
 
 class _Merging:
-    """One subscription: the runs that are under way, and where the next ones come from."""
+    """One subscription: the current runs, and the source of the next ones."""
 
     def __init__(
         self,
@@ -174,35 +174,35 @@ class _Merging:
         self.observer = observer
         self.delay_errors = delay_errors
         self.clock: abc.SchedulerBase = clock or lent or TimeoutScheduler.singleton()
-        # RxPY's run() lends one that starts a thread for each action
+        # RxPY's run() passes a scheduler that starts a thread for each action
         self.scheduler = None if isinstance(lent, NewThreadScheduler) else lent
         self.lock = Disposable().lock  # streams of several clients come on several threads
         self.over = False
         self._most = most
-        self._context = copy_context()  # every stream is to find the demand of the consumer
+        self._context = copy_context()  # so that every stream finds the demand of the consumer
         self._runs: set[_Run] = set()
         self._streams: Iterator[object] | None = None
-        self._waiting: deque[object] = deque()  # for a place
+        self._waiting: deque[object] = deque()  # streams beyond ``max_concurrent``
         self._more = True
         self._keyed = _Keyed()
         self._filling = False
         self._demand = Demand(current_demand())
         self._outer = SingleAssignmentDisposable()
 
-    # --- where the streams come from ---
+    # --- the source of the streams ---
 
     def begin(self, streams: Iterable[object]) -> None:
-        """Take streams as places come free."""
+        """Take the next stream whenever one may begin."""
         with self.lock:
             try:
                 self._streams = iter(streams)
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            except Exception as error:  # noqa: BLE001 -- it goes to ``on_error``
                 self.fail(error)
             else:
                 self._fill()
 
     def listen(self, source: Observable[object]) -> None:
-        """Take streams as they come, unless the first item is an event: of the only stream."""
+        """Take streams as they come; if the first item is an event, this is the only stream."""
         only = _Run(self, 0)
         brings_streams = False
 
@@ -259,14 +259,14 @@ class _Merging:
         yield _Run(self, key, stream)
 
     def _fill(self) -> None:
-        """Begin as many runs as there are places for, and end when none is left."""
+        """Begin as many runs as may run at once, and complete when none is left."""
         if self._filling:
             return
         self._filling = True
         while not self.over and (self._most is None or len(self._runs) < self._most):
             try:
                 taken = list(self._take())
-            except Exception as error:  # noqa: BLE001 -- the subscriber is told
+            except Exception as error:  # noqa: BLE001 -- it goes to ``on_error``
                 self.fail(error)
                 break
             for run in taken:
@@ -285,7 +285,7 @@ class _Merging:
         try:
             self._context.copy().run(run.begin)
         except BaseException:
-            self.dispose()  # the other streams, which nobody else can free now
+            self.dispose()  # the other streams: no other code can dispose them now
             raise
 
     # --- how they end ---
@@ -311,7 +311,7 @@ class _Merging:
 
 
 class _Run:
-    """One of the runs: sends its events on, and sums them up."""
+    """One of the runs: emits its events, and sums them up."""
 
     def __init__(
         self, merging: _Merging, key: object, stream: Observable[AnyEvent] | None = None

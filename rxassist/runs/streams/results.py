@@ -1,4 +1,4 @@
-"""What became of the calls of a run."""
+"""The results of the tool calls of a run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rxassist.runs.tools import ToolResult
 _T = TypeVar("_T")
 
 OnResult: TypeAlias = Callable[[ToolResult], object]
-"""Is told of each call that has ended."""
+"""A function that is called with the result of each call that has ended."""
 
 
 class Results:
-    """What became of the calls of a run, for readers that come at any time."""
+    """The results of the calls of a run, for readers that subscribe at any time."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -29,10 +29,10 @@ class Results:
         self._log = Log(self._told, post=home.post, report=home.report, read_ahead=None)
 
     def told_by(self, tools: Callable[[OnResult], Operator[_T, _T]]) -> Operator[_T, _T]:
-        """The operator that calls, made to tell of its results here."""
+        """The operator that calls the tools; it reports its results here."""
 
         def begin(events: Observable[_T]) -> Observable[_T]:
-            self._log.subscribe()  # a reader that stays: what is told is kept for those to come
+            self._log.subscribe()  # a reader that stays, so that the log keeps all for later ones
             return events.pipe(ops.finally_action(self._told.on_completed))
 
         def operator(source: Observable[_T]) -> Observable[_T]:
@@ -42,7 +42,7 @@ class Results:
         return operator
 
     def beside(self, run: Observable[Any]) -> Observable[ToolResult]:
-        """The results, from the first one on; begins and ends with the run."""
+        """The results, beginning with the first; begins and ends with the run."""
         kept = rx.defer(lambda _: self._log.recorded() if self._home.closed else self._log)
         return rx.merge(kept, run.pipe(ops.ignore_elements()))
 

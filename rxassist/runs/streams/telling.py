@@ -1,4 +1,4 @@
-"""One stream that an event handler is told of."""
+"""Call an event handler for the events of one stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rxassist.runs.protocol import Callback, Protocol
 
 
 def _at_end(error: Exception | None) -> tuple[Callback, ...]:
-    """The callbacks before ``on_end`` that the end of a stream causes."""
+    """The callbacks for the end of a stream, except ``on_end``, which comes after them."""
     if error is None:
         return ()
     late = isinstance(error, APITimeoutError) or isinstance(error.__cause__, APITimeoutError)
@@ -38,10 +38,10 @@ _ON_END = Callback("on_end")
 
 
 class Telling:
-    """One stream that a handler is told of, and where it stands.
+    """One stream that a handler follows, and the current state of it.
 
-    ``source`` is the Observable, ``failure`` the exception that a callback raised. ``begun`` and
-    ``over`` say whether there is more to come: over is when ``on_end`` has returned.
+    ``source`` is the Observable, ``failure`` the exception that a callback raised. ``begun`` is
+    true from the subscription on, ``over`` when ``on_end`` has returned: no more callbacks come.
     """
 
     def __init__(self, handler: Any, source: object = None) -> None:  # noqa: ANN401 -- of its kind
@@ -58,7 +58,7 @@ class Telling:
         self._waiting: list[Callable[[], object]] = []
 
     def has_own(self, name: str) -> bool:
-        """Whether its handler has an attribute that is not one of every handler."""
+        """Whether its handler has an attribute that the base classes of handlers do not have."""
         handler = self._handler
         return hasattr(handler, name) and not any(hasattr(kind, name) for kind in handler._kinds)
 
@@ -67,7 +67,7 @@ class Telling:
         return getattr(self._handler, name)
 
     def when_over(self, call: Callable[[], object]) -> None:
-        """Call something when there is no more to come, at once if that is so; maybe twice."""
+        """Call a function when no more callbacks come, perhaps now; it may be called twice."""
         self._waiting.append(call)
         if self.over:
             call()
@@ -82,7 +82,7 @@ class Telling:
 
     @contextmanager
     def _current(self) -> Generator[None]:
-        """Inside, this is the stream that the handler speaks of."""
+        """Make this the handler's current stream for the ``with`` block."""
         self._handler._told = self
         token = _current.set(self)
         self._busy = True
@@ -105,15 +105,15 @@ _current: ContextVar[Telling | None] = ContextVar("rxassist_telling", default=No
 
 
 def current_telling() -> Telling | None:
-    """The stream of which a callback of a handler is being told, if this is inside one."""
+    """The stream of the current callback of a handler; ``None`` outside of one."""
     return _current.get()
 
 
 class SyncTelling(Telling):
-    """One stream that an ``AssistantEventHandler`` is told of."""
+    """One stream that an ``AssistantEventHandler`` follows."""
 
     def tell(self, told: Notification[AnyEvent]) -> Notification[AnyEvent]:
-        """Call what an event or the end causes, and give it back. Raises what a callback raises."""
+        """Call the callbacks for an event or the end, and return it. Raises a callback's error."""
         if not self._ended:
             with self._current():
                 try:
@@ -124,7 +124,7 @@ class SyncTelling(Telling):
         return told
 
     def leave(self) -> None:
-        """The stream is told no further: ``on_end``, unless it has ended."""
+        """Stop before the end: call ``on_end``, unless the stream has ended."""
         if not self._ended:
             with self._current():
                 self._end(None)
@@ -158,10 +158,10 @@ class SyncTelling(Telling):
 
 
 class AsyncTelling(Telling):
-    """One stream that an ``AsyncAssistantEventHandler`` is told of."""
+    """One stream that an ``AsyncAssistantEventHandler`` follows."""
 
     async def tell(self, told: Notification[AnyEvent]) -> Notification[AnyEvent]:
-        """As ``SyncTelling.tell``, awaited. Where it is cancelled, ``on_end`` comes at once."""
+        """As ``SyncTelling.tell``, awaited. If it is cancelled, it calls ``on_end`` at once."""
         if not self._ended:
             with self._current():
                 try:
@@ -172,7 +172,7 @@ class AsyncTelling(Telling):
         return told
 
     async def leave(self) -> None:
-        """The stream is told no further: ``on_end``, unless it has ended or is about to."""
+        """Stop before the end: call ``on_end``, unless the stream has ended or is about to."""
         if not self._ended and not self._busy:
             with self._current():
                 await self._end(None)
@@ -183,7 +183,7 @@ class AsyncTelling(Telling):
             return
         try:
             await self._await(self._calls(told.value))
-        except BaseException as error:  # where it is cancelled, nobody waits for more
+        except BaseException as error:  # also if cancelled: no code waits for later callbacks
             await self._end(error if isinstance(error, Exception) else None)
             raise
 
@@ -220,21 +220,21 @@ def _is_plain(cls: type[object], name: str) -> str:
 
 
 class EventHandler(SelfSubscribing[AnyEventT]):
-    """What the handlers of both kinds have: the stream that they are told of."""
+    """The common part of the handlers of both kinds: the stream that they follow."""
 
-    _told: Telling | None = None  # on the class: who inherits need not call __init__
-    _heard: Callable[[], object] | None = None  # the stream, which holds its handler
+    _told: Telling | None = None  # on the class, so that a subclass need not call __init__
+    _heard: Callable[[], object] | None = None  # a weak reference to the stream: it holds this
     _telling: ClassVar[type[SyncTelling | AsyncTelling]]
-    _nothing: ClassVar[Any]  # the snapshot of a stream that told nothing yet
-    _kinds: ClassVar[tuple[type[EventHandler[Any]], ...]] = ()  # whose attributes are nobody's own
+    _nothing: ClassVar[Any]  # the snapshot of a stream before its first event
+    _kinds: ClassVar[tuple[type[EventHandler[Any]], ...]] = ()  # the bases; see ``has_own``
 
     def telling(self, source: object) -> SyncTelling | AsyncTelling:
-        """A new stream that this handler is told of, in the way of its kind."""
+        """A new stream that this handler follows, with callbacks of its kind."""
         self._heard = ref(source)
         return self._telling(self, source)
 
     def subscribe_to(self, source: LoopObservable[AnyEventT, Any]) -> abc.DisposableBase:
-        """Be told of what an Observable of a client emits, with a state of its own."""
+        """Follow an Observable of a client, with a state of its own."""
         telling = self.telling(source)
 
         def on_error(error: Exception) -> None:
@@ -258,10 +258,10 @@ class EventHandler(SelfSubscribing[AnyEventT]):
 
 
 def tell(telling: SyncTelling | AsyncTelling, home: Home) -> Operator[AnyEvent, AnyEvent]:
-    """Tell a handler of each event, and of the end, before it goes on.
+    """Call a handler for each event, and for the end, before passing them on.
 
-    What a callback raises goes to ``on_error``. A handler whose subscription is disposed before
-    the end is told ``on_end`` on the home's loop.
+    An exception in a callback goes to ``on_error``. If the subscription is disposed before the
+    end, ``on_end`` is called on the home's loop.
     """
     told: Operator[Notification[AnyEvent], Notification[AnyEvent]]
     told = map_async(telling.tell) if isinstance(telling, AsyncTelling) else choose(telling.tell)
@@ -299,7 +299,7 @@ def tell(telling: SyncTelling | AsyncTelling, home: Home) -> Operator[AnyEvent, 
     return operator
 
 
-_leaving: set[asyncio.Task[None]] = set()  # an event loop holds its tasks only weakly
+_leaving: set[asyncio.Task[None]] = set()  # an event loop keeps only weak references to tasks
 
 
 __all__ = [

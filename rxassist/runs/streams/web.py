@@ -38,19 +38,19 @@ _RESULTS: dict[type, tuple[str, ...]] = {
     ToolResult: (),
     Timings: ("between_deltas", "tokens_per_second"),
 }
-"""What operators emit beside models, and the properties that are written besides the fields."""
+"""The values that operators emit besides models, and their properties that are written, too."""
 
-_ID = re.compile("[0-9]{1,18}")  # of an event, as this counts: no longer than anybody counts
+_ID = re.compile("[0-9]{1,18}")  # an event's number; no count gets longer
 
 
 def to_event(item: object) -> ServerSentEvent:
-    """Make an event for a browser of an item: how ``to_sse`` encodes where it is not told.
+    """Make an event for a browser from an item: the default ``encode`` of ``to_sse``.
 
     Events of a run are written as the service writes them, a ``ServerSentEvent`` as it is, a
-    ``Snapshot`` as the run, the messages and the steps that it holds. Everything else is JSON, text
-    too, so that no line end is lost: ``JSON.parse(event.data)``. What operators emit is an object
-    of its fields, a mapping an object whose keys are text, and an exception in any of them has its
-    ``type`` and ``code`` alone, as in ``to_sse``.
+    ``Snapshot`` as the run, the messages and the steps that it holds. Everything else is JSON, even
+    text, so that no line end is lost: ``JSON.parse(event.data)``. A value from an operator is an
+    object of its fields, a mapping is an object whose keys are text, and an exception in any of
+    them has only its ``type`` and ``code``, as in ``to_sse``.
     """
     if isinstance(item, ServerSentEvent):
         return item
@@ -60,7 +60,7 @@ def to_event(item: object) -> ServerSentEvent:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
-    """Plain data of whatever operators emit, and of what it holds."""
+    """Plain data from any value that operators emit, and from the values in it."""
     if isinstance(value, Exception):
         code = value.code if isinstance(value, APIError) else None
         return {"type": type(value).__name__, "code": code}
@@ -86,17 +86,17 @@ def to_sse(
 ) -> Callable[[Observable[Any]], AsyncGenerator[bytes]]:
     """Write an Observable as the body of a ``text/event-stream`` response.
 
-    Made for ``pipe``: gives an async generator of bytes, for a ``StreamingResponse`` of Starlette
-    or FastAPI, or whatever sends chunks. Each item is the event that ``encode`` makes of it, with
-    an ``id`` that counts from 1 unless it has one. After the last item comes an event named
-    ``end``, so that a browser does not ask again. An error is an event named ``error``, whose data
-    is JSON, its ``type`` and ``code``; what it says is logged and not told to the browser. After
-    every ``keep_alive`` seconds of silence comes a comment.
+    Made for ``pipe``: returns an async generator of bytes, for a ``StreamingResponse`` of Starlette
+    or FastAPI, or any server that sends chunks. ``encode`` makes an event from each item, with an
+    ``id`` that counts from 1 unless it has one. After the last item comes an event named ``end``,
+    so that a browser does not reconnect. An error is an event named ``error``, whose data is JSON
+    with ``type`` and ``code``; its text is logged and not sent to the browser. After every
+    ``keep_alive`` seconds of silence comes a comment.
 
-    The source is subscribed when the generator is first asked, paused while ``buffer`` items wait
+    The source is subscribed when the generator is first read, paused while ``buffer`` items wait
     for a slow browser, and disposed when the generator is closed or cancelled: when the browser
-    leaves. ``after`` is the ``Last-Event-ID`` of a browser that comes back: as many items are left
-    out; what is no number leaves out none. A server without asyncio takes ``to_sse_blocking``.
+    leaves. ``after`` is the ``Last-Event-ID`` of a browser that reconnects: so many items are left
+    out; if it is no number, none is. For a server without asyncio, use ``to_sse_blocking``.
     """
     chunks = _chunks(encode, keep_alive, after, buffer)
     return lambda source: _generate(chunks(source))
@@ -113,9 +113,9 @@ def to_sse_blocking(
 
     As ``to_sse``, but an iterator of bytes: the thread of the request waits for each, so it takes
     the streams of a ``Client``. A WSGI server calls its ``close()`` when the browser leaves, which
-    disposes the source; any thread may call it, and one that waits for an item leaves. A server
-    learns that a browser has left when it writes, so ``keep_alive`` also bounds how long a thread
-    waits for one that has: with ``None`` as long as the source is silent.
+    disposes the source; any thread may call it, and a thread that waits for an item stops waiting.
+    A server notices only when it writes that a browser has left. So ``keep_alive`` also bounds how
+    long a thread waits for such a browser: with ``None`` as long as the source is silent.
     """
     chunks = _chunks(encode, keep_alive, after, buffer)
     return lambda source: ClosableItems(chunks(source))
@@ -127,7 +127,7 @@ def _chunks(
     after: str | int | None,
     buffer: int,
 ) -> Callable[[Observable[Any]], Items[bytes]]:
-    """What is written of a source, for whichever way of waiting for it."""
+    """A function that makes chunks from a source, for blocking and for async readers."""
     given: object = keep_alive
     if isinstance(given, bool) or not isinstance(given, int | float | None):
         msg = f"keep_alive must be a number of seconds, or None, got {keep_alive!r}"
@@ -152,7 +152,7 @@ async def _generate(items: Items[bytes]) -> AsyncGenerator[bytes]:
 
 
 def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[Any, bytes]:
-    """Each item as the bytes of an event, without those that were seen, and the end."""
+    """Each item as the bytes of an event, without those that were sent before, and the end."""
 
     def begin() -> tuple[Step[Any, bytes], Finish[bytes]]:
         numbers = count(1)
@@ -172,14 +172,14 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
 
 
 def _told(error: Exception) -> bytes:
-    """What a browser is told of an error."""
+    """Log an error, and make the event that a browser receives for it."""
     what = type(error).__name__
     logger.error("a stream for a browser failed: %s: %s%s", what, error, _raised_at(error))
     return to_bytes(ServerSentEvent("error", to_json(_plain(error)).decode()))
 
 
 def _raised_at(error: Exception) -> str:
-    """The line that raised an error, if any did: a traceback is no line of a log."""
+    """The line that raised an error, if any: a traceback would not fit a line of the log."""
     frames = extract_tb(error.__traceback__)
     return f" (at {frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
