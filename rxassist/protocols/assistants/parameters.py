@@ -1,10 +1,10 @@
 """The parameters of the endpoints, as keyword arguments: API reference, request bodies.
 
 A parameter that is not given is not sent; ``None`` sends a null. Objects are mappings with the
-field names of the wire, tools may be models as well.
+field names of the wire; tools may also be models.
 """
 
-# Evaluated at once (no ``from __future__ import annotations``): what is required is read from it.
+# Evaluated at once (no ``from __future__ import annotations``): ``Required`` is read at runtime.
 
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, Required, TypeAlias, TypedDict, TypeVar
@@ -33,21 +33,21 @@ Tools: TypeAlias = Iterable[AssistantTool | Object | Tool[..., Any] | Callable[.
 
 
 class MessageListParameters(ListParameters, total=False):
-    """Which messages: those of a run, if ``run_id`` is given."""
+    """The options of a list of messages: with ``run_id``, only those of a run."""
 
     run_id: str
     """Only the messages that this run wrote."""
 
 
 class AssistantSettings(RequestOptions, total=False):
-    """What an assistant is, besides its model."""
+    """The settings of an assistant, besides its model."""
 
     name: str | None
     """The name, of at most 256 characters."""
     description: str | None
     """The description, of at most 512 characters."""
     instructions: str | None
-    """What the model is told to be and to do."""
+    """The system instructions for the model: its role and its task."""
     tools: Tools
     """The tools: functions, mappings or models. Functions are sent as definitions."""
     tool_resources: Object | None
@@ -96,14 +96,14 @@ class StepParameters(RequestOptions, total=False):
     """``GET /threads/{thread_id}/runs/{run_id}/steps/{step_id}``."""
 
     include: Iterable[str]
-    """What else to return, such as the content of the results of file search."""
+    """More fields to return, such as the content of the results of file search."""
 
 
 class StepListParameters(ListParameters, total=False):
     """``GET /threads/{thread_id}/runs/{run_id}/steps``."""
 
     include: Iterable[str]
-    """What else to return, such as the content of the results of file search."""
+    """More fields to return, such as the content of the results of file search."""
 
 
 class ThreadParameters(RequestOptions, total=False):
@@ -118,11 +118,11 @@ class ThreadParameters(RequestOptions, total=False):
 
 
 class BusyOptions(TypedDict, total=False):
-    """What to do on a thread with a run that works or waits: nothing of it is sent.
+    """What to do on a thread with a run that works or waits: none of these options is sent.
 
-    ``if_busy="fail"``, the default, is a ``ThreadBusyError``; ``"wait"`` waits until that run has
-    ended; ``"cancel"`` cancels it. Runs and messages of one client that wait for one thread come in
-    the order in which they were asked for.
+    ``if_busy="fail"``, the default, raises a ``ThreadBusyError``; ``"wait"`` waits until that run
+    has ended; ``"cancel"`` cancels it. Runs and messages of one client that wait for one thread
+    keep the order of their subscriptions.
     """
 
     if_busy: IfBusy
@@ -143,7 +143,7 @@ class MessageParameters(RequestOptions, BusyOptions, total=False):
 
 
 class CommonRunParameters(RequestOptions, total=False):
-    """What every call that creates a run takes."""
+    """The parameters of every call that creates a run."""
 
     assistant_id: Required[str]
     """The id of the assistant that runs."""
@@ -168,17 +168,17 @@ class CommonRunParameters(RequestOptions, total=False):
     tool_choice: str | Object | None
     """``"auto"``, ``"none"``, ``"required"``, or the tool that the model must call."""
     parallel_tool_calls: bool
-    """Whether the model may ask for several calls at once."""
+    """Whether the model may make several calls at once."""
     response_format: str | Object | None
     """``"auto"`` or an object, such as ``{"type": "json_object"}``."""
 
 
 class StartOptions(BusyOptions, total=False):
-    """How a run is started: nothing of it is sent.
+    """How a run is started: none of these options is sent.
 
-    Where nobody knows whether a run was created, that is a ``RunOutcomeUnknown``, and it is not
-    asked for again. With ``idempotent`` the run carries a mark in its metadata, by which it is
-    looked for before that is said, for ``patience`` seconds (30; ``None``: once).
+    If it is unknown whether a run was created, the call fails with ``RunOutcomeUnknown``, and does
+    not request the run again. With ``idempotent`` the run has a mark in its metadata, and the call
+    first looks for a run with that mark, for ``patience`` seconds (30; ``None``: once).
     """
 
     idempotent: bool
@@ -202,7 +202,7 @@ class RunParameters(CommonRunParameters, StartOptions, total=False):
     reasoning_effort: str | None
     """How much a reasoning model thinks, such as ``"low"``."""
     include: Iterable[str]
-    """What else to return, such as the content of the results of file search."""
+    """More fields to return, such as the content of the results of file search."""
 
 
 class ThreadAndRunParameters(CommonRunParameters, total=False):
@@ -231,48 +231,49 @@ class ToolOutputsParameters(RequestOptions, total=False):
 
 
 class ToolOptions(TypedDict, total=False):
-    """How the functions among ``tools`` are called when the run asks for them.
+    """How the functions among ``tools`` are called when the run requires them.
 
     The definitions of a list are sent as the run's ``tools``, instead of the assistant's, and its
-    functions are called. A ``Toolbox`` is called only: the assistant has its ``definitions``.
+    functions are called. A ``Toolbox`` is only called: the assistant has its ``definitions``.
 
-    The calls of a round run all at a time, or ``max_concurrent_tools`` of them, for
-    ``tool_timeout`` seconds each, by default without bound. ``approve`` is asked before each call,
-    also of those that the service makes itself (MCP): a function, a coroutine or an Observable
-    that gives ``True``, or why not. What fails is told the model; with ``on_tool_error="raise"`` it
-    is a ``ToolError``, and a function of the call and the error gives what is told. After
-    ``max_rounds`` rounds (16) that is a ``ToolRoundsExceeded``.
+    All calls of a round run at once, or ``max_concurrent_tools`` of them, for ``tool_timeout``
+    seconds each, by default without bound. ``approve`` is called before each call, also before
+    calls that the service makes itself (MCP): a function, a coroutine or an Observable that gives
+    ``True``, or a reason against the call. If a call fails, the model receives the error; with
+    ``on_tool_error="raise"`` the stream ends in a ``ToolError``; a function of the call and the
+    error returns the reply to the model. After ``max_rounds`` rounds (16) the error is
+    ``ToolRoundsExceeded``.
     """
 
     max_rounds: int
-    """How often the run may ask for tools (16); then it is ``ToolRoundsExceeded``."""
+    """How often the run may require tools (16); then it fails with ``ToolRoundsExceeded``."""
     max_concurrent_tools: int | None
-    """How many functions run at a time; by default all calls of a round."""
+    """How many functions run at once; by default all calls of a round."""
     tool_timeout: float | None
     """Seconds for each function; by default no bound."""
     on_tool_error: OnToolError
     """``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of call and error."""
     approve: Approve | None
-    """A function that is asked before each call: it gives ``True``, or why not."""
+    """A function that is called before each call: it returns ``True``, or a reason against it."""
 
 
 class StreamOptions(TypedDict, Generic[HandlerT], total=False):
-    """How a stream behaves on this side: nothing of it is sent.
+    """How a stream behaves on this side: none of these options is sent.
 
-    ``replay=False`` drops the events that every subscriber has seen. The stream runs at most
-    ``read_ahead`` events ahead of a reader that can be slow (1,024; ``None``: without bound).
+    ``replay=False`` drops the events that every subscriber has received. The stream reads at most
+    ``read_ahead`` events ahead of a reader that can be slow (1,024; ``None``: no bound).
     ``on_dispose="cancel"`` cancels the run on the server when the last subscriber leaves before
     its end, and ``close()`` waits for that; ``"detach"``, the default, leaves it working. With
-    ``linger`` the stream goes on for so many seconds after the last subscriber left, for one that
-    comes back; by default it ends at once. ``event_handler`` is told of each event
-    once, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
+    ``linger`` the stream continues for so many seconds after the last subscriber left, for one that
+    comes back; by default it ends at once. The callbacks of ``event_handler`` are called once for
+    each event, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
     ``AsyncAssistantEventHandler`` on an ``AsyncClient``.
 
-    Where the connection is lost, or silent for ``idle_timeout`` seconds (the client's; any byte is
-    a sign of life), the run is followed to its end all the same, unless ``recover`` is ``False``;
-    the service may be out of reach for ``recovery_timeout`` seconds (60). The whole of it ends
-    after ``deadline`` seconds, by default never, in an ``APITimeoutError``; a run that waits for
-    ``tools`` of this call then is cancelled, as nobody goes on with it.
+    If the connection is lost, or silent for ``idle_timeout`` seconds (by default the client's; any
+    byte ends the silence), the run is still followed to its end, unless ``recover`` is ``False``;
+    the service may be out of reach for ``recovery_timeout`` seconds (60). The whole stream ends
+    after ``deadline`` seconds, by default never, in an ``APITimeoutError``; if the run then waits
+    for ``tools`` of this call, it is cancelled, as no code would resume it.
     """
 
     recover: bool
@@ -286,11 +287,11 @@ class StreamOptions(TypedDict, Generic[HandlerT], total=False):
     replay: bool
     """``False`` drops the events that every subscriber has received."""
     read_ahead: int | None
-    """How many events the stream may be ahead of a slow reader (1,024; ``None``: no bound)."""
+    """How many events the stream may read ahead of a slow reader (1,024; ``None``: no bound)."""
     on_dispose: OnDispose
     """``"cancel"`` cancels the run when the last reader leaves; ``"detach"`` does not."""
     linger: float
-    """Seconds for which the run is read on after the last subscriber has left (0)."""
+    """Seconds for which the stream continues after the last subscriber has left (0)."""
     event_handler: HandlerT | None
     """Its callbacks are called once for each event, before any subscriber."""
 
@@ -302,9 +303,9 @@ class RunPollOptions(PollOptions, total=False):
     its end, or the deadline comes; ``"detach"``, the default, leaves it working.
 
     After ``deadline`` seconds, counted from the subscription, the poll ends in ``PollTimeout``,
-    also where the run has not begun. If the run was last seen to wait for ``tools`` of this call,
-    nobody goes on with it, and it is cancelled. ``PollTimeout`` comes when a run that is to be
-    cancelled has ended, at most five seconds late; if it cannot be cancelled, that is logged.
+    even if the run has not begun. If the run then waits for ``tools`` of this call, as far as the
+    polls know, it is cancelled, as no code would resume it. ``PollTimeout`` comes only when a run
+    that is being cancelled has ended, at most five seconds late; a failure to cancel is logged.
     """
 
     on_dispose: OnDispose

@@ -24,7 +24,7 @@ class FileParameters(RequestOptions, total=False):
     """``POST /files``, besides the file itself."""
 
     purpose: Required[str]
-    """What the file is for, such as ``"assistants"``."""
+    """The purpose of the file, such as ``"assistants"``."""
     expires_after: Object
     """When the file expires: a mapping with ``anchor`` and ``seconds``."""
 
@@ -44,7 +44,7 @@ class VectorStoreParameters(RequestOptions, total=False):
     """``POST /vector_stores``."""
 
     file_ids: Iterable[str]
-    """The ids of files that the store takes in."""
+    """The ids of files to add to the store."""
     name: str
     """The name of the store."""
     description: str
@@ -58,7 +58,7 @@ class VectorStoreParameters(RequestOptions, total=False):
 
 
 class IngestionParameters(RequestOptions, total=False):
-    """How a file is taken into a vector store."""
+    """How a file is added to a vector store."""
 
     chunking_strategy: Object
     """How files are cut into chunks, such as ``{"type": "auto"}``."""
@@ -97,7 +97,7 @@ class FileBatchParameters(IngestionParameters, total=False):
 
 
 class IngestionPollParameters(IngestionParameters, PollOptions, total=False):
-    """How a file is taken into a vector store, and polled."""
+    """How a file is added to a vector store, and polled."""
 
 
 class FileBatchPollParameters(FileBatchParameters, PollOptions, total=False):
@@ -108,13 +108,13 @@ class SearchParameters(RequestOptions, total=False):
     """``POST /vector_stores/{vector_store_id}/search``."""
 
     query: Required[str | Iterable[str]]
-    """What to search for: a text, or several."""
+    """The text to search for, or several texts."""
     filters: Object
     """A filter on the attributes of the files."""
     max_num_results: int
-    """How many results to return at most."""
+    """The highest number of results."""
     ranking_options: Object
-    """How results are ranked, and the score below which they are left out."""
+    """How results are ranked, and the lowest score of a result."""
     rewrite_query: bool
     """Whether the service may rewrite the query for its search."""
 

@@ -1,4 +1,4 @@
-"""What the service stores: frozen values with the field names of the wire.
+"""The objects of the service: frozen values with the field names of the wire.
 
 Lists are tuples, unknown members of a tagged union are ``Unknown…`` values, statuses are plain
 text. Nothing here knows JSON, HTTP or Rx.

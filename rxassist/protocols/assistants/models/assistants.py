@@ -21,7 +21,7 @@ class CodeInterpreterTool(Model):
 
 @frozen
 class RankingOptions(Model):
-    """How file search ranks what it finds: scores below ``score_threshold`` are left out."""
+    """How file search ranks its results; it omits scores below ``score_threshold``."""
 
     ranker: str | None = None
     score_threshold: float | None = None

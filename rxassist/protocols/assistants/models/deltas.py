@@ -1,4 +1,4 @@
-"""Deltas of messages and run steps: everything but the place is optional on the wire.
+"""Deltas of messages and run steps: all fields but ``index`` are optional on the wire.
 
 ``index`` says which part, call, output or annotation of the object grows.
 """
@@ -29,7 +29,7 @@ class UnknownDelta(Unknown):
 
     @property
     def index(self) -> int:
-        """The place in the object that grows, 0 where it is not said."""
+        """The index of the growing part, 0 if the service sent none."""
         index = self.raw.get("index")
         return index if isinstance(index, int) else 0
 
@@ -84,7 +84,7 @@ class TextDeltaBlock(Delta):
 
 
 class _WithoutText:
-    """A base of parts that are no text, so that every part may be asked for its text."""
+    """A base of parts that are no text, so that every part has the attribute ``text``."""
 
     __slots__ = ()
 
@@ -136,7 +136,7 @@ MessageContentDelta = (
 
 @frozen
 class MessageDelta(Delta):
-    """What was added to a message."""
+    """The addition to a message."""
 
     role: str | None = None
     content: tuple[MessageContentDelta, ...] = ()
@@ -153,7 +153,7 @@ class MessageDeltaEvent(Delta):
 
 @frozen
 class FunctionDelta(Delta):
-    """What was added to a call of a function."""
+    """The addition to a call of a function."""
 
     name: str | None = None
     arguments: str | None = None
@@ -230,7 +230,7 @@ class UnknownToolCallDelta(UnknownDelta):
 
     @property
     def id(self) -> str:
-        """The call's id, empty where it is not said."""
+        """The call's id, empty if the service sent none."""
         return str(self.raw.get("id") or "")
 
 
@@ -268,7 +268,7 @@ StepDetailsDelta = ToolCallDeltaObject | MessageCreationDelta | UnknownStepDetai
 
 @frozen
 class RunStepDelta(Delta):
-    """What was added to a step."""
+    """The addition to a step."""
 
     step_details: StepDetailsDelta | None = None
 

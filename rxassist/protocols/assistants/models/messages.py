@@ -75,7 +75,7 @@ class TextContentBlock(Model):
 
 @frozen
 class RefusalContentBlock(Model):
-    """A part of a message in which the model says that it will not answer."""
+    """A part of a message in which the model refuses to answer."""
 
     refusal: str = ""
     type: Literal["refusal"] = "refusal"
@@ -139,8 +139,8 @@ class Attachment(Model):
 class Message(Model):
     """One message of a thread.
 
-    ``status`` is ``in_progress``, ``incomplete`` or ``completed``, and ``None`` where a server
-    does not say it (older versions did not for messages of users).
+    ``status`` is ``in_progress``, ``incomplete`` or ``completed``, and ``None`` if a server does
+    not send it (older versions did not for messages of users).
     """
 
     id: str
@@ -160,6 +160,6 @@ class Message(Model):
 
     @property
     def text(self) -> str:
-        """The text of all parts that are text, joined; empty where none is."""
+        """The text of all parts that are text, joined; empty if there are none."""
         texts = (part.text for part in self.content if isinstance(part, TextContentBlock))
         return "".join(text.value for text in texts)

@@ -47,7 +47,7 @@ class FunctionToolCall(Model):
 
 @frozen
 class CodeInterpreterOutputLogs(Model):
-    """What the code printed."""
+    """The text that the code printed."""
 
     logs: str = ""
     type: Literal["logs"] = "logs"
@@ -80,7 +80,7 @@ CodeInterpreterOutput = (
 
 @frozen
 class CodeInterpreter(Model):
-    """The code that ran, and what came out."""
+    """The code that ran, and its outputs."""
 
     input: str = ""
     outputs: tuple[CodeInterpreterOutput, ...] = ()
@@ -116,7 +116,7 @@ class FileSearchResult(Model):
 
 @frozen
 class FileSearch(Model):
-    """What was searched for and found."""
+    """The options and the results of a search."""
 
     ranking_options: RankingOptions | None = None
     results: tuple[FileSearchResult, ...] = ()
@@ -137,7 +137,7 @@ class UnknownToolCall(Unknown):
 
     @property
     def id(self) -> str:
-        """The call's id, empty where there is none."""
+        """The call's id, empty if there is none."""
         return str(self.raw.get("id") or "")
 
 

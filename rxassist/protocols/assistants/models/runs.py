@@ -1,4 +1,4 @@
-"""Runs and what they wait for (API reference: Runs)."""
+"""Runs and the calls that they wait for (API reference: Runs)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FunctionCall(Model):
 
 @frozen
 class RequiredActionFunctionToolCall(Model):
-    """A call that the run waits for: ``id`` goes back with its output."""
+    """A call that the run waits for; submit its output with its ``id``."""
 
     id: str
     function: FunctionCall = FunctionCall()
@@ -51,7 +51,7 @@ class UnknownRequiredToolCall(Unknown):
 
     @property
     def id(self) -> str:
-        """The call's id, empty where there is none."""
+        """The call's id, empty if there is none."""
         return str(self.raw.get("id") or "")
 
 
@@ -117,7 +117,7 @@ class ToolChoice(Model):
 
 @frozen
 class TruncationStrategy(Model):
-    """How much of a long thread the model sees."""
+    """How much of a long thread the model reads."""
 
     type: str = "auto"
     last_messages: int | None = None

@@ -12,7 +12,7 @@ from rxassist.wire.values import Model
 
 @frozen
 class Thread(Model):
-    """A conversation that messages and runs belong to."""
+    """A conversation of messages and runs."""
 
     id: str
     object: str = "thread"

@@ -26,14 +26,14 @@ class CodeInterpreterResources(Model):
 
 @frozen
 class FileSearchResources(Model):
-    """The vector stores that file search looks into."""
+    """The vector stores that file search may read."""
 
     vector_store_ids: tuple[str, ...] = ()
 
 
 @frozen
 class ToolResources(Model):
-    """What the tools of an assistant or a thread may use."""
+    """The files and vector stores that the tools of an assistant or a thread may use."""
 
     code_interpreter: CodeInterpreterResources | None = None
     file_search: FileSearchResources | None = None

@@ -29,7 +29,7 @@ class Assistants(Resource[HomeT]):
         - ``model``, required: the name of the model.
         - ``name``: the name, of at most 256 characters.
         - ``description``: the description, of at most 512 characters.
-        - ``instructions``: what the model is told to be and to do.
+        - ``instructions``: the system instructions for the model: its role and its task.
         - ``tools``: the tools: functions, mappings or models. Functions are sent as definitions.
         - ``tool_resources``: the files and vector stores that the tools may use.
         - ``metadata``: up to 16 pairs of text, stored with the object.
@@ -65,7 +65,7 @@ class Assistants(Resource[HomeT]):
 
         - ``name``: the name, of at most 256 characters.
         - ``description``: the description, of at most 512 characters.
-        - ``instructions``: what the model is told to be and to do.
+        - ``instructions``: the system instructions for the model: its role and its task.
         - ``tools``: the tools: functions, mappings or models. Functions are sent as definitions.
         - ``tool_resources``: the files and vector stores that the tools may use.
         - ``metadata``: up to 16 pairs of text, stored with the object.

@@ -38,7 +38,7 @@ class Steps(Resource[HomeT]):
 
         Keywords:
 
-        - ``include``: what else to return, such as the content of the results of file search.
+        - ``include``: more fields to return, such as the content of the results of file search.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
@@ -56,7 +56,7 @@ class Steps(Resource[HomeT]):
         - ``order``: ``"asc"`` gives the oldest items first, ``"desc"`` the newest.
         - ``after``: the id of an item: the list begins after it.
         - ``before``: the id of an item: the list ends before it.
-        - ``include``: what else to return, such as the content of the results of file search.
+        - ``include``: more fields to return, such as the content of the results of file search.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
@@ -96,7 +96,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``truncation_strategy``: how much of a long thread the model reads.
         - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
           call.
-        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``parallel_tool_calls``: whether the model may make several calls at once.
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
@@ -108,7 +108,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``additional_messages``: messages that are added to the thread before the run.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
         - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
-        - ``include``: what else to return, such as the content of the results of file search.
+        - ``include``: more fields to return, such as the content of the results of file search.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
@@ -214,7 +214,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``truncation_strategy``: how much of a long thread the model reads.
         - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
           call.
-        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``parallel_tool_calls``: whether the model may make several calls at once.
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
@@ -226,27 +226,27 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``additional_messages``: messages that are added to the thread before the run.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
         - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
-        - ``include``: what else to return, such as the content of the results of file search.
+        - ``include``: more fields to return, such as the content of the results of file search.
         - ``recover``: whether a run is followed to its end after its connection is lost (``True``).
         - ``recovery_timeout``: seconds for which the service may be out of reach then (60).
         - ``idle_timeout``: seconds of silence after which a stream is recovered; ``None`` for no
           bound.
         - ``deadline``: seconds after which the stream ends in an error; by default never.
         - ``replay``: ``False`` drops the events that every subscriber has received.
-        - ``read_ahead``: how many events the stream may be ahead of a slow reader (1,024; ``None``:
-          no bound).
+        - ``read_ahead``: how many events the stream may read ahead of a slow reader (1,024;
+          ``None``: no bound).
         - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
           does not.
-        - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
+        - ``linger``: seconds for which the stream continues after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
-        - ``max_rounds``: how often the run may ask for tools (16); then it is
+        - ``max_rounds``: how often the run may require tools (16); then it fails with
           ``ToolRoundsExceeded``.
-        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
-          round.
+        - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.
         - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
           call and error.
-        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``approve``: a function that is called before each call: it returns ``True``, or a reason
+          against it.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
@@ -275,11 +275,11 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           bound.
         - ``deadline``: seconds after which the stream ends in an error; by default never.
         - ``replay``: ``False`` drops the events that every subscriber has received.
-        - ``read_ahead``: how many events the stream may be ahead of a slow reader (1,024; ``None``:
-          no bound).
+        - ``read_ahead``: how many events the stream may read ahead of a slow reader (1,024;
+          ``None``: no bound).
         - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
           does not.
-        - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
+        - ``linger``: seconds for which the stream continues after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
@@ -292,10 +292,10 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
     def poll(
         self, run_id: str, *, thread_id: str, **options: Unpack[RunPollOptions]
     ) -> LoopObservable[Run, HomeT]:
-        """The run each time it has changed, until it has ended or waits for you.
+        """Emits the run each time it has changed, until it has ended or waits for you.
 
         A cold Observable; its last item, which ``run()`` returns, is the run as it ended. With
-        ``on_dispose="cancel"`` it polls once, whatever the number of subscribers.
+        ``on_dispose="cancel"`` it polls once for any number of subscribers.
 
         Keywords:
 
@@ -333,7 +333,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``truncation_strategy``: how much of a long thread the model reads.
         - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
           call.
-        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``parallel_tool_calls``: whether the model may make several calls at once.
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
@@ -345,20 +345,20 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``additional_messages``: messages that are added to the thread before the run.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
         - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
-        - ``include``: what else to return, such as the content of the results of file search.
+        - ``include``: more fields to return, such as the content of the results of file search.
         - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
-        - ``max_rounds``: how often the run may ask for tools (16); then it is
+        - ``max_rounds``: how often the run may require tools (16); then it fails with
           ``ToolRoundsExceeded``.
-        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
-          round.
+        - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.
         - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
           call and error.
-        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``approve``: a function that is called before each call: it returns ``True``, or a reason
+          against it.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """

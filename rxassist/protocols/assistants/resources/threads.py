@@ -218,7 +218,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``truncation_strategy``: how much of a long thread the model reads.
         - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
           call.
-        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``parallel_tool_calls``: whether the model may make several calls at once.
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
           ``tool_resources``.
@@ -254,7 +254,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``truncation_strategy``: how much of a long thread the model reads.
         - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
           call.
-        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``parallel_tool_calls``: whether the model may make several calls at once.
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
           ``tool_resources``.
@@ -269,20 +269,20 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
           bound.
         - ``deadline``: seconds after which the stream ends in an error; by default never.
         - ``replay``: ``False`` drops the events that every subscriber has received.
-        - ``read_ahead``: how many events the stream may be ahead of a slow reader (1,024; ``None``:
-          no bound).
+        - ``read_ahead``: how many events the stream may read ahead of a slow reader (1,024;
+          ``None``: no bound).
         - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
           does not.
-        - ``linger``: seconds for which the run is read on after the last subscriber has left (0).
+        - ``linger``: seconds for which the stream continues after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
-        - ``max_rounds``: how often the run may ask for tools (16); then it is
+        - ``max_rounds``: how often the run may require tools (16); then it fails with
           ``ToolRoundsExceeded``.
-        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
-          round.
+        - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.
         - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
           call and error.
-        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``approve``: a function that is called before each call: it returns ``True``, or a reason
+          against it.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
@@ -297,7 +297,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         return self._stream(call.plan(self._on_new_thread(call.given, start)))
 
     def _create_and_run(self, call: RunCall[HomeT]) -> LoopObservable[Run, HomeT]:
-        """A run on a new thread, created once and left working."""
+        """Create a run on a new thread once, and leave it working."""
         if not call.given.start.idempotent:
             return call.create(call.request(_THREAD_AND_RUN, ThreadAndRunParameters))
 
@@ -311,7 +311,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
     ) -> Observable[_T]:
         """Create the thread, and then start the run on it.
 
-        The request for the run is made at once: what is wrong raises before there is a thread.
+        It builds the request for the run first, so that wrong arguments raise before the thread is
+        created.
         """
         asked = dict(given.asked)
         if asked.pop("tool_resources", None) is not None:
@@ -350,7 +351,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``truncation_strategy``: how much of a long thread the model reads.
         - ``tool_choice``: ``"auto"``, ``"none"``, ``"required"``, or the tool that the model must
           call.
-        - ``parallel_tool_calls``: whether the model may ask for several calls at once.
+        - ``parallel_tool_calls``: whether the model may make several calls at once.
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
           ``tool_resources``.
@@ -364,14 +365,14 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
-        - ``max_rounds``: how often the run may ask for tools (16); then it is
+        - ``max_rounds``: how often the run may require tools (16); then it fails with
           ``ToolRoundsExceeded``.
-        - ``max_concurrent_tools``: how many functions run at a time; by default all calls of a
-          round.
+        - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.
         - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
           call and error.
-        - ``approve``: a function that is asked before each call: it gives ``True``, or why not.
+        - ``approve``: a function that is called before each call: it returns ``True``, or a reason
+          against it.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """

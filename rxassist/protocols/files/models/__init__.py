@@ -1,4 +1,4 @@
-"""Files and vector stores as the service stores them."""
+"""The objects of the service for files and vector stores."""
 
 from rxassist.protocols.files.models.files import File
 from rxassist.protocols.files.models.vector_stores import (

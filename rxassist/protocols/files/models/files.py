@@ -9,7 +9,7 @@ from rxassist.wire.values import Model
 
 @frozen
 class File(Model):
-    """A file that was uploaded or made; ``bytes`` is its size."""
+    """A file that was uploaded, or made by a tool; ``bytes`` is its size."""
 
     id: str
     object: str = "file"

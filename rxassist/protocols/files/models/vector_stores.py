@@ -12,7 +12,7 @@ from rxassist.wire.values import LastError, Model, Unknown
 
 @frozen
 class FileCounts(Model):
-    """How many files of a store or a batch are in which state."""
+    """The number of files of a store or a batch in each state."""
 
     in_progress: int = 0
     completed: int = 0
@@ -31,7 +31,7 @@ class ExpiresAfter(Model):
 
 @frozen
 class VectorStore(Model):
-    """A searchable collection of files; ``status`` is ``in_progress`` until all are in."""
+    """A searchable collection of files; ``status`` is ``in_progress`` until all are indexed."""
 
     id: str
     object: str = "vector_store"
@@ -65,7 +65,7 @@ class StaticChunkingStrategy(Model):
 
 @frozen
 class OtherChunkingStrategy(Model):
-    """The strategy of files from before there was a choice."""
+    """The strategy of old files, which were added before there was a choice."""
 
     type: Literal["other"] = "other"
 
@@ -121,7 +121,7 @@ class VectorStoreFileContent(Model):
     has_more: bool = False
     next_page: str | None = None
     object: str = "vector_store.file_content.page"
-    _other_names: ClassVar[Mapping[str, str]] = {"content": "data"}  # as the reference's example
+    _other_names: ClassVar[Mapping[str, str]] = {"content": "data"}  # as in the reference's example
 
 
 @frozen
@@ -137,7 +137,7 @@ class VectorStoreSearchResult(Model):
 
 @frozen
 class VectorStoreSearchPage(Model):
-    """What a search in a vector store found."""
+    """The results of a search in a vector store."""
 
     data: tuple[VectorStoreSearchResult, ...] = ()
     search_query: tuple[str, ...] = ()

@@ -37,7 +37,7 @@ FileContent: TypeAlias = "str | os.PathLike[str] | IO[bytes] | bytes"
 
 
 class Uploaded(Protocol):
-    """A file as Starlette and FastAPI give it to a route: an ``UploadFile`` of theirs."""
+    """A file as Starlette and FastAPI pass it to a route: their ``UploadFile``."""
 
     @property
     def file(self) -> IO[bytes]:
@@ -46,17 +46,17 @@ class Uploaded(Protocol):
 
     @property
     def filename(self) -> str | None:
-        """The name that it has at the browser's side."""
+        """The name of the file in the browser."""
         ...
 
     @property
     def content_type(self) -> str | None:
-        """The content type that the browser told."""
+        """The content type that the browser sent."""
         ...
 
 
 class UploadedByForm(Protocol):
-    """A file as Flask gives it to a route: a ``FileStorage`` of Werkzeug's."""
+    """A file as Flask passes it to a route: a ``FileStorage`` of Werkzeug."""
 
     @property
     def stream(self) -> IO[bytes]:
@@ -65,32 +65,32 @@ class UploadedByForm(Protocol):
 
     @property
     def filename(self) -> str | None:
-        """The name that it has at the browser's side."""
+        """The name of the file in the browser."""
         ...
 
     @property
     def content_type(self) -> str | None:
-        """The content type that the browser told."""
+        """The content type that the browser sent."""
         ...
 
 
 FileOfAnyKind: TypeAlias = "FileContent | Uploaded | UploadedByForm"
-"""What can be read, by itself or as a web framework gives it to a route."""
+"""The content of a file, by itself or as a web framework passes it to a route."""
 
 UploadFile: TypeAlias = (
     "FileOfAnyKind | tuple[str, FileOfAnyKind] | tuple[str, FileOfAnyKind, str | None]"
 )
-"""A file to upload: its content, with a name before it and a content type after it if need be.
+"""A file to upload: its content, or a tuple of name, content and, if needed, content type.
 
-It is sent from where it stands. A file that cannot tell its size (a pipe, a socket) is sent in
-chunks. The ``UploadFile`` of a web framework, and the ``FileStorage`` of Flask, are taken as they
-are.
+An open file is sent from its current position. A file of unknown size (a pipe, a socket) is sent in
+chunks. The ``UploadFile`` of a web framework, and the ``FileStorage`` of Flask, can be passed as
+they are.
 """
 
 UploadProgress: TypeAlias = (
     "Callable[[int, int | None], object] | abc.ObserverBase[tuple[int, int | None]]"
 )
-"""Told how many bytes were sent so far, and of how many, where that is known.
+"""Receives the number of bytes sent so far, and the total, if that is known.
 
 A function of the two, or an observer of pairs, such as a ``Subject``: an Observable of progress,
 which ends as the upload does.
@@ -109,13 +109,12 @@ class Files(Resource[HomeT]):
     ) -> LoopObservable[File, HomeT]:
         """Upload a file, once: an Observable of it. ``POST /files``.
 
-        The file is read from disk as it is sent. ``upload_progress`` is told the number of bytes
-        sent so far, and of how many, on the client's event loop: a function, or an observer of
-        pairs.
+        The file is read from disk as it is sent. ``upload_progress`` receives the number of bytes
+        sent so far, and the total, on the client's event loop: a function, or an observer of pairs.
 
         Keywords:
 
-        - ``purpose``, required: what the file is for, such as ``"assistants"``.
+        - ``purpose``, required: the purpose of the file, such as ``"assistants"``.
         - ``expires_after``: when the file expires: a mapping with ``anchor`` and ``seconds``.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
@@ -127,7 +126,7 @@ class Files(Resource[HomeT]):
     def wait_for_processing(
         self, file_id: str, **options: Unpack[PollOptions]
     ) -> LoopObservable[File, HomeT]:
-        """The file each time it has changed, until it is processed, in error or deleted: cold.
+        """Emits the file at each change, until it is processed, in error or deleted: cold.
 
         Keywords:
 
@@ -222,7 +221,7 @@ _Tell: TypeAlias = "Callable[[int, int | None], object]"
 
 
 def _teller(progress: UploadProgress) -> _Tell:
-    """A function that tells a function or an observer."""
+    """A function that calls a progress function, or an observer."""
     if callable(progress):
         return progress
     given: object = progress
@@ -233,14 +232,14 @@ def _teller(progress: UploadProgress) -> _Tell:
 
 
 def ends_with(uploaded: Observable[_T], progress: UploadProgress | None) -> Observable[_T]:
-    """The same upload; a progress that is an observer ends as it does."""
+    """The same upload; if the progress is an observer, it ends as the upload does."""
     if progress is None or callable(progress):
         return uploaded
     return uploaded.pipe(ops.do(Observer[_T](None, progress.on_error, progress.on_completed)))
 
 
 def shares(progress: UploadProgress, files: Sequence[UploadFile]) -> list[_Tell]:
-    """A progress for each of the files; each tells the sums over all of them."""
+    """A progress for each of the files; each reports the sums over all of them."""
     tell = _teller(progress)
     sizes = [_size_of(upload_of(file)) for file in files]
     known = [size for size in sizes if size is not None]
@@ -263,11 +262,11 @@ def _size_of(upload: Upload) -> int | None:
 
 
 class _Content:
-    """The rest of an open file, as a body is made of it: it begins where the file stands.
+    """The rest of an open file, for a body: it begins at the file's current position.
 
-    ``size`` is the number of bytes that follow, ``None`` where that is not certain: then there is
-    no way to seek either, and the HTTP library sends chunks. No more than ``size`` bytes are read,
-    also of a file that grows meanwhile.
+    ``size`` is the number of bytes that follow, ``None`` if that is not certain: then the file
+    cannot be sought either, and the HTTP library sends chunks. It reads no more than ``size``
+    bytes, even if the file grows meanwhile.
     """
 
     def __init__(self, file: IO[bytes], progress: _Tell | None) -> None:
@@ -280,7 +279,7 @@ class _Content:
             self.seek: Callable[..., int] = self._seek
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, up to so many."""
+        """The next bytes, at most ``size``."""
         if self.size is not None:
             left = max(0, self.size - self._place)
             size = left if size < 0 else min(size, left)
@@ -302,10 +301,10 @@ class _Content:
 
 
 def _rest_of(file: IO[bytes]) -> tuple[int, int | None]:
-    """Where a file stands, and how many bytes follow: ``None`` where it cannot tell for certain."""
+    """The position of a file, and the number of bytes after it: ``None`` if that is uncertain."""
     try:
         start = file.tell()
-        file.seek(0, os.SEEK_END)  # of some files it gives nothing
+        file.seek(0, os.SEEK_END)  # for some files it returns nothing
         rest = file.tell() - start
         file.seek(start)
     except (AttributeError, OSError, ValueError):  # a pipe, a socket, or only a read()
@@ -314,7 +313,7 @@ def _rest_of(file: IO[bytes]) -> tuple[int, int | None]:
 
 
 def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
-    """What to send of a file. Raises before any request where it is none, or is not there."""
+    """The upload of a file. Raises before any request if the file is invalid or missing."""
     name: object = None
     content_type: str | None = None
     content: object = file
@@ -323,7 +322,7 @@ def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
             msg = f"file must be (name, content) or (name, content, type), got {excerpt(file)}"
             raise TypeError(msg)
         name, content = file[0], file[1]
-        content_type = file[2] if len(file) == 3 else None  # noqa: PLR2004 -- as just said
+        content_type = file[2] if len(file) == 3 else None  # noqa: PLR2004 -- as checked above
     if hasattr(content, "content_type") and hasattr(content, "filename"):  # of a web framework
         given = cast("Any", content)
         content = given.file if hasattr(given, "file") else given.stream
@@ -347,7 +346,7 @@ def upload_of(file: UploadFile, progress: _Tell | None = None) -> Upload:
 
 
 def _check_content_type(given: object) -> None:
-    """Refuse what would be more than one header line of a multipart part."""
+    """Raise for a text that would be more than one header line of a multipart part."""
     if not isinstance(given, str):
         msg = f"the content type of a file must be text, got {excerpt(given)}"
         raise TypeError(msg)
@@ -360,7 +359,7 @@ def _check_content_type(given: object) -> None:
 
 
 def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[bytes]]], str]:
-    """How to open the content, and the name that it has by itself."""
+    """A function that opens the content, and the content's own name."""
     if isinstance(content, bytes):
         return (lambda: BytesIO(content)), NAMELESS
     if isinstance(content, str | os.PathLike):
@@ -378,15 +377,15 @@ def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[byt
             raise TypeError(msg)
         opened = cast("IO[bytes]", content)
         name = getattr(opened, "name", None)
-        named = isinstance(name, str) and not name.startswith("<")  # as "<stdin>" does
+        named = isinstance(name, str) and not name.startswith("<")  # such as "<stdin>"
         own_name = Path(cast("str", name)).name if named else NAMELESS
-        return (lambda: nullcontext(opened)), own_name  # who opened it closes it
+        return (lambda: nullcontext(opened)), own_name  # code that opened it closes it
     msg = f"file must be a path, an open binary file or bytes, got {excerpt(content)}"
     raise TypeError(msg)
 
 
 def check_searchable(files: Sequence[UploadFile]) -> None:
-    """Raise for a file that no vector store takes: the ending of its name says what it is."""
+    """Raise for a file without a name: a vector store finds its type by the ending of its name."""
     for file in files:
         if upload_of(file).name == NAMELESS:
             msg = (

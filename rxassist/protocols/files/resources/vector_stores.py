@@ -59,8 +59,8 @@ _BATCH = _BATCHES + "/{batch_id}"
 _FAILED = frozenset({"failed", "cancelled"})
 _ENDED = _FAILED | {"completed"}
 
-_LARGEST_BATCH = 500  # files, as the service takes them
-_NAMED = 20  # failed files whose names are asked for
+_LARGEST_BATCH = 500  # files; the limit of the service
+_NAMED = 20  # failed files whose names are requested
 _UPLOAD_OPTIONS = RequestOptions.__annotations__.keys() - {"extra_body"}
 
 
@@ -69,7 +69,7 @@ def _file_ended(file: VectorStoreFile) -> bool:
 
 
 def _batch_ended(batch: VectorStoreFileBatch) -> bool:
-    """Some servers say ``completed`` while files are in progress, and the other way round."""
+    """Some servers send ``completed`` while files are in progress, and the other way round."""
     return batch.status in _FAILED or _is_complete(batch)
 
 
@@ -158,7 +158,7 @@ class VectorStoreFiles(Resource[HomeT]):
     def delete(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[Deleted, HomeT]:
-        """Take a file out of a store: a cold Observable. ``DELETE …/files/{file_id}``.
+        """Remove a file from a store: a cold Observable. ``DELETE …/files/{file_id}``.
 
         Keywords:
 
@@ -183,7 +183,7 @@ class VectorStoreFiles(Resource[HomeT]):
     def poll(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
     ) -> LoopObservable[VectorStoreFile, HomeT]:
-        """The file each time it has changed, until it was taken in, or not: a cold Observable.
+        """Emits the file at each change, until it is indexed, failed or cancelled: cold.
 
         Keywords:
 
@@ -229,9 +229,9 @@ class VectorStoreFiles(Resource[HomeT]):
         upload_progress: UploadProgress | None = None,
         **parameters: Unpack[IngestionParameters],
     ) -> LoopObservable[VectorStoreFile, HomeT]:
-        """Upload a file and add it to a store, once: emits it as it stands then, and completes.
+        """Upload a file and add it to a store, once: emits it in its first state, and completes.
 
-        The request options go with both requests, ``extra_body`` only with the second one. If the
+        The request options are for both requests, ``extra_body`` only for the second one. If the
         file cannot be added, ``UploadError`` has its id.
 
         Keywords:
@@ -241,7 +241,7 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        self.create(vector_store_id, file_id="file", **parameters)  # refused before any request
+        self.create(vector_store_id, file_id="file", **parameters)  # raises before any request
         check_searchable([file])
         uploaded = self._uploads.create(
             file=file,
@@ -288,7 +288,7 @@ class VectorStoreFiles(Resource[HomeT]):
 
 
 class FileOutcomes(Listing[VectorStoreFile, HomeT]):
-    """What became of each file of a batch: items with ``status`` and ``last_error``."""
+    """The outcome of each file of a batch: items with ``status`` and ``last_error``."""
 
     def raise_for_status(self) -> LoopObservable[VectorStoreFile, HomeT]:
         """The same files; ends in ``FilesFailed`` if some of them failed or were cancelled."""
@@ -314,7 +314,7 @@ class FileOutcomes(Listing[VectorStoreFile, HomeT]):
     def _named(
         self, error: Exception, _: Observable[VectorStoreFile]
     ) -> Observable[VectorStoreFile]:
-        """The error with the names that the user gave the files, where the service tells them."""
+        """The error with the files' own names, if the service returns them."""
         if not isinstance(error, FilesFailed):
             return rx.throw(error)
         files = Files(self._connection)
@@ -411,7 +411,7 @@ class FileBatches(Resource[HomeT]):
         vector_store_id: str,
         **parameters: Unpack[VectorStoreFileListParameters],
     ) -> FileOutcomes:
-        """What became of each file of a batch: a cold Observable, to be asked when it has ended.
+        """The outcome of each file of a batch that has ended: a cold Observable.
 
         ``.raise_for_status()`` fails if a file did. ``GET …/{batch_id}/files``.
 
@@ -430,7 +430,7 @@ class FileBatches(Resource[HomeT]):
     def poll(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[PollOptions]
     ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
-        """The batch each time it has changed, with its ``file_counts``: a cold Observable.
+        """Emits the batch each time it has changed, with its ``file_counts``: a cold Observable.
 
         Completes when it is cancelled, has failed, or is completed with nothing in progress.
 
@@ -484,13 +484,13 @@ class FileBatches(Resource[HomeT]):
     ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
         """Upload files, ``max_concurrency`` at a time, add them to a store, once, and poll.
 
-        ``file_ids`` are files that are there already. ``upload_progress`` is told the bytes of all
-        files together: how many were sent so far, and of how many. The request options go with
-        every request, ``extra_body`` only with the one that makes the batch.
+        ``file_ids`` are files that are at the service already. ``upload_progress`` receives the
+        bytes of all files together: the number sent so far, and the total. The request options are
+        for every request, ``extra_body`` only for the one that creates the batch.
 
-        If an upload fails, those under way end, no other begins and no batch is made:
-        ``UploadError`` says which file, and has the ids of those that were uploaded. It has them
-        too if the batch cannot be made; its ``file`` is then the list of files.
+        If an upload fails, running uploads end, no other begins and no batch is created:
+        ``UploadError`` has the file, and the ids of the files that were uploaded. It also has these
+        ids if the batch cannot be created; its ``file`` is then the list of files.
 
         Keywords:
 
@@ -518,7 +518,7 @@ class FileBatches(Resource[HomeT]):
                 "file_ids; upload them in several calls"
             )
             raise ValueError(msg)
-        self.create(vector_store_id, file_ids=known, **rest)  # refused before any request
+        self.create(vector_store_id, file_ids=known, **rest)  # raises before any request
         tellers = [None] * len(every) if upload_progress is None else shares(upload_progress, every)
         calls = [
             self._uploads.create(
@@ -546,7 +546,7 @@ def _upload_options(given: Mapping[str, object]) -> dict[str, Any]:
 def _naming(
     file: object, file_ids: list[str]
 ) -> Callable[[Exception, Observable[_T]], Observable[_T]]:
-    """Make an ``UploadError`` of what fails once files were uploaded."""
+    """Raise an ``UploadError`` for an error that comes after files were uploaded."""
 
     def fail(error: Exception, _: Observable[_T]) -> Observable[_T]:
         failed = UploadError(file, error, file_ids)
@@ -558,7 +558,7 @@ def _naming(
 
 
 def _raise_failure(file: UploadFile, error: Exception, ids: list[str]) -> NoReturn:
-    """Raise an ``UploadError``, or what a callback raised that is told of the progress."""
+    """Raise an ``UploadError``, or the exception of a progress callback."""
     if isinstance(error, RxAssistError | OSError):
         raise UploadError(file, error, ids) from error
     error.add_note(f"files that were uploaded before: {ids}")
@@ -568,9 +568,9 @@ def _raise_failure(file: UploadFile, error: Exception, ids: list[str]) -> NoRetu
 def _upload_all(
     files: list[UploadFile], calls: Sequence[Observable[File]], most: int
 ) -> Observable[list[str]]:
-    """Upload all, and emit their ids in the order of the files when all are there.
+    """Upload all, and then emit their ids in the order of the files.
 
-    After a failure no other upload begins; when those under way have ended, it is an error.
+    After a failure no other upload begins; when the running ones have ended, the error comes.
     """
 
     def begin(_: object) -> Observable[list[str]]:
@@ -624,7 +624,7 @@ class VectorStores(Resource[HomeT]):
 
         Keywords:
 
-        - ``file_ids``: the ids of files that the store takes in.
+        - ``file_ids``: the ids of files to add to the store.
         - ``name``: the name of the store.
         - ``description``: the description of the store.
         - ``expires_after``: when the store expires: a mapping with ``anchor`` and ``days``.
@@ -699,10 +699,10 @@ class VectorStores(Resource[HomeT]):
 
         Keywords:
 
-        - ``query``, required: what to search for: a text, or several.
+        - ``query``, required: the text to search for, or several texts.
         - ``filters``: a filter on the attributes of the files.
-        - ``max_num_results``: how many results to return at most.
-        - ``ranking_options``: how results are ranked, and the score below which they are left out.
+        - ``max_num_results``: the highest number of results.
+        - ``ranking_options``: how results are ranked, and the lowest score of a result.
         - ``rewrite_query``: whether the service may rewrite the query for its search.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
@@ -714,7 +714,7 @@ class VectorStores(Resource[HomeT]):
     def poll(
         self, vector_store_id: str, **options: Unpack[PollOptions]
     ) -> LoopObservable[VectorStore, HomeT]:
-        """The store each time it has changed, until it is ready (or expired): a cold Observable.
+        """Emits the store each time it has changed, until it is ready (or expired): cold.
 
         Keywords:
 
