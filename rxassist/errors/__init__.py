@@ -314,7 +314,7 @@ def says_not_done(error: Exception) -> bool:
 
 
 class DecodeError(RxAssistError):
-    """The service sent an event or an object that does not have the shape of its type.
+    """The service sent invalid data: an event or an object of the wrong shape.
 
     ``event`` is the name of the event (or of the object) that was decoded, ``path`` the path in
     it, such as ``$.delta.content[0]``, ``value`` the value at that path, or an excerpt of it if it

@@ -251,7 +251,7 @@ _Frames = list[tuple[int, list[Notification[Any]]]]
 
 
 def _is_bool(value: object) -> bool:
-    return isinstance(value, bool)  # 1 == True, but a diagram should tell them apart
+    return isinstance(value, bool)  # 1 == True, but a diagram should distinguish them
 
 
 def _tick(scheduler: TestScheduler) -> float:

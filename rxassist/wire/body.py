@@ -145,7 +145,7 @@ def _unpacker(encoding: str, name: str) -> _Unpacker | None:
 
 
 class _Unpacker:
-    """Unpacks a body step by step. ``is_full``: the bytes it has will give another piece."""
+    """Unpacks a body step by step. It ``is_full`` while its bytes can make another piece."""
 
     def __init__(self, encoding: str, name: str) -> None:
         self._encoding = encoding

@@ -198,7 +198,7 @@ class _Shared:
 
 
 class _There:
-    """A transport of httpx that returns a response it was given."""
+    """A transport of httpx that only returns an existing response."""
 
     def __init__(self, response: httpx.Response | None) -> None:
         self._response = response

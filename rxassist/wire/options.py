@@ -64,7 +64,7 @@ class PollOptions(RequestOptions, total=False):
     """
 
     poll_interval_ms: float
-    """Milliseconds between two polls; by default as the service asks, else 1,000."""
+    """Milliseconds between two polls; by default the service's value, else 1,000."""
     deadline: float | None
     """Seconds after which the poll ends in ``PollTimeout``; by default never."""
     patience: float | None

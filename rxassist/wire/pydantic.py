@@ -17,7 +17,7 @@ def core_schema(kind: Any) -> Any:  # noqa: ANN401 -- a type form, and a schema 
 
     ``kind`` is its class, or a generic one with its arguments, such as ``Page[Message]``.
     """
-    from pydantic_core import core_schema as schemas  # noqa: PLC0415 -- pydantic asks for it
+    from pydantic_core import core_schema as schemas  # noqa: PLC0415 -- only pydantic needs it
 
     cls: type = get_origin(kind) or kind
     tag = _tag(cls)

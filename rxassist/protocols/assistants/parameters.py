@@ -182,7 +182,7 @@ class StartOptions(BusyOptions, total=False):
     """
 
     idempotent: bool
-    """Mark the run, so that it is looked for where an answer was lost: never two runs."""
+    """Mark the run, so that it can be found if an answer is lost: never two runs."""
     patience: float | None
     """Seconds for which ``idempotent`` looks for the run (30); ``None``: it looks once."""
 
@@ -213,7 +213,7 @@ class ThreadAndRunParameters(CommonRunParameters, total=False):
     tool_resources: Object | None
     """The files and vector stores that the tools of this run may use."""
     idempotent: bool
-    """Mark the run, so that it is looked for where an answer was lost: never two runs."""
+    """Mark the run, so that it can be found if an answer is lost: never two runs."""
     patience: float | None
     """Seconds for which ``idempotent`` looks for the run (30); ``None``: it looks once."""
 
@@ -240,13 +240,13 @@ class ToolOptions(TypedDict, total=False):
     seconds each, by default without bound. ``approve`` is called before each call, also before
     calls that the service makes itself (MCP): a function, a coroutine or an Observable that gives
     ``True``, or a reason against the call. If a call fails, the model receives the error; with
-    ``on_tool_error="raise"`` the stream ends in a ``ToolError``; a function of the call and the
-    error returns the reply to the model. After ``max_rounds`` rounds (16) the error is
-    ``ToolRoundsExceeded``.
+    ``on_tool_error="raise"`` the stream or poll ends in a ``ToolError``; a function of the call and
+    the error returns the reply to the model. After ``max_rounds`` rounds (16) the stream or poll
+    ends in a ``ToolRoundsExceeded``.
     """
 
     max_rounds: int
-    """How often the run may require tools (16); then it fails with ``ToolRoundsExceeded``."""
+    """How often the run may require tools (16); the next time is a ``ToolRoundsExceeded``."""
     max_concurrent_tools: int | None
     """How many functions run at once; by default all calls of a round."""
     tool_timeout: float | None
@@ -265,8 +265,8 @@ class StreamOptions(TypedDict, Generic[HandlerT], total=False):
     ``on_dispose="cancel"`` cancels the run on the server when the last subscriber leaves before
     its end, and ``close()`` waits for that; ``"detach"``, the default, leaves it working. With
     ``linger`` the stream continues for so many seconds after the last subscriber left, for one that
-    comes back; by default it ends at once. The callbacks of ``event_handler`` are called once for
-    each event, before any subscriber: an ``AssistantEventHandler`` on a ``Client``, an
+    comes back; by default it ends at once. ``event_handler`` receives each event once, before any
+    subscriber; it is an ``AssistantEventHandler`` on a ``Client``, an
     ``AsyncAssistantEventHandler`` on an ``AsyncClient``.
 
     If the connection is lost, or silent for ``idle_timeout`` seconds (by default the client's; any

@@ -60,7 +60,7 @@ MESSAGES = "/threads/{thread_id}/messages"
 
 _NONCE = "rxassist_nonce"
 _MOST_METADATA = 16
-_PAGE = 100  # items of a list that one request gives, at most
+_PAGE = 100  # the most items of a list in one answer
 
 
 class Starting(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
@@ -168,7 +168,7 @@ class RunCall(ThreadCall[HomeT]):
         run: Run | None = None,
         submitted: Collection[str] | None = None,
     ) -> Plan[Event]:
-        """The plan of a stream; ``run`` is given if it exists already."""
+        """The plan of a stream; pass ``run`` if it exists already."""
         given, tools = self.given, None
         if given.tooling is not None:
             resume = by_received_ids(self._resumed)
@@ -306,7 +306,7 @@ class RunCall(ThreadCall[HomeT]):
     def poll_on(self, begun: Observable[Run], run: Run | None = None) -> LoopObservable[Run, HomeT]:
         """Poll a run that is created once, or resumed once, and call its functions.
 
-        ``run`` is given if it exists already.
+        Pass ``run`` if it exists already.
         """
         polls, _ = poll_options(self.given.polls)
         polls["deadline"] = None  # the deadline counts from the subscription, not from here

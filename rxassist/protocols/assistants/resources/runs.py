@@ -34,7 +34,7 @@ class Steps(Resource[HomeT]):
     def retrieve(
         self, step_id: str, *, thread_id: str, run_id: str, **parameters: Unpack[StepParameters]
     ) -> LoopObservable[RunStep, HomeT]:
-        """The step as it stands: a cold Observable. ``GET …/steps/{step_id}``.
+        """The state of the step: a cold Observable. ``GET …/steps/{step_id}``.
 
         Keywords:
 
@@ -79,7 +79,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         """Create a run, once, and leave it working: an Observable of it as it was created.
 
         It is created with the first subscription; every subscriber gets the same run.
-        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do if
+        ``additional_messages`` are added to the thread first; ``if_busy`` says what to do if
         another run works or waits there. ``POST /threads/{thread_id}/runs``.
 
         Keywords:
@@ -100,7 +100,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
-        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+        - ``idempotent``: mark the run, so that it can be found if an answer is lost: never two
           runs.
         - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
           once.
@@ -119,7 +119,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
     def retrieve(
         self, run_id: str, *, thread_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[Run, HomeT]:
-        """The run as it stands: a cold Observable. ``GET /threads/{thread_id}/runs/{run_id}``.
+        """The state of the run: a cold Observable. ``GET /threads/{thread_id}/runs/{run_id}``.
 
         Keywords:
 
@@ -197,7 +197,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
     ) -> StreamT:
         """A new run, as a stream: created with the first subscription, and only once.
 
-        ``additional_messages`` are added to the thread before; ``if_busy`` says what to do if
+        ``additional_messages`` are added to the thread first; ``if_busy`` says what to do if
         another run works or waits there. ``POST /threads/{thread_id}/runs``.
 
         Keywords:
@@ -218,7 +218,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
-        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+        - ``idempotent``: mark the run, so that it can be found if an answer is lost: never two
           runs.
         - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
           once.
@@ -239,7 +239,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           does not.
         - ``linger``: seconds for which the stream continues after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
-        - ``max_rounds``: how often the run may require tools (16); then it fails with
+        - ``max_rounds``: how often the run may require tools (16); the next time is a
           ``ToolRoundsExceeded``.
         - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.
@@ -299,7 +299,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
         Keywords:
 
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
@@ -337,7 +337,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``response_format``: ``"auto"`` or an object, such as ``{"type": "json_object"}``.
         - ``if_busy``: what to do on a thread with an active run: ``"fail"``, ``"wait"`` or
           ``"cancel"`` it.
-        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+        - ``idempotent``: mark the run, so that it can be found if an answer is lost: never two
           runs.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
@@ -346,12 +346,12 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
         - ``reasoning_effort``: how much a reasoning model thinks, such as ``"low"``.
         - ``include``: more fields to return, such as the content of the results of file search.
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
-        - ``max_rounds``: how often the run may require tools (16); then it fails with
+        - ``max_rounds``: how often the run may require tools (16); the next time is a
           ``ToolRoundsExceeded``.
         - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.
@@ -375,7 +375,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
         - ``tool_outputs``: mappings with ``tool_call_id`` and ``output``, one for each call.
         - ``tool_approvals``: mappings with ``tool_call_id`` and ``approve`` (Azure AI Foundry).
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it

@@ -223,7 +223,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
           ``tool_resources``.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
-        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+        - ``idempotent``: mark the run, so that it can be found if an answer is lost: never two
           runs.
         - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
           once.
@@ -259,7 +259,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
           ``tool_resources``.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
-        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+        - ``idempotent``: mark the run, so that it can be found if an answer is lost: never two
           runs.
         - ``patience``: seconds for which ``idempotent`` looks for the run (30); ``None``: it looks
           once.
@@ -275,7 +275,7 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
           does not.
         - ``linger``: seconds for which the stream continues after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
-        - ``max_rounds``: how often the run may require tools (16); then it fails with
+        - ``max_rounds``: how often the run may require tools (16); the next time is a
           ``ToolRoundsExceeded``.
         - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.
@@ -356,16 +356,16 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``thread``: the thread to create: a mapping with ``messages``, ``metadata``,
           ``tool_resources``.
         - ``tool_resources``: the files and vector stores that the tools of this run may use.
-        - ``idempotent``: mark the run, so that it is looked for where an answer was lost: never two
+        - ``idempotent``: mark the run, so that it can be found if an answer is lost: never two
           runs.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
-        - ``max_rounds``: how often the run may require tools (16); then it fails with
+        - ``max_rounds``: how often the run may require tools (16); the next time is a
           ``ToolRoundsExceeded``.
         - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.

@@ -130,7 +130,7 @@ class Files(Resource[HomeT]):
 
         Keywords:
 
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it

@@ -108,7 +108,7 @@ class VectorStoreFiles(Resource[HomeT]):
     def retrieve(
         self, file_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[VectorStoreFile, HomeT]:
-        """The file as it stands in the store: a cold Observable. ``GET …/files/{file_id}``.
+        """The state of the file in the store: a cold Observable. ``GET …/files/{file_id}``.
 
         Keywords:
 
@@ -187,7 +187,7 @@ class VectorStoreFiles(Resource[HomeT]):
 
         Keywords:
 
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
@@ -207,7 +207,7 @@ class VectorStoreFiles(Resource[HomeT]):
 
         - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
         - ``attributes``: up to 16 pairs that a search can filter by.
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
@@ -270,7 +270,7 @@ class VectorStoreFiles(Resource[HomeT]):
 
         - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
         - ``attributes``: up to 16 pairs that a search can filter by.
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
@@ -358,7 +358,7 @@ class FileBatches(Resource[HomeT]):
     def retrieve(
         self, batch_id: str, *, vector_store_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[VectorStoreFileBatch, HomeT]:
-        """The batch as it stands: a cold Observable. ``GET …/file_batches/{batch_id}``.
+        """The state of the batch: a cold Observable. ``GET …/file_batches/{batch_id}``.
 
         Keywords:
 
@@ -436,7 +436,7 @@ class FileBatches(Resource[HomeT]):
 
         Keywords:
 
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
@@ -458,7 +458,7 @@ class FileBatches(Resource[HomeT]):
         - ``attributes``: up to 16 pairs that a search can filter by.
         - ``file_ids``: the ids of the files.
         - ``files``: the files as mappings with ``file_id`` and settings of their own.
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
@@ -496,7 +496,7 @@ class FileBatches(Resource[HomeT]):
 
         - ``chunking_strategy``: how files are cut into chunks, such as ``{"type": "auto"}``.
         - ``attributes``: up to 16 pairs that a search can filter by.
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
@@ -639,7 +639,7 @@ class VectorStores(Resource[HomeT]):
     def retrieve(
         self, vector_store_id: str, **options: Unpack[RequestOptions]
     ) -> LoopObservable[VectorStore, HomeT]:
-        """The store as it stands: a cold Observable. ``GET /vector_stores/{vector_store_id}``.
+        """The state of the store: a cold Observable. ``GET /vector_stores/{vector_store_id}``.
 
         Keywords:
 
@@ -718,7 +718,7 @@ class VectorStores(Resource[HomeT]):
 
         Keywords:
 
-        - ``poll_interval_ms``: milliseconds between two polls; by default as the service asks, else
+        - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
