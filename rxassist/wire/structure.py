@@ -425,7 +425,7 @@ def _unstructure_hook(cls: Any, converter: Converter) -> Callable[[Any], dict[st
 def _delta_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
     """Deltas carry only what they add: leave out fields that are ``None`` or empty.
 
-    But keep a field if a reader would take its absence for something else, such as index 0.
+    But keep a null whose absence would mean another value: a missing index is 0.
     """
     inner = _unstructure_hook(cls, converter)
     added = {field.name for field in _said_fields(cls) if field.default in {None, ()}}

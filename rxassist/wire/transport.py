@@ -382,7 +382,7 @@ class Transport:
             if not _same_place(built.url, following.url):
                 for name in set(following.headers.keys()) - _FOR_ANY_HOST:
                     del following.headers[name]
-            following.url = where.copy_with(userinfo=b"")  # or the library sends the user
+            following.url = where.copy_with(userinfo=b"")  # else the library sends it
             response = await http.send(following, **how)
         await response.aclose()
         msg = f"{request}: redirected more than {_MOST_REDIRECTS} times"
@@ -418,7 +418,7 @@ class Transport:
         how["headers"] = _merged(credential, self._settings.headers, ours, request.headers)
         url = self._settings.base_url.rstrip("/") + request.path
         built: httpx.Request = http.build_request(request.method, url, **how)
-        if not isinstance(self._settings.network.choice, str | None):  # a client with own headers
+        if not isinstance(self._settings.network.choice, str | None):  # such a client adds headers
             self._settings.tokens.remember(built.headers.items())
         return built
 
