@@ -291,7 +291,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         """The client with other options: ``client.with_options(timeout=5).threads.create()``.
 
         It shares the event loop and the connections of this one: closing one closes both.
-        ``default_headers`` and ``default_query`` are added to those of this client.
+        ``default_headers`` and ``default_query`` are merged into those of this client.
         Raises as the class does, and ``TypeError`` for ``http_client``, ``max_connections``,
         ``proxy`` and ``verify``, which belong to the connections.
 
@@ -424,7 +424,7 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
 
         ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
         ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
-        credential of ``azure.identity``; it is used again when the token ends or is refused.
+        credential of ``azure.identity``; a new token is requested when one ends or is refused.
 
         Keywords:
 
@@ -520,7 +520,7 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
 
         ``endpoint`` is ``https://<resource>.services.ai.azure.com/api/projects/<project>``.
         ``credential`` is a token, a function, also an ``async`` one, that returns a token, or a
-        credential of ``azure.identity``; it is used again when the token ends or is refused.
+        credential of ``azure.identity``; a new token is requested when one ends or is refused.
 
         Keywords:
 

@@ -246,7 +246,7 @@ class ToolOptions(TypedDict, total=False):
     """
 
     max_rounds: int
-    """How often the run may require tools (16); the next time is a ``ToolRoundsExceeded``."""
+    """How often the run may require tools (16); one more ends in ``ToolRoundsExceeded``."""
     max_concurrent_tools: int | None
     """How many functions run at once; by default all calls of a round."""
     tool_timeout: float | None

@@ -239,7 +239,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
           does not.
         - ``linger``: seconds for which the stream continues after the last subscriber has left (0).
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
-        - ``max_rounds``: how often the run may require tools (16); the next time is a
+        - ``max_rounds``: how often the run may require tools (16); one more ends in
           ``ToolRoundsExceeded``.
         - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.
@@ -351,7 +351,7 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
-        - ``max_rounds``: how often the run may require tools (16); the next time is a
+        - ``max_rounds``: how often the run may require tools (16); one more ends in
           ``ToolRoundsExceeded``.
         - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
         - ``tool_timeout``: seconds for each function; by default no bound.
