@@ -169,8 +169,8 @@ class _Shelf(Generic[_T]):
     __slots__ = ("place", "values")
 
     def __init__(self, values: list[_T], place: dict[Hashable, int]) -> None:
-        self.values = values
-        self.place = place
+        self.values: list[_T] = values
+        self.place: dict[Hashable, int] = place
 
 
 @define(eq=False)

@@ -2,6 +2,7 @@
 
 import sys
 from itertools import accumulate
+from statistics import median
 
 import pytest
 from attrs import evolve
@@ -299,7 +300,8 @@ def test_a_delta_costs_the_same_however_much_has_grown():
             delta = OutputTextDelta(None, "r", at % overlapping, "m", 0, "a")
             snapshot, cost = traced(snapshot, delta)
             costs.append(cost)
-        assert max(costs[-20:]) <= max(costs[10:30]) + 5
+        # the median: a collection of garbage may run finalizers in between
+        assert median(costs[-20:]) <= median(costs[10:30]) + 5
         assert len(snapshot.text) == len(costs)
 
 

@@ -72,7 +72,7 @@ class _Event(AnyEvent, Model):
 class ResponseEvent(_Event):
     """An event that carries a response: the base of those with a known name."""
 
-    needs = ("response",)
+    needs: ClassVar[tuple[str, ...]] = ("response",)
 
     response: Response = Response("")
     type: str = "response.changed"
@@ -170,7 +170,7 @@ class ItemEvent(_Event):
 class OutputItemEvent(ItemEvent):
     """The base of events that carry a whole item."""
 
-    needs = ("item",)
+    needs: ClassVar[tuple[str, ...]] = ("item",)
 
     item: OutputItem = _NO_ITEM
 
@@ -267,7 +267,7 @@ class PartOfItemEvent(ItemEvent):
 class PartEvent(PartOfItemEvent):
     """The base of events that carry a whole part of a message or of reasoning."""
 
-    needs = ("part",)
+    needs: ClassVar[tuple[str, ...]] = ("part",)
 
     part: ContentPart = _NO_PART
 
@@ -352,7 +352,7 @@ class OutputTextDone(PartOfItemEvent):
 class AnnotationAdded(PartOfItemEvent):
     """Text of a message has an annotation, by its place in the text."""
 
-    needs = ("annotation",)
+    needs: ClassVar[tuple[str, ...]] = ("annotation",)
 
     annotation_index: int = 0
     annotation: Annotation = UnknownAnnotation("", {})

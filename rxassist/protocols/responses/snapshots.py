@@ -6,7 +6,7 @@ A snapshot is immutable and stays valid. Its items are built when they are read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from attrs import define, evolve, frozen
 
@@ -377,7 +377,7 @@ class Snapshot(AnySnapshot):
     """
 
     __match_args__ = ("event", "run")
-    shown = ("run", "messages", "tool_calls")
+    shown: ClassVar[tuple[str, ...]] = ("run", "messages", "tool_calls")
 
     event: Event | None = None
     _state: _State = _NO_STATE

@@ -138,7 +138,8 @@ class Ending(Link[AnyEventT, AnyEventT]):
 
     def _fail(self, error: Exception) -> None:
         """Fail once, and ignore all that the source still emits: another source may follow."""
-        observer, self.observer = self.observer, _NOBODY
+        observer: abc.ObserverBase[AnyEventT] = self.observer
+        self.observer: abc.ObserverBase[AnyEventT] = _NOBODY
         observer.on_error(error)
 
     def on_completed(self) -> None:

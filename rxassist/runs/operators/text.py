@@ -17,7 +17,7 @@ class SeenTexts:
     """The text of unfinished messages that was emitted, by message and part."""
 
     def __init__(self) -> None:
-        self.part = 0  # of the message: the index of the text emitted last
+        self.part: int = 0  # of the message: the index of the text emitted last
         self._pieces: dict[Hashable, dict[int, list[str]]] = {}
         self._finished: dict[Hashable, None] = {}  # smaller than a set while it is empty
 
