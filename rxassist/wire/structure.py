@@ -1,4 +1,10 @@
-"""Convert plain data to models, and models to plain data."""
+"""Convert plain data to models, and models to plain data.
+
+Tolerant where servers differ, strict where they are wrong: unknown fields are kept as ``extra``, a
+missing or null list is empty and a null in a list is left out, a null stays ``None``, an unknown
+``type`` keeps the raw object; but a list where an object belongs is a ``DecodeError`` that names
+the place.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests and byte streams over HTTP: the only module that knows httpx."""
+"""Requests and byte streams over HTTP: sent, retried, redirected, and read."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Bytes and JSON ⇄ events of the Assistants protocol.
+"""Bytes ⇄ events of the Assistants protocol.
 
-Tolerant where servers differ, strict where they are wrong: unknown fields are kept as ``extra``, a
-missing or null list is empty and a null in a list is left out, a null stays ``None``, an unknown
-``type`` keeps the raw object; but a list instead of an object is a ``DecodeError`` with its path.
+Most events are deltas that hold one piece and nothing else; they have a fast path, which knows
+msgspec. All others are structured by ``wire/structure.py``, which is tolerant where servers differ.
 """
 
 from __future__ import annotations
