@@ -72,7 +72,7 @@ class Tokens:
             return self._token
         async with self._asking:  # many requests at once fetch one token
             if self._token is None or time.time() > self._end - _TOO_LATE:
-                self._keep(await _told(self._ask, self._name))
+                self._keep(await _awaited_token(self._ask, self._name))
         return self._token
 
     def refused(self, token: str | None) -> bool:
@@ -102,7 +102,7 @@ class Tokens:
         self._token = checked
 
 
-async def _told(ask: Callable[[], object], name: str) -> object:
+async def _awaited_token(ask: Callable[[], object], name: str) -> object:
     """Return the result of a credential's function, or raise its error.
 
     ``StopIteration`` or ``CancelledError`` would end the code that waits here; so they are wrapped.

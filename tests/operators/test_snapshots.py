@@ -1,9 +1,17 @@
 """What has accumulated: snapshots, texts, finished messages and steps."""
 
+import pytest
 import reactivex
 from reactivex import operators as ops
 
-from rxassist.operators import accumulate_snapshots, messages, run_steps, text_snapshots
+from rxassist.operators import (
+    accumulate_snapshots,
+    messages,
+    run_steps,
+    text_snapshots,
+    tool_calls,
+)
+from rxassist.runs.events import AnyEvent
 
 
 def test_there_is_a_snapshot_for_each_event(said, emitted):
@@ -132,3 +140,15 @@ def test_messages_and_steps_of_a_recording(recorded, emitted):
         ("message_creation", "completed"),
     ]
     assert all(step.usage is not None for step in steps)
+
+
+@pytest.mark.parametrize("operator", [accumulate_snapshots, messages, tool_calls, text_snapshots])
+def test_an_event_that_no_protocol_folds_is_an_error_and_no_empty_snapshot(operator):
+    class Foreign(AnyEvent):
+        event = "foreign"
+
+    errors, items = [], []
+    reactivex.of(Foreign()).pipe(operator()).subscribe(items.append, errors.append)
+    assert items == []
+    assert "its class says nothing of its protocol" in str(errors[0])
+    assert isinstance(errors[0], TypeError)

@@ -56,9 +56,9 @@ class _Calls:
         snapshot = self._fold(event)
         if isinstance(event, ThreadMessageDelta):  # nearly always, and it concerns no call
             return ()
-        return self._told(event, snapshot)
+        return self._whole_calls(event, snapshot)
 
-    def _told(self, event: Event, snapshot: Snapshot) -> Iterator[ToolCall]:
+    def _whole_calls(self, event: Event, snapshot: Snapshot) -> Iterator[ToolCall]:
         if isinstance(event, ThreadRunStepDelta):
             said = event.glance()
             for delta in _deltas(said):

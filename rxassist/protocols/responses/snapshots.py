@@ -248,7 +248,7 @@ def _changed(item: Item, event: ItemEvent) -> Item:
         return _item_of(event.key, event.item, finished=True)
     if item.finished:
         return item
-    return _grown_by(item, event) if event.is_delta else _told(item, event)
+    return _grown_by(item, event) if event.is_delta else _corrected(item, event)
 
 
 def _grown_by(item: Item, event: ItemEvent) -> Item:
@@ -263,7 +263,7 @@ def _grown_by(item: Item, event: ItemEvent) -> Item:
     return item
 
 
-def _told(item: Item, event: ItemEvent) -> Item:
+def _corrected(item: Item, event: ItemEvent) -> Item:
     """The item after an event that is no delta, and does not end it."""
     if isinstance(event, PartOfItemEvent):
         return item.with_part(_changed_part(item.parts.get(event.part_key), event))

@@ -139,7 +139,7 @@ def _chunks(
 
     def chunks(source: Observable[Any]) -> Items[bytes]:
         items = iterate(source.pipe(_encoded(encode, seen)), buffer=buffer)
-        return items.unbroken(keep_alive, _COMMENT, _told)
+        return items.unbroken(keep_alive, _COMMENT, _error_event)
 
     return chunks
 
@@ -171,7 +171,7 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
     return choose_each(begin)
 
 
-def _told(error: Exception) -> bytes:
+def _error_event(error: Exception) -> bytes:
     """Log an error, and make the event that a browser receives for it."""
     what = type(error).__name__
     logger.error("a stream for a browser failed: %s: %s%s", what, error, _raised_at(error))
