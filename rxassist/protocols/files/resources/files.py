@@ -264,9 +264,9 @@ def _size_of(upload: Upload) -> int | None:
 class _Content:
     """The rest of an open file, for a body: it begins at the file's current position.
 
-    ``size`` is the number of bytes that follow, ``None`` if that is not certain: then the file
-    cannot be sought either, and the HTTP library sends chunks. It reads no more than ``size``
-    bytes, even if the file grows meanwhile.
+    ``size`` is the number of bytes that follow, ``None`` if that is not certain: then there is no
+    ``seek`` either, and the HTTP library sends chunks. It reads no more than ``size`` bytes, even
+    if the file grows meanwhile.
     """
 
     def __init__(self, file: IO[bytes], progress: _Tell | None) -> None:
