@@ -157,11 +157,19 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._stopping.wait(), 1.0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
-        """Abort all connections: replies of a script need not be finished."""
-        for listener in self.servers:
-            listener.close()
+        """Abort all connections: replies of a script need not be finished.
+
+        First no more are accepted. A connection that was accepted just before is lost, and its
+        socket left open, if the listener closes before the loop knows the connection.
+        """
+        loop = asyncio.get_running_loop()
+        for listening in (each for listener in self.servers for each in listener.sockets):
+            with suppress(NotImplementedError):  # of a loop that has no readers
+                loop.remove_reader(listening.fileno())
         for _ in range(_TURNS_TO_BEGIN):
             await asyncio.sleep(0)
+        for listener in self.servers:
+            listener.close()
         for connection in tuple(self.server_state.connections):
             connection.transport.abort()
         if self.server_state.tasks:
