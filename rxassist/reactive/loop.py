@@ -410,8 +410,11 @@ _living: WeakSet[ThreadLoop] = WeakSet()
 
 
 def _tell_what_is_open() -> None:
-    """Log at the end of the program the streams and calls that it did not wait for."""
-    left = [home for home in _living if home.open and not home.wait(_GRACE)]
+    """Log at the end of the program the streams and calls that it did not wait for.
+
+    A subscription that the program made last may not have begun on the loop: ``wait`` lets it.
+    """
+    left = [home for home in _living if not (home.closed or home.wait(_GRACE))]
     count = sum(home.open for home in left)
     if count:
         logger.warning(

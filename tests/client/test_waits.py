@@ -100,6 +100,26 @@ def test_a_script_is_told_what_it_did_not_wait_for(forever, service, last, told)
     assert len(done.stderr.splitlines()) == (last != "client.wait()")
 
 
+BUSY = """
+import threading, time
+begun = threading.Event()
+client._home.post(lambda: (begun.set(), time.sleep(0.1)))
+begun.wait()
+stream.text_deltas"""
+
+
+def test_a_script_is_told_of_a_subscription_that_has_not_begun(forever):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT.replace("\nstream.text_deltas", BUSY)],
+        env={**os.environ, "RXASSIST_BASE_URL": forever.base_url},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "client.wait() waits for them" in done.stderr
+
+
 def test_subscriptions_of_many_clients_are_waited_for_one_by_one(service):
     with Client(base_url=service.base_url) as one, Client(base_url=service.base_url) as two:
         heard = []
