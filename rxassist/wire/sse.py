@@ -11,12 +11,16 @@ from typing import Protocol, TypeVar
 
 from attrs import frozen
 
-from rxassist.errors import EventTooLargeError
+from rxassist.errors import DecodeError, EventTooLargeError, StreamTruncated, excerpt
+from rxassist.wire.json import from_json
 
 _Event_co = TypeVar("_Event_co", covariant=True)
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """The default bound on the size of one event."""
+
+DONE = "[DONE]"
+"""The data of the last event of a stream: text, and no JSON."""
 
 _BOM = b"\xef\xbb\xbf"
 _ONLY_EVENT = 3  # line ends: of its name, of its data, and of the blank line
@@ -155,6 +159,21 @@ class SSEDecoder:
                 pass  # a line that is not empty dispatches nothing
         return self.decoded(*self._pending()) if self._data or self._event else None
 
+    def flush_whole(self) -> ServerSentEvent | None:
+        """As ``flush``, for a stream of JSON.
+
+        Raises ``StreamTruncated`` if the body was cut in the middle of an event: if the data is
+        neither JSON nor ``DONE``.
+        """
+        pending = self.flush()
+        if pending is not None and pending.data != DONE:
+            try:
+                from_json(pending.data, pending.event)
+            except DecodeError:
+                msg = f"the body ended in the middle of an event ({excerpt(pending.event)})"
+                raise StreamTruncated(msg) from None
+        return pending
+
     def _normalized(self, chunk: bytes) -> bytes:
         """The chunk without a leading byte order mark, and with LF for all its line ends."""
         if self._start is not None:
@@ -231,4 +250,4 @@ def encode(event: ServerSentEvent) -> bytes:
     return "\n".join([*lines, "", ""]).encode()
 
 
-__all__ = ["MAX_EVENT_BYTES", "Decoder", "SSEDecoder", "ServerSentEvent", "encode"]
+__all__ = ["DONE", "MAX_EVENT_BYTES", "Decoder", "SSEDecoder", "ServerSentEvent", "encode"]

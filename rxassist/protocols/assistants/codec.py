@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, cast, get_args, get_type_hints
 import attrs
 import msgspec
 
-from rxassist.errors import DecodeError, StreamTruncated, api_error_fields, excerpt, redacted_error
+from rxassist.errors import DecodeError, api_error_fields, redacted_error
 from rxassist.protocols.assistants.events import (
     DoneEvent,
     ErrorEvent,
@@ -27,12 +27,9 @@ from rxassist.protocols.assistants.events import (
 from rxassist.protocols.assistants.models import deltas
 from rxassist.wire.json import _is_too_deep, from_json, to_json
 from rxassist.wire.maker import maker
-from rxassist.wire.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
+from rxassist.wire.sse import DONE, MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 from rxassist.wire.structure import structure, structure_hook, unstructure
 from rxassist.wire.values import ErrorObject
-
-_DONE = "[DONE]"
-
 
 # --- events --------------------------------------------------------------------------------
 
@@ -56,15 +53,15 @@ def decode_event(sent: ServerSentEvent) -> Event:
     the data-only framing, with the name inside the data (``{"event": …, "data": …}``). Raises
     ``DecodeError``.
     """
-    if sent.data == _DONE or sent.event == "done":
-        return DoneEvent(sent.data or _DONE)
+    if sent.data == DONE or sent.event == "done":
+        return DoneEvent(sent.data or DONE)
     return event_of(*_named(sent))
 
 
 def event_of(name: str, data: Any) -> Event:  # noqa: ANN401 -- JSON is anything
     """Make a typed event from its name and its JSON. Raises ``DecodeError``."""
     if name == "done":
-        return DoneEvent(data if isinstance(data, str) else _DONE)
+        return DoneEvent(data if isinstance(data, str) else DONE)
     if name == "error":
         said = {**_besides(data), **api_error_fields(data)}
         return ErrorEvent(structure(redacted_error(said), ErrorObject, name))
@@ -300,16 +297,9 @@ class EventDecoder:
 
         Raises ``StreamTruncated`` if the body was cut in the middle of an event.
         """
-        pending = self._sse.flush()
-        if pending is None:
-            return
-        if pending.data != _DONE:
-            try:
-                from_json(pending.data, pending.event)
-            except DecodeError:
-                msg = f"the body ended in the middle of an event ({excerpt(pending.event)})"
-                raise StreamTruncated(msg) from None
-        yield decode_event(pending)
+        pending = self._sse.flush_whole()
+        if pending is not None:
+            yield decode_event(pending)
 
 
 __all__ = ["EventDecoder", "decode_event", "encode_event", "event_of"]

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast, get_args, get_type_hints
 import msgspec
 from attrs import evolve
 
-from rxassist.errors import DecodeError, StreamTruncated, api_error_fields, excerpt, redacted_error
+from rxassist.errors import DecodeError, api_error_fields, redacted_error
 from rxassist.protocols.responses.events import (
     CallDelta,
     DoneEvent,
@@ -37,11 +37,10 @@ from rxassist.protocols.responses.models import Response
 from rxassist.runs.state import SETTLED
 from rxassist.wire.json import from_json, to_json
 from rxassist.wire.maker import maker
-from rxassist.wire.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
+from rxassist.wire.sse import DONE, MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 from rxassist.wire.structure import structure, unstructure
 from rxassist.wire.values import ErrorObject
 
-_DONE = "[DONE]"
 _UNNAMED = "message"
 
 
@@ -99,14 +98,8 @@ class EventDecoder:
 
         Raises ``StreamTruncated`` if the body was cut in the middle of an event.
         """
-        pending = self._sse.flush()
+        pending = self._sse.flush_whole()
         if pending is not None:
-            if pending.data != _DONE:
-                try:
-                    from_json(pending.data, pending.event)
-                except DecodeError:
-                    msg = f"the body ended in the middle of an event ({excerpt(pending.event)})"
-                    raise StreamTruncated(msg) from None
             yield from self.decode(pending)
         held, self._held = self._held, None
         if held is not None:
@@ -137,7 +130,7 @@ class EventDecoder:
             yield event
 
     def _event(self, sent: ServerSentEvent) -> Event:
-        if sent.data == _DONE:
+        if sent.data == DONE:
             return DoneEvent(None, self._id, sent.data)
         name, data = _named(sent)
         if name == "error":
