@@ -114,8 +114,10 @@ class Ending(Link[AnyEventT, AnyEventT]):
 
     def on_next(self, value: AnyEventT) -> None:
         """Pass an event on, and fail after an error event, or instead of a false end."""
+        item: object = value  # a source may emit anything
         try:
-            failure = self._failure(value)
+            is_delta = isinstance(item, AnyEvent) and item.is_delta
+            failure = None if is_delta else self._failure(value)
         except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._fail(error)
             return
@@ -129,8 +131,6 @@ class Ending(Link[AnyEventT, AnyEventT]):
 
     def _failure(self, event: AnyEvent) -> Exception | None:
         check_event(event, "check_ending")
-        if event.is_delta:
-            return None
         self._course.follow(event)
         if event.is_done and not self._course.ended:
             return _truncated(self._last, "the stream said that it is done")
