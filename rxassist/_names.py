@@ -52,6 +52,7 @@ from rxassist.polling import PollEvent, poll_many
 from rxassist.protocols.assistants.citations import Citation
 from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.protocols.assistants.snapshots import Snapshot
+from rxassist.protocols.assistants.streams import AsyncRunStream, RunStream
 from rxassist.protocols.serialization import from_dict, from_json, to_dict, to_json
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
 from rxassist.reactive.budget import Budget
@@ -61,7 +62,6 @@ from rxassist.reactive.observable import LoopObservable
 from rxassist.reactive.typing import Operator
 from rxassist.runs.operators.usage import Timings
 from rxassist.runs.streams.merging import MergedEvent, RunSummary, merge_runs
-from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream
 from rxassist.runs.streams.web import to_sse, to_sse_blocking
 from rxassist.runs.tools import Tool, Toolbox, ToolResult, tool
 from rxassist.wire.transport import ResponseHead

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from ssl import SSLContext
-from typing import Any, Generic, Self, TypedDict, Unpack
+from typing import Any, ClassVar, Generic, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, urlsplit
 
 import rxassist
@@ -16,6 +16,7 @@ from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAs
 from rxassist.protocols.assistants.parameters import HandlerT
 from rxassist.protocols.assistants.resources.assistants import Assistants
 from rxassist.protocols.assistants.resources.threads import Threads
+from rxassist.protocols.assistants.streams import AsyncRunStream, RunStream
 from rxassist.protocols.files.resources.files import Files
 from rxassist.protocols.files.resources.vector_stores import VectorStores
 from rxassist.reactive.budget import Budget
@@ -23,7 +24,7 @@ from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable, note_call
 from rxassist.reactive.queues import Queues
-from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream, StreamT
+from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import header_mapping, refuse_unknown, stated, text_mapping, timeouts
 from rxassist.wire.calls import Connection, Resource
 from rxassist.wire.credentials import Credential, Tokens
@@ -153,7 +154,6 @@ class ClientOptions(TypedDict, total=False):
 
 def _connected(
     home: HomeT,
-    stream_class: type[Any],
     like: Connection[HomeT] | None = None,
     *,
     base_url: str | None = None,
@@ -205,9 +205,7 @@ def _connected(
     )
     transport = Transport(settings, None if like is None else like.transport)
     queues = Queues() if like is None else like.queues
-    return Connection(
-        home, transport, stream_class, timeouts(timeout), idle_timeout, max_retries, budget, queues
-    )
+    return Connection(home, transport, timeouts(timeout), idle_timeout, max_retries, budget, queues)
 
 
 class _Discreet(Mapping[str, str]):
@@ -239,15 +237,16 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     threads: Threads[StreamT, HandlerT, HomeT]
     vector_stores: VectorStores[HomeT]
 
+    _stream_class: ClassVar[type[Any]]  # of the runs of assistants
+
     def _begin(
         self,
         home: HomeT,
-        stream_class: type[Any],
         options: ClientOptions,
         like: Connection[HomeT] | None = None,
     ) -> None:
         given: Any = stated(options)
-        connection = self._connection = _connected(home, stream_class, like, **given)
+        connection = self._connection = _connected(home, like, **given)
         for name in _MERGED:
             given[name] = text_mapping(name, given.get(name))
         self._given: Callable[[], ClientOptions] = lambda: given  # the options hold a key
@@ -255,7 +254,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         self.base_url: str = connection.transport.base_url
         self.assistants = Assistants(connection)
         self.files = Files(connection)
-        self.threads = Threads(connection)
+        self.threads = Threads(connection, self._stream_class)
         self.vector_stores = VectorStores(connection)
 
     @property
@@ -328,7 +327,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         like = self._connection
         other: Any = object.__new__(type(self))
         other._home = like.home
-        other._begin(like.home, like.stream_class, given, like)
+        other._begin(like.home, given, like)
         same: Self = other
         return same
 
@@ -405,10 +404,12 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
+    _stream_class = RunStream
+
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "Client()", ClientOptions.__annotations__)
         home = self._home = ThreadLoop()
-        self._begin(home, RunStream, options)
+        self._begin(home, options)
         home.leave_with(self._transport.pools.close)
 
     @classmethod
@@ -502,10 +503,12 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
+    _stream_class = AsyncRunStream
+
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "AsyncClient()", ClientOptions.__annotations__)
         self._home = RunningLoop()
-        self._begin(self._home, AsyncRunStream, options)
+        self._begin(self._home, options)
 
     @classmethod
     def foundry(

@@ -29,6 +29,12 @@ class AnyRun(Model):
         raise NotImplementedError
 
 
+class AnyToolCall:
+    """A tool call of any protocol; each protocol has its own classes for them."""
+
+    __slots__ = ()
+
+
 @frozen
 class Usage(Model):
     """Tokens that a run or a step used. ``None`` where the service said nothing, never 0."""
@@ -98,6 +104,7 @@ __all__ = [
     "SETTLED",
     "AnyRun",
     "AnySnapshot",
+    "AnyToolCall",
     "Usage",
     "has_settled",
     "is_lost",

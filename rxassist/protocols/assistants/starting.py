@@ -48,7 +48,7 @@ from rxassist.runs.streams.run_stream import StreamT
 from rxassist.runs.tools import Toolbox
 from rxassist.runs.tools.tool import with_definitions
 from rxassist.wire.arguments import missing, path
-from rxassist.wire.calls import Resource, poll_options
+from rxassist.wire.calls import Connection, Resource, poll_options
 from rxassist.wire.options import ListParameters, RequestOptions
 from rxassist.wire.transport import Request
 
@@ -64,7 +64,11 @@ _PAGE = 100  # the most items of a list in one answer
 
 
 class Starting(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
-    """A part of the API that starts runs."""
+    """A part of the API that starts runs, whose streams are of the given class."""
+
+    def __init__(self, connection: Connection[HomeT], stream_class: type[StreamT]) -> None:
+        super().__init__(connection)
+        self._stream_class = stream_class
 
     def _begin(
         self,
@@ -77,8 +81,7 @@ class Starting(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
         return RunCall(self._connection, given, thread_id)
 
     def _stream(self, plan: Plan[Event]) -> StreamT:
-        stream: StreamT = self._connection.stream_class(self._connection.home, plan)
-        return stream
+        return self._stream_class(self._connection.home, plan)
 
 
 class RunCall(ThreadCall[HomeT]):

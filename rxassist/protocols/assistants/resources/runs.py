@@ -69,8 +69,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
     steps: Steps[HomeT]
 
-    def __init__(self, connection: Connection[HomeT]) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection[HomeT], stream_class: type[StreamT]) -> None:
+        super().__init__(connection, stream_class)
         self.steps = Steps(connection)
 
     def create(

@@ -139,10 +139,10 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
     messages: Messages[HomeT]
     runs: Runs[StreamT, HandlerT, HomeT]
 
-    def __init__(self, connection: Connection[HomeT]) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection[HomeT], stream_class: type[StreamT]) -> None:
+        super().__init__(connection, stream_class)
         self.messages = Messages(connection)
-        self.runs = Runs(connection)
+        self.runs = Runs(connection, stream_class)
 
     def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread, HomeT]:
         """Create a thread, once: an Observable of it. ``POST /threads``.
