@@ -531,6 +531,35 @@ class Response(AnyRun):
         return "".join(item.text for item in self.output if isinstance(item, OutputMessage))
 
 
+@frozen
+class CompactedResponse(Model):
+    """A context made smaller: its ``output`` is the input of the next response."""
+
+    id: str
+    object: str = "response.compaction"
+    created_at: float = 0
+    output: tuple[OutputItem, ...] = ()
+    usage: ResponseUsage | None = None
+
+
+@frozen
+class Conversation(Model):
+    """Items that the service keeps, for one response after the other."""
+
+    id: str
+    object: str = "conversation"
+    created_at: float = 0
+    metadata: Mapping[str, Any] | None = None
+
+
+@frozen
+class InputTokens(Model):
+    """How many tokens an input has."""
+
+    input_tokens: int = 0
+    object: str = "response.input_tokens"
+
+
 def _call_id(item: OutputItem) -> str:
     """What ties a call to its output, empty if nothing does."""
     call_id: object = getattr(item, "call_id", "")
@@ -543,10 +572,12 @@ __all__ = [
     "Annotation",
     "ApplyPatchCall",
     "CodeInterpreterCall",
+    "CompactedResponse",
     "Compaction",
     "ComputerCall",
     "ContainerFileCitation",
     "ContentPart",
+    "Conversation",
     "CustomToolCall",
     "CustomToolCallOutput",
     "FileCitation",
@@ -556,6 +587,7 @@ __all__ = [
     "FunctionCallOutput",
     "ImageGenerationCall",
     "IncompleteDetails",
+    "InputTokens",
     "LocalShellCall",
     "MCPApprovalRequest",
     "MCPCall",
