@@ -1,5 +1,7 @@
 """What ``from rxassist import …`` gives."""
 
+from typing import TYPE_CHECKING
+
 from rxassist import errors, events, models, operators
 from rxassist.client import AsyncClient, Client, ClientOptions
 from rxassist.errors import (
@@ -21,7 +23,6 @@ from rxassist.errors import (
     PermissionDeniedError,
     PollTimeout,
     RateLimitError,
-    RunFailed,
     RunOutcomeUnknown,
     RxAssistError,
     StreamClosed,
@@ -65,6 +66,17 @@ from rxassist.runs.streams.merging import MergedEvent, RunSummary, merge_runs
 from rxassist.runs.streams.web import to_sse, to_sse_blocking
 from rxassist.runs.tools import Tool, Toolbox, ToolResult, tool
 from rxassist.wire.transport import ResponseHead
+
+if TYPE_CHECKING:  # this door has the types of the Assistants protocol
+
+    class RunFailed(errors.RunFailed):
+        """As at runtime, where it is the class of ``errors``."""
+
+        run: Run
+        snapshot: Snapshot | None
+
+else:
+    RunFailed = errors.RunFailed
 
 __all__ = [
     "APIConnectionError",

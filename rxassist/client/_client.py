@@ -44,6 +44,7 @@ _NO_BASE_URL = (
 
 _TIMEOUT = 600.0  # seconds
 
+_BETA_PATHS = ("assistants", "threads", "vector_stores")  # as the official SDK
 _MERGED = ("default_headers", "default_query")
 _OF_CONNECTIONS = frozenset({"http_client", "max_connections", "proxy", "verify"})
 
@@ -189,7 +190,6 @@ def _connected(
     check_positive("max_event_bytes", max_event_bytes, whole=True)
     check_not_negative("max_retries", max_retries, whole=True)
     headers = {
-        "OpenAI-Beta": "assistants=v2",
         "User-Agent": f"rxassist/{rxassist.__version__}",
         **header_mapping("default_headers", default_headers),
     }
@@ -202,6 +202,7 @@ def _connected(
         max_event_bytes,
         network,
         budget,
+        {first: {"OpenAI-Beta": "assistants=v2"} for first in _BETA_PATHS},
     )
     transport = Transport(settings, None if like is None else like.transport)
     queues = Queues() if like is None else like.queues
