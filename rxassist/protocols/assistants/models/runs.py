@@ -135,7 +135,7 @@ class Run(AnyRun):
     id: str
     object: str = "thread.run"
     created_at: float = 0
-    thread_id: str = ""
+    thread_id: str = ""  # pyright: ignore[reportIncompatibleMethodOverride] -- as a field
     assistant_id: str = ""
     status: str = ""  # pyright: ignore[reportIncompatibleMethodOverride] -- as a field
     required_action: RequiredAction | None = None

@@ -12,7 +12,6 @@ from reactivex import operators as ops
 
 from rxassist.protocols.assistants.busy import RUNS, ThreadCall
 from rxassist.protocols.assistants.events import Event, ThreadCreated
-from rxassist.protocols.assistants.given import Given
 from rxassist.protocols.assistants.models import Message, Run, Thread
 from rxassist.protocols.assistants.parameters import (
     HandlerT,
@@ -30,6 +29,7 @@ from rxassist.protocols.assistants.resources.runs import Runs
 from rxassist.protocols.assistants.starting import MESSAGES, RunCall, Starting
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
+from rxassist.runs.streams.given import Given
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import path
 from rxassist.wire.calls import Connection, Listing, Resource
