@@ -214,7 +214,7 @@ class _Observer(abc.ObserverBase[AnyEvent]):
     def __init__(self, handler: EventHandler[Any]) -> None:
         self.telling = SyncTelling(handler)
 
-    def on_next(self, value: EventT) -> None:
+    def on_next(self, value: AnyEvent) -> None:
         self.telling.tell(OnNext(value))
 
     def on_error(self, error: Exception) -> None:
