@@ -51,6 +51,8 @@ class AnyEvent:
     """Whether the event is the last one of its stream."""
     begins: ClassVar[bool] = False
     """Whether the event only says that something begins: another attempt would say it again."""
+    begins_run: ClassVar[bool] = False
+    """Whether a run that the event carries is the next one of a chain, if one came before."""
 
     @property
     def name(self) -> str:

@@ -113,6 +113,8 @@ class ResponseEvent(_Event):
 class ResponseCreated(ResponseEvent):
     """A response was created: it begins another one, if one came before."""
 
+    begins_run = True
+
     type: Literal["response.created"] = "response.created"
 
 
@@ -120,12 +122,16 @@ class ResponseCreated(ResponseEvent):
 class ResponseQueued(ResponseEvent):
     """The response waits for its turn."""
 
+    begins_run = True
+
     type: Literal["response.queued"] = "response.queued"
 
 
 @frozen
 class ResponseInProgress(ResponseEvent):
     """The response is being generated."""
+
+    begins_run = True
 
     type: Literal["response.in_progress"] = "response.in_progress"
 
