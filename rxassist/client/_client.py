@@ -19,6 +19,10 @@ from rxassist.protocols.assistants.resources.threads import Threads
 from rxassist.protocols.assistants.streams import AsyncRunStream, RunStream
 from rxassist.protocols.files.resources.files import Files
 from rxassist.protocols.files.resources.vector_stores import VectorStores
+from rxassist.protocols.responses.handler import AsyncResponseEventHandler, ResponseEventHandler
+from rxassist.protocols.responses.resources.conversations import Conversations
+from rxassist.protocols.responses.resources.responses import Responses
+from rxassist.protocols.responses.streams import AsyncResponseStream, ResponseStream
 from rxassist.reactive.budget import Budget
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
@@ -234,11 +238,14 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     """The common parts of both clients: the settings and the resources."""
 
     assistants: Assistants[HomeT]
+    conversations: Conversations[HomeT]
     files: Files[HomeT]
+    responses: Responses[Any, Any, HomeT]
     threads: Threads[StreamT, HandlerT, HomeT]
     vector_stores: VectorStores[HomeT]
 
     _stream_class: ClassVar[type[Any]]  # of the runs of assistants
+    _response_stream_class: ClassVar[type[Any]]
 
     def _begin(
         self,
@@ -255,6 +262,8 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         self.base_url: str = connection.transport.base_url
         self.assistants = Assistants(connection)
         self.files = Files(connection)
+        self.conversations = Conversations(connection)
+        self.responses = Responses(connection, self._response_stream_class)
         self.threads = Threads(connection, self._stream_class)
         self.vector_stores = VectorStores(connection)
 
@@ -405,7 +414,10 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
+    responses: Responses[ResponseStream, ResponseEventHandler | AssistantEventHandler, ThreadLoop]
+
     _stream_class = RunStream
+    _response_stream_class = ResponseStream
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "Client()", ClientOptions.__annotations__)
@@ -504,7 +516,12 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
+    responses: Responses[
+        AsyncResponseStream, AsyncResponseEventHandler | AsyncAssistantEventHandler, RunningLoop
+    ]
+
     _stream_class = AsyncRunStream
+    _response_stream_class = AsyncResponseStream
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "AsyncClient()", ClientOptions.__annotations__)

@@ -361,14 +361,22 @@ class StreamTruncated(RxAssistError):  # noqa: N818 -- the name of the ending, a
 class StreamDiverged(RxAssistError):  # noqa: N818 -- as StreamTruncated
     """The value stored at the service does not continue the streamed one.
 
-    Sent by the recovery of a lost connection: continuing would repeat or lose text. ``id`` is the
-    message, step or call, ``streamed`` the value from the stream, ``stored`` the service's.
+    Sent by the recovery of a lost connection, and where the service began a run anew: continuing
+    would repeat or lose text. ``id`` is the run, message, step or call, ``streamed`` the value from
+    the stream, ``stored`` the service's.
     """
 
-    def __init__(self, id: str, streamed: object, stored: object) -> None:  # noqa: A002 -- its name
+    def __init__(
+        self,
+        id: str,  # noqa: A002 -- its name
+        streamed: object,
+        stored: object,
+        *,
+        advice: str = "read the stored run with runs.retrieve and messages.list",
+    ) -> None:
         super().__init__(
             f"{id}: the stored value ({excerpt(stored)}) does not continue the streamed one "
-            f"({excerpt(streamed)}); read the stored run with runs.retrieve and messages.list"
+            f"({excerpt(streamed)}); {advice}"
         )
         self.id = id
         self.streamed: object = redacted_data(streamed)

@@ -243,6 +243,7 @@ class Transport:
                         yield decoder.feed(chunk)
                     yield decoder.flush()
             except Exception as error:  # noqa: BLE001 -- raised again; the reader has no part in it
+                yield decoder.let_go()
                 self._fail(request, error)
 
     async def _wait_for_place(self, request: Request, places: asyncio.Semaphore) -> None:

@@ -160,11 +160,21 @@ class Toolbox:
         Raises ``LookupError`` for an unknown name, ``DecodeError`` if the arguments are no JSON or
         do not fit.
         """
+        return self._named(name).bind(arguments)
+
+    def bind_text(self, name: str, text: str) -> Callable[[], Any]:
+        """The call of a custom tool, which a model asked for with a text.
+
+        Raises ``LookupError`` for an unknown name.
+        """
+        return partial(self._named(name), text)
+
+    def _named(self, name: str) -> Tool[..., Any]:
         if name not in self._tools:
             known = ", ".join(self._tools) or "none"
             msg = f"there is no function {name!r}; there are: {known}"
             raise LookupError(msg)
-        return self._tools[name].bind(arguments)
+        return self._tools[name]
 
 
 def definitions_of(tools: Iterable[object]) -> list[object]:
