@@ -54,6 +54,9 @@ from rxassist.protocols.assistants.citations import Citation
 from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.protocols.assistants.snapshots import Snapshot
 from rxassist.protocols.assistants.streams import AsyncRunStream, RunStream
+from rxassist.protocols.responses.handler import AsyncResponseEventHandler, ResponseEventHandler
+from rxassist.protocols.responses.models import Conversation, Response
+from rxassist.protocols.responses.streams import AsyncResponseStream, ResponseStream
 from rxassist.protocols.serialization import from_dict, from_json, to_dict, to_json
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
 from rxassist.reactive.budget import Budget
@@ -87,6 +90,8 @@ __all__ = [
     "AssistantEventHandler",
     "AsyncAssistantEventHandler",
     "AsyncClient",
+    "AsyncResponseEventHandler",
+    "AsyncResponseStream",
     "AsyncRunStream",
     "AuthenticationError",
     "BadRequestError",
@@ -97,6 +102,7 @@ __all__ = [
     "ClientClosed",
     "ClientOptions",
     "ConflictError",
+    "Conversation",
     "DecodeError",
     "Demand",
     "EmptyError",
@@ -114,7 +120,10 @@ __all__ = [
     "PollEvent",
     "PollTimeout",
     "RateLimitError",
+    "Response",
+    "ResponseEventHandler",
     "ResponseHead",
+    "ResponseStream",
     "Run",
     "RunFailed",
     "RunOutcomeUnknown",

@@ -63,6 +63,8 @@ class Connection(Generic[HomeT]):
     max_retries: int
     budget: Budget | None = None
     queues: Queues = field(factory=Queues)
+    ended: Mapping[str, str] = field(factory=dict[str, str])
+    """What the service has no more: the first part of a path, and what a call of it raises."""
 
 
 @frozen
@@ -97,6 +99,9 @@ class Resource(Generic[HomeT]):
         upload: Upload | None = None,
     ) -> Request:
         """A request from the arguments: the endpoint's parameters, and request options."""
+        ended = self._connection.ended.get(where.split("/", 2)[1])
+        if ended is not None:
+            raise ValueError(ended)
         options = request_options(given)
         plain = checked({key: given[key] for key in given if key not in options}, parameters)
         asked = query({"include": plain.pop("include", None)} if method == "POST" else plain)

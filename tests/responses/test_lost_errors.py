@@ -81,6 +81,9 @@ def test_the_error_of_the_service_is_what_ended_the_stream(body):
 # --- over the transport --------------------------------------------------------------------
 
 
+BROKEN = httpx.ReadError("")
+
+
 class Breaking(httpx.AsyncByteStream):
     """A body of some chunks, after which the connection breaks."""
 
@@ -90,7 +93,7 @@ class Breaking(httpx.AsyncByteStream):
     async def __aiter__(self):
         for each in self.chunks:
             yield each
-        raise httpx.ReadError("")
+        raise BROKEN
 
 
 @pytest.mark.parametrize("sent", [[CREATED, ERROR], [CREATED]])
@@ -105,9 +108,13 @@ def test_a_connection_that_breaks_under_the_transport(body, sent):
             request = Request("POST", "/responses")
             batches = client._connection.transport.stream(request, EventDecoder)
             events = []
-            with pytest.raises(APIConnectionError):
+
+            async def read():
                 async for batch in batches:
-                    events += batch
+                    events.extend(batch)
+
+            with pytest.raises(APIConnectionError):
+                await read()
             return [event.name for event in events]
 
     assert asyncio.run(main()) == [event["type"] for event in sent]

@@ -30,7 +30,7 @@ from rxassist.protocols.responses.rounds import (
     flat_definitions,
     waits_for,
 )
-from rxassist.reactive.checks import check_positive
+from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.kernel import choose_each, nothing, take_through
 from rxassist.reactive.loop import HomeT, from_batches
 from rxassist.reactive.observable import LoopObservable
@@ -148,7 +148,15 @@ class ResponseCall(Resource[HomeT]):
         return self._plan(self._leg(chain.first()), chain)
 
     def follow(self, response_id: str, number: int | None) -> Plan[Event]:
-        """The plan of the stream of a response that exists, after the event of a number."""
+        """The plan of the stream of a response that exists, after the event of a number.
+
+        Raises for wrong arguments.
+        """
+        if number is not None:
+            check_not_negative("after", number, whole=True)
+        self._request(
+            "GET", path(RESPONSE, response_id=response_id), self.given.asked, ResumeParameters
+        )
         how = self._how(response_id, number, background=True)
         return self._plan(existing(how, response_id), None, Response(response_id))
 

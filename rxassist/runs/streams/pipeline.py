@@ -166,8 +166,10 @@ class Pipe(Generic[AnyEventT]):
             if self.farewell.waits:
                 self.farewell.leave()
         why = str(waiting)
-        which = "" if run is None else f"run {run.id}, thread {run.thread_id}: "
-        msg = f"{which}no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
+        ids = [("run", run and run.id), ("thread", getattr(run, "thread_id", None))]
+        which = ", ".join(f"{name} {each}" for name, each in ids if each)
+        begun = f"{which}: " if which else ""
+        msg = f"{begun}no end within the deadline of {deadline:g} s{'; ' if why else ''}{why}"
         error = APITimeoutError(msg, sent=not why)
         error.__cause__ = waiting.in_the_way
         return error
