@@ -137,16 +137,6 @@ class RunCall(ThreadCall[HomeT]):
         created: Observable[Run] = self._call(Run, request)
         return self._once(created.pipe(self._one_run(request, _any, rx.of)))
 
-    def _slot(self, run: Run | None) -> Operator[_T, _T]:
-        """Take a slot in the client's budget for as long as a run is followed.
-
-        A new run waits for one; a run that exists already takes one at once.
-        """
-        connection = self._connection
-        if connection.budget is None:
-            return unchanged
-        return connection.budget.place(connection.home, waits=run is None)
-
     # --- streams ---
 
     def start(self, where: str, parameters: ParametersClass) -> Plan[Event]:
@@ -182,7 +172,7 @@ class RunCall(ThreadCall[HomeT]):
             options=given.follow,
             answers=answers,
             once=once,
-            slot=self._slot(run),
+            slot=self._slot(waits=run is None),
             ending=self._ending(run, submitted),
             tools=tools,
             cancel=self._cancel_run,
@@ -316,7 +306,7 @@ class RunCall(ThreadCall[HomeT]):
         farewell = self._farewell(run)
         then = by_received_ids(partial(self._polled_with_tools, polls))
         runs = begun.pipe(ops.do_action(farewell.told), ops.flat_map(then))
-        return self._once(self._followed(runs, farewell).pipe(self._slot(run)))
+        return self._once(self._followed(runs, farewell).pipe(self._slot(waits=run is None)))
 
     def _farewell(self, run: Run | None) -> Farewell:
         return Farewell(self._cancel_run, self._connection.home, run)
