@@ -255,11 +255,25 @@ class Resource(Generic[HomeT]):
         told = polls.pipe(unwrapped).pipe(choose(_state))
         return self._bound(on_loop(self._connection.home, told))
 
+    def _slot(self, *, waits: bool) -> Operator[_T, _T]:
+        """Take a slot in the client's budget for as long as a run is followed.
+
+        A new run waits for one; a run that exists already takes one at once.
+        """
+        connection = self._connection
+        if connection.budget is None:
+            return _same
+        return connection.budget.place(connection.home, waits=waits)
+
     def _then(
         self, created: LoopObservable[_B, HomeT], following: Callable[[_B], Observable[_T]]
     ) -> LoopObservable[_T, HomeT]:
         """Create an object and continue with it, once for any number of subscribers."""
         return self._once(created.pipe(ops.flat_map(following)))
+
+
+def _same(given: _T) -> _T:
+    return given
 
 
 def _taking_what_is_given(method: Callable[_P, _T]) -> Callable[_P, _T]:

@@ -137,16 +137,6 @@ class RunCall(ThreadCall[HomeT]):
         created: Observable[Run] = self._call(Run, request)
         return self._once(created.pipe(self._one_run(request, _any, rx.of)))
 
-    def _slot(self, run: Run | None) -> Operator[_T, _T]:
-        """Take a slot in the client's budget for as long as a run is followed.
-
-        A new run waits for one; a run that exists already takes one at once.
-        """
-        connection = self._connection
-        if connection.budget is None:
-            return unchanged
-        return connection.budget.place(connection.home, waits=run is None)
-
     # --- streams ---
 
     def start(self, where: str, parameters: ParametersClass) -> Plan[Event]:
@@ -182,7 +172,7 @@ class RunCall(ThreadCall[HomeT]):
             options=given.follow,
             answers=answers,
             once=once,
-            slot=self._slot(run),
+            slot=self._slot(waits=run is None),
             ending=self._ending(run, submitted),
             tools=tools,
             cancel=self._cancel_run,
@@ -316,21 +306,24 @@ class RunCall(ThreadCall[HomeT]):
         farewell = self._farewell(run)
         then = by_received_ids(partial(self._polled_with_tools, polls))
         runs = begun.pipe(ops.do_action(farewell.told), ops.flat_map(then))
-        return self._once(self._followed(runs, farewell).pipe(self._slot(run)))
+        return self._once(self._followed(runs, farewell).pipe(self._slot(waits=run is None)))
 
     def _farewell(self, run: Run | None) -> Farewell:
         return Farewell(self._cancel_run, self._connection.home, run)
 
     def _followed(self, runs: Observable[Run], farewell: Farewell) -> Observable[Run]:
-        """Follow a run to its end, its deadline, or until it is left; subscribe it only once."""
-        has_tools = self.given.tooling is not None
-        late = partial(self._late, farewell)
-        home = self._connection.home
-        return follow_polled(runs, farewell, home, self.given.follow, late, has_tools=has_tools)
+        """Follow a run to its end, its deadline, or until it is left."""
+        return follow_polled(
+            runs,
+            farewell,
+            self._connection.home,
+            self.given.follow,
+            lambda deadline: self._late(deadline, farewell.run),
+            has_tools=self.given.tooling is not None,
+        )
 
-    def _late(self, farewell: Farewell, deadline: float) -> PollTimeout:
+    def _late(self, deadline: float, run: Run | None) -> PollTimeout:
         """The error of a run that is late."""
-        run = farewell.run
         ids = {"run_id": run and run.id, "thread_id": (run and run.thread_id) or self._thread_id}
         known = {name: each for name, each in ids.items() if each}
         last = run if run is not None and run.status else None

@@ -171,20 +171,13 @@ class ResponseCall(Resource[HomeT]):
             protocol=PROTOCOL,
             options=self.given.follow,
             answers=answers,
-            slot=self._slot(run),
+            slot=self._slot(waits=run is None),
             ending=unchanged,  # each response has its own
             tools=tools,
             cancel=self._cancel,
             waiting=self._waiting,
             run=run,
         )
-
-    def _slot(self, run: Response | None) -> Operator[_T, _T]:
-        """Take a slot in the client's budget; a response that exists takes one at once."""
-        connection = self._connection
-        if connection.budget is None:
-            return unchanged
-        return connection.budget.place(connection.home, waits=run is None)
 
     def _leg(self, request: Request) -> Observable[Event]:
         """The events of one new response of a chain, to its end or its wait."""
@@ -284,7 +277,7 @@ class ResponseCall(Resource[HomeT]):
             lambda deadline: _late(deadline, farewell.run),
             has_tools=self.given.tooling is not None,
         )
-        return self._once(followed.pipe(self._slot(None)))
+        return self._once(followed.pipe(self._slot(waits=True)))
 
     def _polled(self, options: Mapping[str, object], run: Response) -> Observable[Response]:
         """A response at each change, to its end or its wait, beginning with what is known."""
