@@ -50,7 +50,6 @@ from rxassist.models import (
     VectorStoreFileBatch,
 )
 from rxassist.polling import PollEvent, poll_many
-from rxassist.protocols.assistants.citations import Citation
 from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.protocols.assistants.snapshots import Snapshot
 from rxassist.protocols.assistants.streams import AsyncRunStream, RunStream
@@ -64,6 +63,7 @@ from rxassist.reactive.coroutines import map_async
 from rxassist.reactive.iteration import iterate
 from rxassist.reactive.observable import LoopObservable
 from rxassist.reactive.typing import Operator
+from rxassist.runs.operators.citations import Citation
 from rxassist.runs.operators.usage import Timings
 from rxassist.runs.streams.merging import MergedEvent, RunSummary, merge_runs
 from rxassist.runs.streams.web import to_sse, to_sse_blocking

@@ -4,7 +4,6 @@ Each is called to make it (``source.pipe(text_deltas())``), keeps its state in t
 completes and fails with its source unless it says otherwise, and frees the source when it ends.
 """
 
-from rxassist.protocols.assistants.citations import citations
 from rxassist.protocols.assistants.recovery import recover
 from rxassist.protocols.assistants.run_tools import run_tools
 from rxassist.protocols.decode import decode
@@ -13,6 +12,7 @@ from rxassist.runs.operators import (
     check_ending,
     choose,
     choose_each,
+    citations,
     deadline,
     debounce_snapshots,
     final_run,

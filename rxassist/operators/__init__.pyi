@@ -9,7 +9,6 @@ from reactivex import GroupedObservable, abc
 
 from rxassist.events import Event
 from rxassist.models import Message, Run, RunStep, ToolCall, ToolCallDelta
-from rxassist.protocols.assistants.citations import citations
 from rxassist.protocols.assistants.recovery import recover
 from rxassist.protocols.assistants.run_tools import run_tools
 from rxassist.protocols.assistants.snapshots import Snapshot
@@ -18,6 +17,7 @@ from rxassist.reactive.typing import Operator
 from rxassist.runs.operators import (
     choose,
     choose_each,
+    citations,
     deadline,
     debounce_snapshots,
     json_snapshots,

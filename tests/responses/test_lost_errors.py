@@ -81,9 +81,6 @@ def test_the_error_of_the_service_is_what_ended_the_stream(body):
 # --- over the transport --------------------------------------------------------------------
 
 
-BROKEN = httpx.ReadError("")
-
-
 class Breaking(httpx.AsyncByteStream):
     """A body of some chunks, after which the connection breaks."""
 
@@ -93,7 +90,13 @@ class Breaking(httpx.AsyncByteStream):
     async def __aiter__(self):
         for each in self.chunks:
             yield each
-        raise BROKEN
+        raise httpx.ReadError(str(self.chunks))
+
+
+async def collect(client, events):
+    request = Request("POST", "/responses")
+    async for batch in client._connection.transport.stream(request, EventDecoder):
+        events += batch
 
 
 @pytest.mark.parametrize("sent", [[CREATED, ERROR], [CREATED]])
@@ -105,16 +108,9 @@ def test_a_connection_that_breaks_under_the_transport(body, sent):
     async def main():
         http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
         async with AsyncClient(base_url="http://memory/v1", http_client=http) as client:
-            request = Request("POST", "/responses")
-            batches = client._connection.transport.stream(request, EventDecoder)
             events = []
-
-            async def read():
-                async for batch in batches:
-                    events.extend(batch)
-
             with pytest.raises(APIConnectionError):
-                await read()
+                await collect(client, events)
             return [event.name for event in events]
 
     assert asyncio.run(main()) == [event["type"] for event in sent]

@@ -140,7 +140,7 @@ def operators_have_the_types_of_what_they_take_and_give() -> None:
     assert_type(rxops.runs(), Operator[Event, Run])
     assert_type(rxops.sentences(), Operator[AnyEvent | str, str])
     assert_type(rxops.smooth(1), Operator[AnyEvent | str, str])
-    assert_type(rxops.citations(), Operator[Event | str, str])
+    assert_type(rxops.citations(), Operator[AnyEvent | str, str])
     assert_type(rxops.text_deltas(separator="\n\n"), Operator[AnyEvent, str])
     assert_type(rxops.text_deltas(), Operator[AnyEvent, str])
     assert_type(rxops.text_snapshots(), Operator[AnyEvent, str])
