@@ -15,6 +15,7 @@ from rxassist.local.library import endpoints as library
 from rxassist.local.library.ingestion import Ingest, default_ingest
 from rxassist.local.library.library import Library
 from rxassist.local.responses import endpoints as responses
+from rxassist.local.responses.conversations import ConversationsEndpoints
 from rxassist.local.responses.runner import Keeping
 from rxassist.local.responses.runner import Runner as ResponsesRunner
 from rxassist.local.responses.runner import fail_unfinished as fail_unfinished_responses
@@ -153,6 +154,7 @@ class LocalService(BackgroundServer):
                 *responses.ResponsesEndpoints(
                     store, self._poll_after, other, self._watch, client_ids=self._client_ids
                 ).routes(),
+                *ConversationsEndpoints(store, self._poll_after, other).routes(),
                 *library.LibraryEndpoints(store, self._poll_after, files).routes(),
             ]
             try:

@@ -19,6 +19,7 @@ from rxassist.local.responses.items import Items
 from rxassist.local.responses.scripted_response import ScriptedResponse
 from rxassist.local.responses.stored import ConversationItem, InputItem
 from rxassist.local.responses.waiting import Played, WaitingRoom
+from rxassist.local.responses.writing import plain_item
 from rxassist.local.scripts.moves import Approval, Mcp
 from rxassist.local.scripts.playback import Pace
 from rxassist.local.scripts.turn import Script, moves_of
@@ -212,7 +213,8 @@ class Runner:
                 self._save_input(playing)
         if finished and request.conversation_id is not None:
             self._add_items(request.conversation_id, request.given)
-            self._add_items(request.conversation_id, unstructure(response.output))
+            output = [plain_item(item) for item in unstructure(response.output)]
+            self._add_items(request.conversation_id, output)
 
     def _save_input(self, playing: Playing) -> None:
         for item in playing.request.given:

@@ -12,9 +12,11 @@ from reactivex import Observable
 from rxassist.local.responses.items import Items
 from rxassist.local.responses.waiting import Asking, Played, Waiting, asking_of
 from rxassist.local.scripts.moves import (
+    Expire,
     Fail,
     Incomplete,
     Mcp,
+    Say,
     Together,
     Wait,
 )
@@ -139,7 +141,9 @@ class ScriptedResponse:
                     yield self._incomplete(move)
                     return
                 case _ if (moves := self._item_moves(move)) is None:
-                    yield from self._fail(f"The script yielded {move!r}, which is no move here")
+                    known = isinstance(move, Say | Expire)
+                    which = "the Responses protocol does not have" if known else "is no move"
+                    yield from self._fail(f"The script yielded {move!r}, which {which}")
                     return
                 case _:
                     done = yield from self._together(moves, overlap=isinstance(move, Together))
