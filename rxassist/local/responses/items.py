@@ -287,6 +287,10 @@ class Items:
             yield from self._pause()
             yield _progress(at, call.id, f"{name}.{status}")
 
+    def restart(self, place: int) -> None:
+        """Go on at a place: all items from there were thrown away."""
+        self._next_place = place
+
     # --- the parts of an item ----------------------------------------------------------
 
     def _place(self) -> int:

@@ -55,10 +55,11 @@ class Playing:
 
 @define
 class Keeping:
-    """How long the events of background responses can be read again, and of how many."""
+    """What a service keeps: events for how long, of how many responses, also of cancellations."""
 
     window: float = 300.0
     logs: int = 1000
+    cancellations: bool = False
 
 
 class Runner:
@@ -154,7 +155,7 @@ class Runner:
                 return response
             msg = f"Cannot cancel a response with status '{response.wire_status}'."
             raise Problem(msg)
-        playing.scripted.cancel()
+        playing.scripted.cancel(told=self._keeping.cancellations)
         self._store.save(playing.response)
         self._finish(playing)
         return playing.response

@@ -16,6 +16,7 @@ from rxassist.local.scripts.moves import (
     Fail,
     Incomplete,
     Mcp,
+    Reset,
     Say,
     Together,
     Wait,
@@ -83,13 +84,14 @@ class ScriptedResponse:
         """Its events, to be subscribed once."""
         return self._playback
 
-    def cancel(self) -> None:
-        """Stop, with what there is; no event says so."""
+    def cancel(self, *, told: bool) -> None:
+        """Stop, with what there is; only if it is ``told``, an event says so."""
         output = tuple(map(_stopped, self._snapshot.output))
         self.response = evolve(
             self.response, wire_status="cancelled", output=output, usage=self._items.usage
         )
-        self._playback.switch_to(iter(()))
+        event = ResponseFailed(response=self.response)
+        self._playback.switch_to(self._numbered(iter((event,) if told else ())))
 
     def close(self) -> None:
         """Close the script, so that it can clean up, unless it waits for outputs."""
@@ -134,6 +136,10 @@ class ScriptedResponse:
             match move:
                 case Wait():
                     yield float(move.seconds)
+                case Reset():
+                    left = self._snapshot.output[: move.keep]
+                    self._items.restart(len(left))
+                    yield ResponseInProgress(response=evolve(self.response, output=left))
                 case Fail():
                     yield from self._fail(move.message, move.code)
                     return
