@@ -15,6 +15,7 @@ from rxassist.local.library import endpoints as library
 from rxassist.local.library.ingestion import Ingest, default_ingest
 from rxassist.local.library.library import Library
 from rxassist.local.responses import endpoints as responses
+from rxassist.local.responses.conversations import ConversationsEndpoints
 from rxassist.local.responses.runner import Keeping
 from rxassist.local.responses.runner import Runner as ResponsesRunner
 from rxassist.local.responses.runner import fail_unfinished as fail_unfinished_responses
@@ -56,6 +57,8 @@ class LocalService(BackgroundServer):
     The events of a background response can be read again for ``resume_window`` seconds after it
     began, of the last ``kept_logs`` ones. With ``client_ids`` a request can choose the id of its
     response, in the header ``x-agent-response-id``, as hosted agents of Azure AI Foundry allow.
+    With ``cancelled_event`` the stream of a cancelled response ends as it does there, with
+    ``response.failed`` whose status is ``cancelled``; without it, it just ends.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class LocalService(BackgroundServer):
         resume_window: float = 300.0,
         kept_logs: int = 1000,
         client_ids: bool = False,
+        cancelled_event: bool = False,
     ) -> None:
         super().__init__(host, port)
         check_duration("token_delay", token_delay)
@@ -98,7 +102,7 @@ class LocalService(BackgroundServer):
         self._pace = Pace(token_delay, cancel_delay)
         self._visitors = Visitors.named(host, allowed_hosts, allowed_origins)
         self._api_key = api_key
-        self._keeping = Keeping(resume_window, kept_logs)
+        self._keeping = Keeping(resume_window, kept_logs, cancelled_event)
         self._client_ids = client_ids
         self._watch = Watch()
 
@@ -153,6 +157,7 @@ class LocalService(BackgroundServer):
                 *responses.ResponsesEndpoints(
                     store, self._poll_after, other, self._watch, client_ids=self._client_ids
                 ).routes(),
+                *ConversationsEndpoints(store, self._poll_after, other).routes(),
                 *library.LibraryEndpoints(store, self._poll_after, files).routes(),
             ]
             try:

@@ -4,7 +4,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from rxassist.local import call, fail, say, wait
+from rxassist.local import call, fail, say, think, wait
 
 GET_WEATHER = {
     "type": "function",
@@ -175,3 +175,76 @@ def test_a_response_in_the_foreground_ends_with_its_client(connected):
     assert closed == [True]
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(response_id)
+
+
+def test_a_background_response_is_cancelled(connected):
+    def endless(_):
+        while True:
+            yield wait(0.01)
+
+    client, service = connected(endless)
+    begun = client.responses.create(model="m", input="hi", background=True)
+    service.wait_for(lambda: client.responses.retrieve(begun.id).status == "in_progress")
+    assert client.responses.cancel(begun.id).status == "cancelled"
+    client, _ = connected(lambda _: [say("a")])
+    finished = client.responses.create(model="m", input="hi")
+    with pytest.raises(openai.BadRequestError, match="synchronous"):
+        client.responses.cancel(finished.id)
+
+
+def test_a_conversation_has_the_items_of_its_responses(connected):
+    client, _ = connected(lambda _: [say("yes")])
+    conversation = client.conversations.create(
+        items=[{"type": "message", "role": "user", "content": "before"}]
+    )
+    client.responses.create(model="m", input="hi", conversation=conversation.id)
+    items = client.conversations.items.list(conversation.id, order="asc", limit=2)
+    assert [item.content[0].text for item in items] == ["before", "hi", "yes"]
+    assert client.conversations.update(conversation.id, metadata={"a": "b"}).metadata == {"a": "b"}
+    assert client.conversations.delete(conversation.id).deleted
+
+
+def test_the_helper_continues_a_stream_by_its_id(connected):
+    client, _ = connected(lambda _: [say("one ", "two")])
+    stream = client.responses.create(model="m", input="hi", background=True, stream=True)
+    with stream:
+        response_id = next(iter(stream)).response.id
+    with client.responses.stream(response_id=response_id, starting_after=6) as stream:
+        events = list(stream)
+        assert stream.get_final_response().output_text == "one two"
+    assert events[0].sequence_number == 7
+
+
+def test_input_is_counted_and_compacted(connected):
+    client, _ = connected(lambda _: [say("a")])
+    assert client.responses.input_tokens.count(model="m", input="one two").input_tokens == 2
+    small = client.responses.compact(model="m", input="hi")
+    assert [item.type for item in small.output] == ["message", "compaction"]
+
+
+def test_the_default_script_obeys_the_sdk_too(connected):
+    client, _ = connected()
+    response = client.responses.create(model="m", input="How is the weather?", tools=[GET_WEATHER])
+    assert response.output[0].name == "get_weather"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_runner_of_tools_goes_on_to_the_end(connected, streamed):
+    runners = pytest.importorskip("openai.lib.responses_tool_runner")
+    asked = []
+
+    def weather(arguments):
+        asked.append(arguments)
+        return "sunny"
+
+    def script(_):
+        yield think("so")
+        output = yield call("get_weather", {"city": "Lima"})
+        yield say(f"It is {output}.")
+
+    client, _ = connected(script)
+    tool = runners.RegisteredFunction({**GET_WEATHER, "strict": True}, weather)
+    runner = runners.ResponsesToolRunner(functions=[tool])
+    final = runner.run(client, {"model": "m", "input": "hi"}, stream=streamed)
+    assert final.output_text == "It is sunny."
+    assert asked == [{"city": "Lima"}]

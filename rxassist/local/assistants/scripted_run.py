@@ -34,6 +34,7 @@ from rxassist.local.scripts.moves import (
     Fail,
     Incomplete,
     Mcp,
+    Reset,
     Say,
     Search,
     Think,
@@ -273,13 +274,18 @@ class ScriptedRun:
         return event(self.run)
 
 
+_OTHER_MOVES = (CustomCall, Reset, Think, Together, WebSearch)
+
+
 def _has_no_place(move: object) -> bool:
     """Whether a move is one of the Responses protocol alone."""
     if isinstance(move, Say):
         return any(isinstance(piece, Source) for piece in move.pieces)
     given = as_list(move)
     moves = (move,) if given is None else given
-    return any(isinstance(each, CustomCall | Think | Together | WebSearch) for each in moves)
+    return any(
+        isinstance(each, CustomCall | Reset | Think | Together | WebSearch) for each in moves
+    )
 
 
 def _prompt_tokens(turn: Turn) -> int:

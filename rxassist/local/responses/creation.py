@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from rxassist.local.responses.history import (
     texts_in,
 )
 from rxassist.local.responses.input import Item, input_of
+from rxassist.local.responses.items import usage_of
 from rxassist.local.scripts.moves import Approval, tokens
 from rxassist.local.scripts.turn import Function, Turn
 from rxassist.local.server.identity import new_id, now
@@ -33,7 +35,8 @@ from rxassist.local.server.limits import (
 from rxassist.local.server.parsing import Body, fields_of, flag, model_of, text, texts
 from rxassist.local.server.plain import as_list, as_object
 from rxassist.local.server.problems import invalid_type, invalid_value, missing
-from rxassist.protocols.responses.models import Response
+from rxassist.protocols.responses.models import Compaction, Response
+from rxassist.wire.structure import unstructure
 
 _TOOLS = (
     "function",
@@ -169,7 +172,8 @@ class Request:
     def input_tokens(self) -> int:
         """How many tokens it has."""
         instructions = str(self.response.instructions or "")
-        return count_tokens([*self.before, *self.given], instructions)
+        texts_before = texts_in([*self.before, *self.given])
+        return sum(len(tokens(each)) for each in (instructions, *texts_before))
 
 
 def new_request(body: Body, history: History, response_id: str | None = None) -> Request:
@@ -207,9 +211,20 @@ def new_request(body: Body, history: History, response_id: str | None = None) ->
     )
 
 
-def count_tokens(items: Sequence[Item], instructions: str = "") -> int:
-    """How many tokens a history has."""
-    return sum(len(tokens(each)) for each in (instructions, *texts_in(items)))
+def compaction_of(request: Request) -> dict[str, Any]:
+    """A history made smaller: its messages of the user, and all the rest as one item."""
+    items = [*request.before, *request.given]
+    kept = [item for item in items if item["type"] == "message" and item["role"] == "user"]
+    hidden = b64encode("\n".join(texts_in(items)).encode()).decode()
+    compacted = Compaction(new_id("cmp"), hidden)
+    tokens_before = request.input_tokens
+    return {
+        "id": new_id("resp"),
+        "object": "response.compaction",
+        "created_at": now(),
+        "output": [*kept, unstructure(compacted)],
+        "usage": unstructure(usage_of(tokens_before, 1, 0)),
+    }
 
 
 def _with_strictness(tools: object) -> object:
@@ -247,4 +262,4 @@ def _turn(request: Request) -> Turn:
     )
 
 
-__all__ = ["Request", "count_tokens", "new_request"]
+__all__ = ["Request", "compaction_of", "new_request"]

@@ -10,19 +10,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response as Reply
 from starlette.routing import Route
 
-from rxassist.local.responses.creation import new_request
+from rxassist.local.responses.creation import compaction_of, new_request
 from rxassist.local.responses.history import History
 from rxassist.local.responses.runner import Playing, Runner
 from rxassist.local.responses.stored import ConversationItem, InputItem
-from rxassist.local.responses.writing import EventWriter
+from rxassist.local.responses.writing import EventWriter, plain_response
 from rxassist.local.server.event_stream import EventStream
 from rxassist.local.server.parsing import body_of
 from rxassist.local.server.problems import Problem, invalid_type, invalid_value
-from rxassist.local.server.resources import Resources, answer, deleted, route
+from rxassist.local.server.resources import Resources, deleted, reply, route
 from rxassist.local.server.store import Store, Stored
 from rxassist.local.server.watch import Watch
 from rxassist.protocols.responses.models import Response
 from rxassist.wire.json import from_json
+from rxassist.wire.structure import unstructure
 
 PARENTS: Mapping[type[Stored], str] = {
     InputItem: "response_id",
@@ -37,8 +38,8 @@ _BOOLEANS = {"true": True, "false": False}
 class ResponsesEndpoints(Resources):
     """The endpoints of responses, on a store and a runner.
 
-    With ``client_ids`` a request can name the id of its response, as hosted agents of Azure AI
-    Foundry allow.
+    With ``client_ids`` a request can name the id of its response, in a header or in its body, as
+    hosted agents of Azure AI Foundry allow.
     """
 
     _ABOVE: ClassVar[Mapping[str, type[Stored]]] = {"response_id": Response}
@@ -64,6 +65,8 @@ class ResponsesEndpoints(Resources):
         response = "/v1/responses/{item_id}"
         return [
             route("POST", "/v1/responses", self._create),
+            route("POST", "/v1/responses/compact", self._compact),
+            route("POST", "/v1/responses/input_tokens", self._count),
             route("GET", response, self._get),
             route("DELETE", response, self._drop),
             route("POST", f"{response}/cancel", self._cancel),
@@ -72,19 +75,22 @@ class ResponsesEndpoints(Resources):
 
     async def _create(self, request: Request) -> Reply:
         body = await body_of(request)
-        wanted = new_request(body, self._history, self._chosen_id(request))
+        chosen = None
+        if self._client_ids:
+            chosen = request.headers.get(_CLIENT_ID) or body.get("response_id")
+            body = {name: value for name, value in body.items() if name != "response_id"}
+        wanted = new_request(body, self._history, self._free_id(chosen))
         playing = self._runner.begin(wanted)
         if wanted.streamed:
             writer = EventWriter(obfuscated=wanted.obfuscated)
             return EventStream(playing.log, writer, self._watch)
         if wanted.response.background:
-            return answer(playing.response)
+            return _answer(playing.response)
         await _finished(playing, request)
-        return answer(playing.response)
+        return _answer(playing.response)
 
-    def _chosen_id(self, request: Request) -> str | None:
-        """The id that the client chose, if it may."""
-        chosen = request.headers.get(_CLIENT_ID) if self._client_ids else None
+    def _free_id(self, chosen: str | None) -> str | None:
+        """The id that the client chose, which no other response may have."""
         if chosen is not None and (
             self._runner.is_known(chosen) or self._store.find_json(Response, chosen) is not None
         ):
@@ -112,11 +118,23 @@ class ResponsesEndpoints(Resources):
         return deleted(response.id, response.object)
 
     async def _cancel(self, request: Request) -> Reply:
-        return answer(self._runner.cancel(self._item(Response, request)))
+        return _answer(self._runner.cancel(self._item(Response, request)))
+
+    async def _count(self, request: Request) -> Reply:
+        counted = new_request({"model": "any", **await body_of(request)}, self._history)
+        return reply({"object": "response.input_tokens", "input_tokens": counted.input_tokens})
+
+    async def _compact(self, request: Request) -> Reply:
+        compacted = new_request(await body_of(request), self._history)
+        return reply(compaction_of(compacted))
 
     def _shown(self, kind: type[Stored], item: str) -> Any:  # noqa: ANN401 -- plain data
         shown = from_json(item)
-        return shown["item"] if kind is InputItem else shown
+        return shown["item"] if kind is InputItem else plain_response(shown)
+
+
+def _answer(response: Response) -> Reply:
+    return reply(plain_response(unstructure(response)))
 
 
 def _flag(given: str | None, name: str, *, default: bool) -> bool:

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from rxassist.local.responses.input import Item, text_of
 from rxassist.local.responses.stored import Conversation, ConversationItem, InputItem
+from rxassist.local.responses.writing import plain_item
 from rxassist.local.scripts.moves import Approval
 from rxassist.local.scripts.turn import Output
 from rxassist.local.server.parsing import Body
@@ -75,7 +76,7 @@ class History:
             if response is None:
                 break  # it was deleted meanwhile
             given = [each.item for each in self._store.children(InputItem, response.id)]
-            legs.append([*given, *unstructure(response.output)])
+            legs.append([*given, *map(plain_item, unstructure(response.output))])
             previous_id = response.previous_response_id
             if response.conversation is not None:
                 conversation_id = str(response.conversation["id"])

@@ -68,6 +68,12 @@ _Part: TypeAlias = Generator[Event | float, None, ContentPart]
 """The events of a part of a message; the generator returns the part."""
 
 
+def usage_of(read: int, written: int, thought: int) -> ResponseUsage:
+    """The usage object of these numbers of tokens, with the fields that the real service sends."""
+    cached, reasoning = {"cached_tokens": 0}, {"reasoning_tokens": thought}
+    return ResponseUsage(read, written, read + written, cached, reasoning)
+
+
 class Items:
     """Plays the moves of one response that are items.
 
@@ -99,13 +105,7 @@ class Items:
     @property
     def usage(self) -> ResponseUsage:
         """The tokens so far."""
-        return ResponseUsage(
-            self._input_tokens,
-            self._written,
-            self._input_tokens + self._written,
-            {"cached_tokens": 0},
-            {"reasoning_tokens": self._thought},
-        )
+        return usage_of(self._input_tokens, self._written, self._thought)
 
     def timeline(self, move: object) -> Timeline[Event] | None:
         """The events of a move, ``None`` if it is no item of this protocol."""
@@ -287,6 +287,10 @@ class Items:
             yield from self._pause()
             yield _progress(at, call.id, f"{name}.{status}")
 
+    def restart(self, place: int) -> None:
+        """Go on at a place: all items from there were thrown away."""
+        self._next_place = place
+
     # --- the parts of an item ----------------------------------------------------------
 
     def _place(self) -> int:
@@ -356,4 +360,4 @@ def _found(result: Found) -> dict[str, Any]:
     }
 
 
-__all__ = ["Items"]
+__all__ = ["Items", "usage_of"]

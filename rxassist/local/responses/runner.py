@@ -19,6 +19,7 @@ from rxassist.local.responses.items import Items
 from rxassist.local.responses.scripted_response import ScriptedResponse
 from rxassist.local.responses.stored import ConversationItem, InputItem
 from rxassist.local.responses.waiting import Played, WaitingRoom
+from rxassist.local.responses.writing import plain_item
 from rxassist.local.scripts.moves import Approval, Mcp
 from rxassist.local.scripts.playback import Pace
 from rxassist.local.scripts.turn import Script, moves_of
@@ -54,10 +55,11 @@ class Playing:
 
 @define
 class Keeping:
-    """How long the events of background responses can be read again, and of how many."""
+    """What a service keeps: events for how long, of how many responses, also of cancellations."""
 
     window: float = 300.0
     logs: int = 1000
+    cancellations: bool = False
 
 
 class Runner:
@@ -153,7 +155,7 @@ class Runner:
                 return response
             msg = f"Cannot cancel a response with status '{response.wire_status}'."
             raise Problem(msg)
-        playing.scripted.cancel()
+        playing.scripted.cancel(told=self._keeping.cancellations)
         self._store.save(playing.response)
         self._finish(playing)
         return playing.response
@@ -212,7 +214,8 @@ class Runner:
                 self._save_input(playing)
         if finished and request.conversation_id is not None:
             self._add_items(request.conversation_id, request.given)
-            self._add_items(request.conversation_id, unstructure(response.output))
+            output = [plain_item(item) for item in unstructure(response.output)]
+            self._add_items(request.conversation_id, output)
 
     def _save_input(self, playing: Playing) -> None:
         for item in playing.request.given:

@@ -12,9 +12,12 @@ from reactivex import Observable
 from rxassist.local.responses.items import Items
 from rxassist.local.responses.waiting import Asking, Played, Waiting, asking_of
 from rxassist.local.scripts.moves import (
+    Expire,
     Fail,
     Incomplete,
     Mcp,
+    Reset,
+    Say,
     Together,
     Wait,
 )
@@ -81,13 +84,14 @@ class ScriptedResponse:
         """Its events, to be subscribed once."""
         return self._playback
 
-    def cancel(self) -> None:
-        """Stop, with what there is; no event says so."""
+    def cancel(self, *, told: bool) -> None:
+        """Stop, with what there is; only if it is ``told``, an event says so."""
         output = tuple(map(_stopped, self._snapshot.output))
         self.response = evolve(
             self.response, wire_status="cancelled", output=output, usage=self._items.usage
         )
-        self._playback.switch_to(iter(()))
+        event = ResponseFailed(response=self.response)
+        self._playback.switch_to(self._numbered(iter((event,) if told else ())))
 
     def close(self) -> None:
         """Close the script, so that it can clean up, unless it waits for outputs."""
@@ -132,6 +136,10 @@ class ScriptedResponse:
             match move:
                 case Wait():
                     yield float(move.seconds)
+                case Reset():
+                    left = self._snapshot.output[: move.keep]
+                    self._items.restart(len(left))
+                    yield ResponseInProgress(response=evolve(self.response, output=left))
                 case Fail():
                     yield from self._fail(move.message, move.code)
                     return
@@ -139,7 +147,9 @@ class ScriptedResponse:
                     yield self._incomplete(move)
                     return
                 case _ if (moves := self._item_moves(move)) is None:
-                    yield from self._fail(f"The script yielded {move!r}, which is no move here")
+                    known = isinstance(move, Say | Expire)
+                    which = "the Responses protocol does not have" if known else "is no move"
+                    yield from self._fail(f"The script yielded {move!r}, which {which}")
                     return
                 case _:
                     done = yield from self._together(moves, overlap=isinstance(move, Together))

@@ -1,15 +1,23 @@
-"""Events as bytes, with the padding that hides the lengths of deltas."""
+"""Events as bytes and responses as plain data, as the real service sends them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from string import ascii_letters
 from typing import Any
 
 from attrs import evolve
 
 from rxassist.protocols.responses.codec import encode_event
-from rxassist.protocols.responses.events import ErrorEvent, Event
-from rxassist.wire.sse import encode
+from rxassist.protocols.responses.events import (
+    ErrorEvent,
+    Event,
+    OutputItemEvent,
+    ResponseEvent,
+)
+from rxassist.wire.json import to_json
+from rxassist.wire.sse import ServerSentEvent, encode
+from rxassist.wire.structure import unstructure
 from rxassist.wire.values import ErrorObject
 
 _PADDED_TO = 16
@@ -27,13 +35,37 @@ class EventWriter:
 
     def write(self, event: Event) -> bytes:
         """The bytes of the stream's next event."""
-        if self._obfuscated and event.is_delta:
-            event = _padded(event)
+        if event.is_delta:
+            return encode(encode_event(_padded(event) if self._obfuscated else event))
+        if isinstance(event, OutputItemEvent):
+            item = plain_item(unstructure(event.item))
+            return _encoded(event, {"output_index": event.output_index, "item": item})
+        if isinstance(event, ResponseEvent):
+            return _encoded(event, {"response": plain_response(unstructure(event.response))})
         return encode(encode_event(event))
 
     def write_error(self, message: str) -> bytes:
         """The bytes of an ``error`` event."""
         return self.write(ErrorEvent(data=ErrorObject(message, "server_error")))
+
+
+def plain_response(response: Mapping[str, Any]) -> dict[str, Any]:
+    """A response as the service sends it."""
+    return {**response, "output": [plain_item(item) for item in response["output"]]}
+
+
+def plain_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item as the service sends it: a null where it sends none is an error to some clients."""
+    said = {name: value for name, value in item.items() if value is not None}
+    if item["type"] == "reasoning" and not item.get("content"):
+        said.pop("content", None)
+    return said
+
+
+def _encoded(event: Event, whole: Mapping[str, Any]) -> bytes:
+    """The bytes of an event that carries something whole."""
+    said = {"type": event.name, "sequence_number": event.sequence_number, **whole}
+    return encode(ServerSentEvent(event.name, to_json(said).decode()))
 
 
 def _padded(event: Event) -> Event:
@@ -44,4 +76,4 @@ def _padded(event: Event) -> Event:
     return padded
 
 
-__all__ = ["EventWriter"]
+__all__ = ["EventWriter", "plain_item", "plain_response"]

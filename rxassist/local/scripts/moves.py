@@ -127,6 +127,13 @@ class Together:
 
 
 @frozen
+class Reset:
+    """Throw away all items but the first ones."""
+
+    keep: int = 0
+
+
+@frozen
 class Wait:
     """Do nothing for a while."""
 
@@ -163,6 +170,7 @@ Move: TypeAlias = (
     | Search
     | WebSearch
     | Together
+    | Reset
     | Wait
     | Fail
     | Incomplete
@@ -267,6 +275,17 @@ def together(*moves: Say | Call | CustomCall | Think | Code | Search | WebSearch
     return Together(moves)
 
 
+def reset(keep: int = 0) -> Reset:
+    """Throw away all items but the first ``keep``, as hosted agents of Azure do after a crash.
+
+    Only in the Responses protocol: ``response.in_progress`` says what is left.
+    """
+    if keep < 0:
+        msg = f"keep must not be negative, got {keep}"
+        raise ValueError(msg)
+    return Reset(keep)
+
+
 def wait(seconds: float) -> Wait:
     """Do nothing for a while; the service continues with everything else."""
     check_duration("seconds", seconds)
@@ -300,6 +319,7 @@ __all__ = [
     "Mcp",
     "Move",
     "Moves",
+    "Reset",
     "Say",
     "Search",
     "Think",
@@ -313,6 +333,7 @@ __all__ = [
     "fail",
     "incomplete",
     "mcp",
+    "reset",
     "say",
     "search",
     "think",
