@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from ssl import SSLContext
-from typing import Any, Generic, Self, TypedDict, Unpack
+from typing import Any, ClassVar, Generic, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, urlsplit
 
 import rxassist
@@ -16,14 +16,19 @@ from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAs
 from rxassist.protocols.assistants.parameters import HandlerT
 from rxassist.protocols.assistants.resources.assistants import Assistants
 from rxassist.protocols.assistants.resources.threads import Threads
+from rxassist.protocols.assistants.streams import AsyncRunStream, RunStream
 from rxassist.protocols.files.resources.files import Files
 from rxassist.protocols.files.resources.vector_stores import VectorStores
+from rxassist.protocols.responses.handler import AsyncResponseEventHandler, ResponseEventHandler
+from rxassist.protocols.responses.resources.conversations import Conversations
+from rxassist.protocols.responses.resources.responses import Responses
+from rxassist.protocols.responses.streams import AsyncResponseStream, ResponseStream
 from rxassist.reactive.budget import Budget
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable, note_call
 from rxassist.reactive.queues import Queues
-from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream, StreamT
+from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import header_mapping, refuse_unknown, stated, text_mapping, timeouts
 from rxassist.wire.calls import Connection, Resource
 from rxassist.wire.credentials import Credential, Tokens
@@ -43,6 +48,7 @@ _NO_BASE_URL = (
 
 _TIMEOUT = 600.0  # seconds
 
+_BETA_PATHS = ("assistants", "threads", "vector_stores")  # as the official SDK
 _MERGED = ("default_headers", "default_query")
 _OF_CONNECTIONS = frozenset({"http_client", "max_connections", "proxy", "verify"})
 
@@ -153,7 +159,6 @@ class ClientOptions(TypedDict, total=False):
 
 def _connected(
     home: HomeT,
-    stream_class: type[Any],
     like: Connection[HomeT] | None = None,
     *,
     base_url: str | None = None,
@@ -189,7 +194,6 @@ def _connected(
     check_positive("max_event_bytes", max_event_bytes, whole=True)
     check_not_negative("max_retries", max_retries, whole=True)
     headers = {
-        "OpenAI-Beta": "assistants=v2",
         "User-Agent": f"rxassist/{rxassist.__version__}",
         **header_mapping("default_headers", default_headers),
     }
@@ -202,12 +206,11 @@ def _connected(
         max_event_bytes,
         network,
         budget,
+        {first: {"OpenAI-Beta": "assistants=v2"} for first in _BETA_PATHS},
     )
     transport = Transport(settings, None if like is None else like.transport)
     queues = Queues() if like is None else like.queues
-    return Connection(
-        home, transport, stream_class, timeouts(timeout), idle_timeout, max_retries, budget, queues
-    )
+    return Connection(home, transport, timeouts(timeout), idle_timeout, max_retries, budget, queues)
 
 
 class _Discreet(Mapping[str, str]):
@@ -235,19 +238,23 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     """The common parts of both clients: the settings and the resources."""
 
     assistants: Assistants[HomeT]
+    conversations: Conversations[HomeT]
     files: Files[HomeT]
+    responses: Responses[Any, Any, HomeT]
     threads: Threads[StreamT, HandlerT, HomeT]
     vector_stores: VectorStores[HomeT]
+
+    _stream_class: ClassVar[type[Any]]  # of the runs of assistants
+    _response_stream_class: ClassVar[type[Any]]
 
     def _begin(
         self,
         home: HomeT,
-        stream_class: type[Any],
         options: ClientOptions,
         like: Connection[HomeT] | None = None,
     ) -> None:
         given: Any = stated(options)
-        connection = self._connection = _connected(home, stream_class, like, **given)
+        connection = self._connection = _connected(home, like, **given)
         for name in _MERGED:
             given[name] = text_mapping(name, given.get(name))
         self._given: Callable[[], ClientOptions] = lambda: given  # the options hold a key
@@ -255,7 +262,9 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         self.base_url: str = connection.transport.base_url
         self.assistants = Assistants(connection)
         self.files = Files(connection)
-        self.threads = Threads(connection)
+        self.conversations = Conversations(connection)
+        self.responses = Responses(connection, self._response_stream_class)
+        self.threads = Threads(connection, self._stream_class)
         self.vector_stores = VectorStores(connection)
 
     @property
@@ -328,7 +337,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         like = self._connection
         other: Any = object.__new__(type(self))
         other._home = like.home
-        other._begin(like.home, like.stream_class, given, like)
+        other._begin(like.home, given, like)
         same: Self = other
         return same
 
@@ -405,10 +414,15 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
+    responses: Responses[ResponseStream, ResponseEventHandler | AssistantEventHandler, ThreadLoop]
+
+    _stream_class = RunStream
+    _response_stream_class = ResponseStream
+
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "Client()", ClientOptions.__annotations__)
         home = self._home = ThreadLoop()
-        self._begin(home, RunStream, options)
+        self._begin(home, options)
         home.leave_with(self._transport.pools.close)
 
     @classmethod
@@ -502,10 +516,17 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
+    responses: Responses[
+        AsyncResponseStream, AsyncResponseEventHandler | AsyncAssistantEventHandler, RunningLoop
+    ]
+
+    _stream_class = AsyncRunStream
+    _response_stream_class = AsyncResponseStream
+
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "AsyncClient()", ClientOptions.__annotations__)
         self._home = RunningLoop()
-        self._begin(self._home, AsyncRunStream, options)
+        self._begin(self._home, options)
 
     @classmethod
     def foundry(

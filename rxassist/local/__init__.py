@@ -1,4 +1,4 @@
-"""An embedded service that speaks the Assistants v2 protocol, for demos and tests.
+"""An embedded service that speaks the Assistants and the Responses protocol, for demos and tests.
 
 Needs the extra ``local``: ``pip install "rxassist[local]"``. A script takes the place of the model.
 """
@@ -9,6 +9,7 @@ from rxassist.local.moves import (
     Call,
     Cite,
     Code,
+    CustomCall,
     Expire,
     Fail,
     Image,
@@ -21,11 +22,16 @@ from rxassist.local.moves import (
     Say,
     Script,
     Search,
+    Source,
+    Think,
+    Together,
     Turn,
     Wait,
+    WebSearch,
     call,
     cite,
     code,
+    custom_call,
     expire,
     fail,
     image,
@@ -34,7 +40,10 @@ from rxassist.local.moves import (
     mcp,
     say,
     search,
+    think,
+    together,
     wait,
+    web_search,
 )
 from rxassist.local.scripts.default import default_script
 from rxassist.reactive.checks import needing
@@ -82,6 +91,7 @@ __all__ = [
     "Call",
     "Cite",
     "Code",
+    "CustomCall",
     "Expire",
     "Fail",
     "Fault",
@@ -99,14 +109,19 @@ __all__ = [
     "Say",
     "Script",
     "Search",
+    "Source",
+    "Think",
+    "Together",
     "Turn",
     "Upload",
     "Wait",
+    "WebSearch",
     "answer",
     "break_chunk",
     "call",
     "cite",
     "code",
+    "custom_call",
     "cut",
     "default_ingest",
     "default_script",
@@ -134,7 +149,10 @@ __all__ = [
     "shorten",
     "stall",
     "swap",
+    "think",
+    "together",
     "trickle",
     "truncate",
     "wait",
+    "web_search",
 ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, overload
 
+from reactivex import abc
+
 from rxassist.errors import excerpt
 from rxassist.protocols.assistants import codec as assistants
 from rxassist.protocols.assistants.events import Event
 from rxassist.protocols.responses import codec as responses
 from rxassist.protocols.responses.events import Event as ResponseEvent
-from rxassist.reactive.kernel import Finish, Step, choose_each
+from rxassist.reactive.kernel import Stepping, linked
 from rxassist.reactive.typing import Operator
 from rxassist.wire.sse import MAX_EVENT_BYTES, Decoder
 
@@ -53,15 +55,25 @@ def decode(
     decoder_of = _DECODERS[protocol]
     decoder_of(max_event_bytes)  # refuses a bound that is none, before anything is subscribed
 
-    def begin() -> tuple[Step[bytes, Any], Finish[Any]]:
-        decoder = decoder_of(max_event_bytes)
+    return linked(lambda observer, _: _Decoding(observer, decoder_of(max_event_bytes)))
 
-        def step(chunk: bytes) -> Iterator[Any]:
-            if not isinstance(chunk, bytes | bytearray):
-                msg = f"decode takes bytes, the chunks of a body, got {excerpt(chunk)}"
-                raise TypeError(msg)
-            return decoder.feed(chunk)
 
-        return step, decoder.flush
+class _Decoding(Stepping[bytes, Any]):
+    """One subscription: the decoder of one body."""
 
-    return choose_each(begin)
+    __slots__ = ("_decoder",)
+
+    def __init__(self, observer: abc.ObserverBase[Any], decoder: Decoder[Any]) -> None:
+        super().__init__(observer, self._decoded, decoder.flush)
+        self._decoder = decoder
+
+    def _decoded(self, chunk: bytes) -> Iterator[Any]:
+        if not isinstance(chunk, bytes | bytearray):
+            msg = f"decode takes bytes, the chunks of a body, got {excerpt(chunk)}"
+            raise TypeError(msg)
+        return self._decoder.feed(chunk)
+
+    def on_error(self, error: Exception) -> None:
+        """Emit what waits for the next event, and fail."""
+        if self._emit(self._decoder.let_go, ()):
+            self.observer.on_error(error)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from rxassist.runs.protocol import Protocol
 
 Piece = tuple[Hashable, int, str | None]
-"""The key of a message, the index of a part of it, and what its text grows by."""
+"""The key of a message, the index of a part of it, and what its text grows by.
+
+If the service may begin a run anew, the keys of its messages are tuples that begin with its id.
+"""
 
 
 class Texts(NamedTuple):
@@ -51,6 +54,8 @@ class AnyEvent:
     """Whether the event is the last one of its stream."""
     begins: ClassVar[bool] = False
     """Whether the event only says that something begins: another attempt would say it again."""
+    begins_run: ClassVar[bool] = False
+    """Whether a run that the event carries is the next one of a chain, if one came before."""
 
     @property
     def name(self) -> str:
@@ -72,6 +77,10 @@ class AnyEvent:
 
     def run(self) -> AnyRun | None:
         """The run that the event carries."""
+        return None
+
+    def resets(self) -> str | None:
+        """The id of a run that begins anew with this event, if it had begun before."""
         return None
 
     def run_status(self) -> str:

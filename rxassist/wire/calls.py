@@ -54,11 +54,10 @@ _POLL_ONLY = PollOptions.__annotations__.keys() - RequestOptions.__annotations__
 
 @frozen
 class Connection(Generic[HomeT]):
-    """What a client shares with its resources: its loop, its transport, its class of streams."""
+    """What a client shares with its resources: its loop, its transport, its settings."""
 
     home: HomeT
     transport: Transport
-    stream_class: type[Any]  # of RunObservable; resources that start runs know which
     timeouts: Timeouts
     idle_timeout: float | None
     max_retries: int

@@ -54,6 +54,10 @@ class Decoder(Protocol[_Event_co]):
         """Yield the event that is pending at the end of the body."""
         ...
 
+    def let_go(self) -> Iterator[_Event_co]:
+        """Yield the events that wait for the next one, when the connection broke before it."""
+        ...
+
 
 class SSEDecoder:
     """Bytes in, events out, whatever the chunks are.

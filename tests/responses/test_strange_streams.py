@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rxassist import operators
-from rxassist.errors import DecodeError
+from rxassist.errors import DecodeError, StreamDiverged
 from rxassist.protocols.responses.callbacks import callbacks_of
 from rxassist.protocols.responses.codec import _TYPES, encode_event
 from rxassist.protocols.responses.snapshots import NOTHING, fold
@@ -68,6 +68,9 @@ def _go_through(events, emitted):
         assert callbacks_of(event, before, after)
         assert isinstance(after.text, str)
         assert len(after.items) == len(after.keys)
-    for operator in (operators.text_deltas(), operators.tool_calls(), operators.usage()):
+    text = operators.text_deltas(on_reset="follow")
+    for operator in (text, operators.tool_calls(), operators.usage()):
         _, errors = emitted(operator, events)
         assert errors == []
+    _, errors = emitted(operators.text_deltas(), events)
+    assert all(isinstance(error, StreamDiverged) for error in errors)

@@ -301,5 +301,9 @@ class EventDecoder:
         if pending is not None:
             yield decode_event(pending)
 
+    def let_go(self) -> Iterator[Event]:
+        """Yield nothing: no event waits for the next one."""
+        return iter(())
+
 
 __all__ = ["EventDecoder", "decode_event", "encode_event", "event_of"]

@@ -18,14 +18,12 @@ from rxassist.protocols.assistants.awaited import awaited
 from rxassist.protocols.assistants.busy import RUN, RUNS, ThreadCall, by_received_ids
 from rxassist.protocols.assistants.codec import EventDecoder
 from rxassist.protocols.assistants.events import Event, ThreadCreated, ThreadRunCreated
-from rxassist.protocols.assistants.given import Given, ParametersClass, Tooling
 from rxassist.protocols.assistants.models import Message, Run, RunStep
 from rxassist.protocols.assistants.outputs import outputs_once
 from rxassist.protocols.assistants.parameters import (
     HandlerT,
     MessageListParameters,
     StepListParameters,
-    StreamOptions,
     ToolOutputsParameters,
 )
 from rxassist.protocols.assistants.protocol import PROTOCOL
@@ -41,14 +39,16 @@ from rxassist.runs.events import run_of
 from rxassist.runs.operators.lifetime import is_done
 from rxassist.runs.state import has_settled, is_lost
 from rxassist.runs.streams.creation import Search, one_run
+from rxassist.runs.streams.given import Given, ParametersClass, Tooling
 from rxassist.runs.streams.leaving import Farewell, cancel_when_left
+from rxassist.runs.streams.options import StreamOptions
 from rxassist.runs.streams.pipeline import Plan, unchanged
-from rxassist.runs.streams.results import OnResult
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.runs.tools import Toolbox
+from rxassist.runs.tools.calls import OnResult
 from rxassist.runs.tools.tool import with_definitions
 from rxassist.wire.arguments import missing, path
-from rxassist.wire.calls import Resource, poll_options
+from rxassist.wire.calls import Connection, Resource, poll_options
 from rxassist.wire.options import ListParameters, RequestOptions
 from rxassist.wire.transport import Request
 
@@ -64,7 +64,11 @@ _PAGE = 100  # the most items of a list in one answer
 
 
 class Starting(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
-    """A part of the API that starts runs."""
+    """A part of the API that starts runs, whose streams are of the given class."""
+
+    def __init__(self, connection: Connection[HomeT], stream_class: type[StreamT]) -> None:
+        super().__init__(connection)
+        self._stream_class = stream_class
 
     def _begin(
         self,
@@ -77,8 +81,7 @@ class Starting(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
         return RunCall(self._connection, given, thread_id)
 
     def _stream(self, plan: Plan[Event]) -> StreamT:
-        stream: StreamT = self._connection.stream_class(self._connection.home, plan)
-        return stream
+        return self._stream_class(self._connection.home, plan)
 
 
 class RunCall(ThreadCall[HomeT]):

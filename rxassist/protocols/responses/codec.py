@@ -13,7 +13,7 @@ from typing import Any, Literal, cast, get_args, get_type_hints
 import msgspec
 from attrs import evolve
 
-from rxassist.errors import DecodeError, api_error_fields, redacted_error
+from rxassist.errors import DecodeError, RxAssistError, api_error_fields, redacted_error
 from rxassist.protocols.responses.events import (
     CallDelta,
     DoneEvent,
@@ -63,8 +63,8 @@ class EventDecoder:
     response has the id that is given. ``response.created`` begins another response.
 
     An ``error`` is held until the next event: if that is the response that failed, the error is a
-    ``FailureAnnounced``, else an ``ErrorEvent``. Raises ``EventTooLargeError`` and ``DecodeError``
-    at the event that is wrong.
+    ``FailureAnnounced``, else an ``ErrorEvent``, also if no event comes. Raises
+    ``EventTooLargeError`` and ``DecodeError`` at the event that is wrong.
     """
 
     __slots__ = ("_ended", "_held", "_id", "_indexes", "_is_stamped", "_last", "_next", "_sse")
@@ -86,21 +86,33 @@ class EventDecoder:
         return self._feed(chunk) if event is None else iter((event,))
 
     def _feed(self, chunk: bytes) -> Iterator[Event]:
-        for name, data in self._sse.feed_raw(chunk):
-            event = self._usual(name, data)
-            if event is None:
-                yield from self.decode(self._sse.decoded(name, data))
-            else:
-                yield event
+        try:
+            for name, data in self._sse.feed_raw(chunk):
+                event = self._usual(name, data)
+                if event is None:
+                    yield from self.decode(self._sse.decoded(name, data))
+                else:
+                    yield event
+        except RxAssistError:
+            yield from self.let_go()
+            raise
 
     def flush(self) -> Iterator[Event]:
         """Yield what is pending at the end of the body: an event, if its data is whole.
 
         Raises ``StreamTruncated`` if the body was cut in the middle of an event.
         """
-        pending = self._sse.flush_whole()
-        if pending is not None:
-            yield from self.decode(pending)
+        try:
+            pending = self._sse.flush_whole()
+            if pending is not None:
+                yield from self.decode(pending)
+        except RxAssistError:
+            yield from self.let_go()
+            raise
+        yield from self.let_go()
+
+    def let_go(self) -> Iterator[Event]:
+        """Yield the error that is held, if the connection breaks before the next event."""
         held, self._held = self._held, None
         if held is not None:
             yield held

@@ -92,11 +92,12 @@ class ResponseEvent(_Event):
         return self.run().status
 
     def texts(self) -> tuple[Texts, ...]:
-        """The texts of all messages, if the response has ended or waits."""
-        if self.run_status() not in SETTLED:
+        """The texts of all messages, which are finished if the response has ended or waits."""
+        if not self.response.output:
             return ()
+        finished = self.run_status() in SETTLED
         items = enumerate(self.response.output)
-        each = (_texts((self.response_id, index), item, finished=True) for index, item in items)
+        each = (_texts((self.response_id, index), item, finished=finished) for index, item in items)
         return tuple(texts for texts in each if texts is not None)
 
     def used(self) -> Used:
@@ -113,6 +114,8 @@ class ResponseEvent(_Event):
 class ResponseCreated(ResponseEvent):
     """A response was created: it begins another one, if one came before."""
 
+    begins_run = True
+
     type: Literal["response.created"] = "response.created"
 
 
@@ -120,14 +123,26 @@ class ResponseCreated(ResponseEvent):
 class ResponseQueued(ResponseEvent):
     """The response waits for its turn."""
 
+    begins_run = True
+
     type: Literal["response.queued"] = "response.queued"
 
 
 @frozen
 class ResponseInProgress(ResponseEvent):
-    """The response is being generated."""
+    """The response is being generated: anew, if items of it came before.
+
+    A server that crashed says so when it goes on (Foundry's hosted agents do): the response holds
+    what it has kept, and all else comes again.
+    """
+
+    begins_run = True
 
     type: Literal["response.in_progress"] = "response.in_progress"
+
+    def resets(self) -> str:
+        """The stamped id of the response."""
+        return self.response_id
 
 
 @frozen

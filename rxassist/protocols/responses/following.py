@@ -25,20 +25,30 @@ After = Callable[[Event], Snapshot]
 
 
 def _finished_items(after: After) -> Step[Event, OutputItem]:
-    """Follow the items: each once, when it is whole, at the latest when its response has ended."""
-    seen: set[Key] = set()
+    """Follow the items: each once, when it is whole, at the latest when its response has ended.
+
+    Of a response that its server began anew, those that differ from what they were come again.
+    """
+    seen: dict[Key, OutputItem] = {}
+    finished_keys: set[Key] = set()
 
     def finished(event: Event) -> Iterator[OutputItem]:
         snapshot = after(event)
+        run_id = event.resets()
+        if run_id is not None:
+            finished_keys.difference_update([key for key in seen if key[0] == run_id])
         keys: Iterable[Key] = ()
         if isinstance(event, OutputItemDone):
             keys = (event.key,)
         elif isinstance(event, ResponseEvent) and event.run_status() in SETTLED:
             keys = snapshot.keys
         for key in keys:
-            item = None if key in seen else snapshot.find_item(*key)
-            if item is not None:
-                seen.add(key)
+            item = None if key in finished_keys else snapshot.find_item(*key)
+            if item is None:
+                continue
+            finished_keys.add(key)
+            if seen.get(key) != item:
+                seen[key] = item
                 yield item
 
     return finished

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from rxassist.runs.state import AnyRun, Usage
+from rxassist.runs.state import AnyRun, AnyToolCall, Usage
 from rxassist.wire.values import LastError, Model, Unknown, on_wire, type_on_wire
 
 # --- parts of a message --------------------------------------------------------------------
@@ -148,7 +148,7 @@ class Reasoning(Model):
 
 
 @frozen
-class FunctionCall(Model):
+class FunctionCall(Model, AnyToolCall):
     """A call of a function of yours; ``call_id`` goes back with its output."""
 
     call_id: str = ""
@@ -176,7 +176,7 @@ class FunctionCallOutput(Model):
 
 
 @frozen
-class CustomToolCall(Model):
+class CustomToolCall(Model, AnyToolCall):
     """A call of a tool of yours that takes text."""
 
     call_id: str = ""
@@ -198,7 +198,7 @@ class CustomToolCallOutput(Model):
 
 
 @frozen
-class CodeInterpreterCall(Model):
+class CodeInterpreterCall(Model, AnyToolCall):
     """Code that the service ran."""
 
     id: str = ""
@@ -210,7 +210,7 @@ class CodeInterpreterCall(Model):
 
 
 @frozen
-class FileSearchCall(Model):
+class FileSearchCall(Model, AnyToolCall):
     """A search in the vector stores."""
 
     id: str = ""
@@ -221,7 +221,7 @@ class FileSearchCall(Model):
 
 
 @frozen
-class WebSearchCall(Model):
+class WebSearchCall(Model, AnyToolCall):
     """A search on the web; ``action`` has the queries, or the page that was opened."""
 
     id: str = ""
@@ -231,7 +231,7 @@ class WebSearchCall(Model):
 
 
 @frozen
-class ImageGenerationCall(Model):
+class ImageGenerationCall(Model, AnyToolCall):
     """An image that the service drew; ``result`` is the image in base 64."""
 
     id: str = ""
@@ -242,7 +242,7 @@ class ImageGenerationCall(Model):
 
 
 @frozen
-class MCPCall(Model):
+class MCPCall(Model, AnyToolCall):
     """A call of a tool of an MCP server, which the service made."""
 
     id: str = ""
@@ -268,7 +268,7 @@ class MCPListTools(Model):
 
 
 @frozen
-class MCPApprovalRequest(Model):
+class MCPApprovalRequest(Model, AnyToolCall):
     """A call of a tool of an MCP server that waits for your approval."""
 
     id: str = ""
@@ -279,7 +279,7 @@ class MCPApprovalRequest(Model):
 
 
 @frozen
-class ComputerCall(Model):
+class ComputerCall(Model, AnyToolCall):
     """What to do on a screen of yours."""
 
     id: str = ""
@@ -292,7 +292,7 @@ class ComputerCall(Model):
 
 
 @frozen
-class LocalShellCall(Model):
+class LocalShellCall(Model, AnyToolCall):
     """A command to run on a machine of yours."""
 
     id: str = ""
@@ -303,7 +303,7 @@ class LocalShellCall(Model):
 
 
 @frozen
-class ShellCall(Model):
+class ShellCall(Model, AnyToolCall):
     """Commands to run: by the service, or, if ``environment`` is yours, by you."""
 
     id: str = ""
@@ -315,7 +315,7 @@ class ShellCall(Model):
 
 
 @frozen
-class ApplyPatchCall(Model):
+class ApplyPatchCall(Model, AnyToolCall):
     """A change of a file of yours: ``operation`` has its type, the path and the diff."""
 
     id: str = ""
@@ -326,7 +326,7 @@ class ApplyPatchCall(Model):
 
 
 @frozen
-class ToolSearchCall(Model):
+class ToolSearchCall(Model, AnyToolCall):
     """A search for tools: by the service, or, if ``execution`` is ``client``, by you."""
 
     id: str = ""
@@ -347,7 +347,7 @@ class Compaction(Model):
 
 
 @frozen
-class UnknownItem(Unknown):
+class UnknownItem(Unknown, AnyToolCall):
     """An item of a type that this version does not know, such as ``computer_call_output``."""
 
     @property
@@ -531,6 +531,35 @@ class Response(AnyRun):
         return "".join(item.text for item in self.output if isinstance(item, OutputMessage))
 
 
+@frozen
+class CompactedResponse(Model):
+    """A context made smaller: its ``output`` is the input of the next response."""
+
+    id: str
+    object: str = "response.compaction"
+    created_at: float = 0
+    output: tuple[OutputItem, ...] = ()
+    usage: ResponseUsage | None = None
+
+
+@frozen
+class Conversation(Model):
+    """Items that the service keeps, for one response after the other."""
+
+    id: str
+    object: str = "conversation"
+    created_at: float = 0
+    metadata: Mapping[str, Any] | None = None
+
+
+@frozen
+class InputTokens(Model):
+    """How many tokens an input has."""
+
+    input_tokens: int = 0
+    object: str = "response.input_tokens"
+
+
 def _call_id(item: OutputItem) -> str:
     """What ties a call to its output, empty if nothing does."""
     call_id: object = getattr(item, "call_id", "")
@@ -543,10 +572,12 @@ __all__ = [
     "Annotation",
     "ApplyPatchCall",
     "CodeInterpreterCall",
+    "CompactedResponse",
     "Compaction",
     "ComputerCall",
     "ContainerFileCitation",
     "ContentPart",
+    "Conversation",
     "CustomToolCall",
     "CustomToolCallOutput",
     "FileCitation",
@@ -556,6 +587,7 @@ __all__ = [
     "FunctionCallOutput",
     "ImageGenerationCall",
     "IncompleteDetails",
+    "InputTokens",
     "LocalShellCall",
     "MCPApprovalRequest",
     "MCPCall",

@@ -34,26 +34,35 @@ def is_done(event: AnyEvent) -> bool:
 
 
 class _Course:
-    """The run of a stream, as far as its events say: its id, and whether it has ended or waits."""
+    """The run of a stream, as far as its events say: its id, and whether it has ended or waits.
 
-    __slots__ = ("ended", "run_id")
+    A run may be a chain of responses: each is followed by the next one.
+    """
+
+    __slots__ = ("_waits", "ended", "run_id")
 
     def __init__(self) -> None:
         self.ended = False
         self.run_id = ""
+        self._waits = False
 
     def follow(self, event: AnyEvent) -> bool:
         """Whether the run has ended after this event.
 
         The status of the run decides, or the name of the event if there is no status. The stream's
-        run is the first one in its events: events of another run do not count.
+        run is the first one in its events, and then each one that goes on with a run that waited,
+        or that the protocol counts as the next of a chain. Events of another run do not count.
         """
         run = event.run()
         if run is None:
             return self.ended
+        if run.id and (event.begins_run or self._waits):
+            self.run_id = run.id
         if not self.run_id or run.id in (self.run_id, ""):
             self.run_id = self.run_id or run.id
-            self.ended = event.run_status() in SETTLED
+            status = event.run_status()
+            self.ended = status in SETTLED
+            self._waits = status == "requires_action"
         return self.ended
 
 
@@ -65,8 +74,8 @@ def _truncated(last: AnyEvent | None, cause: str = "the body ended") -> StreamTr
 def until_done() -> Operator[AnyEventT, AnyEventT]:
     """Complete right after the event that ends a run.
 
-    A run that waits for you (``requires_action``) ends its stream too. The source is freed at
-    once. Fails as ``check_ending`` does.
+    A run that waits for you (``requires_action``) ends its stream too: of a chain of responses,
+    this emits the first one. The source is freed at once. Fails as ``check_ending`` does.
 
     Where ``c`` is ``thread.run.completed`` and ``d`` is ``done``::
 
@@ -88,11 +97,11 @@ def check_ending() -> Operator[AnyEventT, AnyEventT]:
     """Emit every event, and make sure that the stream ends as its run did.
 
     Completes with its source if a terminal run event or ``thread.run.requires_action`` came; also
-    if the connection broke after it. Only the first run in the source counts, and not the end of
-    another one. Sends to ``on_error``: ``APIError`` right after an ``error`` event;
-    ``StreamTruncated`` if the source completes, or its connection breaks, before an event said how
-    the run ended, and instead of a ``done`` that comes before it. Other errors pass, such as
-    ``APITimeoutError`` after a silence.
+    if the connection broke after it. The first run in the source counts, and the run that goes on
+    with it after it waited, such as the next response; the end of another run does not. Sends to
+    ``on_error``: ``APIError`` right after an ``error`` event; ``StreamTruncated`` if the source
+    completes, or its connection breaks, before an event said how the run ended, and instead of a
+    ``done`` that comes before it. Other errors pass, such as ``APITimeoutError`` after a silence.
 
     Where ``t`` is a delta, after which the body just ends::
 

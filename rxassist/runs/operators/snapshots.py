@@ -105,7 +105,8 @@ def accumulate_snapshots() -> Operator[AnyEvent, Any]:
 def text_snapshots() -> Operator[AnyEvent, str]:
     """Emit the text of the run so far, each time it has changed.
 
-    The texts of several messages follow each other. Completes and fails with its source.
+    The texts of several messages follow each other. If the service begins a response anew, the text
+    is again what came since. Completes and fails with its source.
 
     Where ``t`` and ``u`` are deltas of a text, ``T`` the first piece of it and ``U`` both::
 
@@ -120,8 +121,8 @@ def text_snapshots() -> Operator[AnyEvent, str]:
         def changed(event: AnyEvent) -> Iterator[str]:
             nonlocal text
             snapshot = after(event)
-            has_text = event.is_delta or bool(event.texts())
-            if has_text and snapshot.text != text:
+            may_change = event.is_delta or bool(event.texts()) or event.resets() is not None
+            if may_change and snapshot.text != text:
                 text = snapshot.text
                 yield text
 

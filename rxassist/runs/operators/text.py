@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from types import ModuleType
-from typing import Protocol
+from typing import Literal, Protocol, cast
 
 from rxassist.errors import excerpt
 from rxassist.reactive.checks import needing
 from rxassist.reactive.kernel import Finish, Step, choose_each, nothing
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, Piece, Texts, check_event
+from rxassist.runs.operators.resets import Reset
+from rxassist.runs.state import SETTLED
 
 
 class SeenTexts:
     """The text of unfinished messages that was emitted, by message and part."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, follows: bool = False) -> None:
         self.part: int = 0  # of the message: the index of the text emitted last
         self._pieces: dict[Hashable, dict[int, list[str]]] = {}
         self._finished: dict[Hashable, None] = {}  # smaller than a set while it is empty
+        self._resets: dict[str, Reset] = {}
+        self._follows = follows
 
     def step(self, event: AnyEvent) -> Iterable[str]:
         """Emit the text that an event adds."""
@@ -27,7 +31,18 @@ class SeenTexts:
         if isinstance(item, AnyEvent) and item.is_delta:
             return self.grow(item)
         check_event(event, "text_deltas")
-        return [text for whole in event.texts() for text in self.complete(whole)]
+        return (text for whole in self.wholes(event) for text in self.complete(whole))
+
+    def wholes(self, event: AnyEvent) -> Iterator[Texts]:
+        """The texts of the whole messages in an event, which may begin its run anew, or end it."""
+        run_id = event.resets()
+        if run_id is not None:
+            self._reset(run_id)
+        yield from event.texts()
+        if event.run_status() in SETTLED:
+            run = event.run()
+            if run is not None:
+                self._settle(run.id)
 
     def grow(self, event: AnyEvent) -> Iterable[str]:
         """Emit the text that a delta adds."""
@@ -44,7 +59,7 @@ class SeenTexts:
         self.part = index = index or 0  # some servers say null
         parts = self._pieces.setdefault(key, {})
         parts.setdefault(index, []).append(text)
-        return (text,)
+        return self._unheard(key, index, text) if self._resets else (text,)
 
     def complete(self, whole: Texts) -> Iterator[str]:
         """Emit the text of a whole message that its deltas did not have."""
@@ -60,10 +75,14 @@ class SeenTexts:
             seen = "".join(pieces)
             if len(text) > len(seen) and text.startswith(seen):
                 pieces.append(text[len(seen) :])
-                yield pieces[-1]
+                yield from self._unheard(whole.key, part, pieces[-1])
         if whole.finished:
+            run_id = _run_of(whole.key)
             self._finished[whole.key] = None
-            del self._pieces[whole.key]
+            if run_id is None:
+                del self._pieces[whole.key]
+            elif run_id in self._resets:
+                self._resets[run_id].check(whole.key)
 
     def grows(self, whole: Texts) -> bool:
         """Whether a message is an answer that has not finished."""
@@ -78,6 +97,34 @@ class SeenTexts:
         indexes = self.indexes(whole)
         return {indexes.get(index, index): text for index, text in whole.texts.items()}
 
+    def _unheard(self, key: Hashable, part: int, text: str) -> tuple[str, ...]:
+        """A piece without the text that was emitted before its run began anew."""
+        reset = self._resets.get(_run_of(key) or "")
+        if reset is not None:
+            text = reset.unheard(key, part, text)
+        return (text,) if text else ()
+
+    def _reset(self, run_id: str) -> None:
+        """Begin a run anew: nothing of it has come, and the texts that were emitted stay."""
+        came: dict[Hashable, dict[int, str]] = {}
+        for key in [key for key in self._pieces if _run_of(key) == run_id]:
+            parts = self._pieces.pop(key)
+            self._finished.pop(key, None)
+            came[key] = {part: "".join(pieces) for part, pieces in parts.items()}
+        before = self._resets.get(run_id)
+        emitted = came if before is None else before.emitted(came)
+        if emitted:
+            self._resets[run_id] = Reset(run_id, {**emitted}, follows=self._follows)
+
+    def _settle(self, run_id: str) -> None:
+        """End a run, which cannot begin anew any more."""
+        reset = self._resets.pop(run_id, None)
+        if reset is not None:
+            reset.check_all()
+        for key in [key for key in self._pieces if key in self._finished]:
+            if _run_of(key) == run_id:
+                del self._pieces[key]
+
     def indexes(self, whole: Texts) -> dict[int, int]:
         """The indexes of deltas, by the positions in the whole message, where the two differ."""
         parts = self._pieces.get(whole.key, {})
@@ -85,6 +132,11 @@ class SeenTexts:
             return {}
         # the deltas counted with gaps: only the order is sure
         return dict(zip(whole.texts, sorted(parts), strict=False))
+
+
+def _run_of(key: Hashable) -> str | None:
+    """The run of a message, if the service may begin it anew."""
+    return cast("tuple[str, ...]", key)[0] if isinstance(key, tuple) else None
 
 
 Position = tuple[Hashable, int]
@@ -97,8 +149,8 @@ class TextReader:
     A text ends with its message, or when another part of the message begins.
     """
 
-    def __init__(self) -> None:
-        self.seen: SeenTexts = SeenTexts()
+    def __init__(self, *, follows: bool = False) -> None:
+        self.seen: SeenTexts = SeenTexts(follows=follows)
         self._growing: dict[Hashable, int] = {}  # of each unfinished message, the part that grows
 
     def read(self, item: AnyEvent | str) -> Iterator[tuple[Position | None, str | None]]:
@@ -113,7 +165,7 @@ class TextReader:
             for each in item.pieces() if piece is None else (piece,):
                 yield from self._placed(each[0], self.seen.add(each))
             return
-        for whole in item.texts():
+        for whole in self.seen.wholes(item):
             yield from self._placed(whole.key, self.seen.complete(whole))
             part = self._growing.pop(whole.key, None) if whole.finished else None
             if part is not None:
@@ -196,7 +248,9 @@ def regex_of(what: str) -> ModuleType:
     return regex
 
 
-def text_deltas(*, separator: str = "") -> Operator[AnyEvent, str]:
+def text_deltas(
+    *, separator: str = "", on_reset: Literal["raise", "follow"] = "raise"
+) -> Operator[AnyEvent, str]:
     """Emit the text of the assistant's messages as it grows: just the strings.
 
     When a finished message holds more than its deltas brought, the missing end is emitted too, so
@@ -205,6 +259,11 @@ def text_deltas(*, separator: str = "") -> Operator[AnyEvent, str]:
 
     ``separator`` is emitted between two texts: of two messages, or of two parts of one message,
     such as those around an image. Operators that take text after this one see no other border.
+
+    The service may begin a response anew. Text that repeats what was emitted is not emitted again;
+    text that contradicts it sends ``StreamDiverged`` to ``on_error``. With ``on_reset="follow"``
+    the new text is emitted instead, from where it differs: for readers who take the whole text from
+    a snapshot.
 
     Where ``t`` and ``u`` are deltas of ``"A"`` and ``"B"``, and ``n`` is the finished message,
     which says ``"ABC"``::
@@ -215,15 +274,19 @@ def text_deltas(*, separator: str = "") -> Operator[AnyEvent, str]:
     if not isinstance(separator, str):
         msg = f"separator must be text, got {excerpt(separator)}"
         raise TypeError(msg)
+    if on_reset not in ("raise", "follow"):
+        msg = f"on_reset must be 'raise' or 'follow', got {excerpt(on_reset)}"
+        raise ValueError(msg)
+    follows = on_reset == "follow"
     if not separator:
-        return choose_each(lambda: (SeenTexts().step, nothing))
-    return choose_each(lambda: (_Separating(separator).step, nothing))
+        return choose_each(lambda: (SeenTexts(follows=follows).step, nothing))
+    return choose_each(lambda: (_Separating(separator, follows=follows).step, nothing))
 
 
 class _Separating:
-    def __init__(self, separator: str) -> None:
+    def __init__(self, separator: str, *, follows: bool) -> None:
         self._separator = separator
-        self._reader = TextReader()
+        self._reader = TextReader(follows=follows)
         self._last: Position | None = None
 
     def step(self, event: AnyEvent) -> Iterator[str]:

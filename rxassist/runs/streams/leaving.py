@@ -54,8 +54,11 @@ class Farewell:
         return self.run is not None and self.run.status == "requires_action"
 
     def told(self, run: AnyRun) -> None:
-        """Keep the current state of the run; ignore any other run than the first."""
-        if self.run is not None and run.id != self.run.id:
+        """Keep the current state of the run, or of the one that goes on with it after it waited.
+
+        Other runs are ignored.
+        """
+        if self.run is not None and run.id != self.run.id and not self.waits:
             return
         self.run = run
         if self._free is not None:

@@ -24,8 +24,9 @@ from rxassist.runs.operators.lifetime import is_done
 from rxassist.runs.protocol import Protocol
 from rxassist.runs.state import AnyRun
 from rxassist.runs.streams.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
-from rxassist.runs.streams.results import OnResult, Results
+from rxassist.runs.streams.results import Results
 from rxassist.runs.streams.telling import AsyncTelling, SyncTelling, tell
+from rxassist.runs.tools.calls import OnResult
 
 _T = TypeVar("_T")
 

@@ -1,0 +1,112 @@
+"""Scripts that wait for outputs: the response has ended, and another request brings them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, TypeAlias, TypeGuard
+
+from attrs import define
+
+from rxassist.local.scripts.moves import Approval, Call, CustomCall, Mcp, Together
+from rxassist.local.scripts.turn import Script, Turn, moves_of
+from rxassist.local.server.plain import as_list
+
+Asking: TypeAlias = Call | CustomCall | Mcp
+"""A move that asks the client for something."""
+
+Answer: TypeAlias = str | Approval
+
+Moves: TypeAlias = Generator[object, Any, None]
+
+_MOST = 4096  # scripts that wait; the oldest is given up
+
+
+def asking_of(move: object) -> tuple[Asking, ...]:
+    """The calls of a move that a client must answer, empty if it goes on by itself."""
+    if isinstance(move, Together):
+        return tuple(each for each in move.moves if _asks(each))
+    given = (move,) if isinstance(move, Asking) else as_list(move) or ()
+    return tuple(each for each in given if _asks(each))
+
+
+def _asks(move: object) -> TypeGuard[Asking]:
+    return isinstance(move, Call | CustomCall) or (isinstance(move, Mcp) and move.approval)
+
+
+@define(eq=False)
+class Played:
+    """A script that is being played: its moves, and what it was answered so far."""
+
+    turn: Turn
+    moves: Moves
+    answers: tuple[object, ...] = ()
+
+
+@define(eq=False)
+class Waiting:
+    """A script that waits for the answers to these calls, by the ids that the client knows.
+
+    The first request that brings them goes on with the moves themselves; for another one, such as
+    a second try, the script is played again up to here, with the same answers.
+    """
+
+    played: Played
+    calls: Mapping[str, Asking]
+    single: bool
+    taken: bool = False
+
+    def answered(self, script: Script, answers: Sequence[Answer]) -> tuple[Played, object]:
+        """The script to play on, and what it is sent next."""
+        sent: object = answers[0] if self.single else list(answers)
+        before = self.played
+        moves = _played_again(script, before) if self.taken else before.moves
+        self.taken = True
+        return Played(before.turn, moves, (*before.answers, sent)), sent
+
+
+def _played_again(script: Script, played: Played) -> Moves:
+    moves = moves_of(script, played.turn)
+    answer: object = None
+    answers = iter(played.answers)
+    while True:
+        if asking_of(moves.send(answer)):
+            answer = next(answers, None)
+            if answer is None:
+                return moves
+        else:
+            answer = None
+
+
+class WaitingRoom:
+    """The scripts that wait, by the ids of their calls."""
+
+    def __init__(self) -> None:
+        self._by_call: dict[str, Waiting] = {}
+
+    def add(self, waiting: Waiting) -> None:
+        """A script waits."""
+        for call_id in waiting.calls:
+            self._by_call[call_id] = waiting
+        while len(self._by_call) > _MOST:
+            oldest = self._by_call.pop(next(iter(self._by_call)))
+            _close(oldest)
+
+    def find(self, call_ids: Sequence[str]) -> Waiting | None:
+        """The script that waits for the last of these calls, if it waits for no others."""
+        waiting = self._by_call.get(call_ids[-1]) if call_ids else None
+        return waiting if waiting and waiting.calls.keys() <= set(call_ids) else None
+
+    def close(self) -> None:
+        """Give up all."""
+        for waiting in tuple(self._by_call.values()):
+            _close(waiting)
+        self._by_call.clear()
+
+
+def _close(waiting: Waiting) -> None:
+    if not waiting.taken:
+        waiting.taken = True
+        waiting.played.moves.close()
+
+
+__all__ = ["Answer", "Asking", "Played", "Waiting", "WaitingRoom", "asking_of"]
