@@ -98,7 +98,10 @@ class Telling:
             protocol = self._protocol = protocol_of(event, "an event handler")
             self.snapshot = protocol.nothing
         before, self.snapshot = self.snapshot, protocol.fold(self.snapshot, event)
-        return protocol.callbacks(event, before, self.snapshot)
+        calls = protocol.callbacks(event, before, self.snapshot)
+        if protocol.nothing is not self._handler._nothing:  # a handler of the other protocol
+            return [call for call in calls if hasattr(self._handler, call.name)]
+        return calls
 
 
 _current: ContextVar[Telling | None] = ContextVar("rxassist_telling", default=None)
