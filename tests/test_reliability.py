@@ -39,10 +39,10 @@ def shown(page):
     return table
 
 
-def test_the_table_is_what_the_command_prints(shown):
+def printed_by(script):
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
-        [sys.executable, SCRIPT],
+        [sys.executable, script],
         env=environ,
         capture_output=True,
         text=True,
@@ -50,7 +50,17 @@ def test_the_table_is_what_the_command_prints(shown):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert comparable(done.stdout.strip()) == comparable(shown)
+    return done.stdout.strip()
+
+
+def test_the_table_is_what_the_command_prints(shown):
+    assert comparable(printed_by(SCRIPT)) == comparable(shown)
+
+
+def test_the_table_of_responses_is_what_its_command_prints(page):
+    script = ROOT / "benchmarks" / "reliability_responses.py"
+    _, _, rest = page.partition(f"<!-- printed by benchmarks/{script.name} -->\n")
+    assert rest.partition("\n<!-- end -->")[0] == printed_by(script)
 
 
 def test_each_test_that_the_page_names_exists(page, shown):

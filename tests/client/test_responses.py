@@ -1,5 +1,6 @@
 """Responses over real sockets, with both clients: streams, their views, polls, handlers, ends."""
 
+import gc
 import threading
 
 import pytest
@@ -204,7 +205,7 @@ def test_a_deadline_ends_a_stream(forever):
 
 
 @pytest.mark.parametrize("background", [False, True])
-def test_a_left_response_is_cancelled(forever, background):
+def test_a_left_response_is_cancelled(forever, background, caplog):
     stream = forever.begin(
         lambda client: client.responses.stream(**ASKED, background=background, on_dispose="cancel")
     )
@@ -213,6 +214,9 @@ def test_a_left_response_is_cancelled(forever, background):
     service.wait_for(lambda: not service.open_streams and not service.active_runs)
     cancel = ("POST", f"/v1/responses/{service.runs[0]}/cancel")
     assert service.requests == [CREATE, cancel][: 1 + background]
+    forever(lambda client: client.close())
+    gc.collect()  # a task that failed says so when it is collected
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 @pytest.mark.parametrize("background", [False, True])
