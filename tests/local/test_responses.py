@@ -490,6 +490,22 @@ def test_what_a_restart_interrupts_has_failed(serve, connect, tmp_path):
     assert error["code"] == "events_evicted"
 
 
+def test_a_restart_forgets_the_script_but_not_what_it_asked_for(serve, connect, tmp_path):
+    options = {"database": tmp_path / "state.db"}
+    first = serve(lambda _: [call("f")], **options)
+    caller = connect(first)
+    conversation_id = caller.post("/conversations")["id"]
+    asked = create(caller, conversation=conversation_id)
+    first.close()
+    caller = connect(serve(**options))
+    assert caller.get(f"/responses/{asked['id']}") == asked
+    call_id = asked["output"][0]["call_id"]
+    output = {"type": "function_call_output", "call_id": call_id, "output": "x"}
+    for place in ({"conversation": conversation_id}, {"previous_response_id": asked["id"]}):
+        after = create(caller, input=[output], **place)
+        assert "f answered: x" in after["output"][0]["content"][0]["text"]
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_foreground_response_stops_when_its_client_leaves(serve, connect, streamed):
     service = serve(endless)

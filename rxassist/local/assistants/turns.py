@@ -24,6 +24,8 @@ def turn_of(assistant: Assistant, thread: Thread, messages: tuple[Message, ...],
     choice = run.tool_choice
     named = choice if isinstance(choice, ToolChoice) else None
     return Turn(
+        assistant,
+        thread,
         messages,
         run,
         run.instructions or "",
@@ -37,8 +39,6 @@ def turn_of(assistant: Assistant, thread: Thread, messages: tuple[Message, ...],
         named.function.name if named is not None and named.function is not None else None,
         run.parallel_tool_calls is not False,
         schema=_schema(run.response_format),
-        assistant=assistant,
-        thread=thread,
     )
 
 

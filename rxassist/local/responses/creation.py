@@ -249,6 +249,8 @@ def _turn(request: Request) -> Turn:
         functions = tuple(each for each in functions if each.name in allowed)
         choice, described = described.get("mode", "auto"), None
     return Turn(
+        None,
+        None,
         messages_in(items),
         response,
         str(response.instructions or ""),

@@ -18,7 +18,7 @@ from rxassist.local.server.plain import as_object
 from rxassist.wire.json import from_json, to_json
 from rxassist.wire.sse import DONE, ServerSentEvent, SSEDecoder, encode
 
-_STREAM, _JSON = "text/event-stream", "application/json"
+_STREAM = "text/event-stream"
 _EVENT, _COMPLETED = b"event: ", b"event: response.completed\n"
 _TERMINAL = {"response.completed", "response.failed", "response.incomplete"}
 
@@ -49,7 +49,7 @@ def retell(begin: Callable[[], Retell]) -> Fault:
 
         return edit
 
-    return edited(begin_edit, _STREAM)
+    return edited(begin_edit, json=False)
 
 
 def _encoded(event: Plain) -> bytes:
@@ -305,7 +305,7 @@ def queued() -> Fault:
 
         return edit
 
-    return edited(begin, _JSON) | _silent_after("response.queued")
+    return edited(begin, json=True) | _silent_after("response.queued")
 
 
 def _silent_after(name: str) -> Fault:

@@ -40,6 +40,8 @@ class Turn:
     ``schema`` is the JSON Schema that the text must fit, if it must be JSON.
     """
 
+    _assistant: Any = field(alias="assistant")
+    _thread: Any = field(alias="thread")
     messages: tuple[Any, ...]
     run: Any
     instructions: str = ""
@@ -50,8 +52,6 @@ class Turn:
     parallel: bool = True
     outputs: tuple[Output, ...] = ()
     schema: Mapping[str, Any] | None = None
-    _assistant: Any = field(default=None, alias="assistant")
-    _thread: Any = field(default=None, alias="thread")
 
     @property
     def text(self) -> str:

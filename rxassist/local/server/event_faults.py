@@ -56,7 +56,7 @@ def rewrite(events: Rewrite) -> Fault:
     """Other events than those of the service, one by one.
 
     The function is called for each event of the service, with all events so far; it returns the
-    events to send instead of the last one.
+    events to send instead of the last one. A reply that is JSON stays as it is.
     """
 
     def begin() -> Edit:
@@ -74,7 +74,7 @@ def rewrite(events: Rewrite) -> Fault:
 
         return edit
 
-    return edited(begin)
+    return edited(begin, json=False)
 
 
 def drop(*which: str | int) -> Fault:
@@ -122,4 +122,13 @@ def _is_one(seen: Sequence[ServerSentEvent], which: Sequence[str | int]) -> bool
     )
 
 
-__all__ = ["Rewrite", "drop", "duplicate", "finish", "framing", "insert", "rewrite", "swap"]
+__all__ = [
+    "Rewrite",
+    "drop",
+    "duplicate",
+    "finish",
+    "framing",
+    "insert",
+    "rewrite",
+    "swap",
+]
