@@ -8,12 +8,16 @@ Responses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from attrs import field, frozen
 
 from rxassist.runs.state import AnyRun, AnyToolCall, Usage
+from rxassist.runs.tools.values import fit_value
+from rxassist.wire.json import from_json
 from rxassist.wire.values import LastError, Model, Unknown, on_wire, type_on_wire
+
+_T = TypeVar("_T")
 
 # --- parts of a message --------------------------------------------------------------------
 
@@ -529,6 +533,15 @@ class Response(AnyRun):
     def output_text(self) -> str:
         """The text of all messages, joined."""
         return "".join(item.text for item in self.output if isinstance(item, OutputMessage))
+
+    def parse(self, kind: type[_T]) -> _T:
+        """The answer as a value of a class, which was given as ``text_format``.
+
+        Raises ``DecodeError`` if it does not fit: a response that is incomplete, or refuses to
+        answer, has no such value.
+        """
+        value: _T = fit_value(from_json(self.output_text, "the answer"), kind, "the answer")
+        return value
 
 
 @frozen

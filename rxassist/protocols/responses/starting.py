@@ -14,6 +14,7 @@ from reactivex import operators as ops
 from rxassist.errors import APIStatusError, ConflictError, PollTimeout
 from rxassist.protocols.responses.codec import EventDecoder
 from rxassist.protocols.responses.events import Event, KeepAlive, OutputItemDone, ResponseEvent
+from rxassist.protocols.responses.formats import with_format
 from rxassist.protocols.responses.locks import when_unlocked
 from rxassist.protocols.responses.models import OutputItem, Response
 from rxassist.protocols.responses.parameters import (
@@ -39,6 +40,7 @@ from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
 from rxassist.runs.events import run_of
 from rxassist.runs.operators.lifetime import is_done
+from rxassist.runs.operators.resets import OnReset
 from rxassist.runs.state import FINISHED, has_settled
 from rxassist.runs.streams.creation import one_run
 from rxassist.runs.streams.given import Given, ParametersClass, Tooling
@@ -70,11 +72,19 @@ class ResponseCall(Resource[HomeT]):
         super().__init__(connection)
         given = dict(parameters)
         self._own_id: str | None = given.pop("response_id", None)
+        if self._own_id is not None:
+            path(RESPONSE, response_id=self._own_id)  # raises for what is no id
         self._queue_patience: float = given.pop("queue_patience", QUEUE_PATIENCE)
         check_positive("queue_patience", self._queue_patience)
+        on_reset: OnReset = given.pop("on_reset", "raise")
+        if given.get("text_format") is not None:
+            given["text"] = with_format(given.get("text"), given["text_format"])
+        given.pop("text_format", None)
         if isinstance(given.get("tools"), Toolbox):  # no stored object has its definitions
             given["tools"] = list(given["tools"])
-        self.given = Given.of(connection, given, takes)
+        sorted_by_purpose = Given.of(connection, given, takes)
+        follow = evolve(sorted_by_purpose.follow, on_reset=on_reset)
+        self.given = evolve(sorted_by_purpose, follow=follow)
         self._waiting = Waiting()
 
     # --- the request ---
@@ -188,7 +198,7 @@ class ResponseCall(Resource[HomeT]):
         if not options.recover:
             return events.pipe(operators.check_ending())
         background = bool((request.body or {}).get("background"))
-        how = partial(self._how, self._own_id, None, background=background)
+        how = partial(self._how, request.headers.get(OWN_ID), None, background=background)
         return events.pipe(recovering(how, keeps_events=options.replay))
 
     def _found(self, response_id: str) -> Observable[Event]:
