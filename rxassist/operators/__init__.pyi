@@ -12,6 +12,7 @@ from rxassist.models import Message, Run, RunStep, ToolCall, ToolCallDelta
 from rxassist.protocols.assistants.recovery import recover
 from rxassist.protocols.assistants.run_tools import run_tools
 from rxassist.protocols.assistants.snapshots import Snapshot
+from rxassist.protocols.bridge import as_assistant_events
 from rxassist.protocols.decode import decode
 from rxassist.reactive.typing import Operator
 from rxassist.runs.operators import (
@@ -57,6 +58,7 @@ def until_done() -> Operator[Event, Event]: ...
 
 __all__ = [
     "accumulate_snapshots",
+    "as_assistant_events",
     "check_ending",
     "choose",
     "choose_each",
