@@ -54,11 +54,11 @@ class LocalService(BackgroundServer):
     stalled, … (see ``rxassist.local.faults``). ``poll_after_ms`` is how long clients that poll are
     advised to wait, and may be changed while the service runs; with ``None`` they get no advice.
 
-    The events of a background response can be read again for ``resume_window`` seconds after it
-    began, of the last ``kept_logs`` ones. With ``client_ids`` a request can choose the id of its
-    response, in the header ``x-agent-response-id``, as hosted agents of Azure AI Foundry allow.
-    With ``cancelled_event`` the stream of a cancelled response ends as it does there, with
-    ``response.failed`` whose status is ``cancelled``; without it, it just ends.
+    The events of a background response can be streamed again for ``resume_window`` seconds after
+    its creation; they are kept for the last ``kept_logs`` responses. Two options are for behaviour
+    of Azure AI Foundry: with ``client_ids`` a request can choose the id of its response, in the
+    header ``x-agent-response-id``; with ``cancelled_event`` the stream of a cancelled response ends
+    with ``response.failed``, whose status is ``cancelled``, and not without any such event.
     """
 
     def __init__(

@@ -340,6 +340,44 @@ def test_the_default_script_calls_and_answers(serve, connect):
     assert "f answered: windy" in alone["output"][0]["content"][0]["text"]
 
 
+def test_the_default_script_fits_a_schema(serve, connect, perform):
+    schema = {"type": "object", "properties": {"city": {"enum": ["Lima", "Oslo"]}}}
+    text = {"format": {"type": "json_schema", "name": "place", "schema": schema}}
+    response = create(connect(serve()), input="What of Oslo?", text=text)
+    assert response["output"][0]["content"][0]["text"] == '{"city":"Oslo"}'
+    described = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
+    events = perform(None, "What of Oslo?", response_format=described)
+    (message,) = [event.data for event in events if event.event == "thread.message.completed"]
+    assert message.text == '{"city":"Oslo"}'
+
+
+@pytest.mark.parametrize(
+    ("again", "message"),
+    [
+        ("stop", "The script raised RuntimeError: it asked for less than the first time"),
+        ("raise", "The script raised RuntimeError: so"),
+    ],
+)
+def test_a_script_that_differs_when_it_is_played_again_fails(serve, connect, again, message):
+    ways = ["call", again]
+
+    def script(_):
+        way = ways.pop(0)
+        if way == "raise":
+            msg = "so"
+            raise RuntimeError(msg)
+        if way == "call":
+            output = yield call("f")
+            yield say(output)
+
+    caller = connect(serve(script))
+    first = create(caller)
+    output = {"type": "function_call_output", "call_id": first["output"][0]["call_id"]}
+    body = {"input": [{**output, "output": "x"}], "previous_response_id": first["id"]}
+    assert create(caller, **body)["status"] == "completed"
+    assert create(caller, **body)["error"]["message"] == message
+
+
 # --- background ------------------------------------------------------------------------------
 
 

@@ -90,7 +90,7 @@ class ResponsesEndpoints(Resources):
         return _answer(playing.response)
 
     def _free_id(self, chosen: str | None) -> str | None:
-        """The id that the client chose, which no other response may have."""
+        """The id that the client chose. Raises ``Problem`` if another response has it."""
         if chosen is not None and (
             self._runner.is_known(chosen) or self._store.find_json(Response, chosen) is not None
         ):
@@ -146,7 +146,7 @@ def _flag(given: str | None, name: str, *, default: bool) -> bool:
 
 
 async def _finished(playing: Playing, request: Request) -> None:
-    """Wait until a response has ended; if the client leaves before, nobody listens any more."""
+    """Wait until a response has ended, but no longer than its client."""
     ended = asyncio.get_running_loop().create_future()
 
     def end(error: Exception | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a response knows from before: the items of those before it, or of its conversation."""
+"""The items before a request: of the responses before it, or of its conversation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Said:
 
 
 class History:
-    """The items that a request builds on, from the store."""
+    """Finds the items before a request in the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -119,9 +119,9 @@ def _is_output(item: Item) -> bool:
 
 
 def answers_in(given: Sequence[Item]) -> dict[str, str | Approval]:
-    """The answers to calls that a request brings, by the ids of the calls.
+    """The answers in an input, by the ids of their calls.
 
-    None, if the model has spoken since: then they are only history.
+    Answers before a message of the model are only history, and left out.
     """
     answers: dict[str, str | Approval] = {}
     for item in given:
@@ -135,7 +135,7 @@ def answers_in(given: Sequence[Item]) -> dict[str, str | Approval]:
 
 
 def outputs_in(items: Iterable[Item], answers: dict[str, str | Approval]) -> tuple[Output, ...]:
-    """The same as a script sees them, with the names of the calls."""
+    """The outputs among answers, with the names of their calls."""
     names = {item.get("call_id"): item["name"] for item in items if item["type"] in _CALLS}
     return tuple(
         Output(call_id, answer, names.get(call_id, ""))
@@ -154,7 +154,7 @@ def messages_in(items: Iterable[Item]) -> tuple[Said, ...]:
 
 
 def texts_in(items: Iterable[Any]) -> Iterable[str]:
-    """All texts of a history, to count."""
+    """All texts of a history, to count their tokens."""
     return (text_of(item) or str(item.get("arguments") or "") for item in items)
 
 

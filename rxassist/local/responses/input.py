@@ -83,7 +83,10 @@ def _item(given: Body, path: str) -> Item:
         _check_text(item, "output", path)
     for name in ("call_id", "name", "arguments"):
         _check_text(item, name, path)
-    return {"id": new_id(_PREFIXES[kind]), **item}
+    own = {"id": new_id(_PREFIXES[kind])}
+    if kind.endswith(("_call", "_output")):
+        own["status"] = "completed"
+    return {**own, **item}
 
 
 def _check_text(item: Item, name: str, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Plays responses, saves them, and keeps their events for those who come later."""
+"""Plays responses, saves them, and keeps their events for later requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define, evolve, frozen
 from reactivex import Observable
 from reactivex import operators as ops
 
@@ -53,20 +53,20 @@ class Playing:
         return self.scripted.response
 
 
-@define
+@frozen
 class Keeping:
-    """What a service keeps: events for how long, of how many responses, also of cancellations."""
+    """How long events are kept, in seconds, of how many responses, and how a cancelled log ends."""
 
-    window: float = 300.0
-    logs: int = 1000
-    cancellations: bool = False
+    window: float
+    logs: int
+    cancelled_event: bool
 
 
 class Runner:
     """Plays responses.
 
-    A background response continues without clients: its log has one reader that never leaves. The
-    log of another one is left with its last client, which stops the response: nobody will know it.
+    A background response continues without clients: its log has one reader that never leaves. Any
+    other response is stopped when its only client leaves, and is not stored.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Runner:
         self._waiting = WaitingRoom()
 
     def begin(self, request: Request) -> Playing:
-        """Begin a response. Raises ``Problem`` if its conversation has one that is not finished."""
+        """Begin a response. Raises ``Problem`` if another one still uses its conversation."""
         self.check_free(request.conversation_id)
         response = request.response
         scripted = self._scripted(request)
@@ -109,7 +109,7 @@ class Runner:
         return playing
 
     def check_free(self, conversation_id: str | None) -> None:
-        """Raise ``Problem`` if a response of this conversation is not finished."""
+        """Raise ``Problem`` if a response still uses this conversation."""
         if conversation_id is not None and any(
             each.request.conversation_id == conversation_id for each in self._playing.values()
         ):
@@ -124,7 +124,10 @@ class Runner:
         return response_id in self._playing
 
     def events(self, response: Response, after: int) -> Observable[Event]:
-        """The events of a background response behind a number, also those that come."""
+        """The events of a background response after a number, also those that are yet to come.
+
+        Raises ``Problem`` if they cannot be streamed.
+        """
         if not response.background:
             msg = (
                 f"Response '{response.id}' cannot be streamed because it was not created with"
@@ -145,7 +148,10 @@ class Runner:
         return playing.log.pipe(ops.filter(partial(_comes_after, after)))
 
     def cancel(self, response: Response) -> Response:
-        """Cancel a background response; one that was cancelled is only returned."""
+        """Cancel a background response, or return it if it was cancelled before.
+
+        Raises ``Problem`` for any other response.
+        """
         if not response.background:
             msg = "Cannot cancel a synchronous response."
             raise Problem(msg)
@@ -155,7 +161,7 @@ class Runner:
                 return response
             msg = f"Cannot cancel a response with status '{response.wire_status}'."
             raise Problem(msg)
-        playing.scripted.cancel(told=self._keeping.cancellations)
+        playing.scripted.cancel(with_event=self._keeping.cancelled_event)
         self._store.save(playing.response)
         self._finish(playing)
         return playing.response
@@ -232,7 +238,7 @@ class Runner:
             del self._kept[next(iter(self._kept))]
 
     def _finish(self, playing: Playing) -> None:
-        """The response has ended: its conversation is free, and its script may wait."""
+        """Free the conversation of a response that has ended, and keep its script if that waits."""
         if playing.finished:
             return
         playing.finished = True

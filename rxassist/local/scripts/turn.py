@@ -37,6 +37,7 @@ class Turn:
     ``tool_choice`` is ``auto``, ``none``, ``required``, or the type of the tool to use; then
     ``chosen`` is the name of the function to call. ``parallel`` says whether several calls may be
     requested at once. ``outputs`` came with the request, for calls that no script waits for.
+    ``schema`` is the JSON Schema that the text must fit, if it must be JSON.
     """
 
     messages: tuple[Any, ...]
@@ -48,6 +49,7 @@ class Turn:
     chosen: str | None = None
     parallel: bool = True
     outputs: tuple[Output, ...] = ()
+    schema: Mapping[str, Any] | None = None
     _assistant: Any = field(default=None, alias="assistant")
     _thread: Any = field(default=None, alias="thread")
 
@@ -72,7 +74,7 @@ class Turn:
 
 def _present(value: Any, name: str) -> Any:  # noqa: ANN401 -- as above
     if value is None:
-        msg = f"a response has no {name}; turn.messages, turn.instructions and turn.run it has"
+        msg = f"a response has no {name}; use turn.messages, turn.instructions, turn.run"
         raise LookupError(msg)
     return value
 
