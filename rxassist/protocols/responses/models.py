@@ -88,6 +88,14 @@ class OutputText(Model):
 
 
 @frozen
+class InputText(Model):
+    """A part of a message for the model, which is text; other parts of such keep their raw form."""
+
+    text: str = ""
+    type: Literal["input_text"] = "input_text"
+
+
+@frozen
 class Refusal(Model):
     """A part of a message in which the model says why it does not answer."""
 
@@ -116,7 +124,7 @@ class UnknownPart(Unknown):
     """A part of an item of a type that this version does not know."""
 
 
-ContentPart = OutputText | Refusal | ReasoningText | SummaryText | UnknownPart
+ContentPart = OutputText | InputText | Refusal | ReasoningText | SummaryText | UnknownPart
 
 
 # --- items ---------------------------------------------------------------------------------
@@ -124,7 +132,7 @@ ContentPart = OutputText | Refusal | ReasoningText | SummaryText | UnknownPart
 
 @frozen
 class OutputMessage(Model):
-    """A message of the model; ``phase`` tells comments on the way from the final answer."""
+    """A message, mostly of the model; ``phase`` tells comments on the way from the final answer."""
 
     id: str = ""
     role: str = "assistant"
@@ -136,7 +144,8 @@ class OutputMessage(Model):
     @property
     def text(self) -> str:
         """The text of all parts that are text, joined; empty if none is."""
-        return "".join(part.text or "" for part in self.content if isinstance(part, OutputText))
+        texts = (part for part in self.content if isinstance(part, OutputText | InputText))
+        return "".join(part.text or "" for part in texts)
 
 
 @frozen
@@ -600,6 +609,7 @@ __all__ = [
     "FunctionCallOutput",
     "ImageGenerationCall",
     "IncompleteDetails",
+    "InputText",
     "InputTokens",
     "LocalShellCall",
     "MCPApprovalRequest",

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 import reactivex as rx
 from attrs import evolve
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex import operators as ops
 
 from rxassist.errors import APIStatusError, ConflictError, PollTimeout
@@ -87,6 +87,10 @@ class ResponseCall(Resource[HomeT]):
         self.given = evolve(sorted_by_purpose, follow=follow)
         self._waiting = Waiting()
 
+    @property
+    def _clock(self) -> abc.SchedulerBase:
+        return self._connection.home.scheduler
+
     # --- the request ---
 
     def request(self) -> Request:
@@ -147,7 +151,7 @@ class ResponseCall(Resource[HomeT]):
             conversation = cast("Mapping[str, object]", conversation).get("id")
         if self.given.start.if_busy == "fail" or not isinstance(conversation, str):
             return asked
-        free: Operator[_T, _T] = when_unlocked(self._connection.home.scheduler)
+        free: Operator[_T, _T] = when_unlocked(self._clock)
         return asked.pipe(free, self._connection.queues.in_turn(conversation, self._waiting))
 
     # --- streams ---
@@ -168,7 +172,7 @@ class ResponseCall(Resource[HomeT]):
             "GET", path(RESPONSE, response_id=response_id), self.given.asked, ResumeParameters
         )
         how = self._how(response_id, number, background=True)
-        return self._plan(existing(how, response_id), None, Response(response_id))
+        return self._plan(existing(how, response_id, self._clock), None, Response(response_id))
 
     def _plan(
         self, answers: Observable[Event], chain: Chain | None, run: Response | None = None
@@ -203,7 +207,8 @@ class ResponseCall(Resource[HomeT]):
 
     def _found(self, response_id: str) -> Observable[Event]:
         """The events of a response that exists under the id that was asked for."""
-        return existing(self._how(response_id, None, background=True), response_id)
+        how = self._how(response_id, None, background=True)
+        return existing(how, response_id, self._clock)
 
     def _events(self, request: Request, response_id: str = "") -> Observable[Event]:
         """The events of the answer to a request, as they come."""
@@ -309,8 +314,8 @@ class ResponseCall(Resource[HomeT]):
 
     def _cancel(self, run: Response) -> Observable[Response]:
         """Cancel a response in the background; any other ends when its connection is closed."""
-        if not run.background or run.status in FINISHED | {"requires_action"}:
-            return rx.empty()
+        if not run.background or has_settled(run):
+            return rx.of(run)
         where = path(RESPONSE + "/cancel", response_id=run.id)
         sent = self._call(Response, self._request("POST", where, self.given.carried))
 
