@@ -1,5 +1,7 @@
 """What ``from rxassist import …`` gives."""
 
+from typing import TYPE_CHECKING
+
 from rxassist import errors, events, models, operators
 from rxassist.client import AsyncClient, Client, ClientOptions
 from rxassist.errors import (
@@ -21,7 +23,6 @@ from rxassist.errors import (
     PermissionDeniedError,
     PollTimeout,
     RateLimitError,
-    RunFailed,
     RunOutcomeUnknown,
     RxAssistError,
     StreamClosed,
@@ -51,6 +52,10 @@ from rxassist.models import (
 from rxassist.polling import PollEvent, poll_many
 from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.protocols.assistants.snapshots import Snapshot
+from rxassist.protocols.assistants.streams import AsyncRunStream, RunStream
+from rxassist.protocols.responses.handler import AsyncResponseEventHandler, ResponseEventHandler
+from rxassist.protocols.responses.models import Conversation, Response
+from rxassist.protocols.responses.streams import AsyncResponseStream, ResponseStream
 from rxassist.protocols.serialization import from_dict, from_json, to_dict, to_json
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
 from rxassist.reactive.budget import Budget
@@ -61,10 +66,20 @@ from rxassist.reactive.typing import Operator
 from rxassist.runs.operators.citations import Citation
 from rxassist.runs.operators.usage import Timings
 from rxassist.runs.streams.merging import MergedEvent, RunSummary, merge_runs
-from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream
 from rxassist.runs.streams.web import to_sse, to_sse_blocking
 from rxassist.runs.tools import Tool, Toolbox, ToolResult, tool
 from rxassist.wire.transport import ResponseHead
+
+if TYPE_CHECKING:  # this door has the types of the Assistants protocol
+
+    class RunFailed(errors.RunFailed):
+        """As at runtime, where it is the class of ``errors``."""
+
+        run: Run
+        snapshot: Snapshot | None
+
+else:
+    RunFailed = errors.RunFailed
 
 __all__ = [
     "APIConnectionError",
@@ -75,6 +90,8 @@ __all__ = [
     "AssistantEventHandler",
     "AsyncAssistantEventHandler",
     "AsyncClient",
+    "AsyncResponseEventHandler",
+    "AsyncResponseStream",
     "AsyncRunStream",
     "AuthenticationError",
     "BadRequestError",
@@ -85,6 +102,7 @@ __all__ = [
     "ClientClosed",
     "ClientOptions",
     "ConflictError",
+    "Conversation",
     "DecodeError",
     "Demand",
     "EmptyError",
@@ -102,7 +120,10 @@ __all__ = [
     "PollEvent",
     "PollTimeout",
     "RateLimitError",
+    "Response",
+    "ResponseEventHandler",
     "ResponseHead",
+    "ResponseStream",
     "Run",
     "RunFailed",
     "RunOutcomeUnknown",

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated.*:DeprecationWarnin
 RECORDINGS = sorted((Path(__file__).parent / "wire" / "assistants").glob("*.sse"))
 CALLBACKS = sorted(
     name
-    for name in vars(AssistantEventHandler)
+    for name in dir(AssistantEventHandler)
     if name.startswith("on_") and name not in {"on_next", "on_error", "on_completed"}
 )
 LAST = {"on_timeout", "on_exception", "on_end"}

@@ -623,7 +623,7 @@ class Heard(AssistantEventHandler):
 
 CALLBACKS = {
     name
-    for name in vars(AssistantEventHandler)
+    for name in dir(AssistantEventHandler)
     if name.startswith("on_") and name not in {"on_next", "on_error", "on_completed"}
 }
 

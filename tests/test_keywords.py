@@ -15,15 +15,28 @@ import pytest
 import rxassist
 import rxassist.protocols.assistants.parameters
 import rxassist.protocols.files.parameters
+import rxassist.protocols.responses.parameters
 from rxassist import AsyncClient, Client, ClientOptions
-from rxassist.protocols import assistants, files
+from rxassist.protocols import assistants, files, responses
+from rxassist.runs.streams import options as run_options
 from rxassist.wire import options
 
 PACKAGE = Path(__file__).parents[1] / "rxassist"  # of this checkout: it is written to
 CLIENT = PACKAGE / "client" / "_client.py"
 FILES = [CLIENT, *sorted(PACKAGE.glob("protocols/*/resources/[a-z]*.py"))]
-MODULES = (options, files.parameters, assistants.parameters, rxassist.client)
-PARAMETERS = [PACKAGE / "wire" / "options.py", *sorted(PACKAGE.glob("protocols/*/parameters.py"))]
+MODULES = (
+    options,
+    run_options,
+    files.parameters,
+    assistants.parameters,
+    responses.parameters,
+    rxassist.client,
+)
+PARAMETERS = [
+    PACKAGE / "wire" / "options.py",
+    PACKAGE / "runs" / "streams" / "options.py",
+    *sorted(PACKAGE.glob("protocols/*/parameters.py")),
+]
 MARK = "Keywords:"
 _ENDINGS = ("Parameters", "Options", "Settings")
 WIDTH = 100

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from ssl import SSLContext
-from typing import Any, Generic, Self, TypedDict, Unpack
+from typing import Any, ClassVar, Generic, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, urlsplit
 
 import rxassist
@@ -16,14 +16,19 @@ from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAs
 from rxassist.protocols.assistants.parameters import HandlerT
 from rxassist.protocols.assistants.resources.assistants import Assistants
 from rxassist.protocols.assistants.resources.threads import Threads
+from rxassist.protocols.assistants.streams import AsyncRunStream, RunStream
 from rxassist.protocols.files.resources.files import Files
 from rxassist.protocols.files.resources.vector_stores import VectorStores
+from rxassist.protocols.responses.handler import AsyncResponseEventHandler, ResponseEventHandler
+from rxassist.protocols.responses.resources.conversations import Conversations
+from rxassist.protocols.responses.resources.responses import Responses
+from rxassist.protocols.responses.streams import AsyncResponseStream, ResponseStream
 from rxassist.reactive.budget import Budget
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable, note_call
 from rxassist.reactive.queues import Queues
-from rxassist.runs.streams.run_stream import AsyncRunStream, RunStream, StreamT
+from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import header_mapping, refuse_unknown, stated, text_mapping, timeouts
 from rxassist.wire.calls import Connection, Resource
 from rxassist.wire.credentials import Credential, Tokens
@@ -33,16 +38,26 @@ from rxassist.wire.proxies import is_port
 from rxassist.wire.sse import MAX_EVENT_BYTES
 from rxassist.wire.transport import Settings, Transport
 
-_NO_BASE_URL = (
-    "base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. Pass base_url "
-    "(or set RXASSIST_BASE_URL) to a server that speaks the protocol, such as "
+_OPENAI = "https://api.openai.com/v1"
+_SERVERS = (
+    "Pass base_url (or set RXASSIST_BASE_URL) to a server that speaks the protocol, such as "
     'Client(base_url="http://127.0.0.1:8765/v1"), or start one on this machine with '
     '"rxassist serve"'
 )
-
+_NO_BASE_URL = (
+    f"base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. {_SERVERS}. "
+    "With an api_key and without base_url, a client speaks to OpenAI for what is left there: "
+    "responses, conversations, files and vector stores"
+)
+_ENDED = (
+    "the hosted Assistants API of OpenAI ended on 2026-08-26, so there are no assistants and no "
+    f"threads at {_OPENAI}. {_SERVERS}; or use client.responses"
+)
 
 _TIMEOUT = 600.0  # seconds
 
+_BETA_PATHS = ("assistants", "threads", "vector_stores")  # as the official SDK
+_ENDED_PATHS = ("assistants", "threads")
 _MERGED = ("default_headers", "default_query")
 _OF_CONNECTIONS = frozenset({"http_client", "max_connections", "proxy", "verify"})
 
@@ -71,9 +86,11 @@ def _address(given: str) -> SplitResult | None:
     return parts if valid and given == given.strip() else None
 
 
-def _checked_base_url(given: object) -> str:
+def _checked_base_url(given: object, tokens: Tokens) -> str:
     if given is None:
         given, _ = _from_environment("BASE_URL")
+    if given is None and tokens.is_given:
+        return _OPENAI
     if given is None:
         raise ValueError(_NO_BASE_URL)
     if not isinstance(given, str):
@@ -106,15 +123,16 @@ class ClientOptions(TypedDict, total=False):
 
     ``base_url`` and ``api_key`` come from the arguments, then from ``RXASSIST_BASE_URL`` and
     ``RXASSIST_API_KEY``, then from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; if there is no key,
-    none is sent. The key may be a function, also an ``async`` one, that returns a token: it is
-    called again when its token has ended or was refused. ``default_headers`` and ``default_query``
-    are part of every request. ``timeout`` is in seconds (600) and bounds connecting (5 at most),
-    waiting for a free connection, writing, and the wait for an answer; ``idle_timeout`` (120)
-    bounds the silence of a stream, which any byte ends (``None``: no bound). ``max_connections``
-    bounds how many requests and streams may be open at once, by default not at all.
-    ``max_event_bytes`` bounds one event (16 MiB). ``max_retries`` is how often a request is tried
-    again if it failed before the service acted on it, or if the service refused it for now (2).
-    ``http_client`` is ``"httpx"``, ``"aiohttp"`` (with the extra of that name), by default the
+    none is sent. With a key alone the client speaks to OpenAI, for what is left there: responses,
+    conversations, files and vector stores. The key may be a function, also an ``async`` one, that
+    returns a token: it is called again when its token has ended or was refused. ``default_headers``
+    and ``default_query`` are part of every request. ``timeout`` is in seconds (600) and bounds
+    connecting (5 at most), waiting for a free connection, writing, and the wait for an answer;
+    ``idle_timeout`` (120) bounds the silence of a stream, which any byte ends (``None``: no bound).
+    ``max_connections`` bounds how many requests and streams may be open at once, by default not at
+    all. ``max_event_bytes`` bounds one event (16 MiB). ``max_retries`` is how often a request is
+    tried again if it failed before the service acted on it, or if the service refused it for now
+    (2). ``http_client`` is ``"httpx"``, ``"aiohttp"`` (with the extra of that name), by default the
     second if it is installed, or an asynchronous client of your own, an ``httpx.AsyncClient`` or
     one like it, which serves this client alone and is closed with it. ``budget`` bounds how many
     runs are followed at once and how many requests are sent in a minute, together with all other
@@ -122,7 +140,7 @@ class ClientOptions(TypedDict, total=False):
     """
 
     base_url: str | None
-    """The address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``."""
+    """The address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``, or OpenAI's."""
     api_key: Credential | None
     """The key, or a function that returns one; else ``RXASSIST_API_KEY``, ``OPENAI_API_KEY``."""
     default_headers: Mapping[str, str] | None
@@ -153,7 +171,6 @@ class ClientOptions(TypedDict, total=False):
 
 def _connected(
     home: HomeT,
-    stream_class: type[Any],
     like: Connection[HomeT] | None = None,
     *,
     base_url: str | None = None,
@@ -174,8 +191,8 @@ def _connected(
 
     ``like`` is a connection whose pools it shares.
     """
-    base_url = _checked_base_url(base_url)
     tokens = _tokens(api_key)
+    base_url = _checked_base_url(base_url, tokens)
     for name, value, whole in (
         ("idle_timeout", idle_timeout, False),
         ("max_connections", max_connections, True),
@@ -189,7 +206,6 @@ def _connected(
     check_positive("max_event_bytes", max_event_bytes, whole=True)
     check_not_negative("max_retries", max_retries, whole=True)
     headers = {
-        "OpenAI-Beta": "assistants=v2",
         "User-Agent": f"rxassist/{rxassist.__version__}",
         **header_mapping("default_headers", default_headers),
     }
@@ -202,11 +218,14 @@ def _connected(
         max_event_bytes,
         network,
         budget,
+        {first: {"OpenAI-Beta": "assistants=v2"} for first in _BETA_PATHS},
     )
     transport = Transport(settings, None if like is None else like.transport)
     queues = Queues() if like is None else like.queues
+    is_openai = urlsplit(base_url).hostname == urlsplit(_OPENAI).hostname
+    ended: dict[str, str] = dict.fromkeys(_ENDED_PATHS, _ENDED) if is_openai else {}
     return Connection(
-        home, transport, stream_class, timeouts(timeout), idle_timeout, max_retries, budget, queues
+        home, transport, timeouts(timeout), idle_timeout, max_retries, budget, queues, ended
     )
 
 
@@ -235,19 +254,23 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
     """The common parts of both clients: the settings and the resources."""
 
     assistants: Assistants[HomeT]
+    conversations: Conversations[HomeT]
     files: Files[HomeT]
+    responses: Responses[Any, Any, HomeT]
     threads: Threads[StreamT, HandlerT, HomeT]
     vector_stores: VectorStores[HomeT]
+
+    _stream_class: ClassVar[type[Any]]  # of the runs of assistants
+    _response_stream_class: ClassVar[type[Any]]
 
     def _begin(
         self,
         home: HomeT,
-        stream_class: type[Any],
         options: ClientOptions,
         like: Connection[HomeT] | None = None,
     ) -> None:
         given: Any = stated(options)
-        connection = self._connection = _connected(home, stream_class, like, **given)
+        connection = self._connection = _connected(home, like, **given)
         for name in _MERGED:
             given[name] = text_mapping(name, given.get(name))
         self._given: Callable[[], ClientOptions] = lambda: given  # the options hold a key
@@ -255,7 +278,9 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         self.base_url: str = connection.transport.base_url
         self.assistants = Assistants(connection)
         self.files = Files(connection)
-        self.threads = Threads(connection)
+        self.conversations = Conversations(connection)
+        self.responses = Responses(connection, self._response_stream_class)
+        self.threads = Threads(connection, self._stream_class)
         self.vector_stores = VectorStores(connection)
 
     @property
@@ -297,8 +322,8 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
 
         Keywords:
 
-        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
-          ``OPENAI_BASE_URL``.
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``,
+          or OpenAI's.
         - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
@@ -328,7 +353,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         like = self._connection
         other: Any = object.__new__(type(self))
         other._home = like.home
-        other._begin(like.home, like.stream_class, given, like)
+        other._begin(like.home, given, like)
         same: Self = other
         return same
 
@@ -387,7 +412,8 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
 
     Keywords:
 
-    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
+    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``, or
+      OpenAI's.
     - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
       ``OPENAI_API_KEY``.
     - ``default_headers``: headers of every request.
@@ -405,10 +431,15 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
+    responses: Responses[ResponseStream, ResponseEventHandler | AssistantEventHandler, ThreadLoop]
+
+    _stream_class = RunStream
+    _response_stream_class = ResponseStream
+
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "Client()", ClientOptions.__annotations__)
         home = self._home = ThreadLoop()
-        self._begin(home, RunStream, options)
+        self._begin(home, options)
         home.leave_with(self._transport.pools.close)
 
     @classmethod
@@ -428,8 +459,8 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
 
         Keywords:
 
-        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
-          ``OPENAI_BASE_URL``.
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``,
+          or OpenAI's.
         - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
@@ -484,7 +515,8 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
 
     Keywords:
 
-    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
+    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``, or
+      OpenAI's.
     - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
       ``OPENAI_API_KEY``.
     - ``default_headers``: headers of every request.
@@ -502,10 +534,17 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
     - ``budget``: a ``Budget`` that bounds runs and requests, together with other clients.
     """
 
+    responses: Responses[
+        AsyncResponseStream, AsyncResponseEventHandler | AsyncAssistantEventHandler, RunningLoop
+    ]
+
+    _stream_class = AsyncRunStream
+    _response_stream_class = AsyncResponseStream
+
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         refuse_unknown(options, "AsyncClient()", ClientOptions.__annotations__)
         self._home = RunningLoop()
-        self._begin(self._home, AsyncRunStream, options)
+        self._begin(self._home, options)
 
     @classmethod
     def foundry(
@@ -524,8 +563,8 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
 
         Keywords:
 
-        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
-          ``OPENAI_BASE_URL``.
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``,
+          or OpenAI's.
         - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.

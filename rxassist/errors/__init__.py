@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from reactivex.internal import SequenceContainsNoElementsError
 
@@ -25,9 +25,10 @@ from rxassist.errors.redaction import (
 )
 
 if TYPE_CHECKING:
-    from rxassist.protocols.assistants.models import Run
-    from rxassist.protocols.assistants.snapshots import Snapshot
     from rxassist.protocols.files.models import VectorStoreFile
+
+_OfProtocol: TypeAlias = Any
+"""A run or a snapshot, as the protocol of the run has it."""
 
 _WORDS = frozenset({"code", "type"})  # of the service's vocabulary
 _LARGEST = 64 * 1024  # characters of a value that an error keeps: searching more takes too long
@@ -52,7 +53,7 @@ class RxAssistError(Exception):
     Its text is one line.
     """
 
-    snapshot: Snapshot | None = None
+    snapshot: _OfProtocol = None
     run_id: str | None = None
     thread_id: str | None = None
     last_event: str | None = None
@@ -67,7 +68,7 @@ class RxAssistError(Exception):
         """Add a line below the error in tracebacks."""
         super().add_note(printable(redacted(note)))
 
-    def ended_after(self, snapshot: Snapshot) -> None:
+    def ended_after(self, snapshot: _OfProtocol) -> None:
         """Keep the last snapshot of the stream that this error ended; tracebacks show it, too."""
         run, event = snapshot.run, snapshot.event
         self.snapshot = snapshot
@@ -352,7 +353,7 @@ class StreamTruncated(RxAssistError):  # noqa: N818 -- the name of the ending, a
     ``snapshot`` is the run so far, ``None`` below the operators that know it.
     """
 
-    def __init__(self, message: str, *, snapshot: Snapshot | None = None) -> None:
+    def __init__(self, message: str, *, snapshot: _OfProtocol = None) -> None:
         super().__init__(message)
         self.snapshot = snapshot
 
@@ -408,12 +409,12 @@ class RunFailed(RxAssistError):  # noqa: N818 -- as StreamTruncated
     Sent by ``raise_for_status()`` only: without it a failed run is data.
     """
 
-    def __init__(self, run: Run, snapshot: Snapshot | None = None) -> None:
+    def __init__(self, run: _OfProtocol, snapshot: _OfProtocol = None) -> None:
         reason = run.last_error.message if run.last_error else None
         if reason is None and run.incomplete_details:
             reason = run.incomplete_details.reason
         super().__init__(f"run {run.id} ended as {run.status!r}{f': {reason}' if reason else ''}")
-        self.run = run
+        self.run: _OfProtocol = run
         self.snapshot = snapshot
 
 

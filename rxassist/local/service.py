@@ -1,4 +1,4 @@
-"""The local service: the server, the library, and the protocol, with one store for all."""
+"""The local service: the server, the library, and the protocols, with one store for all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from rxassist.local.assistants.runner import Runner, fail_unfinished
 from rxassist.local.library import endpoints as library
 from rxassist.local.library.ingestion import Ingest, default_ingest
 from rxassist.local.library.library import Library
+from rxassist.local.responses import endpoints as responses
+from rxassist.local.responses.conversations import ConversationsEndpoints
+from rxassist.local.responses.runner import Keeping
+from rxassist.local.responses.runner import Runner as ResponsesRunner
+from rxassist.local.responses.runner import fail_unfinished as fail_unfinished_responses
 from rxassist.local.scripts.default import default_script
 from rxassist.local.scripts.playback import Pace
 from rxassist.local.scripts.turn import Script
@@ -29,7 +34,7 @@ _POLL_AFTER_MS = 50  # a script is faster than a model: clients need not wait as
 
 
 class LocalService(BackgroundServer):
-    """A service that speaks the Assistants v2 protocol on this machine, from a script.
+    """A service that speaks the Assistants and the Responses protocol on this machine.
 
     A context manager: it runs in a background thread from ``with`` to its end. ``script`` defines
     what happens in a run (see ``rxassist.local.moves``), by default a reply that says that it is
@@ -48,6 +53,12 @@ class LocalService(BackgroundServer):
     each request, and returns what goes wrong with it: it is refused, answered with garbage, cut,
     stalled, … (see ``rxassist.local.faults``). ``poll_after_ms`` is how long clients that poll are
     advised to wait, and may be changed while the service runs; with ``None`` they get no advice.
+
+    The events of a background response can be streamed again for ``resume_window`` seconds after
+    its creation; they are kept for the last ``kept_logs`` responses. Two options are for behaviour
+    of Azure AI Foundry: with ``client_ids`` a request can choose the id of its response, in the
+    header ``x-agent-response-id``; with ``cancelled_event`` the stream of a cancelled response ends
+    with ``response.failed``, whose status is ``cancelled``, and not without any such event.
     """
 
     def __init__(
@@ -65,10 +76,18 @@ class LocalService(BackgroundServer):
         ingest: Ingest | None = None,
         faults: Faults | None = None,
         poll_after_ms: int | None = _POLL_AFTER_MS,
+        resume_window: float = 300.0,
+        kept_logs: int = 1000,
+        client_ids: bool = False,
+        cancelled_event: bool = False,
     ) -> None:
         super().__init__(host, port)
         check_duration("token_delay", token_delay)
         check_duration("cancel_delay", cancel_delay)
+        check_duration("resume_window", resume_window)
+        if kept_logs < 0:
+            msg = f"kept_logs must not be negative, got {kept_logs}"
+            raise ValueError(msg)
         if not host:
             msg = "host must be an address to listen on ('0.0.0.0' is all of them), got ''"
             raise ValueError(msg)
@@ -83,6 +102,8 @@ class LocalService(BackgroundServer):
         self._pace = Pace(token_delay, cancel_delay)
         self._visitors = Visitors.named(host, allowed_hosts, allowed_origins)
         self._api_key = api_key
+        self._keeping = Keeping(resume_window, kept_logs, cancelled_event)
+        self._client_ids = client_ids
         self._watch = Watch()
 
     @property
@@ -97,12 +118,12 @@ class LocalService(BackgroundServer):
 
     @property
     def runs(self) -> list[str]:
-        """The ids of all created runs, in order: the list itself, it may be cleared."""
+        """The ids of all runs and responses, in order: the list itself, it may be cleared."""
         return self._watch.runs
 
     @property
     def active_runs(self) -> frozenset[str]:
-        """The ids of the runs that work or wait now."""
+        """The ids of the runs that work or wait now, and of the responses that work."""
         return self._watch.active_runs
 
     def wait_for(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
@@ -119,15 +140,24 @@ class LocalService(BackgroundServer):
     @contextmanager
     def _application(self) -> Generator[ASGIApp]:
         loop = asyncio.get_running_loop()
-        parents = {**assistants.PARENTS, **library.PARENTS}
+        parents = {**assistants.PARENTS, **responses.PARENTS, **library.PARENTS}
         with closing(Store(self._database, loop.call_soon, parents)) as store:
             fail_unfinished(store)
+            fail_unfinished_responses(store)
             runner = Runner(self._script, store, self._watch, loop, self._pace)
+            other = ResponsesRunner(
+                self._script, store, self._watch, loop, self._pace, self._keeping
+            )
             files = Library(self._ingest, store, loop)
             files.resume()
-            runs = assistants.AssistantsEndpoints(store, self._poll_after, runner, self._watch)
             routes = [
-                *runs.routes(),
+                *assistants.AssistantsEndpoints(
+                    store, self._poll_after, runner, self._watch
+                ).routes(),
+                *responses.ResponsesEndpoints(
+                    store, self._poll_after, other, self._watch, client_ids=self._client_ids
+                ).routes(),
+                *ConversationsEndpoints(store, self._poll_after, other).routes(),
                 *library.LibraryEndpoints(store, self._poll_after, files).routes(),
             ]
             try:
@@ -137,6 +167,7 @@ class LocalService(BackgroundServer):
             finally:
                 files.drop()
                 runner.close()
+                other.close()
 
 
 __all__ = ["LocalService"]

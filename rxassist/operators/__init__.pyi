@@ -4,9 +4,9 @@ The operators themselves are made for the events of any protocol; those whose ou
 on it have the types of any. ``rxassist.responses.operators`` has the types of the other one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from reactivex import abc
+from reactivex import GroupedObservable, abc
 
 from rxassist.events import Event
 from rxassist.models import Message, Run, RunStep, ToolCall, ToolCallDelta
@@ -23,11 +23,8 @@ from rxassist.runs.operators import (
     citations,
     deadline,
     debounce_snapshots,
-    group_by_run,
     json_snapshots,
-    latest_snapshots,
     lines,
-    of_run,
     of_type,
     raise_for_status,
     run_summaries,
@@ -39,10 +36,14 @@ from rxassist.runs.operators import (
     until_done,
     usage,
 )
+from rxassist.runs.operators.merge import KeyT, MergedEvent
 
 def accumulate_snapshots() -> Operator[Event, Snapshot]: ...
 def final_run() -> Operator[Event, Run]: ...
+def group_by_run() -> Operator[MergedEvent[KeyT], GroupedObservable[KeyT, Event]]: ...
+def latest_snapshots() -> Operator[MergedEvent[KeyT], Mapping[KeyT, Snapshot]]: ...
 def messages() -> Operator[Event, Message]: ...
+def of_run(key: KeyT) -> Operator[MergedEvent[KeyT], Event]: ...
 def retry_run(
     times: int = 2,
     backoff: float | Callable[[int], float] = 1.0,

@@ -16,6 +16,7 @@ from reactivex import Observable
 from reactivex import operators as ops
 
 from rxassist.errors import APITimeoutError
+from rxassist.reactive.checks import check_positive
 from rxassist.reactive.logger import logger
 from rxassist.reactive.loop import Home, from_batches
 from rxassist.reactive.typing import Operator
@@ -93,12 +94,7 @@ class Budget:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         for name, value in (("max_runs", max_runs), ("requests_per_minute", requests_per_minute)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-                msg = f"{name} must be a whole number, or None for no bound, got {value!r}"
-                raise TypeError(msg)
-            if value is not None and value < 1:
-                msg = f"{name} must be at least 1, or None for no bound, got {value}"
-                raise ValueError(msg)
+            check_positive(name, value, whole=True, none="for no bound")
         self.max_runs = max_runs
         self.requests_per_minute = requests_per_minute
         self._clock = clock

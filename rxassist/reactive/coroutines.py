@@ -12,6 +12,7 @@ from reactivex import Observable, abc
 
 from rxassist.errors import StreamClosed
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.checks import check_positive
 from rxassist.reactive.kernel import linked
 from rxassist.reactive.links import Hold
 from rxassist.reactive.loop import _raise
@@ -143,9 +144,7 @@ def map_async(
         source  -a-b---|
         result  ---(ab)|
     """
-    if max_concurrent < 1:
-        msg = f"max_concurrent must be at least 1, got {max_concurrent}"
-        raise ValueError(msg)
+    check_positive("max_concurrent", max_concurrent, whole=True)
     if not callable(fn):
         msg = f"map_async takes a function that returns a coroutine, got {fn!r}"
         raise TypeError(msg)

@@ -13,6 +13,7 @@ from reactivex import Observable, abc
 
 from rxassist.errors import EmptyError
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.checks import check_positive
 
 _T = TypeVar("_T")
 
@@ -228,12 +229,7 @@ def iterate(source: Observable[_T], *, buffer: int = BUFFER) -> Items[_T]:
     subscription. A ``for`` on the thread that emits raises ``BlockingCallError``. A source that
     emits for ever inside ``subscribe`` (``rx.repeat_value(1)``) never comes back from there.
     """
-    if isinstance(buffer, bool) or not isinstance(buffer, int):
-        msg = f"buffer must be a whole number, got {buffer!r}"
-        raise TypeError(msg)
-    if buffer < 1:
-        msg = f"buffer must be at least 1, got {buffer}"
-        raise ValueError(msg)
+    check_positive("buffer", buffer, whole=True)
     return Items(source, buffer)
 
 

@@ -14,6 +14,7 @@ from reactivex.notification import OnCompleted, OnError
 
 from rxassist.errors import ClientClosed, StreamClosed, closed_by
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
+from rxassist.reactive.checks import check_positive
 from rxassist.reactive.links import link_first
 
 _T = TypeVar("_T")
@@ -77,12 +78,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         on_drop: Callable[[list[_T]], object] | None = None,
         linger: Later | None = None,
     ) -> None:
-        if isinstance(read_ahead, bool) or not isinstance(read_ahead, int | None):
-            msg = f"read_ahead must be a whole number or None, got {read_ahead!r}"
-            raise TypeError(msg)
-        if read_ahead is not None and read_ahead < 1:
-            msg = f"read_ahead must be at least 1, or None to never wait, got {read_ahead}"
-            raise ValueError(msg)
+        check_positive("read_ahead", read_ahead, whole=True, none="to never wait")
         super().__init__()
         self.items: list[_T] = []
         self.dropped: int = 0

@@ -23,6 +23,7 @@ from reactivex.disposable import (
 from reactivex.internal import SequenceContainsNoElementsError
 
 from rxassist.errors import APIConnectionError, APIStatusError, DecodeError, PollTimeout, excerpt
+from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.iteration import IterableObservable
 from rxassist.reactive.links import Hold, clock_of, link_first, schedule_held
 from rxassist.reactive.logger import logger
@@ -81,12 +82,9 @@ def poll(
 
 
 def _check(interval: object, deadline: float | None) -> None:
-    if isinstance(interval, int | float) and interval < 0:
-        msg = f"interval must not be negative, got {interval}"
-        raise ValueError(msg)
-    if deadline is not None and deadline <= 0:
-        msg = f"deadline must be above 0, or None for none, got {deadline}"
-        raise ValueError(msg)
+    if isinstance(interval, int | float):
+        check_not_negative("interval", interval)
+    check_positive("deadline", deadline, none="for none")
 
 
 def _always(seconds: float) -> Callable[[object], float]:
@@ -282,10 +280,8 @@ def poll_many(
         result  a-a---z-b---(z|)
     """
     _check(interval, deadline)
-    for name, value in (("max_concurrent", max_concurrent), ("page_size", page_size)):
-        if value is not None and value < 1:
-            msg = f"{name} must be at least 1, got {value}"
-            raise ValueError(msg)
+    check_positive("max_concurrent", max_concurrent, whole=True, none="for no bound")
+    check_positive("page_size", page_size, whole=True)
     for name, function in (("fetch", fetch), ("fetch_list", fetch_list)):
         if iscoroutinefunction(function):
             msg = (

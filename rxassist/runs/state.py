@@ -28,6 +28,17 @@ class AnyRun(Model):
         """How the run stands, such as ``completed``."""
         raise NotImplementedError
 
+    @property
+    def thread_id(self) -> str:
+        """The id of the thread of the run; empty in a protocol without threads."""
+        return ""
+
+
+class AnyToolCall:
+    """A tool call of any protocol; each protocol has its own classes for them."""
+
+    __slots__ = ()
+
 
 @frozen
 class Usage(Model):
@@ -98,6 +109,7 @@ __all__ = [
     "SETTLED",
     "AnyRun",
     "AnySnapshot",
+    "AnyToolCall",
     "Usage",
     "has_settled",
     "is_lost",

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from attrs import frozen
 
 from rxassist.errors import DecodeError, EventTooLargeError, StreamTruncated, excerpt
+from rxassist.reactive.checks import check_positive
 from rxassist.wire.json import from_json
 
 _Event_co = TypeVar("_Event_co", covariant=True)
@@ -65,12 +66,7 @@ class SSEDecoder:
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
-        if isinstance(max_event_bytes, bool) or not isinstance(max_event_bytes, int):
-            msg = f"max_event_bytes must be a whole number, got {max_event_bytes!r}"
-            raise TypeError(msg)
-        if max_event_bytes < 1:
-            msg = f"max_event_bytes must be at least 1, got {max_event_bytes}"
-            raise ValueError(msg)
+        check_positive("max_event_bytes", max_event_bytes, whole=True)
         self._limit = max_event_bytes
         self._start: bytes | None = b""  # the first bytes, until it is known if they are a BOM
         self._after_cr = False  # the last byte was a CR: a LF that follows belongs to it

@@ -10,22 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import cache, lru_cache, partial
+from functools import cache
 from itertools import chain, repeat
 from math import isfinite
-from operator import is_
+from operator import is_, length_hint
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
-from cattrs import (
-    AttributeValidationNote,
-    ClassValidationError,
-    Converter,
-    IterableValidationError,
-    IterableValidationNote,
-)
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs import Converter
+from cattrs.gen import make_dict_unstructure_fn, override
 
 from rxassist.errors import DecodeError, excerpt
 from rxassist.wire.json import to_json
@@ -46,8 +40,13 @@ FACTORY: type = type(attrs.Factory(dict[str, str]))
 _FIRST_MILLISECONDS = 1e11  # as seconds, it would be the year 5138
 
 
-class _MisfitError(TypeError):
-    """A value of the wrong shape, and the expected one in words."""
+class MisfitError(TypeError):
+    """A value of the wrong shape, the expected one in words, and where the value is.
+
+    The path is empty where the error is raised; each hook above adds its own step to it.
+    """
+
+    path = ""
 
     def __init__(self, value: object, expected: str) -> None:
         super().__init__(f"expected {expected}, got {excerpt(value)}")
@@ -65,7 +64,7 @@ def _text(value: object, before: object) -> str | None:
         return before if isinstance(before, str) and value == before else value
     if isinstance(value, (bool, int, float)):
         return str(value)
-    raise _MisfitError(value, "text")
+    raise MisfitError(value, "text")
 
 
 def _json_text(value: object, before: object) -> str | None:
@@ -85,7 +84,7 @@ def _number(value: object, before: object) -> float | None:
             return float(value)
         except ValueError:
             pass
-    raise _MisfitError(value, "a number")
+    raise MisfitError(value, "a number")
 
 
 def _whole_number(value: object, _: object) -> int | None:
@@ -96,7 +95,7 @@ def _whole_number(value: object, _: object) -> int | None:
         return number
     if number.is_integer():
         return int(number)
-    raise _MisfitError(value, "a whole number")
+    raise MisfitError(value, "a whole number")
 
 
 def _seconds(value: object, _: object) -> float | None:
@@ -110,7 +109,7 @@ def _seconds(value: object, _: object) -> float | None:
         seconds = number / 1000 if number >= _FIRST_MILLISECONDS else number
         if isfinite(seconds):
             return seconds
-    raise _MisfitError(value, "seconds or milliseconds since 1970")
+    raise MisfitError(value, "seconds or milliseconds since 1970")
 
 
 def _boolean(value: object, _: object) -> bool | None:
@@ -120,7 +119,7 @@ def _boolean(value: object, _: object) -> bool | None:
         return value == 1
     if isinstance(value, str) and value.lower() in ("true", "false"):  # some servers quote them
         return value.lower() == "true"
-    raise _MisfitError(value, "true or false")
+    raise MisfitError(value, "true or false")
 
 
 def _mapping(value: object, before: object) -> Mapping[str, Any]:
@@ -128,7 +127,7 @@ def _mapping(value: object, before: object) -> Mapping[str, Any]:
     if isinstance(said, dict):
         alike = type(before) is dict and _alike(cast("object", said), cast("object", before))
         return cast("dict[str, Any]", before if alike else said)
-    raise _MisfitError(value, "an object")
+    raise MisfitError(value, "an object")
 
 
 def _literal_hook(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type form
@@ -181,55 +180,8 @@ def _extra_of(value: Mapping[str, Any], named: frozenset[str], before: object) -
     return before if before is not None and _alike(extra, before) else extra
 
 
-def _explaining_class_hook(cls: type, converter: Converter) -> _Hook:
-    origin: Any = get_origin(cls) or cls
-    fields = _said_fields(origin)
-    named = frozenset(map(wire_name, fields))
-    hints = get_type_hints(origin)
-    overrides: dict[str, Any] = {
-        field.name: override(rename=wire_name(field), struct_hook=hook)
-        for field in fields
-        if (hook := _hook_by_name(field.name, hints[field.name])) or wire_name(field) != field.name
-    }
-    if issubclass(origin, Model):
-        overrides[_EXTRA] = override(omit=True)
-    inner = cast(
-        "_Hook",
-        make_dict_structure_fn(cls, converter, _cattrs_use_linecache=False, **overrides),
-    )
-    required = [wire_name(field) for field in fields if field.default is attrs.NOTHING]
-
-    def structure(value: object, _: object) -> Any:  # noqa: ANN401 -- the class decides
-        if value is None:  # if null is allowed, the union's hook has handled it
-            value = dict.fromkeys(required)
-        if not isinstance(value, dict):
-            raise _MisfitError(value, f"an object ({cls.__name__})")
-        said = cast("dict[str, Any]", value)
-        for name in required:
-            if name not in said:
-                raise _MisfitError(said, f"a field {name!r}")
-        try:
-            made = inner(said, cls)
-        except ClassValidationError as error:
-            _name_places(error, fields)
-            raise
-        extra = {key: item for key, item in said.items() if key not in named}
-        return attrs.evolve(made, extra=extra) if extra and isinstance(made, Model) else made
-
-    return structure
-
-
-def _name_places(error: ClassValidationError, fields: list[attrs.Attribute[Any]]) -> None:
-    """Replace the names of fields in an error by their names on the wire."""
-    names = {field.name: wire_name(field) for field in fields}
-    for wrong in error.exceptions:
-        for note in getattr(wrong, "__notes__", ()):
-            if isinstance(note, AttributeValidationNote):
-                note.name = names[note.name]
-
-
 def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a type form
-    """The explaining hook without its explanations, generated as one function.
+    """The hook of a class, generated as one function.
 
     It takes each field that is equal from the value before; if all are equal, it returns that.
     """
@@ -242,7 +194,8 @@ def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a t
         "cls": origin,
         "make": make,
         "blank": make(*[_nothing if _is_made(field) else field.default for field in fields]),
-        "misfit": partial(_MisfitError, expected=f"an object ({origin.__name__})"),
+        "misfit": MisfitError,
+        "expected": f"an object ({origin.__name__})",
         "missing": _nothing,
         "named": frozenset(map(wire_name, fields)),
         "extra_of": _extra_of,
@@ -254,6 +207,7 @@ def _class_hook(cls: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a t
         plain = isinstance(field.default, str | int | float)
         scope |= {f"hook_{name}": hook, f"default_{name}": field.default if plain else None}
         lines.append(_field_lines(field, _plain_type(kind)))
+    lines.append(_PLACE_LINES)
     values = "".join(f"v_{field.name}, " for field in fields)
     if issubclass(origin, Model):
         lines.append(_EXTRA_LINES.format(values=values))
@@ -276,10 +230,17 @@ def structure(value, before):
     if value is None:
         value, absent = {}, None
     elif not isinstance(value, dict):
-        raise misfit(value)
+        raise misfit(value, expected)
     if type(before) is not cls:
         before = blank
-    same, get = True, value.get"""
+    try:
+        same, get, place = True, value.get, ''"""
+
+
+_PLACE_LINES = """\
+    except misfit as error:
+        error.path = place + error.path
+        raise"""
 
 
 _EXTRA_LINES = """\
@@ -302,14 +263,15 @@ def _field_lines(field: attrs.Attribute[Any], plain: str | None) -> str:
     lines = [f"{value} = get({wire_name(field)!r}, default_{name})"]
     if field.default is attrs.NOTHING:
         lines = [f"{value} = get({wire_name(field)!r}, absent)", f"if {value} is missing:"]
-        lines += ["    raise misfit(value)"]
+        lines += ["    place = ''", f"    raise misfit(value, {f'a field {wire_name(field)!r}'!r})"]
     lines += [
         f"old = before.{name}",
         f"if {value} is not old:",
+        f"    place = {f'.{wire_name(field)}'!r}",
         f"    {value} = {made}",
         f"    same = same and {value} is old",
     ]
-    return "\n".join(f"    {line}" for line in lines)
+    return "\n".join(f"        {line}" for line in lines)
 
 
 def _plain_type(kind: Any) -> str | None:  # noqa: ANN401 -- a type form
@@ -336,25 +298,18 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
         if item_type is str and isinstance(value, str):  # some servers send just the text
             value = [value]
         if not isinstance(value, list):
-            raise _MisfitError(value, "a list")
-        items = cast("list[object]", value)
-        if converter.detailed_validation:
-            told = enumerate(items)
-            return tuple(explained(item, index) for index, item in told if item is not None)
-        if None in items:  # null means no item
-            items = [item for item in items if item is not None]
+            raise MisfitError(value, "a list")
         old = cast("tuple[object, ...]", before) if type(before) is tuple else ()
-        made = tuple(map(item_hook, items, chain(old, repeat(None))))
-        return old if len(old) == len(made) and all(map(is_, old, made)) else made
-
-    def explained(item: object, index: int) -> object:
+        told = cast("list[object]", value)
+        given = iter(told)
+        items = (item for item in given if item is not None) if None in told else given
         try:
-            return item_hook(item, None)
-        except Exception as error:  # noqa: BLE001 -- raised again, with its index
-            error.__notes__ = [IterableValidationNote("", index, item_type)]
-            message = f"item {index}"
-            told = IterableValidationError(message, [error], kind)  # pyright: ignore[reportCallIssue]
-            raise told from None
+            made = tuple(map(item_hook, items, chain(old, repeat(None))))
+        except MisfitError as error:
+            index = len(told) - length_hint(given) - 1
+            error.path = f"[{index}]{error.path}"
+            raise
+        return old if len(old) == len(made) and all(map(is_, old, made)) else made
 
     return structure
 
@@ -455,18 +410,15 @@ def _renamed(value: object, names: Mapping[str, str]) -> Mapping[str, Any]:
     }
 
 
-def _configured(*, detailed_validation: bool) -> Converter:
-    converter = Converter(
-        detailed_validation=detailed_validation, unstruct_collection_overrides={tuple: list}
-    )
-    class_hook = _explaining_class_hook if detailed_validation else _class_hook
-    converter.register_structure_hook_factory(attrs.has)(class_hook)
+def _renaming_hook(cls: type[Model], converter: Converter) -> _Hook:
+    structure = _class_hook(cls, converter)
+    return lambda value, before: structure(_renamed(value, cls._other_names), before)
 
-    def renaming_hook(cls: type[Model], converter: Converter) -> _Hook:
-        structure = class_hook(cls, converter)
-        return lambda value, before: structure(_renamed(value, cls._other_names), before)
 
-    converter.register_structure_hook_factory(_has_other_names)(renaming_hook)
+def _configured() -> Converter:
+    converter = Converter(detailed_validation=False, unstruct_collection_overrides={tuple: list})
+    converter.register_structure_hook_factory(attrs.has)(_class_hook)
+    converter.register_structure_hook_factory(_has_other_names)(_renaming_hook)
     converter.register_structure_hook_factory(_is_unknown)(_unknown_hook)
     converter.register_structure_hook_factory(_is_tuple)(_tuple_hook)
     converter.register_structure_hook_factory(_is_union)(_union_hook)
@@ -482,15 +434,9 @@ def _configured(*, detailed_validation: bool) -> Converter:
     return converter
 
 
-_fast = _configured(detailed_validation=False)
-structure_hook: Callable[[Any], _Hook] = cache(_fast.get_structure_hook)
+_converter = _configured()
+structure_hook: Callable[[Any], _Hook] = cache(_converter.get_structure_hook)
 """The hook for a type: it takes plain data, and the value built last time."""
-
-
-@lru_cache(maxsize=1)
-def _explaining() -> Converter:
-    """The same converter again, slower; its errors say where they happened."""
-    return _configured(detailed_validation=True)
 
 
 def structure(
@@ -506,37 +452,25 @@ def structure(
     if value is None:
         raise DecodeError(called, "$", value, f"an object ({called})")
     try:
-        return cast("_T", structure_hook(cast("Any", target))(value, before))
-    except Exception:  # noqa: BLE001, S110 -- the slow converter raises it with its exact path
-        pass
-    return _structure_or_explain(value, target, called)
-
-
-def _structure_or_explain(value: object, target: type[_T], name: str) -> _T:
-    try:
-        return _explaining().structure(value, target)
-    except RecursionError:
-        wrong = DecodeError(name, "$", value, "JSON that is not nested so deep")
-    except Exception as error:  # noqa: BLE001 -- it is explained
-        path, leaf = _leaf(error)
-        if isinstance(leaf, _MisfitError):
-            wrong = DecodeError(name, path, leaf.value, leaf.expected)
-        else:
-            wrong = DecodeError(name, path, value, f"something else ({leaf})")
+        made: _T = explained(lambda: structure_hook(target)(value, before), value, called)
+    except DecodeError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- such as a type that no hook is there for
+        wrong = DecodeError(called, "$", value, f"something else ({error})")
+    else:
+        return made
     raise wrong
 
 
-def _leaf(error: BaseException, path: str = "$") -> tuple[str, BaseException]:
-    """Follow the notes of nested validation errors down to the first error."""
-    if not isinstance(error, ClassValidationError | IterableValidationError):
-        return path, error
-    first = error.exceptions[0]
-    for note in getattr(first, "__notes__", ()):
-        if isinstance(note, AttributeValidationNote):
-            path += f".{note.name}"
-        elif isinstance(note, IterableValidationNote):
-            path += f"[{note.index}]"
-    return _leaf(first, path)
+def explained(make: Callable[[], _T], value: object, name: str) -> _T:
+    """What ``make`` makes of a value. Raises ``DecodeError``, with the path to the misfit."""
+    try:
+        return make()
+    except MisfitError as error:
+        wrong = DecodeError(name, f"${error.path}", error.value, error.expected)
+    except RecursionError:
+        wrong = DecodeError(name, "$", value, "JSON that is not nested so deep")
+    raise wrong
 
 
 def unstructure(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
@@ -544,7 +478,7 @@ def unstructure(value: object) -> Any:  # noqa: ANN401 -- plain data is anything
 
     Whole objects keep their nulls; deltas carry only what they add.
     """
-    return _fast.unstructure(value)
+    return _converter.unstructure(value)
 
 
 def to_request(value: object) -> Any:  # noqa: ANN401 -- plain data is anything

@@ -163,7 +163,9 @@ class Answer:
 class Settings:
     """The service's address, and the settings for all requests to it.
 
-    The headers may hold credentials, too. The query is part of every request.
+    The headers may hold credentials, too. The query is part of every request. ``path_headers`` are
+    headers by the first part of a path: of requests to such paths alone, unless ``headers`` has
+    others.
     """
 
     base_url: str
@@ -174,6 +176,7 @@ class Settings:
     max_event_bytes: int = MAX_EVENT_BYTES
     network: Network = field(repr=False, factory=Network)
     budget: Budget | None = None
+    path_headers: Mapping[str, Mapping[str, str]] = field(factory=dict[str, Mapping[str, str]])
 
 
 class Transport:
@@ -416,7 +419,8 @@ class Transport:
         self._settings.tokens.remember(request.headers.items())
         self._settings.tokens.remember(request.query)
         credential = {} if token is None else {"Authorization": f"Bearer {token}"}
-        how["headers"] = _merged(credential, self._settings.headers, ours, request.headers)
+        usual = self._settings.path_headers.get(request.path.lstrip("/").partition("/")[0], {})
+        how["headers"] = _merged(credential, usual, self._settings.headers, ours, request.headers)
         url = self._settings.base_url.rstrip("/") + request.path
         built: httpx.Request = http.build_request(request.method, url, **how)
         if not isinstance(self._settings.network.choice, str | None):  # such a client adds headers

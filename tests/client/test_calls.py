@@ -475,6 +475,28 @@ def test_what_is_sent(raw):
     assert b"user-agent: rxassist/" in server.heads[0]
 
 
+@pytest.mark.parametrize(
+    ("path", "is_sent"),
+    [
+        ("/assistants/asst_1", True),
+        ("/threads", True),
+        ("/vector_stores/vs_1/files", True),
+        ("/files", False),
+        ("/responses", False),
+        ("/threads_of_mine", False),
+    ],
+)
+def test_the_beta_header_goes_only_where_the_official_sdk_sends_it(raw, path, is_sent):
+    server = raw(answer("200 OK", "{}"), answer("200 OK", "{}"))
+    with Client(base_url=server.url) as client:
+        client.request("GET", path).run()
+        mine = client.with_options(default_headers={"openai-beta": "mine=v1"})
+        mine.request("GET", path).run()
+    assert (b"openai-beta: assistants=v2" in server.heads[0]) == is_sent
+    assert b"openai-beta: mine=v1" in server.heads[1]
+    assert b"assistants=v2" not in server.heads[1]
+
+
 def test_without_a_key_none_is_sent(raw, monkeypatch):
     for name in ("RXASSIST_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)

@@ -763,7 +763,7 @@ OTHER = {"type": "function", "function": {"name": "other"}}
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"max_rounds": 0}, ValueError, "max_rounds must be above 0, got 0"),
+        ({"max_rounds": 0}, ValueError, "max_rounds must be at least 1, got 0"),
         ({"tool_timeout": 0}, ValueError, "tool_timeout must be above 0, got 0"),
         ({"max_concurrent_tools": 1.5}, TypeError, "max_concurrent_tools must be a whole number"),
         ({"on_tool_error": "ignore"}, ValueError, 'must be "tell", "raise" or a function'),

@@ -21,6 +21,7 @@ from rxassist import (
     RateLimitError,
     RunStream,
     Snapshot,
+    ToolResult,
     iterate,
     map_async,
     merge_runs,
@@ -467,6 +468,9 @@ def blocking_stream(client: Client) -> None:
     assert_type(stream.tool_calls, LoopObservable[ToolCall, ThreadLoop])
     assert_type(stream.messages, LoopObservable[Message, ThreadLoop])
     assert_type(stream.run_steps, LoopObservable[RunStep, ThreadLoop])
+    assert_type(stream.tool_results, LoopObservable[ToolResult[ToolCall], ThreadLoop])
+    assert_type(stream.current_run_step_snapshot, RunStep | None)
+    assert_type(stream.final_snapshot, LoopObservable[Snapshot, ThreadLoop])
     assert_type(stream.text_deltas.run(), str)
     assert_type(stream.get_final_run(), Run)
     assert_type(stream.get_final_messages(), list[Message])

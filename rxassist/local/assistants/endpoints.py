@@ -23,9 +23,9 @@ from rxassist.local.assistants.creation import (
     new_thread,
 )
 from rxassist.local.assistants.runner import Runner
+from rxassist.local.assistants.turns import turn_of
 from rxassist.local.assistants.writing import EventWriter
 from rxassist.local.scripts.moves import Approval
-from rxassist.local.scripts.turn import Turn
 from rxassist.local.server.event_stream import EventStream
 from rxassist.local.server.parsing import Body, body_of, flag, objects, required, text
 from rxassist.local.server.plain import as_object
@@ -150,7 +150,7 @@ class AssistantsEndpoints(Resources):
         self._store.save(thread)
         for message in messages:
             self._store.save(message)
-        turn = Turn(assistant, thread, self._store.children(Message, thread.id), run)
+        turn = turn_of(assistant, thread, self._store.children(Message, thread.id), run)
         events = self._runner.begin(turn, new_thread=new_thread)
         return self._reply(run, events if streamed else None)
 

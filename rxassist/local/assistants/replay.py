@@ -1,4 +1,4 @@
-"""A service that replays a recorded stream."""
+"""A service that replays the recorded stream of a run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,7 @@ from rxassist.wire.structure import unstructure
 
 
 def replay(stream: bytes) -> Faults:
-    """Reply like the service from which a stream was recorded, for any ids in the requests.
-
-    The reply to a request that creates a run, or submits outputs, is the stream; the run, its steps
-    and its messages are as they were when it ended. The local service replies to all other
-    requests. More faults can be added: ``replay(stream)(asked) | cut(100)``. Raises
-    ``StreamTruncated`` if the recording ends in the middle of an event.
-    """
+    """Reply like the service from which the stream of a run was recorded."""
     decoder = EventDecoder()
     snapshot = reduce(fold, (*decoder.feed(stream), *decoder.flush()), Snapshot())
     streamed = answer(stream, "text/event-stream; charset=utf-8")

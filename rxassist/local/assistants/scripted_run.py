@@ -29,15 +29,21 @@ from rxassist.local.scripts.moves import (
     Approval,
     Call,
     Code,
+    CustomCall,
     Expire,
     Fail,
     Incomplete,
     Mcp,
+    Reset,
     Say,
     Search,
+    Think,
+    Together,
     Wait,
+    WebSearch,
     tokens,
 )
+from rxassist.local.scripts.pieces import Source
 from rxassist.local.scripts.playback import Pace, Playback, Timeline
 from rxassist.local.scripts.turn import Script, Turn, moves_of
 from rxassist.local.server.identity import now
@@ -166,6 +172,12 @@ class ScriptedRun:
                 return
             answer = None
             match move:
+                case _ if _has_no_place(move):
+                    msg = (
+                        f"The script yielded {move!r}, which the Assistants protocol does not have"
+                    )
+                    yield from self._fail(msg)
+                    return
                 case Say():
                     yield from self._steps.say(move)
                 case Code():
@@ -260,6 +272,20 @@ class ScriptedRun:
     def _change(self, event: Callable[[Run], _E], **changes: Any) -> _E:
         self.run = attrs.evolve(self.run, **changes)
         return event(self.run)
+
+
+_OTHER_MOVES = (CustomCall, Reset, Think, Together, WebSearch)
+
+
+def _has_no_place(move: object) -> bool:
+    """Whether a move is one of the Responses protocol alone."""
+    if isinstance(move, Say):
+        return any(isinstance(piece, Source) for piece in move.pieces)
+    given = as_list(move)
+    moves = (move,) if given is None else given
+    return any(
+        isinstance(each, CustomCall | Reset | Think | Together | WebSearch) for each in moves
+    )
 
 
 def _prompt_tokens(turn: Turn) -> int:

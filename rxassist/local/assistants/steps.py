@@ -21,8 +21,8 @@ from rxassist.events import (
     ThreadRunStepExpired,
     ThreadRunStepInProgress,
 )
-from rxassist.local.scripts.moves import Approval, Call, Code, Mcp, Say, Search, tokens
-from rxassist.local.scripts.pieces import Cite, Image, Link
+from rxassist.local.scripts.moves import Approval, Call, Code, Found, Mcp, Say, Search, tokens
+from rxassist.local.scripts.pieces import Cite, Image, Link, Source
 from rxassist.local.scripts.playback import Timeline
 from rxassist.local.server.identity import new_id, now
 from rxassist.models import (
@@ -37,6 +37,8 @@ from rxassist.models import (
     FilePath,
     FilePathDeltaAnnotation,
     FileSearch,
+    FileSearchResult,
+    FileSearchResultContent,
     FileSearchToolCall,
     FileSearchToolCallDelta,
     FunctionDelta,
@@ -176,7 +178,8 @@ class Steps:
         yield from self._begin("tool_calls", ToolCallsStepDetails())
         call_id, found = new_id("call"), FileSearch(_RANKING)
         yield self._grow(FileSearchToolCallDelta(0, call_id, found))
-        searched = FileSearchToolCall(call_id, attrs.evolve(found, results=move.results))
+        results = tuple(map(_result, move.results))
+        searched = FileSearchToolCall(call_id, attrs.evolve(found, results=results))
         yield self._complete(ToolCallsStepDetails((searched,)))
 
     def call(self, calls: Sequence[Call]) -> Timeline[Event]:
@@ -334,6 +337,8 @@ def _contents(move: Say) -> Iterator[MessageContentDelta]:
             added = TextDelta(piece)
             yield RefusalDeltaBlock(index, piece) if move.refusal else TextDeltaBlock(index, added)
             continue
+        if isinstance(piece, Source):
+            continue  # such a message is refused before it begins
         annotation = _annotation(piece, annotations, length)
         annotations, length = annotations + 1, length + len(piece.text)
         yield TextDeltaBlock(index, TextDelta(piece.text, (annotation,)))
@@ -343,6 +348,14 @@ def _image(index: int, piece: Image) -> MessageContentDelta:
     if piece.file_id is not None:
         return ImageFileDeltaBlock(index, ImageFile(piece.file_id, piece.detail))
     return ImageURLDeltaBlock(index, ImageURL(piece.url or "", piece.detail))
+
+
+def _result(found: Found) -> FileSearchResult:
+    """A file that was found, as this protocol has it."""
+    if isinstance(found, FileSearchResult):
+        return found
+    content = tuple(FileSearchResultContent("text", part.text) for part in found.content)
+    return FileSearchResult(found.file_id, found.file_name, found.score or 0, content)
 
 
 def _annotation(piece: Cite | Link, index: int, start: int) -> AnnotationDelta:

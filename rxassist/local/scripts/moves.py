@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from attrs import field, frozen
 
 from rxassist.local.scripts.pieces import Piece
 from rxassist.local.server.durations import check_duration
-from rxassist.models import FileSearchResult
 from rxassist.wire.json import to_json
 
 _TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")
@@ -65,11 +64,73 @@ class Code:
     image_file_id: str | None = None
 
 
+class Found(Protocol):
+    """A file that a search found, such as a ``FileSearchResult``."""
+
+    @property
+    def file_id(self) -> str:
+        """The id of the file."""
+        ...
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file."""
+        ...
+
+    @property
+    def score(self) -> float | None:
+        """How well the file fits."""
+        ...
+
+    @property
+    def content(self) -> Sequence[Any]:
+        """The parts of the file that fit, each with a ``text``."""
+        ...
+
+
 @frozen
 class Search:
     """Show a step of the file search."""
 
-    results: tuple[FileSearchResult, ...] = ()
+    results: tuple[Found, ...] = ()
+
+
+@frozen
+class WebSearch:
+    """Show a search on the web."""
+
+    query: str
+    urls: tuple[str, ...] = ()
+
+
+@frozen
+class Think:
+    """Think, piece by piece: ``raw``, or as a summary."""
+
+    pieces: tuple[str, ...]
+    raw: bool = False
+
+
+@frozen
+class CustomCall:
+    """Request the call of a tool that takes text."""
+
+    name: str
+    input: str = ""
+
+
+@frozen
+class Together:
+    """Make several moves at once, a piece of each in turn."""
+
+    moves: tuple[Move, ...]
+
+
+@frozen
+class Reset:
+    """Throw away all items but the first ones."""
+
+    keep: int = 0
 
 
 @frozen
@@ -99,10 +160,27 @@ class Expire:
     """End the run as ``expired``."""
 
 
-Move: TypeAlias = Say | Call | Mcp | Code | Search | Wait | Fail | Incomplete | Expire
+Move: TypeAlias = (
+    Say
+    | Call
+    | CustomCall
+    | Mcp
+    | Think
+    | Code
+    | Search
+    | WebSearch
+    | Together
+    | Reset
+    | Wait
+    | Fail
+    | Incomplete
+    | Expire
+)
 """One step of a script."""
 
-Moves: TypeAlias = Generator[Move | Sequence[Call] | Sequence[Mcp], Any, None]
+Moves: TypeAlias = Generator[
+    Move | Sequence[Call] | Sequence[Mcp] | Sequence[CustomCall], Any, None
+]
 """The return type of a script that is a generator function."""
 
 
@@ -162,9 +240,50 @@ def code(source: str, *, logs: str | None = None, image_file_id: str | None = No
     return Code(source, logs, image_file_id)
 
 
-def search(*results: FileSearchResult) -> Search:
+def search(*results: Found) -> Search:
     """Show a step of the file search, with its results."""
     return Search(results)
+
+
+def web_search(query: str, *urls: str) -> WebSearch:
+    """Show a search on the web, and the pages that it found; only in the Responses protocol."""
+    return WebSearch(query, urls)
+
+
+def think(*pieces: str, raw: bool = False) -> Think:
+    """Think: one text in tokens, several texts as exactly these pieces.
+
+    Only in the Responses protocol. Clients get a summary or, with ``raw``, the thoughts themselves.
+    """
+    return Think(tokens(pieces[0]) if len(pieces) == 1 else pieces, raw)
+
+
+def custom_call(name: str, input: str = "") -> CustomCall:  # noqa: A002 -- the field's name
+    """Request the call of a tool that takes text, and wait for its output, as ``call`` does.
+
+    Only in the Responses protocol.
+    """
+    return CustomCall(name, input)
+
+
+def together(*moves: Say | Call | CustomCall | Think | Code | Search | WebSearch | Mcp) -> Together:
+    """Make several moves at once: their items overlap, a piece of each in turn.
+
+    Only in the Responses protocol. If some of the moves are calls, the script continues with the
+    list of their outputs, in the order of the calls.
+    """
+    return Together(moves)
+
+
+def reset(keep: int = 0) -> Reset:
+    """Throw away all items but the first ``keep``, as hosted agents of Azure do after a crash.
+
+    Only in the Responses protocol: ``response.in_progress`` says what is left.
+    """
+    if keep < 0:
+        msg = f"keep must not be negative, got {keep}"
+        raise ValueError(msg)
+    return Reset(keep)
 
 
 def wait(seconds: float) -> Wait:
@@ -192,23 +311,34 @@ __all__ = [
     "Approval",
     "Call",
     "Code",
+    "CustomCall",
     "Expire",
     "Fail",
+    "Found",
     "Incomplete",
     "Mcp",
     "Move",
     "Moves",
+    "Reset",
     "Say",
     "Search",
+    "Think",
+    "Together",
     "Wait",
+    "WebSearch",
     "call",
     "code",
+    "custom_call",
     "expire",
     "fail",
     "incomplete",
     "mcp",
+    "reset",
     "say",
     "search",
+    "think",
+    "together",
     "tokens",
     "wait",
+    "web_search",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 from attrs import frozen
+
+_MARKER = "【4:0†source】"
 
 
 @frozen
@@ -14,6 +16,15 @@ class Cite:
     file_id: str
     text: str
     quote: str
+
+
+@frozen
+class Source:
+    """A text that cites a page, by its address."""
+
+    url: str
+    text: str
+    title: str
 
 
 @frozen
@@ -33,13 +44,35 @@ class Image:
     detail: str | None
 
 
-Piece: TypeAlias = str | Cite | Link | Image
+Piece: TypeAlias = str | Cite | Source | Link | Image
 """A piece of a message. Adjacent texts, citations and links form one part of its content."""
 
 
-def cite(file_id: str, text: str = "【4:0†source】", *, quote: str = "") -> Cite:
-    """A text that cites a file: it has an annotation, a ``file_citation``."""
-    return Cite(file_id, text, quote)
+@overload
+def cite(file_id: str, text: str = ..., *, quote: str = ...) -> Cite: ...
+@overload
+def cite(*, url: str, text: str = ..., title: str = ...) -> Source: ...
+def cite(
+    file_id: str | None = None,
+    text: str | None = None,
+    *,
+    quote: str = "",
+    url: str | None = None,
+    title: str = "",
+) -> Cite | Source:
+    """A citation of a file, or of a page by its ``url``, at its place in the message.
+
+    In the Assistants protocol the text, a marker by default, has an annotation
+    (``file_citation``), and pages cannot be cited. In the Responses protocol a file is cited
+    without a text, at a place (``file_citation``), and a page by its text (``url_citation``), a
+    link in Markdown by default. Raises ``ValueError`` unless exactly one of the two is given.
+    """
+    if (file_id is None) == (url is None):
+        msg = f"a citation has either a file_id or a url, got {file_id!r} and {url!r}"
+        raise ValueError(msg)
+    if url is not None:
+        return Source(url, f"([{title or url}]({url}))" if text is None else text, title)
+    return Cite(file_id or "", _MARKER if text is None else text, quote)
 
 
 def link(file_id: str, text: str = "sandbox:/mnt/data/file") -> Link:
@@ -60,4 +93,4 @@ def image(
     return Image(file_id, url, detail)
 
 
-__all__ = ["Cite", "Image", "Link", "Piece", "cite", "image", "link"]
+__all__ = ["Cite", "Image", "Link", "Piece", "Source", "cite", "image", "link"]

@@ -2,34 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
-from rxassist.local.scripts.moves import Call, Mcp, Move
-from rxassist.models import Assistant, Message, Run, Thread
+from rxassist.local.scripts.moves import Call, CustomCall, Mcp, Move
+
+
+@frozen
+class Function:
+    """A function that a script can call; ``parameters`` is the JSON Schema of its arguments."""
+
+    name: str
+    parameters: Mapping[str, Any] | None = None
+
+
+@frozen
+class Output:
+    """The output of a call that came with the request; ``name`` is empty if nobody knows it."""
+
+    call_id: str
+    text: str
+    name: str = ""
 
 
 @frozen
 class Turn:
-    """What a script knows when its run begins; ``messages`` are the thread's, oldest first."""
+    """What a script knows when its run begins, in words that every protocol has.
 
-    assistant: Assistant
-    thread: Thread
-    messages: tuple[Message, ...]
-    run: Run
+    ``messages`` are all so far, oldest first: each has a ``role`` and a ``text``. ``run`` is the
+    run of the Assistants protocol or the response of the Responses protocol, as it was created.
+    ``tools`` are the types of the tools, ``functions`` those of them that are functions.
+    ``tool_choice`` is ``auto``, ``none``, ``required``, or the type of the tool to use; then
+    ``chosen`` is the name of the function to call. ``parallel`` says whether several calls may be
+    requested at once. ``outputs`` came with the request, for calls that no script waits for.
+    ``schema`` is the JSON Schema that the text must fit, if it must be JSON.
+    """
+
+    messages: tuple[Any, ...]
+    run: Any
+    instructions: str = ""
+    tools: frozenset[str] = frozenset()
+    functions: tuple[Function, ...] = ()
+    tool_choice: str = "auto"
+    chosen: str | None = None
+    parallel: bool = True
+    outputs: tuple[Output, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    _assistant: Any = field(default=None, alias="assistant")
+    _thread: Any = field(default=None, alias="thread")
 
     @property
     def text(self) -> str:
         """The text of the user's last message, empty if there is none."""
         for message in reversed(self.messages):
             if message.role == "user":
-                return message.text
+                return str(message.text)
         return ""
 
+    @property
+    def assistant(self) -> Any:  # noqa: ANN401 -- the scripts know no protocol
+        """The assistant of the run. Raises ``LookupError`` in a response, which has none."""
+        return _present(self._assistant, "assistant")
 
-Script: TypeAlias = Callable[[Turn], Iterable[Move | Sequence[Call] | Sequence[Mcp]]]
+    @property
+    def thread(self) -> Any:  # noqa: ANN401 -- the scripts know no protocol
+        """The thread of the run. Raises ``LookupError`` in a response, which has none."""
+        return _present(self._thread, "thread")
+
+
+def _present(value: Any, name: str) -> Any:  # noqa: ANN401 -- as above
+    if value is None:
+        msg = f"a response has no {name}; use turn.messages, turn.instructions, turn.run"
+        raise LookupError(msg)
+    return value
+
+
+Script: TypeAlias = Callable[
+    [Turn], Iterable[Move | Sequence[Call] | Sequence[Mcp] | Sequence[CustomCall]]
+]
 """Returns what happens in a run, move by move.
 
 Mostly a generator function. It runs on the service's only thread: to pause it yields
@@ -47,4 +99,4 @@ def moves_of(script: Script, turn: Turn) -> Generator[object, Any, None]:
             yield move
 
 
-__all__ = ["Script", "Turn", "moves_of"]
+__all__ = ["Function", "Output", "Script", "Turn", "moves_of"]

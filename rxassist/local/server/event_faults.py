@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 from rxassist.local.server.faults import Edit, Fault, edited
@@ -79,7 +80,7 @@ def rewrite(events: Rewrite) -> Fault:
 def drop(*which: str | int) -> Fault:
     """Some events never come: all of a name, or single ones by their index.
 
-    With ``drop("done")`` a stream just ends.
+    With ``drop("done")`` a stream just ends. A name may be a pattern: ``drop("*.done")``.
     """
     return rewrite(lambda seen: () if _is_one(seen, which) else seen[-1:])
 
@@ -115,7 +116,10 @@ def insert(event: ServerSentEvent, at: int) -> Fault:
 
 
 def _is_one(seen: Sequence[ServerSentEvent], which: Sequence[str | int]) -> bool:
-    return seen[-1].event in which or len(seen) - 1 in which
+    name, index = seen[-1].event, len(seen) - 1
+    return any(
+        fnmatchcase(name, each) if isinstance(each, str) else each == index for each in which
+    )
 
 
 __all__ = ["Rewrite", "drop", "duplicate", "finish", "framing", "insert", "rewrite", "swap"]

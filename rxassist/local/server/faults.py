@@ -19,7 +19,7 @@ from functools import partial
 from typing import TypeAlias
 
 from attrs import define, field, frozen
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -291,16 +291,29 @@ def garble(at: int, garbage: bytes) -> Fault:
     return edited(begin)
 
 
-def edited(begin: Callable[[], Edit]) -> Fault:
-    """Edit the body; ``begin`` makes the edit of each reply."""
+def append(extra: bytes) -> Fault:
+    """Add bytes to the end of the body, such as another event, or another stream."""
+    return edited(lambda: lambda piece: (extra,) if piece is None else (piece,))
+
+
+def edited(begin: Callable[[], Edit], only: str = "") -> Fault:
+    """Edit the body; ``begin`` makes the edit of each reply.
+
+    ``only`` bodies whose type begins so are edited.
+    """
 
     def around(app: ASGIApp) -> ASGIApp:
         async def editing(scope: Scope, receive: Receive, send: Send) -> None:
-            connection, edit = Connection(scope, receive, send), begin()
+            connection, edit, edits = Connection(scope, receive, send), begin(), True
 
             async def send_edited(message: Message) -> None:
+                nonlocal edits
                 if message["type"] == "http.response.start":
-                    await send(_without_length(message))
+                    edits = Headers(raw=message["headers"]).get("content-type", "").startswith(only)
+                    await send(_without_length(message) if edits else message)
+                    return
+                if not edits:
+                    await send(message)
                     return
                 last = not message.get("more_body", False)
                 for part in (message.get("body", b""), *((None,) if last else ())):
@@ -414,6 +427,7 @@ __all__ = [
     "Fault",
     "Faults",
     "answer",
+    "append",
     "break_chunk",
     "cut",
     "edited",

@@ -72,7 +72,7 @@ class Resources:
                 raise not_found(kind, cursor)
         found, has_more = self._store.page(kind, wanted, parent)
         items = [self._shown(kind, item) for item in found]
-        return _json(to_json(list_object(items, has_more=has_more)))
+        return reply(list_object(items, has_more=has_more))
 
     async def _retrieve(self, kind: type[Stored], request: Request) -> Response:
         item_id = item_id_of(request)
@@ -138,12 +138,17 @@ def item_id_of(request: Request) -> str:
 
 def answer(value: object) -> Response:
     """A model as a reply."""
-    return _json(to_json(unstructure(value)))
+    return reply(unstructure(value))
+
+
+def reply(plain: object) -> Response:
+    """Plain data as a reply."""
+    return _json(to_json(plain))
 
 
 def deleted(item_id: str, name: str) -> Response:
     """The reply to a deletion."""
-    return _json(to_json({"id": item_id, "deleted": True, "object": name}))
+    return reply({"id": item_id, "deleted": True, "object": name})
 
 
 def list_object(items: Sequence[Mapping[str, Any]], *, has_more: bool) -> dict[str, Any]:
@@ -165,5 +170,6 @@ __all__ = [
     "deleted",
     "item_id_of",
     "list_object",
+    "reply",
     "route",
 ]

@@ -10,7 +10,6 @@ from reactivex import Observable
 from reactivex import operators as ops
 
 from rxassist.errors import BadRequestError, RxAssistError
-from rxassist.protocols.assistants.given import Given, ParametersClass
 from rxassist.protocols.assistants.models import Run
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.queues import Waiting
@@ -18,6 +17,7 @@ from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
 from rxassist.runs.state import FINISHED
 from rxassist.runs.streams.creation import when_free
+from rxassist.runs.streams.given import Given, ParametersClass
 from rxassist.wire.arguments import path
 from rxassist.wire.calls import Connection, Resource
 from rxassist.wire.transport import Request

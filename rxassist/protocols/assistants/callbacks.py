@@ -9,12 +9,8 @@ from rxassist.protocols.assistants.events import (
     MessageEvent,
     RunEvent,
     RunStepEvent,
-    ThreadMessageCompleted,
     ThreadMessageDelta,
-    ThreadMessageIncomplete,
-    ThreadRunStepCreated,
     ThreadRunStepDelta,
-    ThreadRunStepInProgress,
 )
 from rxassist.protocols.assistants.kinds import GrowingCall, GrowingPart
 from rxassist.protocols.assistants.models import (
@@ -30,12 +26,12 @@ from rxassist.protocols.assistants.models import (
     ToolCall,
     ToolCallDelta,
     ToolCallDeltaObject,
-    ToolCallsStepDetails,
 )
 from rxassist.protocols.assistants.snapshots import (
     Snapshot,
     _MessageState,
     _StepState,
+    calls_in,
     required_calls,
 )
 from rxassist.runs.growing import Keyed
@@ -91,11 +87,11 @@ def _of_message(
     if isinstance(event, ThreadMessageDelta):
         yield from _of_parts(old, new, event.data.delta.content)
         yield Callback("on_message_delta", (event.data.delta, message))
-    elif isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
+    elif event.begins:
+        yield from _of_parts(old, new, [part.index for part in new.parts])
+    else:
         yield from _of_last_parts(old, event.data.content)
         yield Callback("on_message_done", (message,))
-    else:
-        yield from _of_parts(old, new, [part.index for part in new.parts])
 
 
 def _of_parts(
@@ -180,7 +176,7 @@ def _of_step(
         yield Callback("on_run_step_delta", (event.data.delta, step))
     elif is_over:
         return
-    elif isinstance(event, ThreadRunStepCreated | ThreadRunStepInProgress):
+    elif event.begins:
         if old is None:
             yield Callback("on_run_step_created", (step,))
             old = _StepState(step)
@@ -229,8 +225,7 @@ def _of_late_calls(new: _StepState, deltas: Sequence[ToolCallDelta]) -> Iterator
 
 def _of_last_calls(old: _StepState, step: RunStep, required: frozenset[str]) -> Iterator[Callback]:
     """The call that began last is done, and so is each call without any delta."""
-    details, last = step.step_details, old.calls.last
-    whole = details.tool_calls if isinstance(details, ToolCallsStepDetails) else ()
+    whole, last = calls_in(step.step_details), old.calls.last
     if last is not None and last.id not in required:
         final = last.build()
         place = last.index or 0  # some servers send null for 0

@@ -1,17 +1,6 @@
-"""Event handlers: the callbacks of the official SDK, as Rx observers.
-
-The module ``callbacks`` decides which callbacks an event causes; the two handlers only call or
-await them.
-"""
+"""The event handlers of runs of assistants."""
 
 from __future__ import annotations
-
-from collections.abc import AsyncIterator, Callable, Iterator
-from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from reactivex import abc
-from reactivex.notification import OnCompleted, OnError, OnNext
 
 from rxassist.protocols.assistants.events import Event
 from rxassist.protocols.assistants.models import (
@@ -27,53 +16,16 @@ from rxassist.protocols.assistants.models import (
     ToolCallDelta,
 )
 from rxassist.protocols.assistants.snapshots import NOTHING
-from rxassist.runs.streams.telling import (
-    AsyncTelling,
-    EventHandler,
-    SyncTelling,
-    _is_async,
-    _is_plain,
-)
+from rxassist.runs.streams.handlers import AwaitedHandler, BlockingHandler, Handler
 
-if TYPE_CHECKING:
-    from rxassist.reactive.loop import RunningLoop, ThreadLoop
-    from rxassist.reactive.observable import LoopObservable
-
-# --- the handlers --------------------------------------------------------------------------
+_NAMES = ("AssistantEventHandler", "AsyncAssistantEventHandler")
 
 
-class _Handler(EventHandler[Event]):
-    """The common part of both handlers: the current state of their stream."""
+class _WithSteps(Handler[Event, Run, Message]):
+    """What both kinds of handler have: the step that grows."""
 
     _nothing = NOTHING
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Raise ``TypeError`` for a callback that would not be called, or not awaited."""
-        super().__init_subclass__(**options)
-        if cls.__module__ != __name__:
-            _check_callbacks(cls)
-
-    @property
-    def current_event(self) -> Event | None:
-        """The event of the current callback, or of the last one.
-
-        In a callback, this and the next three properties describe the callback's stream, even if
-        the handler follows several at once; outside, the stream of the last callback.
-        """
-        event: Event | None = self._snapshot.event
-        return event
-
-    @property
-    def current_run(self) -> Run | None:
-        """The run, as the stream last sent it."""
-        run: Run | None = self._snapshot.run
-        return run
-
-    @property
-    def current_message_snapshot(self) -> Message | None:
-        """The message of the latest event about one, as far as it has come."""
-        message: Message | None = self._snapshot.message
-        return message
+    _names = _NAMES
 
     @property
     def current_run_step_snapshot(self) -> RunStep | None:
@@ -82,7 +34,11 @@ class _Handler(EventHandler[Event]):
         return run_step
 
 
-class AssistantEventHandler(_Handler):
+class AssistantEventHandler(
+    _WithSteps,
+    BlockingHandler[Event, Run, Message, MessageDelta, Text, TextDelta, ToolCall, ToolCallDelta],
+    base=True,
+):
     """Callbacks for the events of a run: override those that you need.
 
     An Rx observer of events, ``stream.subscribe(MyHandler())``, and the argument of
@@ -98,11 +54,6 @@ class AssistantEventHandler(_Handler):
     early.
     """
 
-    _telling = SyncTelling
-
-    def on_event(self, event: Event) -> None:
-        """Called for every event, before the other callbacks of that event."""
-
     def on_run_step_created(self, run_step: RunStep) -> None:
         """Called once when a step begins."""
 
@@ -112,152 +63,26 @@ class AssistantEventHandler(_Handler):
     def on_run_step_done(self, run_step: RunStep) -> None:
         """Called once when a step ends in any way: its ``status`` and ``usage`` are final."""
 
-    def on_message_created(self, message: Message) -> None:
-        """Called once when a message begins."""
-
-    def on_message_delta(self, delta: MessageDelta, snapshot: Message) -> None:
-        """Called when a message grows: with the addition, and the message as far as it has come."""
-
-    def on_message_done(self, message: Message) -> None:
-        """Called once when a message ends, ``completed`` or ``incomplete``."""
-
-    def on_text_created(self, text: Text) -> None:
-        """Called once when a text of a message begins, with its beginning."""
-
-    def on_text_delta(self, delta: TextDelta, snapshot: Text) -> None:
-        """Called for each piece of a text: with it, and the text as far as it has come."""
-
-    def on_text_done(self, text: Text) -> None:
-        """Called once when the next part of the message begins, or the message ends."""
-
     def on_image_file_done(self, image_file: ImageFile) -> None:
         """Called once for an image, when the next part begins or the message ends."""
-
-    def on_tool_call_created(self, tool_call: ToolCall) -> None:
-        """Called once when a tool call begins, with its beginning."""
-
-    def on_tool_call_delta(self, delta: ToolCallDelta, snapshot: ToolCall) -> None:
-        """Called for each piece of a tool call: with it, and the call as far as it has come."""
-
-    def on_tool_call_done(self, tool_call: ToolCall) -> None:
-        """Called once when a tool call can no longer change.
-
-        That is when the next call of its step begins, its step ends, or the run waits or ends.
-        """
-
-    # --- the end ---
-
-    def on_timeout(self) -> None:
-        """Called before ``on_exception`` when the service did not answer in time."""
-
-    def on_exception(self, exception: Exception) -> None:
-        """Called when the stream fails, or a callback raises."""
-
-    def on_end(self) -> None:
-        """Called last, once, in whatever way the stream ends."""
-
-    # --- the stream, as the official SDK's handlers have it ---
-
-    def close(self) -> None:
-        """Close the stream whose ``event_handler`` this is; the methods below use it, too."""
-        self._stream_heard().close()
-
-    def until_done(self) -> None:
-        """Wait until the stream has ended. Raises the error of the stream."""
-        self._stream_heard().until_done()
-
-    def get_final_run(self) -> Run:
-        """Wait for the end and return the run as it ended."""
-        run: Run = self._stream_heard().get_final_run()
-        return run
-
-    def get_final_messages(self) -> list[Message]:
-        """Wait for the end and return the messages of the run."""
-        messages: list[Message] = self._stream_heard().get_final_messages()
-        return messages
 
     def get_final_run_steps(self) -> list[RunStep]:
         """Wait for the end and return the steps of the run."""
         steps: list[RunStep] = self._stream_heard().get_final_run_steps()
         return steps
 
-    @property
-    def text_deltas(self) -> LoopObservable[str, ThreadLoop]:
-        """The assistant's text as it grows."""
-        deltas: LoopObservable[str, ThreadLoop] = self._stream_heard().text_deltas
-        return deltas
 
-    def __iter__(self) -> Iterator[Event]:
-        """The events of the stream, for a blocking ``for``."""
-        events: Iterator[Event] = iter(self._stream_heard())
-        return events
-
-    # --- as an observer ---
-
-    _own: _Observer | None = None
-
-    def observer(self) -> abc.ObserverBase[Event]:
-        """A new observer for one subscription, with a state of its own.
-
-        ``subscribe(handler)`` is enough on everything that a client returns. Use this to subscribe
-        one handler to several plain Observables of events at once.
-        """
-        return _Observer(self)
-
-    def on_next(self, value: Event) -> None:
-        """Handle an event of a plain Observable."""
-        if self._own is None or self._own.telling.over:
-            self._own = _Observer(self)
-        self._own.on_next(value)
-
-    def on_error(self, error: Exception) -> None:
-        """Handle the error of a plain Observable."""
-        own, self._own = self._own or _Observer(self), None
-        own.on_error(error)
-
-    def on_completed(self) -> None:
-        """Handle the completion of a plain Observable."""
-        own, self._own = self._own or _Observer(self), None
-        own.on_completed()
-
-
-class _Observer(abc.ObserverBase[Event]):
-    """Calls a handler for one stream, which may be any Observable."""
-
-    def __init__(self, handler: AssistantEventHandler) -> None:
-        self.telling = SyncTelling(handler)
-
-    def on_next(self, value: Event) -> None:
-        self.telling.tell(OnNext(value))
-
-    def on_error(self, error: Exception) -> None:
-        if error is self.telling.failure:  # RxPY also reports exceptions raised inside subscribe
-            raise error
-        self.telling.tell(OnError(error))
-
-    def on_completed(self) -> None:
-        self.telling.tell(OnCompleted())
-
-
-_NOT_AWAITED = (
-    "an AsyncAssistantEventHandler must be awaited, which this Observable cannot do: subscribe it "
-    "to the stream of a client, or to what is piped from it, or pass it as event_handler= of an "
-    "AsyncClient; elsewhere use an AssistantEventHandler"
-)
-
-
-class AsyncAssistantEventHandler(_Handler):
+class AsyncAssistantEventHandler(
+    _WithSteps,
+    AwaitedHandler[Event, Run, Message, MessageDelta, Text, TextDelta, ToolCall, ToolCallDelta],
+    base=True,
+):
     """As ``AssistantEventHandler``, with callbacks that are awaited, one after the other.
 
     While one runs, the stream is paused. Subscribe it to streams of a client and to Observables
     piped from them, ``stream.subscribe(MyHandler())``, or pass it as ``event_handler=`` on an
     ``AsyncClient``. If the stream is left early, a running callback is cancelled.
     """
-
-    _telling = AsyncTelling
-
-    async def on_event(self, event: Event) -> None:
-        """Called for every event, before the other callbacks of that event."""
 
     async def on_run_step_created(self, run_step: RunStep) -> None:
         """Called once when a step begins."""
@@ -268,151 +93,13 @@ class AsyncAssistantEventHandler(_Handler):
     async def on_run_step_done(self, run_step: RunStep) -> None:
         """Called once when a step ends in any way: its ``status`` and ``usage`` are final."""
 
-    async def on_message_created(self, message: Message) -> None:
-        """Called once when a message begins."""
-
-    async def on_message_delta(self, delta: MessageDelta, snapshot: Message) -> None:
-        """Called when a message grows: with the addition, and the message as far as it has come."""
-
-    async def on_message_done(self, message: Message) -> None:
-        """Called once when a message ends, ``completed`` or ``incomplete``."""
-
-    async def on_text_created(self, text: Text) -> None:
-        """Called once when a text of a message begins, with its beginning."""
-
-    async def on_text_delta(self, delta: TextDelta, snapshot: Text) -> None:
-        """Called for each piece of a text: with it, and the text as far as it has come."""
-
-    async def on_text_done(self, text: Text) -> None:
-        """Called once when the next part of the message begins, or the message ends."""
-
     async def on_image_file_done(self, image_file: ImageFile) -> None:
         """Called once for an image, when the next part begins or the message ends."""
-
-    async def on_tool_call_created(self, tool_call: ToolCall) -> None:
-        """Called once when a tool call begins, with its beginning."""
-
-    async def on_tool_call_delta(self, delta: ToolCallDelta, snapshot: ToolCall) -> None:
-        """Called for each piece of a tool call: with it, and the call as far as it has come."""
-
-    async def on_tool_call_done(self, tool_call: ToolCall) -> None:
-        """Called once when a tool call can no longer change.
-
-        That is when the next call of its step begins, its step ends, or the run waits or ends.
-        """
-
-    # --- the end ---
-
-    async def on_timeout(self) -> None:
-        """Called before ``on_exception`` when the service did not answer in time."""
-
-    async def on_exception(self, exception: Exception) -> None:
-        """Called when the stream fails, or a callback raises."""
-
-    async def on_end(self) -> None:
-        """Called last, once, in whatever way the stream ends."""
-
-    # --- the stream, as the official SDK's handlers have it ---
-
-    async def close(self) -> None:
-        """Close the stream whose ``event_handler`` this is; the methods below use it, too."""
-        await self._stream_heard().close()
-
-    async def until_done(self) -> None:
-        """Wait until the stream has ended. Raises the error of the stream."""
-        await self._stream_heard().until_done()
-
-    async def get_final_run(self) -> Run:
-        """Wait for the end and return the run as it ended."""
-        run: Run = await self._stream_heard().get_final_run()
-        return run
-
-    async def get_final_messages(self) -> list[Message]:
-        """Wait for the end and return the messages of the run."""
-        messages: list[Message] = await self._stream_heard().get_final_messages()
-        return messages
 
     async def get_final_run_steps(self) -> list[RunStep]:
         """Wait for the end and return the steps of the run."""
         steps: list[RunStep] = await self._stream_heard().get_final_run_steps()
         return steps
-
-    @property
-    def text_deltas(self) -> LoopObservable[str, RunningLoop]:
-        """The assistant's text as it grows."""
-        deltas: LoopObservable[str, RunningLoop] = self._stream_heard().text_deltas
-        return deltas
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        """The events of the stream, for an ``async for``."""
-        events: AsyncIterator[Event] = aiter(self._stream_heard())
-        return events
-
-    # --- as an observer ---
-
-    def on_next(self, value: Event) -> NoReturn:  # noqa: ARG002 -- refused
-        """Raise: the caller cannot await callbacks."""
-        raise TypeError(_NOT_AWAITED)
-
-    def on_error(self, error: Exception) -> NoReturn:
-        """Raise: the caller cannot await callbacks."""
-        raise TypeError(_NOT_AWAITED) from error
-
-    def on_completed(self) -> NoReturn:
-        """Raise: the caller cannot await callbacks."""
-        raise TypeError(_NOT_AWAITED)
-
-
-_Handler._kinds = (AssistantEventHandler, AsyncAssistantEventHandler)
-
-
-# --- handlers that people write ------------------------------------------------------------
-
-_OF_OBSERVERS = {"on_next", "on_error", "on_completed"}
-
-
-_NEARLY = 0.8  # of 1: on_text_dleta is, on_click is not
-
-
-def _check_callbacks(cls: type[_Handler]) -> None:
-    """Raise ``TypeError`` if a method of a class is meant as a callback but is none."""
-    awaited = issubclass(cls, AsyncAssistantEventHandler)
-    handler = AsyncAssistantEventHandler if awaited else AssistantEventHandler
-    callbacks = [name for name in vars(handler) if name.startswith("on_")]
-    for name, given in vars(cls).items():
-        method: object = getattr(given, "__func__", given)  # of a static or class method
-        if not name.startswith("on_") or not callable(method):
-            continue
-        if name in callbacks and name not in _OF_OBSERVERS:
-            _check_kind(cls, name, method, awaited=awaited)
-        elif not any(name in vars(base) for base in cls.__mro__[1:]):
-            _check_name(cls, name, [each for each in callbacks if each not in _OF_OBSERVERS])
-
-
-def _check_kind(
-    cls: type[_Handler], name: str, method: Callable[..., object], *, awaited: bool
-) -> None:
-    """Raise ``TypeError`` if a callback is not of the kind that its handler calls."""
-    if isgeneratorfunction(method) or isasyncgenfunction(method):
-        msg = f"{cls.__qualname__}.{name} has a yield in it, so its body would never run"
-        raise TypeError(msg)
-    if not awaited and iscoroutinefunction(method):
-        raise TypeError(_is_async(cls, name))
-    is_wrapped = hasattr(method, "__wrapped__")  # only a call shows what it returns
-    if awaited and isfunction(method) and not is_wrapped and not iscoroutinefunction(method):
-        raise TypeError(_is_plain(cls, name))
-
-
-def _check_name(cls: type[_Handler], name: str, callbacks: list[str]) -> None:
-    """Raise ``TypeError`` for a name that is nearly that of a callback."""
-    from difflib import get_close_matches  # noqa: PLC0415 -- for mistakes alone
-
-    for nearest in get_close_matches(name, callbacks, n=1, cutoff=_NEARLY):
-        msg = (
-            f"{cls.__qualname__}.{name} is no callback, so nothing would call it; did you mean "
-            f"{nearest}? A method of your own needs a name that is less like it"
-        )
-        raise TypeError(msg)
 
 
 __all__ = ["AssistantEventHandler", "AsyncAssistantEventHandler"]

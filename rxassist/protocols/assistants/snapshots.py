@@ -17,12 +17,8 @@ from rxassist.protocols.assistants.events import (
     MessageEvent,
     RunEvent,
     RunStepEvent,
-    ThreadMessageCompleted,
     ThreadMessageDelta,
-    ThreadMessageIncomplete,
-    ThreadRunStepCreated,
     ThreadRunStepDelta,
-    ThreadRunStepInProgress,
 )
 from rxassist.protocols.assistants.kinds import (
     CALLS,
@@ -102,7 +98,7 @@ class _MessageState:
     def after(cls, state: _MessageState | None, event: MessageEvent) -> _MessageState:
         """A whole message came: a finished one wins, one that begins brings its first parts."""
         message = event.data
-        if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
+        if not event.begins:
             if state is None or (message.content and not state.finished):
                 return cls(message, finished=True)
             if not message.content:
@@ -274,7 +270,7 @@ class _StepState:
     def after(cls, state: _StepState | None, event: RunStepEvent) -> _StepState:
         """A whole step came: a finished one wins, one that begins brings its first calls."""
         step, details = event.data, event.data.step_details
-        if isinstance(event, ThreadRunStepCreated | ThreadRunStepInProgress):
+        if event.begins:
             if state is not None and (state.finished or state.calls.count):
                 return state if state.finished else cls(step, state.calls)
             return cls.begin(step, _each_index(calls_in(details)))

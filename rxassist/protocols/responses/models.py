@@ -8,12 +8,16 @@ Responses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from attrs import field, frozen
 
-from rxassist.runs.state import AnyRun, Usage
+from rxassist.runs.state import AnyRun, AnyToolCall, Usage
+from rxassist.runs.tools.values import fit_value
+from rxassist.wire.json import from_json
 from rxassist.wire.values import LastError, Model, Unknown, on_wire, type_on_wire
+
+_T = TypeVar("_T")
 
 # --- parts of a message --------------------------------------------------------------------
 
@@ -84,6 +88,14 @@ class OutputText(Model):
 
 
 @frozen
+class InputText(Model):
+    """A part of a message for the model, which is text; other parts of such keep their raw form."""
+
+    text: str = ""
+    type: Literal["input_text"] = "input_text"
+
+
+@frozen
 class Refusal(Model):
     """A part of a message in which the model says why it does not answer."""
 
@@ -112,7 +124,7 @@ class UnknownPart(Unknown):
     """A part of an item of a type that this version does not know."""
 
 
-ContentPart = OutputText | Refusal | ReasoningText | SummaryText | UnknownPart
+ContentPart = OutputText | InputText | Refusal | ReasoningText | SummaryText | UnknownPart
 
 
 # --- items ---------------------------------------------------------------------------------
@@ -120,7 +132,7 @@ ContentPart = OutputText | Refusal | ReasoningText | SummaryText | UnknownPart
 
 @frozen
 class OutputMessage(Model):
-    """A message of the model; ``phase`` tells comments on the way from the final answer."""
+    """A message, mostly of the model; ``phase`` tells comments on the way from the final answer."""
 
     id: str = ""
     role: str = "assistant"
@@ -132,7 +144,8 @@ class OutputMessage(Model):
     @property
     def text(self) -> str:
         """The text of all parts that are text, joined; empty if none is."""
-        return "".join(part.text or "" for part in self.content if isinstance(part, OutputText))
+        texts = (part for part in self.content if isinstance(part, OutputText | InputText))
+        return "".join(part.text or "" for part in texts)
 
 
 @frozen
@@ -148,7 +161,7 @@ class Reasoning(Model):
 
 
 @frozen
-class FunctionCall(Model):
+class FunctionCall(Model, AnyToolCall):
     """A call of a function of yours; ``call_id`` goes back with its output."""
 
     call_id: str = ""
@@ -176,7 +189,7 @@ class FunctionCallOutput(Model):
 
 
 @frozen
-class CustomToolCall(Model):
+class CustomToolCall(Model, AnyToolCall):
     """A call of a tool of yours that takes text."""
 
     call_id: str = ""
@@ -198,7 +211,7 @@ class CustomToolCallOutput(Model):
 
 
 @frozen
-class CodeInterpreterCall(Model):
+class CodeInterpreterCall(Model, AnyToolCall):
     """Code that the service ran."""
 
     id: str = ""
@@ -210,7 +223,7 @@ class CodeInterpreterCall(Model):
 
 
 @frozen
-class FileSearchCall(Model):
+class FileSearchCall(Model, AnyToolCall):
     """A search in the vector stores."""
 
     id: str = ""
@@ -221,7 +234,7 @@ class FileSearchCall(Model):
 
 
 @frozen
-class WebSearchCall(Model):
+class WebSearchCall(Model, AnyToolCall):
     """A search on the web; ``action`` has the queries, or the page that was opened."""
 
     id: str = ""
@@ -231,7 +244,7 @@ class WebSearchCall(Model):
 
 
 @frozen
-class ImageGenerationCall(Model):
+class ImageGenerationCall(Model, AnyToolCall):
     """An image that the service drew; ``result`` is the image in base 64."""
 
     id: str = ""
@@ -242,7 +255,7 @@ class ImageGenerationCall(Model):
 
 
 @frozen
-class MCPCall(Model):
+class MCPCall(Model, AnyToolCall):
     """A call of a tool of an MCP server, which the service made."""
 
     id: str = ""
@@ -268,7 +281,7 @@ class MCPListTools(Model):
 
 
 @frozen
-class MCPApprovalRequest(Model):
+class MCPApprovalRequest(Model, AnyToolCall):
     """A call of a tool of an MCP server that waits for your approval."""
 
     id: str = ""
@@ -279,7 +292,7 @@ class MCPApprovalRequest(Model):
 
 
 @frozen
-class ComputerCall(Model):
+class ComputerCall(Model, AnyToolCall):
     """What to do on a screen of yours."""
 
     id: str = ""
@@ -292,7 +305,7 @@ class ComputerCall(Model):
 
 
 @frozen
-class LocalShellCall(Model):
+class LocalShellCall(Model, AnyToolCall):
     """A command to run on a machine of yours."""
 
     id: str = ""
@@ -303,7 +316,7 @@ class LocalShellCall(Model):
 
 
 @frozen
-class ShellCall(Model):
+class ShellCall(Model, AnyToolCall):
     """Commands to run: by the service, or, if ``environment`` is yours, by you."""
 
     id: str = ""
@@ -315,7 +328,7 @@ class ShellCall(Model):
 
 
 @frozen
-class ApplyPatchCall(Model):
+class ApplyPatchCall(Model, AnyToolCall):
     """A change of a file of yours: ``operation`` has its type, the path and the diff."""
 
     id: str = ""
@@ -326,7 +339,7 @@ class ApplyPatchCall(Model):
 
 
 @frozen
-class ToolSearchCall(Model):
+class ToolSearchCall(Model, AnyToolCall):
     """A search for tools: by the service, or, if ``execution`` is ``client``, by you."""
 
     id: str = ""
@@ -347,7 +360,7 @@ class Compaction(Model):
 
 
 @frozen
-class UnknownItem(Unknown):
+class UnknownItem(Unknown, AnyToolCall):
     """An item of a type that this version does not know, such as ``computer_call_output``."""
 
     @property
@@ -530,6 +543,44 @@ class Response(AnyRun):
         """The text of all messages, joined."""
         return "".join(item.text for item in self.output if isinstance(item, OutputMessage))
 
+    def parse(self, kind: type[_T]) -> _T:
+        """The answer as a value of a class, which was given as ``text_format``.
+
+        Raises ``DecodeError`` if it does not fit: a response that is incomplete, or refuses to
+        answer, has no such value.
+        """
+        value: _T = fit_value(from_json(self.output_text, "the answer"), kind, "the answer")
+        return value
+
+
+@frozen
+class CompactedResponse(Model):
+    """A context made smaller: its ``output`` is the input of the next response."""
+
+    id: str
+    object: str = "response.compaction"
+    created_at: float = 0
+    output: tuple[OutputItem, ...] = ()
+    usage: ResponseUsage | None = None
+
+
+@frozen
+class Conversation(Model):
+    """Items that the service keeps, for one response after the other."""
+
+    id: str
+    object: str = "conversation"
+    created_at: float = 0
+    metadata: Mapping[str, Any] | None = None
+
+
+@frozen
+class InputTokens(Model):
+    """How many tokens an input has."""
+
+    input_tokens: int = 0
+    object: str = "response.input_tokens"
+
 
 def _call_id(item: OutputItem) -> str:
     """What ties a call to its output, empty if nothing does."""
@@ -543,10 +594,12 @@ __all__ = [
     "Annotation",
     "ApplyPatchCall",
     "CodeInterpreterCall",
+    "CompactedResponse",
     "Compaction",
     "ComputerCall",
     "ContainerFileCitation",
     "ContentPart",
+    "Conversation",
     "CustomToolCall",
     "CustomToolCallOutput",
     "FileCitation",
@@ -556,6 +609,8 @@ __all__ = [
     "FunctionCallOutput",
     "ImageGenerationCall",
     "IncompleteDetails",
+    "InputText",
+    "InputTokens",
     "LocalShellCall",
     "MCPApprovalRequest",
     "MCPCall",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from attrs import frozen
 from reactivex import GroupedObservable, Notification, Observable, Subject, abc
@@ -15,20 +15,15 @@ from rxassist.errors import excerpt
 from rxassist.reactive.kernel import Finish, Step, choose, choose_each, linked, nothing
 from rxassist.reactive.links import Link
 from rxassist.reactive.typing import Operator
-from rxassist.runs.events import protocol_of
+from rxassist.runs.events import AnyEvent, protocol_of
 from rxassist.runs.growing import NOTHING_YET, Keyed
-from rxassist.runs.state import AnySnapshot, Usage
+from rxassist.runs.state import AnyRun, AnySnapshot, Usage
 
-if TYPE_CHECKING:  # as the Assistants protocol has them, which other protocols extend
-    from rxassist.protocols.assistants.events import Event
-    from rxassist.protocols.assistants.models import Run
-    from rxassist.protocols.assistants.snapshots import Snapshot
-
-_K = TypeVar("_K")
+KeyT = TypeVar("KeyT")
 
 
 @frozen
-class RunSummary(Generic[_K]):
+class RunSummary(Generic[KeyT]):
     """The outcome of one of many runs.
 
     ``run`` is the run as it was last received, ``None`` if it never was; ``error`` is the error of
@@ -39,8 +34,8 @@ class RunSummary(Generic[_K]):
     were tried again, ``recoveries`` the lost connections that were recovered.
     """
 
-    key: _K
-    run: Run | None = None
+    key: KeyT
+    run: Any = None  # of its protocol
     error: Exception | None = None
     usage: Usage | None = None
     duration: float = 0.0
@@ -51,21 +46,22 @@ class RunSummary(Generic[_K]):
     @property
     def status(self) -> str | None:
         """The status of the run as it was last received, such as ``completed``."""
-        return None if self.run is None else self.run.status
+        run: AnyRun | None = self.run
+        return None if run is None else run.status
 
 
 @frozen
-class MergedEvent(Generic[_K]):
+class MergedEvent(Generic[KeyT]):
     """An event of one of many runs, or the end of its stream.
 
     The last one of each run has no ``event`` but a ``summary``, and the ``error`` of its stream, if
     that failed.
     """
 
-    key: _K
-    event: Event | None = None
+    key: KeyT
+    event: Any = None  # of its protocol
     error: Exception | None = None
-    summary: RunSummary[_K] | None = None
+    summary: RunSummary[KeyT] | None = None
 
 
 def _check_merged(item: object, name: str) -> None:
@@ -77,7 +73,7 @@ def _check_merged(item: object, name: str) -> None:
 # --- one of them, or each ------------------------------------------------------------------
 
 
-def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
+def of_run(key: KeyT) -> Operator[MergedEvent[KeyT], Any]:
     """Emit the events of one of many runs, and end as its stream does.
 
     Takes what ``merge_runs`` gives. Completes when the run has ended, or with its source; fails
@@ -90,7 +86,7 @@ def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
         result  ---T-U-|
     """
 
-    def notification(item: MergedEvent[_K]) -> Notification[Event] | None:
+    def notification(item: MergedEvent[KeyT]) -> Notification[Any] | None:
         _check_merged(item, "of_run")
         if item.key != key:
             return None
@@ -98,13 +94,13 @@ def of_run(key: _K) -> Operator[MergedEvent[_K], Event]:
             return OnNext(item.event)
         return OnCompleted() if item.error is None else OnError(item.error)
 
-    def operator(source: Observable[MergedEvent[_K]]) -> Observable[Event]:
+    def operator(source: Observable[MergedEvent[KeyT]]) -> Observable[Any]:
         return source.pipe(choose(notification), ops.dematerialize())
 
     return operator
 
 
-def group_by_run() -> Operator[MergedEvent[_K], GroupedObservable[_K, Event]]:
+def group_by_run() -> Operator[MergedEvent[KeyT], GroupedObservable[KeyT, Any]]:
     """Emit an Observable of the events of each of many runs, when the run begins.
 
     Each has the ``key`` of its run and ends as its stream does; subscribe it at once (with
@@ -117,10 +113,10 @@ def group_by_run() -> Operator[MergedEvent[_K], GroupedObservable[_K, Event]]:
         source  -a-t-b-|
         result  -A---B-|
     """
-    return linked(lambda observer, _: _Groups[_K](observer))
+    return linked(lambda observer, _: _Groups[KeyT](observer))
 
 
-class _Group(GroupedObservable[_K, Any]):
+class _Group(GroupedObservable[KeyT, Any]):
     """The events of one run, as they come."""
 
     def __iter__(self) -> NoReturn:
@@ -132,22 +128,22 @@ class _Group(GroupedObservable[_K, Any]):
         raise TypeError(msg)
 
 
-class _Groups(Link[MergedEvent[_K], GroupedObservable[_K, "Event"]]):
+class _Groups(Link[MergedEvent[KeyT], GroupedObservable[KeyT, Any]]):
     """One subscription: the runs under way. The source is held as long as one has a subscriber."""
 
-    def __init__(self, observer: abc.ObserverBase[GroupedObservable[_K, Event]]) -> None:
+    def __init__(self, observer: abc.ObserverBase[GroupedObservable[KeyT, Any]]) -> None:
         super().__init__(observer)
-        self._groups: dict[_K, Subject[Event]] = {}
+        self._groups: dict[KeyT, Subject[Any]] = {}
         self._held = SingleAssignmentDisposable()
         self._shared = RefCountDisposable(self._held)
 
     def follow(
-        self, source: Observable[MergedEvent[_K]], scheduler: abc.SchedulerBase | None
+        self, source: Observable[MergedEvent[KeyT]], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         self._held.disposable = source.subscribe(self, scheduler=scheduler)
         return self._shared
 
-    def on_next(self, value: MergedEvent[_K]) -> None:
+    def on_next(self, value: MergedEvent[KeyT]) -> None:
         try:
             _check_merged(value, "group_by_run")
             key, event = value.key, value.event
@@ -178,7 +174,7 @@ class _Groups(Link[MergedEvent[_K], GroupedObservable[_K, "Event"]]):
         self.observer.on_completed()
 
 
-def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:
+def run_summaries() -> Operator[MergedEvent[KeyT], RunSummary[KeyT]]:
     """Emit a summary of each of many runs, when it has ended.
 
     Takes what ``merge_runs`` gives. Completes and fails with its source.
@@ -189,7 +185,7 @@ def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:
         result  ---E---|
     """
 
-    def summary(item: MergedEvent[_K]) -> RunSummary[_K] | None:
+    def summary(item: MergedEvent[KeyT]) -> RunSummary[KeyT] | None:
         _check_merged(item, "run_summaries")
         return item.summary
 
@@ -199,7 +195,7 @@ def run_summaries() -> Operator[MergedEvent[_K], RunSummary[_K]]:
 # --- all of them ---------------------------------------------------------------------------
 
 
-class _Latest(Mapping[_K, Any]):
+class _Latest(Mapping[KeyT, Any]):
     """The latest snapshot of each run, by its key: an immutable mapping."""
 
     __slots__ = ("_runs",)
@@ -207,13 +203,13 @@ class _Latest(Mapping[_K, Any]):
     def __init__(self, runs: Keyed[Any] = NOTHING_YET) -> None:
         self._runs = runs
 
-    def __getitem__(self, key: _K) -> Any:  # noqa: ANN401 -- a snapshot of any protocol
+    def __getitem__(self, key: KeyT) -> Any:  # noqa: ANN401 -- a snapshot of any protocol
         snapshot = self._runs.get(key)
         if snapshot is None:
             raise KeyError(key)
         return snapshot
 
-    def __iter__(self) -> Iterator[_K]:
+    def __iter__(self) -> Iterator[KeyT]:
         return iter(self._runs.keys())
 
     def __len__(self) -> int:
@@ -222,7 +218,7 @@ class _Latest(Mapping[_K, Any]):
     def __repr__(self) -> str:
         return f"<the snapshots of {len(self)} runs>"
 
-    def plus(self, key: _K, event: Event | None) -> _Latest[_K]:
+    def plus(self, key: KeyT, event: AnyEvent | None) -> _Latest[KeyT]:
         """The mapping after an event of a run, or after the end of one without events."""
         snapshot = self._runs.get(key)
         if event is not None:
@@ -231,7 +227,7 @@ class _Latest(Mapping[_K, Any]):
         return _Latest(self._runs.put(key, snapshot or AnySnapshot()))
 
 
-def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
+def latest_snapshots() -> Operator[MergedEvent[KeyT], Mapping[KeyT, Any]]:
     """Emit, for each event of any of many runs, the snapshots of all runs by their keys.
 
     The runs are in the order of their first events; those that have ended stay, and one that ended
@@ -247,12 +243,10 @@ def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
         result  -T-U-V-|
     """
 
-    def begin() -> tuple[
-        Step[MergedEvent[_K], Mapping[_K, Snapshot]], Finish[Mapping[_K, Snapshot]]
-    ]:
-        latest: _Latest[_K] = _Latest()
+    def begin() -> tuple[Step[MergedEvent[KeyT], Mapping[KeyT, Any]], Finish[Mapping[KeyT, Any]]]:
+        latest: _Latest[KeyT] = _Latest()
 
-        def step(item: MergedEvent[_K]) -> tuple[Mapping[_K, Snapshot], ...]:
+        def step(item: MergedEvent[KeyT]) -> tuple[Mapping[KeyT, Any], ...]:
             nonlocal latest
             _check_merged(item, "latest_snapshots")
             if item.event is None and item.key in latest:
@@ -266,6 +260,7 @@ def latest_snapshots() -> Operator[MergedEvent[_K], Mapping[_K, Snapshot]]:
 
 
 __all__ = [
+    "KeyT",
     "MergedEvent",
     "RunSummary",
     "group_by_run",

@@ -378,7 +378,7 @@ class _Run:
                 return
             summary = RunSummary(
                 self._key,
-                cast("Any", self._run),
+                self._run,
                 error,
                 self._usage,
                 self._passed(),

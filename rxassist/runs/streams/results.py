@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import reactivex as rx
 from reactivex import Observable, Subject
@@ -13,11 +13,9 @@ from rxassist.reactive.log import Log
 from rxassist.reactive.loop import Home
 from rxassist.reactive.typing import Operator
 from rxassist.runs.tools import ToolResult
+from rxassist.runs.tools.calls import OnResult
 
 _T = TypeVar("_T")
-
-OnResult: TypeAlias = Callable[[ToolResult], object]
-"""A function that is called with the result of each call that has ended."""
 
 
 class Results:
@@ -47,4 +45,4 @@ class Results:
         return rx.merge(kept, run.pipe(ops.ignore_elements()))
 
 
-__all__ = ["OnResult", "Results"]
+__all__ = ["Results"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 from reactivex import Observable, abc
 
@@ -19,26 +19,28 @@ from rxassist.reactive.kernel import choose_each
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable
 from rxassist.runs import operators
+from rxassist.runs.events import AnyEvent
+from rxassist.runs.operators.resets import OnReset
 from rxassist.runs.operators.select import settled
 from rxassist.runs.operators.snapshots import (
     OnceFolded,
     by_fold,
     each_snapshot,
     finished_messages,
-    finished_run_steps,
 )
 from rxassist.runs.operators.tools import whole_calls
 from rxassist.runs.protocol import Fold, Follow, Protocol
+from rxassist.runs.state import AnyRun, AnySnapshot, AnyToolCall
 from rxassist.runs.streams.pipeline import Pipe, Plan
 from rxassist.runs.streams.telling import AsyncTelling, EventHandler, SyncTelling, current_telling
 from rxassist.runs.tools import ToolResult
 
-if TYPE_CHECKING:  # as the Assistants protocol has them
-    from rxassist.protocols.assistants.events import Event
-    from rxassist.protocols.assistants.models import Message, Run, RunStep, ToolCall
-    from rxassist.protocols.assistants.snapshots import Snapshot
-
 _T = TypeVar("_T")
+EventT = TypeVar("EventT", bound=AnyEvent)
+SnapshotT = TypeVar("SnapshotT", bound=AnySnapshot)
+RunT = TypeVar("RunT", bound=AnyRun)
+MessageT = TypeVar("MessageT")
+CallT = TypeVar("CallT", bound=AnyToolCall)
 
 _LOOK_AGAIN = 0.1
 _CLOSE_TIMEOUT = 5.0  # seconds for which a close waits for a run to be cancelled
@@ -48,8 +50,12 @@ _CLOSED = (
 )
 
 
-class RunObservable(LoopObservable["Event", HomeT]):
-    """An Observable of the events of one run: the base of both kinds of stream.
+class RunObservable(
+    LoopObservable[EventT, HomeT], Generic[EventT, SnapshotT, RunT, MessageT, CallT, HomeT]
+):
+    """An Observable of the events of one run: the base of all kinds of stream.
+
+    Each protocol fixes the types, and adds the views that only its runs have.
 
     Nothing happens before the first subscription; then the run is created, once, whatever the
     number of subscribers. Each of them begins at the first event that is kept, also after the end.
@@ -64,8 +70,9 @@ class RunObservable(LoopObservable["Event", HomeT]):
 
     _handler_telling: ClassVar[type[SyncTelling | AsyncTelling]]
 
-    def __init__(self, home: HomeT, plan: Plan[Event]) -> None:
+    def __init__(self, home: HomeT, plan: Plan[EventT]) -> None:
         self._protocol = plan.protocol
+        self._on_reset: OnReset = plan.options.on_reset
         self._once_folded = OnceFolded(plan.protocol)
         self._telling: SyncTelling | AsyncTelling | None = None
         if plan.options.event_handler is not None:
@@ -85,7 +92,7 @@ class RunObservable(LoopObservable["Event", HomeT]):
 
     def _subscribe_core(
         self,
-        observer: abc.ObserverBase[Event],
+        observer: abc.ObserverBase[EventT],
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
         if self._home.closed and self._log.ended:
@@ -94,8 +101,8 @@ class RunObservable(LoopObservable["Event", HomeT]):
 
     # --- event handlers ---
 
-    def _checked(self, given: object) -> EventHandler[Event]:
-        handler = cast("EventHandler[Event]", given)
+    def _checked(self, given: object) -> EventHandler[EventT]:
+        handler = cast("EventHandler[EventT]", given)
         awaited = self._handler_telling is AsyncTelling
         if not isinstance(given, EventHandler) or handler._telling is not self._handler_telling:
             of, kind = ("an AsyncClient", "Async") if awaited else ("a Client", "")
@@ -114,20 +121,20 @@ class RunObservable(LoopObservable["Event", HomeT]):
     @property
     def text_deltas(self) -> LoopObservable[str, HomeT]:
         """The assistant's text as it grows. See ``operators.text_deltas``."""
-        return self._view(self.pipe(operators.text_deltas()))
+        return self._view(self.pipe(operators.text_deltas(on_reset=self._on_reset)))
 
     @property
-    def snapshots(self) -> LoopObservable[Snapshot, HomeT]:
+    def snapshots(self) -> LoopObservable[SnapshotT, HomeT]:
         """The run as it stands after each event. See ``operators.accumulate_snapshots``."""
         return self._view(self.pipe(each_snapshot(self._begin_fold)))
 
     @property
-    def tool_calls(self) -> LoopObservable[ToolCall, HomeT]:
+    def tool_calls(self) -> LoopObservable[CallT, HomeT]:
         """Each tool call, when it is whole. See ``operators.tool_calls``."""
         return self._view(self._followed(whole_calls))
 
     @property
-    def tool_results(self) -> LoopObservable[ToolResult, HomeT]:
+    def tool_results(self) -> LoopObservable[ToolResult[CallT], HomeT]:
         """What became of each call of a function among ``tools``, as it ends.
 
         Completes and fails with the stream.
@@ -138,14 +145,9 @@ class RunObservable(LoopObservable["Event", HomeT]):
         return self._view(results.beside(self))
 
     @property
-    def messages(self) -> LoopObservable[Message, HomeT]:
+    def messages(self) -> LoopObservable[MessageT, HomeT]:
         """Each message, when it is finished. See ``operators.messages``."""
         return self._view(self._followed(finished_messages))
-
-    @property
-    def run_steps(self) -> LoopObservable[RunStep, HomeT]:
-        """Each step, when it is finished. See ``operators.run_steps``."""
-        return self._view(self._followed(finished_run_steps))
 
     def _followed(self, how: Callable[[Protocol], Follow]) -> Observable[Any]:
         """What one of the functions of the protocol finds in the snapshots."""
@@ -163,48 +165,48 @@ class RunObservable(LoopObservable["Event", HomeT]):
     # --- where the stream stands ---
 
     @property
-    def current_event(self) -> Event | None:
+    def current_event(self) -> EventT | None:
         """The event that the caller received last, ``None`` before the first.
 
         In a callback of an event handler, this and the snapshots belong to the event of that
         callback.
         """
         telling = current_telling()
-        if telling is not None and telling.source is self:
-            event: Event | None = telling.snapshot.event
-            return event
-        index = self._log.reading.cursor - self._log.dropped - 1
-        return self._log.items[index] if 0 <= index < len(self._log.items) else self.snapshot.event
+        if telling is None or telling.source is not self:
+            index = self._log.reading.cursor - self._log.dropped - 1
+            if 0 <= index < len(self._log.items):
+                return self._log.items[index]
+        event: EventT | None = self._here().event
+        return event
 
     @property
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> SnapshotT:
         """The run as it stands after the current event."""
+        snapshot: SnapshotT = self._here()
+        return snapshot
+
+    @property
+    def current_run(self) -> RunT | None:
+        """The run as the service described it last."""
+        run: RunT | None = self._here().run
+        return run
+
+    @property
+    def current_message_snapshot(self) -> MessageT | None:
+        """The message that the latest events belong to, as far as it has come."""
+        message: MessageT | None = self._here().message
+        return message
+
+    def _here(self) -> Any:  # noqa: ANN401 -- the snapshot, as its protocol has it
         telling = current_telling()
         if telling is not None and telling.source is self:
-            snapshot: Snapshot = telling.snapshot
-            return snapshot
-        here: Snapshot = self._pipe.snapshot()
-        return here
-
-    @property
-    def current_run(self) -> Run | None:
-        """The run as the service described it last."""
-        return self.snapshot.run
-
-    @property
-    def current_message_snapshot(self) -> Message | None:
-        """The message that the latest events belong to, as far as it has come."""
-        return self.snapshot.message
-
-    @property
-    def current_run_step_snapshot(self) -> RunStep | None:
-        """The step that the latest events belong to, as far as it has come."""
-        return self.snapshot.run_step
+            return telling.snapshot
+        return self._pipe.snapshot()
 
     # --- the end ---
 
     @property
-    def final_snapshot(self) -> LoopObservable[Snapshot, HomeT]:
+    def final_snapshot(self) -> LoopObservable[SnapshotT, HomeT]:
         """The run as it stands at the end: emitted once, when the stream has completed."""
         at_end = choose_each(lambda: (_ignore, lambda: (self._pipe.snapshot_at_end(),)))
         return self._view(self.pipe(at_end))
@@ -236,52 +238,51 @@ class RunObservable(LoopObservable["Event", HomeT]):
             close()  # at once: in a callback, or where nothing was ever subscribed
 
 
-def _ignore(_: Event) -> tuple[()]:
+def _ignore(_: object) -> tuple[()]:
     return ()
 
 
-def _final_messages(snapshot: Snapshot) -> list[Message]:
-    if snapshot.messages:
-        return list(snapshot.messages)
-    what = "message"
-    raise _without(what, snapshot)
-
-
-def _final_run_steps(snapshot: Snapshot) -> list[RunStep]:
-    if snapshot.run_steps:
-        return list(snapshot.run_steps)
-    what = "run step"
-    raise _without(what, snapshot)
-
-
-def _without(what: str, snapshot: Snapshot) -> RuntimeError:
-    """The error of a stream that ended without something, which says how its run ended."""
+def all_of(snapshot: Any, items: Iterable[_T], what: str) -> list[_T]:  # noqa: ANN401
+    """The items of a run at its end. Raises an error that says how it ended if there are none."""
+    found = list(items)
+    if found:
+        return found
     run = snapshot.run
     if run is None:
-        return RuntimeError(f"the stream ended without a {what}")
+        msg = f"the stream ended without a {what}"
+        raise RuntimeError(msg)
     error = run.last_error
     why = "" if error is None else f" ({error.code}: {error.message})"
-    return RuntimeError(f"run {run.id} ended as {run.status!r} without a {what}{why}")
+    msg = f"run {run.id} ended as {run.status!r} without a {what}{why}"
+    raise RuntimeError(msg)
 
 
-class RunStream(RunObservable[ThreadLoop]):
-    """The stream of a run of a ``Client``: its sugar blocks the caller.
+def _final_messages(snapshot: Any) -> list[Any]:  # noqa: ANN401 -- of its protocol
+    return all_of(snapshot, snapshot.messages, "message")
 
-    An Observable of the run's events (see ``RunObservable``), and iterable: ``for event in
-    stream``. As a context manager it is closed when the block is left.
-    """
+
+def _final_run(snapshot: Any) -> Any:  # noqa: ANN401 -- of its protocol
+    return settled(snapshot.run)
+
+
+def _joined(messages: Iterable[Any], separator: str) -> str:
+    return separator.join(message.text for message in messages)
+
+
+class BlockingRunStream(RunObservable[EventT, SnapshotT, RunT, MessageT, CallT, ThreadLoop]):
+    """The stream of a run of a ``Client``: its sugar blocks the caller."""
 
     _handler_telling = SyncTelling
-    _reading: Iterator[Event] | None = None  # of next(stream)
+    _reading: Iterator[EventT] | None = None  # of next(stream)
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[EventT]:
         """The events, for a blocking ``for``; ``current_event`` is the latest of them."""
         reading = self._log.begin_reading()
         for event in iterate(self):
             reading.cursor += 1
             yield event
 
-    def __next__(self) -> Event:
+    def __next__(self) -> EventT:
         """The next event, for ``next(stream)``; a ``for`` begins anew, at the first event."""
         self._reading = self._reading or iter(self)
         return next(self._reading)
@@ -328,41 +329,34 @@ class RunStream(RunObservable[ThreadLoop]):
         """Wait until the stream has ended. Raises its error."""
         self.final_snapshot.run()
 
-    def get_final_run(self) -> Run:
+    def get_final_run(self) -> RunT:
         """Wait for the end and return the run as it ended."""
-        return cast("Run", settled(self.final_snapshot.run().run))
+        run: RunT = _final_run(self.final_snapshot.run())
+        return run
 
-    def get_final_messages(self) -> list[Message]:
+    def get_final_messages(self) -> list[MessageT]:
         """Wait for the end and return the messages of the run."""
         return _final_messages(self.final_snapshot.run())
 
     def get_final_text(self, separator: str = "") -> str:
         """Wait for the end and return the text of the run's messages, joined by ``separator``."""
-        return separator.join(message.text for message in self.get_final_messages())
-
-    def get_final_run_steps(self) -> list[RunStep]:
-        """Wait for the end and return the steps of the run."""
-        return _final_run_steps(self.final_snapshot.run())
+        return _joined(self.get_final_messages(), separator)
 
 
-class AsyncRunStream(RunObservable[RunningLoop]):
-    """The stream of a run of an ``AsyncClient``: its sugar is awaited.
-
-    An Observable of the run's events (see ``RunObservable``), and iterable: ``async for event in
-    stream``. As an async context manager it is closed when the block is left.
-    """
+class AwaitedRunStream(RunObservable[EventT, SnapshotT, RunT, MessageT, CallT, RunningLoop]):
+    """The stream of a run of an ``AsyncClient``: its sugar is awaited."""
 
     _handler_telling = AsyncTelling
-    _reading: AsyncIterator[Event] | None = None  # of anext(stream)
+    _reading: AsyncIterator[EventT] | None = None  # of anext(stream)
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    async def __aiter__(self) -> AsyncIterator[EventT]:
         """The events, for an ``async for``; ``current_event`` is the latest of them."""
         reading = self._log.begin_reading()
         async for event in iterate(self):
             reading.cursor += 1
             yield event
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> EventT:
         """The next event, for ``anext(stream)``; an ``async for`` begins at the first event."""
         self._reading = self._reading or aiter(self)
         return await anext(self._reading)
@@ -401,24 +395,21 @@ class AsyncRunStream(RunObservable[RunningLoop]):
         """Wait until the stream has ended. Raises its error."""
         await self.final_snapshot
 
-    async def get_final_run(self) -> Run:
+    async def get_final_run(self) -> RunT:
         """Wait for the end and return the run as it ended."""
-        return cast("Run", settled((await self.final_snapshot).run))
+        run: RunT = _final_run(await self.final_snapshot)
+        return run
 
-    async def get_final_messages(self) -> list[Message]:
+    async def get_final_messages(self) -> list[MessageT]:
         """Wait for the end and return the messages of the run."""
         return _final_messages(await self.final_snapshot)
 
     async def get_final_text(self, separator: str = "") -> str:
         """Wait for the end and return the text of the run's messages, joined by ``separator``."""
-        return separator.join(message.text for message in await self.get_final_messages())
-
-    async def get_final_run_steps(self) -> list[RunStep]:
-        """Wait for the end and return the steps of the run."""
-        return _final_run_steps(await self.final_snapshot)
+        return _joined(await self.get_final_messages(), separator)
 
 
-StreamT = TypeVar("StreamT", bound=RunObservable[Any])
+StreamT = TypeVar("StreamT", bound=RunObservable[Any, Any, Any, Any, Any, Any])
 
 
-__all__ = ["AsyncRunStream", "RunObservable", "RunStream", "StreamT"]
+__all__ = ["AwaitedRunStream", "BlockingRunStream", "RunObservable", "StreamT", "all_of"]

@@ -51,7 +51,7 @@ class Telling:
         self.begun: bool = False
         self.over: bool = False
         self._handler = handler
-        self._class: type[object] = handler.__class__
+        self._class: type[EventHandler[Any]] = handler.__class__
         self._protocol: Protocol | None = None
         self._busy = False
         self._ended = False
@@ -205,18 +205,24 @@ class AsyncTelling(Telling):
             await returned
 
 
-def _is_async(cls: type[object], name: str) -> str:
+def _is_async(cls: type[EventHandler[Any]], name: str) -> str:
+    blocking, awaited = cls._names
     return (
-        f"{cls.__qualname__}.{name} is an async def, which an AssistantEventHandler never awaits; "
-        "write def, or inherit from AsyncAssistantEventHandler and use an AsyncClient"
+        f"{cls.__qualname__}.{name} is an async def, which {with_article(blocking)} never awaits; "
+        f"write def, or inherit from {awaited} and use an AsyncClient"
     )
 
 
-def _is_plain(cls: type[object], name: str) -> str:
+def _is_plain(cls: type[EventHandler[Any]], name: str) -> str:
     return (
-        f"{cls.__qualname__}.{name} is a plain def, and an AsyncAssistantEventHandler awaits its "
-        f"callbacks; write async def {name}"
+        f"{cls.__qualname__}.{name} is a plain def, and an {cls._names[1]} awaits its callbacks; "
+        f"write async def {name}"
     )
+
+
+def with_article(name: str) -> str:
+    """A name behind "a" or "an"."""
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 class EventHandler(SelfSubscribing[AnyEventT]):
@@ -227,6 +233,7 @@ class EventHandler(SelfSubscribing[AnyEventT]):
     _telling: ClassVar[type[SyncTelling | AsyncTelling]]
     _nothing: ClassVar[Any]  # the snapshot of a stream before its first event
     _kinds: ClassVar[tuple[type[EventHandler[Any]], ...]] = ()  # the bases; see ``has_own``
+    _names: ClassVar[tuple[str, str]] = ("EventHandler", "AsyncEventHandler")  # of its protocol
 
     def telling(self, source: object) -> SyncTelling | AsyncTelling:
         """A new stream that this handler follows, with callbacks of its kind."""
@@ -309,4 +316,5 @@ __all__ = [
     "Telling",
     "current_telling",
     "tell",
+    "with_article",
 ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, get_ty
 from attrs import field, frozen
 
 from rxassist.errors import excerpt
+from rxassist.runs.state import AnyToolCall
 from rxassist.runs.tools.definitions import FunctionDefinition, FunctionTool
 from rxassist.runs.tools.docstrings import descriptions, summary
 from rxassist.runs.tools.schema import Schema, schema_of
@@ -18,8 +19,11 @@ from rxassist.runs.tools.values import Field, fit
 from rxassist.wire.json import from_json
 
 if TYPE_CHECKING:
-    from rxassist.protocols.assistants.models import ToolCall
+    from typing_extensions import TypeVar as TypeVarWithDefault
 
+    _CallT = TypeVarWithDefault("_CallT", bound=AnyToolCall, default=Any)
+else:
+    _CallT = TypeVar("_CallT", bound=AnyToolCall)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -27,14 +31,14 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 @frozen
-class ToolResult:
+class ToolResult(Generic[_CallT]):
     """The result of one call.
 
     ``call`` is the call that the model asked for, ``output`` the reply to the model, ``error`` the
     exception if the call failed. ``started_at`` is in seconds since 1970, ``duration`` in seconds.
     """
 
-    call: ToolCall
+    call: _CallT
     output: str
     error: Exception | None = None
     started_at: float = field(default=0.0, eq=False)
@@ -156,11 +160,21 @@ class Toolbox:
         Raises ``LookupError`` for an unknown name, ``DecodeError`` if the arguments are no JSON or
         do not fit.
         """
+        return self._named(name).bind(arguments)
+
+    def bind_text(self, name: str, text: str) -> Callable[[], Any]:
+        """The call of a custom tool, which a model asked for with a text.
+
+        Raises ``LookupError`` for an unknown name.
+        """
+        return partial(self._named(name), text)
+
+    def _named(self, name: str) -> Tool[..., Any]:
         if name not in self._tools:
             known = ", ".join(self._tools) or "none"
             msg = f"there is no function {name!r}; there are: {known}"
             raise LookupError(msg)
-        return self._tools[name].bind(arguments)
+        return self._tools[name]
 
 
 def definitions_of(tools: Iterable[object]) -> list[object]:

@@ -10,26 +10,25 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import repeat
-from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import attrs
 import msgspec
 from cattrs import Converter
 
-from rxassist.errors import DecodeError, excerpt
+from rxassist.errors import excerpt
 from rxassist.wire.json import to_json
 from rxassist.wire.structure import (
     FACTORY,
+    MisfitError,
     _Hook,
     _is_literal,
     _is_union,
-    _MisfitError,
+    explained,
     unstructure,
 )
 from rxassist.wire.values import Model, Unknown
-
-_T = TypeVar("_T")
 
 
 @attrs.frozen
@@ -209,50 +208,34 @@ def fit(value: object, fields: Iterable[Field], name: str) -> dict[str, Any]:
     A field with a default may be missing, or null if its type does not allow null: then it is left
     out. Raises ``DecodeError``, which names the path: no value is converted to fit.
     """
-    return _fitted(lambda: _fit_fields(value, tuple(fields), ""), value, name)
+    return explained(lambda: _fit_fields(value, tuple(fields), ""), value, name)
 
 
 def fit_value(value: object, kind: Any, name: str) -> Any:  # noqa: ANN401 -- the type decides
     """Structure a JSON value into a type, strictly, as ``fit`` does the fields of an object."""
-    return _fitted(lambda: _at(value, kind, ""), value, name)
-
-
-def _fitted(fit: Callable[[], _T], value: object, name: str) -> _T:
-    try:
-        return fit()
-    except _MisplacedError as misfit:
-        wrong = DecodeError(name, f"${misfit.path}", misfit.value, misfit.expected)
-    except RecursionError:
-        wrong = DecodeError(name, "$", value, "JSON that is not nested so deep")
-    raise wrong
-
-
-class _MisplacedError(_MisfitError):
-    """A value that does not fit, and its path."""
-
-    path = ""
+    return explained(lambda: _at(value, kind, ""), value, name)
 
 
 def _at(value: object, kind: Any, path: str) -> Any:  # noqa: ANN401 -- the type decides
     try:
         return _strict.structure(value, kind)
-    except _MisplacedError as misfit:
+    except MisfitError as misfit:
         misfit.path = path + misfit.path
         raise
 
 
 def _fit_fields(value: object, fields: tuple[Field, ...], what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _MisplacedError(value, f"an object{what}")
+        raise MisfitError(value, f"an object{what}")
     said = cast("dict[str, Any]", value)
     known = {field.name: field for field in fields}
     for name in said:
         if name not in known:
-            raise _MisplacedError(said, f"no {name!r}; it takes {', '.join(known) or 'nothing'}")
+            raise MisfitError(said, f"no {name!r}; it takes {', '.join(known) or 'nothing'}")
     fitted: dict[str, Any] = {}
     for name, field in known.items():
         if name not in said and field.required:
-            raise _MisplacedError(said, f"a field {name!r}")
+            raise MisfitError(said, f"a field {name!r}")
         if name not in said or (
             said[name] is None and not field.required and not takes_null(field.type)
         ):
@@ -269,7 +252,7 @@ def _fit_class(kind: type, _: Converter) -> _Hook:
         try:
             return kind(**fitted)
         except (TypeError, ValueError) as error:  # a validator's
-            raise _MisplacedError(value, f"another {kind.__name__} ({error})") from error
+            raise MisfitError(value, f"another {kind.__name__} ({error})") from error
 
     return structure
 
@@ -281,11 +264,11 @@ def _fit_validated(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a class
         try:
             return kind.model_validate_json(to_json(value))
         except ValueError as error:  # errors of pydantic are such
-            misfit = _MisplacedError(value, f"another {kind.__name__} ({error})")
+            misfit = MisfitError(value, f"another {kind.__name__} ({error})")
             if hasattr(error, "errors"):
                 first = cast("Any", error).errors()[0]
                 expected = str(first["msg"]).removeprefix("Input should be ")
-                misfit = _MisplacedError(first["input"], expected)
+                misfit = MisfitError(first["input"], expected)
                 misfit.path = "".join(
                     f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"]
                 )
@@ -301,10 +284,10 @@ def _fit_list(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type form
 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, list):
-            raise _MisplacedError(value, "a list")
+            raise MisfitError(value, "a list")
         items = cast("list[object]", value)
         if not any_length and len(items) != len(types):
-            raise _MisplacedError(items, f"a list of {len(types)}")
+            raise MisfitError(items, f"a list of {len(types)}")
         each = repeat(next(iter(types), Any)) if any_length else types
         pairs = enumerate(zip(items, each, strict=False))
         return make([_at(item, item_type, f"[{index}]") for index, (item, item_type) in pairs])
@@ -317,7 +300,7 @@ def _fit_mapping(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type fo
 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, dict):
-            raise _MisplacedError(value, "an object")
+            raise MisfitError(value, "an object")
         said = cast("dict[str, object]", value)
         return {key_of(key): _at(item, item_type, f".{key}") for key, item in said.items()}
 
@@ -326,7 +309,7 @@ def _fit_mapping(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type fo
             return msgspec.convert(key, key_type, strict=False)  # JSON has only keys of text
         except msgspec.ValidationError:
             expected = _EXPECTED.get(key_type, str(key_type))
-            raise _MisplacedError(key, f"keys that are {expected}") from None
+            raise MisfitError(key, f"keys that are {expected}") from None
 
     return structure
 
@@ -335,17 +318,17 @@ def _fit_union(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type form
     members = sorted(get_args(kind), key=_takes_any_text)  # text comes last
 
     def structure(value: object, _: object) -> object:
-        misfits: list[_MisplacedError] = []
+        misfits: list[MisfitError] = []
         for member in members:
             try:
                 return _strict.structure(value, member)
-            except _MisplacedError as misfit:
+            except MisfitError as misfit:
                 misfits.append(misfit)
         deepest = max(misfits, key=_depth)
         if deepest.path:
             raise deepest
         expected = dict.fromkeys(misfit.expected for misfit in misfits)
-        raise _MisplacedError(value, " or ".join(expected))
+        raise MisfitError(value, " or ".join(expected))
 
     return structure
 
@@ -354,7 +337,7 @@ def _takes_any_text(kind: Any) -> bool:  # noqa: ANN401 -- a type form
     return kind in {str, Any}
 
 
-def _depth(misfit: _MisplacedError) -> int:
+def _depth(misfit: MisfitError) -> int:
     return len(misfit.path)
 
 
@@ -368,7 +351,7 @@ def _fit_plain(value: object, kind: Any) -> object:  # noqa: ANN401 -- a type fo
             return int(value)
         return msgspec.convert(value, kind)
     except ValueError:  # errors of msgspec are such
-        raise _MisplacedError(value, _EXPECTED[kind]) from None
+        raise MisfitError(value, _EXPECTED[kind]) from None
 
 
 def _fit_choice(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type form
@@ -378,7 +361,7 @@ def _fit_choice(kind: Any, _: Converter) -> _Hook:  # noqa: ANN401 -- a type for
         for said, choice in choices.items():
             if said == (type(value), value):
                 return choice
-        raise _MisplacedError(value, " or ".join(repr(said) for _, said in choices))
+        raise MisfitError(value, " or ".join(repr(said) for _, said in choices))
 
     return structure
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from rxassist.protocols.assistants.models.assistants import RankingOptions
-from rxassist.runs.state import Usage
+from rxassist.runs.state import AnyToolCall, Usage
 from rxassist.wire.values import LastError, Model, Unknown
 
 
@@ -37,7 +37,7 @@ class Function(Model):
 
 
 @frozen
-class FunctionToolCall(Model):
+class FunctionToolCall(Model, AnyToolCall):
     """A call of a function of yours."""
 
     id: str
@@ -87,7 +87,7 @@ class CodeInterpreter(Model):
 
 
 @frozen
-class CodeInterpreterToolCall(Model):
+class CodeInterpreterToolCall(Model, AnyToolCall):
     """Code that the service ran."""
 
     id: str
@@ -123,7 +123,7 @@ class FileSearch(Model):
 
 
 @frozen
-class FileSearchToolCall(Model):
+class FileSearchToolCall(Model, AnyToolCall):
     """A search in the vector stores."""
 
     id: str
@@ -132,7 +132,7 @@ class FileSearchToolCall(Model):
 
 
 @frozen
-class UnknownToolCall(Unknown):
+class UnknownToolCall(Unknown, AnyToolCall):
     """A call of a tool that this version does not know, such as ``browser``."""
 
     @property
@@ -185,3 +185,28 @@ class RunStep(Model):
     completed_at: float | None = None
     metadata: Mapping[str, str] | None = None
     usage: Usage | None = None
+
+
+__all__ = [
+    "CodeInterpreter",
+    "CodeInterpreterImage",
+    "CodeInterpreterOutput",
+    "CodeInterpreterOutputImage",
+    "CodeInterpreterOutputLogs",
+    "CodeInterpreterToolCall",
+    "FileSearch",
+    "FileSearchResult",
+    "FileSearchResultContent",
+    "FileSearchToolCall",
+    "Function",
+    "FunctionToolCall",
+    "MessageCreation",
+    "MessageCreationStepDetails",
+    "RunStep",
+    "StepDetails",
+    "ToolCall",
+    "ToolCallsStepDetails",
+    "UnknownCodeInterpreterOutput",
+    "UnknownStepDetails",
+    "UnknownToolCall",
+]

@@ -13,7 +13,7 @@ from rxassist.protocols.assistants.models.values import (
     ResponseFormat,
     ToolResources,
 )
-from rxassist.runs.state import AnyRun, Usage
+from rxassist.runs.state import AnyRun, AnyToolCall, Usage
 from rxassist.wire.values import LastError, Model, Unknown
 
 
@@ -26,7 +26,7 @@ class FunctionCall(Model):
 
 
 @frozen
-class RequiredActionFunctionToolCall(Model):
+class RequiredActionFunctionToolCall(Model, AnyToolCall):
     """A call that the run waits for; submit its output with its ``id``."""
 
     id: str
@@ -35,7 +35,7 @@ class RequiredActionFunctionToolCall(Model):
 
 
 @frozen
-class RequiredActionMCPToolCall(Model):
+class RequiredActionMCPToolCall(Model, AnyToolCall):
     """A call of a tool of an MCP server that waits for approval (Azure AI Foundry)."""
 
     id: str
@@ -46,7 +46,7 @@ class RequiredActionMCPToolCall(Model):
 
 
 @frozen
-class UnknownRequiredToolCall(Unknown):
+class UnknownRequiredToolCall(Unknown, AnyToolCall):
     """A call that the run waits for, of a type that this version does not know."""
 
     @property
@@ -135,7 +135,7 @@ class Run(AnyRun):
     id: str
     object: str = "thread.run"
     created_at: float = 0
-    thread_id: str = ""
+    thread_id: str = ""  # pyright: ignore[reportIncompatibleMethodOverride] -- as a field
     assistant_id: str = ""
     status: str = ""  # pyright: ignore[reportIncompatibleMethodOverride] -- as a field
     required_action: RequiredAction | None = None
@@ -161,3 +161,22 @@ class Run(AnyRun):
     tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
+
+
+__all__ = [
+    "FunctionCall",
+    "RequiredAction",
+    "RequiredActionFunctionToolCall",
+    "RequiredActionMCPToolCall",
+    "RequiredActionSubmitToolApproval",
+    "RequiredActionSubmitToolOutputs",
+    "RequiredToolCall",
+    "Run",
+    "SubmitToolApproval",
+    "SubmitToolOutputs",
+    "ToolChoice",
+    "ToolChoiceFunctionName",
+    "TruncationStrategy",
+    "UnknownRequiredAction",
+    "UnknownRequiredToolCall",
+]

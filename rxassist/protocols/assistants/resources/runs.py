@@ -12,7 +12,6 @@ from rxassist.protocols.assistants.parameters import (
     OutputsPollParameters,
     OutputsStreamParameters,
     RunParameters,
-    RunPollOptions,
     RunPollParameters,
     RunStreamParameters,
     StepListParameters,
@@ -22,6 +21,7 @@ from rxassist.protocols.assistants.parameters import (
 from rxassist.protocols.assistants.starting import STEPS, Starting
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
+from rxassist.runs.streams.options import RunPollOptions
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import path
 from rxassist.wire.calls import Connection, Listing, Resource
@@ -69,8 +69,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
 
     steps: Steps[HomeT]
 
-    def __init__(self, connection: Connection[HomeT]) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection[HomeT], stream_class: type[StreamT]) -> None:
+        super().__init__(connection, stream_class)
         self.steps = Steps(connection)
 
     def create(

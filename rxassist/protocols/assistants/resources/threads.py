@@ -12,7 +12,6 @@ from reactivex import operators as ops
 
 from rxassist.protocols.assistants.busy import RUNS, ThreadCall
 from rxassist.protocols.assistants.events import Event, ThreadCreated
-from rxassist.protocols.assistants.given import Given
 from rxassist.protocols.assistants.models import Message, Run, Thread
 from rxassist.protocols.assistants.parameters import (
     HandlerT,
@@ -30,6 +29,7 @@ from rxassist.protocols.assistants.resources.runs import Runs
 from rxassist.protocols.assistants.starting import MESSAGES, RunCall, Starting
 from rxassist.reactive.loop import HomeT
 from rxassist.reactive.observable import LoopObservable
+from rxassist.runs.streams.given import Given
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import path
 from rxassist.wire.calls import Connection, Listing, Resource
@@ -139,10 +139,10 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
     messages: Messages[HomeT]
     runs: Runs[StreamT, HandlerT, HomeT]
 
-    def __init__(self, connection: Connection[HomeT]) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection[HomeT], stream_class: type[StreamT]) -> None:
+        super().__init__(connection, stream_class)
         self.messages = Messages(connection)
-        self.runs = Runs(connection)
+        self.runs = Runs(connection, stream_class)
 
     def create(self, **parameters: Unpack[ThreadParameters]) -> LoopObservable[Thread, HomeT]:
         """Create a thread, once: an Observable of it. ``POST /threads``.

@@ -7,20 +7,21 @@ from typing import Any, TypeAlias, cast
 
 from attrs import frozen
 
-from rxassist.protocols.assistants.parameters import StartOptions, StreamOptions, ToolOptions
-from rxassist.protocols.assistants.run_tools import MAX_ROUNDS, Calls
 from rxassist.reactive.calling import calling
 from rxassist.reactive.checks import check_positive
 from rxassist.reactive.loop import Home, HomeT
 from rxassist.runs.streams.creation import SEARCH_PATIENCE, IfBusy
+from rxassist.runs.streams.options import StartOptions, StreamOptions, ToolOptions
 from rxassist.runs.streams.pipeline import FollowOptions
 from rxassist.runs.tools import Toolbox
+from rxassist.runs.tools.calls import Calls
+from rxassist.runs.tools.rounds import MAX_ROUNDS
 from rxassist.runs.tools.tool import functions_in
 from rxassist.wire.calls import Connection
 from rxassist.wire.options import PollOptions, RequestOptions
 
 ParametersClass: TypeAlias = Any
-"""A ``TypedDict`` of ``parameters``: type checkers have no type for such classes."""
+"""A ``TypedDict`` of parameters: type checkers have no type for such classes."""
 
 _OPTIONS = {
     name
@@ -86,7 +87,7 @@ class Given:
                 raise TypeError(msg)
         tooling: Tooling | None = None
         if ToolOptions.__annotations__.keys() <= takes.__annotations__.keys():
-            chosen = cast("ToolOptions", _chosen(options, ToolOptions))
+            chosen = cast("ToolOptions[Any, Any]", _chosen(options, ToolOptions))
             tooling = _tooling(connection.home, asked, chosen)
         follow: dict[str, Any] = {
             "idle_timeout": connection.idle_timeout,
@@ -108,7 +109,9 @@ def _chosen(given: Mapping[str, object], kind: ParametersClass) -> dict[str, Any
     return {key: given[key] for key in kind.__annotations__ if key in given}
 
 
-def _tooling(home: Home, asked: dict[str, object], options: ToolOptions) -> Tooling | None:
+def _tooling(
+    home: Home, asked: dict[str, object], options: ToolOptions[Any, Any]
+) -> Tooling | None:
     """Prepare the calls of the tools among the parameters; keeps only those that are sent."""
     tools, toolbox = asked.get("tools"), Toolbox([])
     if isinstance(tools, Toolbox):

@@ -1,0 +1,1 @@
+"""The Responses protocol: responses, their event logs, and conversations."""

@@ -1,0 +1,1 @@
+"""The resources of a client that speak the Responses protocol."""
