@@ -50,10 +50,12 @@ from rxassist.models import (
     VectorStoreFileBatch,
 )
 from rxassist.polling import PollEvent, poll_many
-from rxassist.protocols.assistants.citations import Citation
 from rxassist.protocols.assistants.handler import AssistantEventHandler, AsyncAssistantEventHandler
 from rxassist.protocols.assistants.snapshots import Snapshot
 from rxassist.protocols.assistants.streams import AsyncRunStream, RunStream
+from rxassist.protocols.responses.handler import AsyncResponseEventHandler, ResponseEventHandler
+from rxassist.protocols.responses.models import Conversation, Response
+from rxassist.protocols.responses.streams import AsyncResponseStream, ResponseStream
 from rxassist.protocols.serialization import from_dict, from_json, to_dict, to_json
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
 from rxassist.reactive.budget import Budget
@@ -61,6 +63,7 @@ from rxassist.reactive.coroutines import map_async
 from rxassist.reactive.iteration import iterate
 from rxassist.reactive.observable import LoopObservable
 from rxassist.reactive.typing import Operator
+from rxassist.runs.operators.citations import Citation
 from rxassist.runs.operators.usage import Timings
 from rxassist.runs.streams.merging import MergedEvent, RunSummary, merge_runs
 from rxassist.runs.streams.web import to_sse, to_sse_blocking
@@ -87,6 +90,8 @@ __all__ = [
     "AssistantEventHandler",
     "AsyncAssistantEventHandler",
     "AsyncClient",
+    "AsyncResponseEventHandler",
+    "AsyncResponseStream",
     "AsyncRunStream",
     "AuthenticationError",
     "BadRequestError",
@@ -97,6 +102,7 @@ __all__ = [
     "ClientClosed",
     "ClientOptions",
     "ConflictError",
+    "Conversation",
     "DecodeError",
     "Demand",
     "EmptyError",
@@ -114,7 +120,10 @@ __all__ = [
     "PollEvent",
     "PollTimeout",
     "RateLimitError",
+    "Response",
+    "ResponseEventHandler",
     "ResponseHead",
+    "ResponseStream",
     "Run",
     "RunFailed",
     "RunOutcomeUnknown",

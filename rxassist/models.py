@@ -4,5 +4,9 @@ Lists are tuples, unknown members of a tagged union are ``Unknown…`` values, s
 text. Nothing here knows JSON, HTTP or Rx.
 """
 
-from rxassist.protocols.assistants.models import *  # noqa: F403 -- its names are written down there
-from rxassist.protocols.assistants.models import __all__ as __all__  # noqa: PLC0414 -- it is public
+from typing import TYPE_CHECKING
+
+from rxassist.protocols.assistants.models import *  # noqa: F403 -- its modules write down their names
+
+if not TYPE_CHECKING:  # as there
+    from rxassist.protocols.assistants.models import __all__ as __all__  # noqa: PLC0414 -- it is public

@@ -719,7 +719,11 @@ def test_law_a_shape_with_one_wrong_place_is_an_event_or_a_decode_error(name, pa
         assert decode_event(encode_event(event)) == event
 
 
-@given(st.sampled_from(_CLASSES), st.lists(st.integers(0, 10), max_size=8), _json)
+# where a server has another name for a field, the path has the field's own
+_NAMED_AS_SENT = [cls for cls in _CLASSES if not getattr(cls, "_other_names", None)]
+
+
+@given(st.sampled_from(_NAMED_AS_SENT), st.lists(st.integers(0, 10), max_size=8), _json)
 def test_law_an_error_names_the_place_of_the_value_that_it_shows(cls, path, other):
     value = with_something_else(_shapes, path, other)
     try:

@@ -38,17 +38,26 @@ from rxassist.wire.proxies import is_port
 from rxassist.wire.sse import MAX_EVENT_BYTES
 from rxassist.wire.transport import Settings, Transport
 
-_NO_BASE_URL = (
-    "base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. Pass base_url "
-    "(or set RXASSIST_BASE_URL) to a server that speaks the protocol, such as "
+_OPENAI = "https://api.openai.com/v1"
+_SERVERS = (
+    "Pass base_url (or set RXASSIST_BASE_URL) to a server that speaks the protocol, such as "
     'Client(base_url="http://127.0.0.1:8765/v1"), or start one on this machine with '
     '"rxassist serve"'
 )
-
+_NO_BASE_URL = (
+    f"base_url is missing: the hosted Assistants API of OpenAI ended on 2026-08-26. {_SERVERS}. "
+    "With an api_key and without base_url, a client speaks to OpenAI for what is left there: "
+    "responses, conversations, files and vector stores"
+)
+_ENDED = (
+    "the hosted Assistants API of OpenAI ended on 2026-08-26, so there are no assistants and no "
+    f"threads at {_OPENAI}. {_SERVERS}; or use client.responses"
+)
 
 _TIMEOUT = 600.0  # seconds
 
 _BETA_PATHS = ("assistants", "threads", "vector_stores")  # as the official SDK
+_ENDED_PATHS = ("assistants", "threads")
 _MERGED = ("default_headers", "default_query")
 _OF_CONNECTIONS = frozenset({"http_client", "max_connections", "proxy", "verify"})
 
@@ -77,9 +86,11 @@ def _address(given: str) -> SplitResult | None:
     return parts if valid and given == given.strip() else None
 
 
-def _checked_base_url(given: object) -> str:
+def _checked_base_url(given: object, tokens: Tokens) -> str:
     if given is None:
         given, _ = _from_environment("BASE_URL")
+    if given is None and tokens.is_given:
+        return _OPENAI
     if given is None:
         raise ValueError(_NO_BASE_URL)
     if not isinstance(given, str):
@@ -112,15 +123,16 @@ class ClientOptions(TypedDict, total=False):
 
     ``base_url`` and ``api_key`` come from the arguments, then from ``RXASSIST_BASE_URL`` and
     ``RXASSIST_API_KEY``, then from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; if there is no key,
-    none is sent. The key may be a function, also an ``async`` one, that returns a token: it is
-    called again when its token has ended or was refused. ``default_headers`` and ``default_query``
-    are part of every request. ``timeout`` is in seconds (600) and bounds connecting (5 at most),
-    waiting for a free connection, writing, and the wait for an answer; ``idle_timeout`` (120)
-    bounds the silence of a stream, which any byte ends (``None``: no bound). ``max_connections``
-    bounds how many requests and streams may be open at once, by default not at all.
-    ``max_event_bytes`` bounds one event (16 MiB). ``max_retries`` is how often a request is tried
-    again if it failed before the service acted on it, or if the service refused it for now (2).
-    ``http_client`` is ``"httpx"``, ``"aiohttp"`` (with the extra of that name), by default the
+    none is sent. With a key alone the client speaks to OpenAI, for what is left there: responses,
+    conversations, files and vector stores. The key may be a function, also an ``async`` one, that
+    returns a token: it is called again when its token has ended or was refused. ``default_headers``
+    and ``default_query`` are part of every request. ``timeout`` is in seconds (600) and bounds
+    connecting (5 at most), waiting for a free connection, writing, and the wait for an answer;
+    ``idle_timeout`` (120) bounds the silence of a stream, which any byte ends (``None``: no bound).
+    ``max_connections`` bounds how many requests and streams may be open at once, by default not at
+    all. ``max_event_bytes`` bounds one event (16 MiB). ``max_retries`` is how often a request is
+    tried again if it failed before the service acted on it, or if the service refused it for now
+    (2). ``http_client`` is ``"httpx"``, ``"aiohttp"`` (with the extra of that name), by default the
     second if it is installed, or an asynchronous client of your own, an ``httpx.AsyncClient`` or
     one like it, which serves this client alone and is closed with it. ``budget`` bounds how many
     runs are followed at once and how many requests are sent in a minute, together with all other
@@ -128,7 +140,7 @@ class ClientOptions(TypedDict, total=False):
     """
 
     base_url: str | None
-    """The address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``."""
+    """The address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``, or OpenAI's."""
     api_key: Credential | None
     """The key, or a function that returns one; else ``RXASSIST_API_KEY``, ``OPENAI_API_KEY``."""
     default_headers: Mapping[str, str] | None
@@ -179,8 +191,8 @@ def _connected(
 
     ``like`` is a connection whose pools it shares.
     """
-    base_url = _checked_base_url(base_url)
     tokens = _tokens(api_key)
+    base_url = _checked_base_url(base_url, tokens)
     for name, value, whole in (
         ("idle_timeout", idle_timeout, False),
         ("max_connections", max_connections, True),
@@ -210,7 +222,11 @@ def _connected(
     )
     transport = Transport(settings, None if like is None else like.transport)
     queues = Queues() if like is None else like.queues
-    return Connection(home, transport, timeouts(timeout), idle_timeout, max_retries, budget, queues)
+    is_openai = urlsplit(base_url).hostname == urlsplit(_OPENAI).hostname
+    ended: dict[str, str] = dict.fromkeys(_ENDED_PATHS, _ENDED) if is_openai else {}
+    return Connection(
+        home, transport, timeouts(timeout), idle_timeout, max_retries, budget, queues, ended
+    )
 
 
 class _Discreet(Mapping[str, str]):
@@ -306,8 +322,8 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
 
         Keywords:
 
-        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
-          ``OPENAI_BASE_URL``.
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``,
+          or OpenAI's.
         - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
@@ -396,7 +412,8 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
 
     Keywords:
 
-    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
+    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``, or
+      OpenAI's.
     - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
       ``OPENAI_API_KEY``.
     - ``default_headers``: headers of every request.
@@ -442,8 +459,8 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
 
         Keywords:
 
-        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
-          ``OPENAI_BASE_URL``.
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``,
+          or OpenAI's.
         - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.
@@ -498,7 +515,8 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
 
     Keywords:
 
-    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else ``OPENAI_BASE_URL``.
+    - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``, or
+      OpenAI's.
     - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
       ``OPENAI_API_KEY``.
     - ``default_headers``: headers of every request.
@@ -545,8 +563,8 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
 
         Keywords:
 
-        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, else
-          ``OPENAI_BASE_URL``.
+        - ``base_url``: the address of the server; else ``RXASSIST_BASE_URL``, ``OPENAI_BASE_URL``,
+          or OpenAI's.
         - ``api_key``: the key, or a function that returns one; else ``RXASSIST_API_KEY``,
           ``OPENAI_API_KEY``.
         - ``default_headers``: headers of every request.

@@ -4,15 +4,16 @@ Each is called to make it (``source.pipe(text_deltas())``), keeps its state in t
 completes and fails with its source unless it says otherwise, and frees the source when it ends.
 """
 
-from rxassist.protocols.assistants.citations import citations
 from rxassist.protocols.assistants.recovery import recover
 from rxassist.protocols.assistants.run_tools import run_tools
+from rxassist.protocols.bridge import as_assistant_events
 from rxassist.protocols.decode import decode
 from rxassist.runs.operators import (
     accumulate_snapshots,
     check_ending,
     choose,
     choose_each,
+    citations,
     deadline,
     debounce_snapshots,
     final_run,
@@ -41,6 +42,7 @@ from rxassist.runs.operators import (
 
 __all__ = [
     "accumulate_snapshots",
+    "as_assistant_events",
     "check_ending",
     "choose",
     "choose_each",

@@ -10,6 +10,10 @@ from rxassist.protocols.assistants.codec import event_of
 from rxassist.protocols.assistants.events import EVENTS, Event
 from rxassist.protocols.assistants.models import Message, Run, RunStep
 from rxassist.protocols.assistants.snapshots import Snapshot, SnapshotRecord, recorded, restored
+from rxassist.protocols.responses import records as responses
+from rxassist.protocols.responses.events import EVENTS as RESPONSE_EVENTS
+from rxassist.protocols.responses.events import Event as ResponseEvent
+from rxassist.protocols.responses.snapshots import Snapshot as ResponseSnapshot
 from rxassist.wire.json import from_json as decoded
 from rxassist.wire.json import to_json as encoded
 from rxassist.wire.structure import structure, unstructure
@@ -18,18 +22,27 @@ from rxassist.wire.values import Model, Page, Unknown
 _T = TypeVar("_T")
 
 
-def to_dict(value: Model | Unknown | Event | Snapshot) -> dict[str, Any]:
+_Value = Model | Unknown | Event | Snapshot | ResponseEvent | ResponseSnapshot
+"""What can be written: of either protocol."""
+
+
+def to_dict(value: _Value) -> dict[str, Any]:
     """The plain data of a model, an event or a snapshot: ``from_dict`` makes it again.
 
     A model is as the service writes it, with what no field is there for (``extra``). An event has
-    ``event``, its name, and ``data``. A snapshot has ``run``, ``messages``, ``run_steps``, the
-    ``event`` it stood after, and what it needs to grow further. Raises ``TypeError`` for anything
-    else.
+    ``event``, its name, and ``data``; one of a response also the ``response_id`` that its decoder
+    stamped on it. A snapshot has ``run``, ``messages`` and ``run_steps`` (that of a response
+    ``items``), the ``event`` it stood after, and what it needs to grow further. Raises
+    ``TypeError`` for anything else.
     """
+    if isinstance(value, RESPONSE_EVENTS):  # they are models, too
+        return responses.event_to_dict(value)
     if isinstance(value, Model | Unknown):
         return dict(unstructure(value))
     if isinstance(value, Snapshot):
         return _snapshot_to_dict(recorded(value))
+    if isinstance(value, ResponseSnapshot):
+        return responses.snapshot_to_dict(value)
     if isinstance(cast("object", value), EVENTS):
         return _event_to_dict(value)
     msg = f"expected a model, an event or a Snapshot of rxassist, got {excerpt(value)}"
@@ -48,15 +61,23 @@ def from_dict(kind: Any, data: Mapping[str, Any]) -> Any:
     """
     if kind is Snapshot:
         return restored(_snapshot_record(data))
+    if kind is ResponseSnapshot:
+        return responses.snapshot_from_dict(data)
     if kind == Event or kind in EVENTS:
-        event = _event_of(data)
-        if kind in EVENTS and not isinstance(event, kind):
-            raise DecodeError(kind.__name__, "$", data, f"an event ({kind.__name__})")
-        return event
+        return _checked(_event_of(data), kind, EVENTS, data)
+    if kind == ResponseEvent or kind in RESPONSE_EVENTS:
+        return _checked(responses.event_of(data), kind, RESPONSE_EVENTS, data)
     return structure(data, kind)
 
 
-def to_json(value: Model | Unknown | Event | Snapshot) -> str:
+def _checked(event: _T, kind: Any, classes: tuple[type, ...], data: object) -> _T:  # noqa: ANN401
+    """The event. Raises ``DecodeError`` unless it is of its class, if one was asked for."""
+    if kind in classes and not isinstance(event, kind):
+        raise DecodeError(kind.__name__, "$", data, f"an event ({kind.__name__})")
+    return event
+
+
+def to_json(value: _Value) -> str:
     """The JSON text of what ``to_dict`` gives."""
     return encoded(to_dict(value)).decode()
 

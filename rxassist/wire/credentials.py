@@ -66,6 +66,11 @@ class Tokens:
             self._token = _checked(credential, name)
             self._secrets.add(self._token)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether there is a credential."""
+        return self._ask is not None or self._token is not None
+
     async def current(self) -> str | None:
         """The token to send now; fetched if there is no valid one."""
         if self._ask is None:

@@ -416,7 +416,7 @@ def _renaming_hook(cls: type[Model], converter: Converter) -> _Hook:
 
 
 def _configured() -> Converter:
-    converter = Converter(unstruct_collection_overrides={tuple: list})
+    converter = Converter(detailed_validation=False, unstruct_collection_overrides={tuple: list})
     converter.register_structure_hook_factory(attrs.has)(_class_hook)
     converter.register_structure_hook_factory(_has_other_names)(_renaming_hook)
     converter.register_structure_hook_factory(_is_unknown)(_unknown_hook)

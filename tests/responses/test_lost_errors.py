@@ -90,7 +90,13 @@ class Breaking(httpx.AsyncByteStream):
     async def __aiter__(self):
         for each in self.chunks:
             yield each
-        raise httpx.ReadError("")
+        raise httpx.ReadError(str(self.chunks))
+
+
+async def collect(client, events):
+    request = Request("POST", "/responses")
+    async for batch in client._connection.transport.stream(request, EventDecoder):
+        events += batch
 
 
 @pytest.mark.parametrize("sent", [[CREATED, ERROR], [CREATED]])
@@ -102,12 +108,9 @@ def test_a_connection_that_breaks_under_the_transport(body, sent):
     async def main():
         http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
         async with AsyncClient(base_url="http://memory/v1", http_client=http) as client:
-            request = Request("POST", "/responses")
-            batches = client._connection.transport.stream(request, EventDecoder)
             events = []
             with pytest.raises(APIConnectionError):
-                async for batch in batches:
-                    events += batch
+                await collect(client, events)
             return [event.name for event in events]
 
     assert asyncio.run(main()) == [event["type"] for event in sent]

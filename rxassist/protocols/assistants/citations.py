@@ -1,34 +1,11 @@
-"""Text with citations that people can read."""
+"""What the texts of messages cite: their markers, by the annotations that name them."""
 
 from __future__ import annotations
 
-import re
-from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from inspect import iscoroutinefunction
-from typing import Any, Self, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
-from attrs import frozen
-from reactivex import Observable, abc, just
-from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
-
-from rxassist.errors import excerpt
-from rxassist.protocols.assistants.events import (
-    Event,
-    MessageEvent,
-    ThreadMessageCompleted,
-    ThreadMessageDelta,
-    ThreadMessageIncomplete,
-)
-from rxassist.protocols.assistants.markers import (
-    AnyAnnotation,
-    Mark,
-    Message,
-    Part,
-    Shape,
-    of_pattern,
-    of_the_service,
-)
+from rxassist.protocols.assistants.events import Event, MessageEvent, ThreadMessageDelta
 from rxassist.protocols.assistants.models import (
     Annotation,
     AnnotationDelta,
@@ -41,332 +18,59 @@ from rxassist.protocols.assistants.models import (
     UnknownAnnotation,
     UnknownAnnotationDelta,
 )
-from rxassist.reactive.kernel import linked
-from rxassist.reactive.links import Hold
-from rxassist.reactive.logger import logger
-from rxassist.reactive.typing import Operator
-from rxassist.runs.operators.text import Position, SeenTexts, TextReader
+from rxassist.runs.operators.text import Position, SeenTexts
+from rxassist.runs.protocol import Cited, Citing
 
 
-@frozen
-class Citation:
-    """A marker in a text, such as ``【4:0†source】``, and the source that it cites.
-
-    ``number`` counts the sources of the run from 1, in the order in which the text names them; two
-    markers of one file have the same. A value that the service did not send is ``None``, and so is
-    ``file_name`` if it was not looked up or not found. ``url`` and ``title`` are those of a page of
-    the web. ``is_path``: the marker is the path of a file that the code interpreter made
-    (``sandbox:/mnt/data/a.csv``); these files have numbers of their own.
-    """
-
-    marker: str
-    number: int
-    file_id: str | None = None
-    file_name: str | None = None
-    quote: str | None = None
-    url: str | None = None
-    title: str | None = None
-    is_path: bool = False
-
-
-def citations(
-    render: Callable[[Citation], str] | None = None,
-    *,
-    file_name: Callable[[str], Observable[str] | str] | None = None,
-    marker: str | re.Pattern[str] | None = None,
-) -> Operator[Event | str, str]:
-    r"""Emit the assistant's text as it grows, its citation markers taken out or replaced.
-
-    Takes the events of a run, or text. A marker is the text that an annotation names, whatever it
-    looks like, at the position that the annotation gives, in characters or in UTF-16 units; if the
-    text is not there, where it is nearest. The service's own markers (``【4:0†source】``) count
-    without an annotation, too, as the service forgets some and text has none. A finished message
-    takes back no annotation that its deltas brought.
-
-    ``render`` returns the text for a marker: ``lambda cited: f"[{cited.number}]"``; without it the
-    markers are taken out, except for paths of files, which stay. ``file_name`` looks up the name of
-    a file by its id, once for each file of a subscription: it returns an Observable, whose first
-    item counts, or the name. If there is none or the look-up fails, the name is ``None``.
-
-    Emitted text cannot be replaced, so text that may become a marker is held back: the service's
-    own markers, and paths (``sandbox:/…``) if ``render`` is given. ``marker`` is a regular
-    expression, as text or compiled, of the text to hold back instead: ``r"\[doc\d+\]"``; it needs
-    the extra ``rxassist[text]``. A match waits, with all text after it, for its annotation; if none
-    has come when the message is finished, the match is emitted as text. A marker of the service's
-    own waits too if ``render`` is given, and so does one whose file's name has not come. A marker
-    has at most 200 characters and lies within one part of one message.
-
-    No marker is ever split between two emissions. Whatever the cuts of the deltas, the strings
-    together are the same text if markers are held back. If the source fails, the held text is
-    emitted before the error. Completes with its source, when all names are known. An exception of
-    ``render`` goes to ``on_error``, and so does a ``TypeError`` if it returns no text. Raises
-    ``TypeError`` for values that cannot be called, and for coroutine functions; ``TypeError`` or
-    ``ValueError`` for a ``marker`` that is no regular expression of text.
-
-    Where ``t`` is a delta of ``"A【4:0"``, ``u`` of ``"†source】B"``::
-
-        source  -t-u-d|
-        result  -A-B--|
-    """
-    given: dict[str, object] = {"render": render, "file_name": file_name}
-    for name, function in given.items():
-        if function is not None and (not callable(function) or iscoroutinefunction(function)):
-            msg = (
-                f"{name} must be a function (no coroutine function; for file_name one that gives "
-                f"an Observable or text), or None, got {excerpt(function)}"
-            )
-            raise TypeError(msg)
-    shape = of_the_service(paths=render is not None) if marker is None else of_pattern(marker)
-
-    return linked(lambda observer, _: _Citing(observer, render, file_name, shape))
-
-
-class _Names:
-    """The names of files, each looked up once."""
-
-    def __init__(
-        self,
-        look_up: Callable[[str], Observable[str] | str] | None,
-        found: Callable[[], None],
-    ) -> None:
-        self._look_up = look_up
-        self._found = found
-        self.held: CompositeDisposable = CompositeDisposable()  # the look-ups that are under way
-        self._names: dict[str, str | None] = {}
-        self._asked: set[str] = set()
-
-    def known(self, file_id: str | None) -> bool:
-        """Whether the name of a file is known; begins to look it up if it is not."""
-        if file_id is None or self._look_up is None or file_id in self._names:
-            return True
-        if file_id not in self._asked:
-            self._asked.add(file_id)
-            self._ask(file_id, self._look_up)
-        return file_id in self._names
-
-    def get(self, file_id: str | None) -> str | None:
-        return None if file_id is None else self._names.get(file_id)
-
-    def _ask(self, file_id: str, look_up: Callable[[str], Observable[str] | str]) -> None:
-        asking = SingleAssignmentDisposable()
-        self.held.add(asking)
-
-        def found_name(name: str | None = None) -> None:
-            if file_id not in self._names:
-                self._names[file_id] = name
-                self.held.remove(asking)
-                self._found()
-
-        def could_not(error: Exception) -> None:
-            logger.debug("the name of file %s was not found: %s", file_id, error)
-            found_name()
-
-        try:
-            found: object = look_up(file_id)
-        except Exception as error:  # noqa: BLE001 -- as if the look-up had failed
-            could_not(error)
-            return
-        if not isinstance(found, Observable | str):
-            msg = f"file_name must give an Observable or text, got {excerpt(found)}"
-            raise TypeError(msg)
-        names = just(found) if isinstance(found, str) else found
-        asking.disposable = names.subscribe(found_name, could_not, found_name)
-
-
-class _Citing(Hold["Event | str", str]):
-    """One subscription: the text that is held back, in order."""
-
-    def __init__(
-        self,
-        observer: abc.ObserverBase[str],
-        render: Callable[[Citation], str] | None,
-        file_name: Callable[[str], Observable[str] | str] | None,
-        shape: Shape,
-    ) -> None:
-        super().__init__(observer)
-        self._render = render
-        self._shape = shape
-        self._reader = TextReader()
-        self._messages: dict[Hashable, Message] = {None: Message(finished=True)}
-        self._parts: dict[Position | None, Part] = {}
-        self._turns: deque[tuple[Part, int]] = deque()  # the next part to emit, and up to where
-        self._sources: dict[str, int] = {}
-        self._paths: dict[str, int] = {}
-        self._completed = False
-        self._sending = False
-        self._names = _Names(file_name, self._send)
-        self.hold(self._names.held)
-
-    def follow(self, source: Observable[Event | str], scheduler: abc.SchedulerBase | None) -> Self:
-        return self.hold(source.subscribe(self, scheduler=scheduler))
-
-    def on_next(self, value: Event | str) -> None:
-        try:
-            self._take(value)
-        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
-            self._fail(error)
-        else:
-            if self._turns:
-                self._send()
-
-    def on_completed(self) -> None:
-        self._completed = True
-        self._finish()
-        self._send()
-
-    def on_error(self, error: Exception) -> None:
-        self._finish()
-        try:
-            text = "".join(self._going_out(patient=False))
-        except Exception:  # noqa: BLE001 -- the first error counts
-            text = ""
-        if text:
-            self.observer.on_next(text)
-        self._fail(error)
-
-    def _take(self, item: Event | str) -> None:
-        annotated = list(_annotations(item, self._reader.seen))
-        last: dict[Part, bool] = {}
-        for position, piece in self._reader.read(item):
-            part = self._part(position)
-            last[part] = piece is None
-            if piece is not None:
-                part.add(piece)
-        for position, noted in annotated:
-            part = self._part(position)
-            part.note(noted)
-            last.setdefault(part, False)
-        for part, ends in last.items():
-            self._turns.append((part, part.decide(last=ends)))
-        if isinstance(item, ThreadMessageCompleted | ThreadMessageIncomplete):
-            self._end(item.data.id)
-
-    def _part(self, position: Position | None) -> Part:
-        if position not in self._parts:
-            message = self._messages.setdefault(position[0] if position else None, Message())
-            self._parts[position] = Part(message, self._shape)
-        return self._parts[position]
-
-    def _end(self, message_id: str) -> None:
-        """End the texts of a message: no event of it follows."""
-        for position in [
-            position for position in self._parts if position and position[0] == message_id
-        ]:
-            part = self._parts.pop(position)
-            self._turns.append((part, part.decide(last=True)))
-        message = self._messages.pop(message_id, None)
-        if message is not None:
-            message.finished = True
-
-    def _finish(self) -> None:
-        for part in self._parts.values():
-            part.message.finished = True
-            self._turns.append((part, part.decide(last=True)))
-
-    def _send(self) -> None:
-        """Emit the text that need not be held any more, and then the end."""
-        if self._sending:  # a look-up returned its name at once
-            return
-        self._sending = True
-        try:
-            text = "".join(self._going_out())
-        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
-            self._fail(error)
-            return
-        finally:
-            self._sending = False
-        if text:
-            self.observer.on_next(text)
-        if self._completed and not self._turns:
-            self.observer.on_completed()
-
-    def _going_out(self, *, patient: bool = True) -> Iterator[str]:
-        """The text up to the first marker whose annotation or name has not come."""
-        while self._turns:
-            part, end = self._turns[0]
-            mark = part.next_mark()
-            if mark is None or mark.begin >= end:
-                yield part.take(end)
-                self._turns.popleft()
-                continue
-            yield part.take(mark.begin)
-            annotation = mark.annotation or part.message.annotations.get(mark.text)
-            if patient and not self._ready(mark, annotation, part.message):
-                return
-            part.skip(mark.end)
-            yield self._replaced(mark, annotation)
-
-    def _ready(self, mark: Mark, annotation: AnyAnnotation | None, message: Message) -> bool:
-        if self._render is None and mark.certain:
-            return True
-        if annotation is None:
-            return message.finished
-        return self._render is None or self._names.known(_file_id(annotation))
-
-    def _replaced(self, mark: Mark, annotation: AnyAnnotation | None) -> str:
-        if annotation is None and not mark.certain:
-            return mark.text
-        if self._render is None:
-            return mark.text if _is_path(annotation) else ""
-        text: object = self._render(self._citation(mark.text, annotation))
-        if not isinstance(text, str):
-            msg = f"render must give text, got {excerpt(text)} for {mark.text}"
-            raise TypeError(msg)
-        return text
-
-    def _citation(self, marker: str, annotation: AnyAnnotation | None) -> Citation:
-        file_id, is_path = _file_id(annotation), _is_path(annotation)
-        quote, url, title = _quote_and_page(annotation)
-        numbers = self._paths if is_path else self._sources
-        number = numbers.setdefault(file_id or url or marker, len(numbers) + 1)
-        name = self._names.get(file_id)
-        return Citation(marker, number, file_id, name, quote, url, title, is_path)
-
-    def _fail(self, error: Exception) -> None:
-        self.dispose()
-        self.observer.on_error(error)
-
-
-def _annotations(
-    item: Event | str, seen: SeenTexts
-) -> Iterator[tuple[Position, tuple[Annotation | AnnotationDelta, ...]]]:
-    """The annotations of an item, by the position of their part. Call it before ``read``."""
-    if isinstance(item, ThreadMessageDelta):
-        if item.piece() is None and seen.grows_by(item.data.id):
-            for delta in item.data.delta.content:
+def cited(event: Event, seen: SeenTexts) -> Iterator[tuple[Position, tuple[Cited, ...]]]:
+    """The annotations of an event, by the position of their part."""
+    if isinstance(event, ThreadMessageDelta):
+        if event.piece() is None and seen.grows_by(event.data.id):
+            for delta in event.data.delta.content:
                 if isinstance(delta, TextDeltaBlock) and delta.text is not None:
-                    yield (item.data.id, delta.index or 0), delta.text.annotations
-    elif isinstance(item, MessageEvent):
-        (whole,) = item.texts()
+                    position = event.data.id, delta.index or 0
+                    yield position, tuple(map(_cited, delta.text.annotations))
+    elif isinstance(event, MessageEvent):
+        (whole,) = event.texts()
         if not seen.grows(whole):
             return
         indexes = seen.indexes(whole)
-        for position, block in enumerate(item.data.content):
+        for at, block in enumerate(event.data.content):
             if isinstance(block, TextContentBlock) and block.text.value:
-                yield (item.data.id, indexes.get(position, position)), block.text.annotations
+                position = event.data.id, indexes.get(at, at)
+                yield position, tuple(map(_cited, block.text.annotations))
 
 
-def _is_path(annotation: AnyAnnotation | None) -> bool:
-    return isinstance(annotation, FilePathAnnotation | FilePathDeltaAnnotation)
-
-
-def _file_id(annotation: AnyAnnotation | None) -> str | None:
-    if isinstance(annotation, FileCitationAnnotation | FileCitationDeltaAnnotation):
-        cited = annotation.file_citation
-        return (cited.file_id or None) if cited else None
+def _cited(annotation: Annotation | AnnotationDelta) -> Cited:
+    if isinstance(annotation, UnknownAnnotation | UnknownAnnotationDelta):
+        return _unknown(annotation.raw)
+    file_id = quote = None
+    is_path = isinstance(annotation, FilePathAnnotation | FilePathDeltaAnnotation)
     if isinstance(annotation, FilePathAnnotation | FilePathDeltaAnnotation):
         made = annotation.file_path
-        return (made.file_id or None) if made else None
-    return None
+        file_id = made.file_id if made else None
+    elif isinstance(annotation, FileCitationAnnotation | FileCitationDeltaAnnotation):
+        file = annotation.file_citation
+        file_id, quote = (file.file_id, file.quote) if file else (None, None)
+    start = -1 if annotation.start_index is None else annotation.start_index
+    return Cited(
+        annotation.text, start, file_id=file_id or None, quote=quote or None, is_path=is_path
+    )
 
 
-def _quote_and_page(annotation: AnyAnnotation | None) -> tuple[str | None, str | None, str | None]:
-    """The quote, the address and the title of a citation, as far as the service sent them."""
-    if isinstance(annotation, FileCitationAnnotation | FileCitationDeltaAnnotation):
-        cited = annotation.file_citation
-        return (cited.quote or None) if cited else None, None, None
-    if isinstance(annotation, UnknownAnnotation | UnknownAnnotationDelta):
-        page = annotation.raw.get("url_citation")
-        cited_page = cast("Mapping[str, Any]", page if isinstance(page, dict) else {})
-        return None, cited_page.get("url"), cited_page.get("title")
-    return None, None, None
+def _unknown(raw: Mapping[str, Any]) -> Cited:
+    """An annotation of a type that this version does not know, such as that of a page."""
+    text, start, page = raw.get("text"), raw.get("start_index"), raw.get("url_citation")
+    known = isinstance(start, int) and not isinstance(start, bool)
+    page = cast("Mapping[str, Any]", page if isinstance(page, dict) else {})
+    return Cited(
+        text if isinstance(text, str) else None,
+        cast("int", start) if known else -1,
+        url=page.get("url"),
+        title=page.get("title"),
+    )
+
+
+CITING = Citing(cited, has_links=False)
+
+__all__ = ["CITING", "cited"]

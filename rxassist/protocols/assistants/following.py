@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from rxassist.protocols.assistants.events import (
     Event,
+    MessageEvent,
     RunEvent,
     RunStepEvent,
-    ThreadMessageCompleted,
     ThreadMessageDelta,
-    ThreadMessageIncomplete,
-    ThreadRunStepCreated,
     ThreadRunStepDelta,
-    ThreadRunStepInProgress,
 )
 from rxassist.protocols.assistants.models import (
     Message,
@@ -22,11 +20,12 @@ from rxassist.protocols.assistants.models import (
     RunStepDeltaEvent,
     ToolCall,
     ToolCallDelta,
-    ToolCallsStepDetails,
 )
-from rxassist.protocols.assistants.snapshots import Snapshot, required_calls
+from rxassist.protocols.assistants.snapshots import Snapshot, calls_in, required_calls
 from rxassist.reactive.kernel import Step
 from rxassist.runs.state import SETTLED
+
+_T = TypeVar("_T")
 
 
 def _deltas(data: RunStepDeltaEvent) -> tuple[ToolCallDelta, ...]:
@@ -66,9 +65,7 @@ class _Calls:
         elif isinstance(event, RunEvent):
             if event.data.status in SETTLED:
                 yield from self._settled(snapshot, event.data)
-        elif isinstance(event, RunStepEvent) and not isinstance(
-            event, ThreadRunStepCreated | ThreadRunStepInProgress
-        ):
+        elif isinstance(event, RunStepEvent) and not event.begins:
             yield from self._end(snapshot, event.data)
 
     def _began(self, snapshot: Snapshot, step_id: str, delta: ToolCallDelta) -> Iterator[ToolCall]:
@@ -91,9 +88,8 @@ class _Calls:
         if step.id not in self._ended:
             self._ended.add(step.id)
             step = snapshot.run_step or step
-        if isinstance(step.step_details, ToolCallsStepDetails):
-            for index, call in enumerate(step.step_details.tool_calls):
-                yield from self._once(call, f"{step.id} {index}")
+        for index, call in enumerate(calls_in(step.step_details)):
+            yield from self._once(call, f"{step.id} {index}")
 
     def _settled(self, snapshot: Snapshot, run: Run) -> Iterator[ToolCall]:
         """The run waits or has ended: no call changes any more, and the required ones are whole."""
@@ -124,32 +120,28 @@ def whole_calls(after: Callable[[Event], Snapshot]) -> Step[Event, ToolCall]:
 
 def finished_messages(after: Callable[[Event], Snapshot]) -> Step[Event, Message]:
     """Follow the messages of a run: each once, when it is finished."""
-    seen: set[str] = set()
-
-    def finished(event: Event) -> Iterator[Message]:
-        snapshot = after(event)
-        if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
-            message = None if event.data.id in seen else snapshot.message
-            if message is not None:
-                seen.add(message.id)
-                yield message
-
-    return finished
+    return _finished(after, MessageEvent, lambda snapshot: snapshot.message)
 
 
 def finished_run_steps(after: Callable[[Event], Snapshot]) -> Step[Event, RunStep]:
     """Follow the steps of a run: each once, when it is finished."""
+    return _finished(after, RunStepEvent, lambda snapshot: snapshot.run_step)
+
+
+def _finished(
+    after: Callable[[Event], Snapshot],
+    kind: type[MessageEvent | RunStepEvent],
+    latest: Callable[[Snapshot], _T | None],
+) -> Step[Event, _T]:
     seen: set[str] = set()
 
-    def finished(event: Event) -> Iterator[RunStep]:
+    def finished(event: Event) -> Iterator[_T]:
         snapshot = after(event)
-        if isinstance(event, RunStepEvent) and not isinstance(
-            event, ThreadRunStepCreated | ThreadRunStepInProgress
-        ):
-            run_step = None if event.data.id in seen else snapshot.run_step
-            if run_step is not None:
-                seen.add(run_step.id)
-                yield run_step
+        if isinstance(event, kind) and not event.begins and event.data.id not in seen:
+            whole = latest(snapshot)
+            if whole is not None:
+                seen.add(event.data.id)
+                yield whole
 
     return finished
 

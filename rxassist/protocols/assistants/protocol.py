@@ -1,6 +1,7 @@
 """The parts of the Assistants protocol that need a state."""
 
 from rxassist.protocols.assistants.callbacks import callbacks_of
+from rxassist.protocols.assistants.citations import CITING
 from rxassist.protocols.assistants.codec import encode_event
 from rxassist.protocols.assistants.following import (
     deltas_of_calls,
@@ -19,6 +20,7 @@ PROTOCOL = Protocol(
     tool_calls=whole_calls,
     tool_call_deltas=deltas_of_calls,
     callbacks=callbacks_of,
+    citing=CITING,
     encode=encode_event,
 )
 

@@ -17,12 +17,8 @@ from rxassist.protocols.assistants.events import (
     MessageEvent,
     RunEvent,
     RunStepEvent,
-    ThreadMessageCompleted,
     ThreadMessageDelta,
-    ThreadMessageIncomplete,
-    ThreadRunStepCreated,
     ThreadRunStepDelta,
-    ThreadRunStepInProgress,
 )
 from rxassist.protocols.assistants.kinds import (
     CALLS,
@@ -102,7 +98,7 @@ class _MessageState:
     def after(cls, state: _MessageState | None, event: MessageEvent) -> _MessageState:
         """A whole message came: a finished one wins, one that begins brings its first parts."""
         message = event.data
-        if isinstance(event, ThreadMessageCompleted | ThreadMessageIncomplete):
+        if not event.begins:
             if state is None or (message.content and not state.finished):
                 return cls(message, finished=True)
             if not message.content:
@@ -274,7 +270,7 @@ class _StepState:
     def after(cls, state: _StepState | None, event: RunStepEvent) -> _StepState:
         """A whole step came: a finished one wins, one that begins brings its first calls."""
         step, details = event.data, event.data.step_details
-        if isinstance(event, ThreadRunStepCreated | ThreadRunStepInProgress):
+        if event.begins:
             if state is not None and (state.finished or state.calls.count):
                 return state if state.finished else cls(step, state.calls)
             return cls.begin(step, _each_index(calls_in(details)))
@@ -452,6 +448,12 @@ class _Tail:
         pieces.append(text)
         return True
 
+    def build(self, count: int) -> TextContentBlock:
+        """The part with the first ``count`` pieces of this text."""
+        part = self.part
+        text = Growing(self.grown.buffer, count)
+        return TextPart(part.index, part.begun, text, part.annotations).build()
+
     def placed(self, messages: Keyed[_MessageState], count: int) -> Keyed[_MessageState]:
         """The messages with the first ``count`` pieces of this text in their place."""
         part, state = self.part, messages.get(self.message_id)
@@ -534,6 +536,16 @@ class Snapshot(AnySnapshot):
 
     def __repr__(self) -> str:
         return f"Snapshot(event={self.event!r}, run={self.run!r})"
+
+    def _grew(self, before: Snapshot) -> bool:
+        """Whether this is a snapshot with one more piece of its text, and nothing else."""
+        return self._state is before._state and self._count == before._count + 1
+
+    @property
+    def _grown_text(self) -> TextContentBlock | None:
+        """The part whose text grows now, if deltas bring nothing but more of it."""
+        tail = self._state.tail
+        return None if tail is None else tail.build(self._count)
 
     @property
     def run(self) -> Run | None:

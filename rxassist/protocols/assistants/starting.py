@@ -9,9 +9,8 @@ from uuid import uuid4
 
 import reactivex as rx
 from attrs import evolve
-from reactivex import Observable, abc
+from reactivex import Observable
 from reactivex import operators as ops
-from reactivex.disposable import Disposable
 
 from rxassist.errors import PollTimeout, StreamTruncated
 from rxassist.protocols.assistants.awaited import awaited
@@ -40,9 +39,10 @@ from rxassist.runs.operators.lifetime import is_done
 from rxassist.runs.state import has_settled, is_lost
 from rxassist.runs.streams.creation import Search, one_run
 from rxassist.runs.streams.given import Given, ParametersClass, Tooling
-from rxassist.runs.streams.leaving import Farewell, cancel_when_left
+from rxassist.runs.streams.leaving import Farewell
 from rxassist.runs.streams.options import StreamOptions
 from rxassist.runs.streams.pipeline import Plan, unchanged
+from rxassist.runs.streams.polls import follow_polled
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.runs.tools import Toolbox
 from rxassist.runs.tools.calls import OnResult
@@ -137,16 +137,6 @@ class RunCall(ThreadCall[HomeT]):
         created: Observable[Run] = self._call(Run, request)
         return self._once(created.pipe(self._one_run(request, _any, rx.of)))
 
-    def _slot(self, run: Run | None) -> Operator[_T, _T]:
-        """Take a slot in the client's budget for as long as a run is followed.
-
-        A new run waits for one; a run that exists already takes one at once.
-        """
-        connection = self._connection
-        if connection.budget is None:
-            return unchanged
-        return connection.budget.place(connection.home, waits=run is None)
-
     # --- streams ---
 
     def start(self, where: str, parameters: ParametersClass) -> Plan[Event]:
@@ -182,7 +172,7 @@ class RunCall(ThreadCall[HomeT]):
             options=given.follow,
             answers=answers,
             once=once,
-            slot=self._slot(run),
+            slot=self._slot(waits=run is None),
             ending=self._ending(run, submitted),
             tools=tools,
             cancel=self._cancel_run,
@@ -316,32 +306,24 @@ class RunCall(ThreadCall[HomeT]):
         farewell = self._farewell(run)
         then = by_received_ids(partial(self._polled_with_tools, polls))
         runs = begun.pipe(ops.do_action(farewell.told), ops.flat_map(then))
-        return self._once(self._followed(runs, farewell).pipe(self._slot(run)))
+        return self._once(self._followed(runs, farewell).pipe(self._slot(waits=run is None)))
 
     def _farewell(self, run: Run | None) -> Farewell:
         return Farewell(self._cancel_run, self._connection.home, run)
 
     def _followed(self, runs: Observable[Run], farewell: Farewell) -> Observable[Run]:
-        """Follow a run to its end, its deadline, or until it is left; subscribe it only once.
+        """Follow a run to its end, its deadline, or until it is left."""
+        return follow_polled(
+            runs,
+            farewell,
+            self._connection.home,
+            self.given.follow,
+            lambda deadline: self._late(deadline, farewell.run),
+            has_tools=self.given.tooling is not None,
+        )
 
-        The deadline includes the time before the run exists.
-        """
-        follow = self.given.follow
-        if follow.on_dispose == "cancel":
-            runs = runs.pipe(cancel_when_left(farewell, self._connection.home, _same))
-        else:
-            runs = runs.pipe(ops.do_action(farewell.told))
-        if follow.deadline is not None:
-            late = partial(self._late, follow.deadline, farewell)
-            in_time: Operator[Run, Run] = operators.deadline(follow.deadline, late=late)
-            runs = runs.pipe(in_time, ops.catch(partial(_when_cancelled, farewell)))
-        return runs
-
-    def _late(self, deadline: float, farewell: Farewell) -> Exception:
-        """The error of a run that is late; a run that waits for tools is cancelled."""
-        if self.given.tooling is not None and farewell.waits:
-            farewell.leave()
-        run = farewell.run
+    def _late(self, deadline: float, run: Run | None) -> PollTimeout:
+        """The error of a run that is late."""
         ids = {"run_id": run and run.id, "thread_id": (run and run.thread_id) or self._thread_id}
         known = {name: each for name, each in ids.items() if each}
         last = run if run is not None and run.status else None
@@ -443,20 +425,6 @@ def _found(run: Run) -> Observable[Event]:
     created: Observable[Event] = rx.of(ThreadRunCreated(evolve(run, status="queued")))
     lost = StreamTruncated("the run was found, its stream was not")
     return created.pipe(ops.concat(rx.throw(lost)))
-
-
-def _when_cancelled(farewell: Farewell, error: Exception, _: Observable[Run]) -> Observable[Run]:
-    """Report an error; the error of a deadline only after the cancellation that it began."""
-    if not isinstance(error, PollTimeout) or farewell.run is None:
-        return rx.throw(error)
-
-    def subscribe(
-        observer: abc.ObserverBase[Run], _: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        farewell.when_over(lambda: observer.on_error(error))
-        return Disposable()
-
-    return Observable(subscribe)
 
 
 __all__ = ["MESSAGES", "OUTPUTS", "STEPS", "RunCall", "Starting"]

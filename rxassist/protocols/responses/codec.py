@@ -257,12 +257,10 @@ def _number_of(data: object) -> int | None:
 # --- to the wire ---------------------------------------------------------------------------
 
 
-def encode_event(event: Event) -> ServerSentEvent:
-    """Make a Server-Sent Event of an event, as the service writes it."""
-    if isinstance(event, DoneEvent):
-        return ServerSentEvent(data=event.data)
-    if isinstance(event, UnknownEvent):
-        return ServerSentEvent(event.name, to_json(event.data).decode())
+def data_of(event: Event) -> Any:  # noqa: ANN401 -- JSON is anything
+    """The data of an event as plain JSON, as the service writes it."""
+    if isinstance(event, DoneEvent | UnknownEvent):
+        return event.data
     said: dict[str, Any]
     if isinstance(event, ErrorEvent):
         said = {"sequence_number": event.sequence_number, "error": unstructure(event.data)}
@@ -270,7 +268,14 @@ def encode_event(event: Event) -> ServerSentEvent:
         said = unstructure(event)
         del said["response_id"]
     written = {key: value for key, value in said.items() if value is not None}
-    return ServerSentEvent(event.type, to_json({"type": event.type, **written}).decode())
+    return {"type": event.type, **written}
+
+
+def encode_event(event: Event) -> ServerSentEvent:
+    """Make a Server-Sent Event of an event, as the service writes it."""
+    if isinstance(event, DoneEvent):
+        return ServerSentEvent(data=event.data)
+    return ServerSentEvent(event.name, to_json(data_of(event)).decode())
 
 
 # --- the usual deltas ----------------------------------------------------------------------
@@ -391,4 +396,4 @@ _AnyUsual = _Text | _Thought | _Summary | _Arguments | _Input | _MCPArguments | 
 _read_usual = msgspec.json.Decoder(_AnyUsual).decode
 _USUAL = frozenset(str(cls.__struct_config__.tag).encode() for cls in get_args(_AnyUsual))
 
-__all__ = ["EventDecoder", "encode_event"]
+__all__ = ["EventDecoder", "data_of", "encode_event"]

@@ -1,6 +1,7 @@
 """What the Responses protocol knows about runs that needs a state."""
 
 from rxassist.protocols.responses.callbacks import callbacks_of
+from rxassist.protocols.responses.citations import CITING
 from rxassist.protocols.responses.codec import encode_event
 from rxassist.protocols.responses.following import (
     deltas_of_calls,
@@ -19,6 +20,7 @@ PROTOCOL = Protocol(
     tool_calls=whole_calls,
     tool_call_deltas=deltas_of_calls,
     callbacks=callbacks_of,
+    citing=CITING,
     encode=encode_event,
 )
 

@@ -164,14 +164,16 @@ class _Hearing(Rescue[Event]):
         return Rest(how, response_id, self._heard, error, clock).events()
 
 
-def existing(how: Recovery, response_id: str) -> Observable[Event]:
+def existing(
+    how: Recovery, response_id: str, scheduler: abc.SchedulerBase | None = None
+) -> Observable[Event]:
     """The events of a response that exists, after ``how.number``, to its end."""
 
-    def begin(scheduler: abc.SchedulerBase) -> Observable[Event]:
+    def begin(given: abc.SchedulerBase) -> Observable[Event]:
         heard = _Heard(keeps_events=False)
         heard.number = how.number
         lost = StreamTruncated("the response exists, and has no stream yet")
-        return Rest(how, response_id, heard, lost, scheduler).streamed()
+        return Rest(how, response_id, heard, lost, clock_of(scheduler, given)).streamed()
 
     return rx.defer(begin)
 

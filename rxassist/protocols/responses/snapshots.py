@@ -5,7 +5,7 @@ A snapshot is immutable and stays valid. Its items are built when they are read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from attrs import define, evolve, frozen
@@ -196,7 +196,7 @@ def _with_text(whole: OutputItem, text: str) -> OutputItem:
     return whole
 
 
-def _item_of(key: Key, whole: OutputItem, *, finished: bool = False) -> Item:
+def item_of(key: Key, whole: OutputItem, *, finished: bool = False) -> Item:
     """The growing item that a whole item stands for."""
     parts: Keyed[Part] = NOTHING_YET
     lists: Mapping[Any, Sequence[ContentPart]] = {}
@@ -245,7 +245,7 @@ def _grown(item: Item, key: PartKey, piece: str, empty: ContentPart) -> Item:
 def _changed(item: Item, event: ItemEvent) -> Item:
     """The item after an event."""
     if isinstance(event, OutputItemDone):
-        return _item_of(event.key, event.item, finished=True)
+        return item_of(event.key, event.item, finished=True)
     if item.finished:
         return item
     return _grown_by(item, event) if event.is_delta else _corrected(item, event)
@@ -272,7 +272,7 @@ def _corrected(item: Item, event: ItemEvent) -> Item:
     if isinstance(event, ItemProgress) and _has_status(item.whole):
         return evolve(item, whole=evolve(cast("Any", item.whole), status=event.status))
     if isinstance(event, OutputItemAdded):  # deltas came before it
-        begun = _item_of(event.key, event.item)
+        begun = item_of(event.key, event.item)
         return evolve(begun, parts=item.parts if item.parts.count else begun.parts, text=item.text)
     return item
 
@@ -346,6 +346,15 @@ class _Tail:
         pieces.append(event.delta)
         return True
 
+    def part(self, items: Keyed[Item], count: int) -> OutputText | None:
+        """The part with this text, as far as it had come."""
+        item = items.get(self.key)
+        part = None if item is None else item.parts.get(self.part_key)
+        if part is None or not isinstance(part.whole, OutputText):
+            return None
+        text = Growing(self.grown.buffer, count).value()
+        return evolve(part.whole, text=text, annotations=tuple(part.annotations))
+
     def placed(self, items: Keyed[Item], count: int) -> Keyed[Item]:
         """The items with this text in its place, as far as it had come."""
         item = items.get(self.key)
@@ -409,7 +418,7 @@ class Snapshot(AnySnapshot):
     @property
     def item(self) -> OutputItem | None:
         """The item that an event was of last, as far as it had come."""
-        key = self._state.key
+        key = self.current_key
         return None if key is None else self.find_item(*key)
 
     @property
@@ -443,9 +452,26 @@ class Snapshot(AnySnapshot):
         """The keys of all items, in their order."""
         return tuple(item.key for item in self._in_order())
 
+    @property
+    def growing_items(self) -> tuple[Item, ...]:
+        """All items with what they need to grow further, in the order in which they came."""
+        return tuple(self._items)
+
+    @property
+    def current_key(self) -> Key | None:
+        """The key of the item that an event was of last."""
+        return self._state.key
+
     def growing(self, key: Key) -> Item | None:
         """An item, and what it needs to grow further."""
         return self._items.get(key)
+
+    def grown_after(self, before: Snapshot) -> OutputText | None:
+        """The text that grew since a snapshot, if nothing else has changed; else ``None``."""
+        state = self._state
+        if state.tail is None or state is not before._state or self._count != before._count + 1:
+            return None
+        return state.tail.part(state.items, self._count)
 
     def find_item(self, response_id: str, output_index: int) -> OutputItem | None:
         """The item at a place of a response, ``None`` if it has not begun."""
@@ -489,7 +515,7 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     if isinstance(event, ItemEvent):
         known = snapshot.growing(event.key)
         if known is None and isinstance(event, OutputItemAdded):
-            changed = _item_of(event.key, event.item)
+            changed = item_of(event.key, event.item)
         else:
             changed = _changed(known or _begun(event), event)
         state = _State(state.run, snapshot._items.put(event.key, changed), event.key)
@@ -516,14 +542,24 @@ def _with_response(items: Keyed[Item], event: ResponseEvent) -> Keyed[Item]:
             items = items.put(item.key, item)
     elif ended:
         for item in own:
-            items = items.put(item.key, _item_of(item.key, item.build(), finished=True))
+            items = items.put(item.key, item_of(item.key, item.build(), finished=True))
     for index, whole in enumerate(event.response.output):
         key = event.response_id, index
-        items = items.put(key, _item_of(key, whole, finished=ended))
+        items = items.put(key, item_of(key, whole, finished=ended))
     return items
+
+
+def snapshot_of(
+    event: Event | None, run: Response | None, items: Iterable[Item], current: Key | None
+) -> Snapshot:
+    """The snapshot that was kept as its parts."""
+    kept: Keyed[Item] = NOTHING_YET
+    for item in items:
+        kept = kept.put(item.key, item)
+    return Snapshot(event, _State(run, kept, current))
 
 
 NOTHING = Snapshot()
 """Before the first event."""
 
-__all__ = ["NOTHING", "Item", "Part", "Snapshot", "fold"]
+__all__ = ["NOTHING", "Item", "Part", "Snapshot", "fold", "item_of", "snapshot_of"]

@@ -8,12 +8,13 @@ from typing import Any, TypeVar, cast
 
 import reactivex as rx
 from attrs import evolve
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex import operators as ops
 
 from rxassist.errors import APIStatusError, ConflictError, PollTimeout
 from rxassist.protocols.responses.codec import EventDecoder
 from rxassist.protocols.responses.events import Event, KeepAlive, OutputItemDone, ResponseEvent
+from rxassist.protocols.responses.formats import with_format
 from rxassist.protocols.responses.locks import when_unlocked
 from rxassist.protocols.responses.models import OutputItem, Response
 from rxassist.protocols.responses.parameters import (
@@ -30,7 +31,7 @@ from rxassist.protocols.responses.rounds import (
     flat_definitions,
     waits_for,
 )
-from rxassist.reactive.checks import check_positive
+from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.kernel import choose_each, nothing, take_through
 from rxassist.reactive.loop import HomeT, from_batches
 from rxassist.reactive.observable import LoopObservable
@@ -39,6 +40,7 @@ from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
 from rxassist.runs.events import run_of
 from rxassist.runs.operators.lifetime import is_done
+from rxassist.runs.operators.resets import OnReset
 from rxassist.runs.state import FINISHED, has_settled
 from rxassist.runs.streams.creation import one_run
 from rxassist.runs.streams.given import Given, ParametersClass, Tooling
@@ -70,12 +72,24 @@ class ResponseCall(Resource[HomeT]):
         super().__init__(connection)
         given = dict(parameters)
         self._own_id: str | None = given.pop("response_id", None)
+        if self._own_id is not None:
+            path(RESPONSE, response_id=self._own_id)  # raises for what is no id
         self._queue_patience: float = given.pop("queue_patience", QUEUE_PATIENCE)
         check_positive("queue_patience", self._queue_patience)
+        on_reset: OnReset = given.pop("on_reset", "raise")
+        if given.get("text_format") is not None:
+            given["text"] = with_format(given.get("text"), given["text_format"])
+        given.pop("text_format", None)
         if isinstance(given.get("tools"), Toolbox):  # no stored object has its definitions
             given["tools"] = list(given["tools"])
-        self.given = Given.of(connection, given, takes)
+        sorted_by_purpose = Given.of(connection, given, takes)
+        follow = evolve(sorted_by_purpose.follow, on_reset=on_reset)
+        self.given = evolve(sorted_by_purpose, follow=follow)
         self._waiting = Waiting()
+
+    @property
+    def _clock(self) -> abc.SchedulerBase:
+        return self._connection.home.scheduler
 
     # --- the request ---
 
@@ -137,7 +151,7 @@ class ResponseCall(Resource[HomeT]):
             conversation = cast("Mapping[str, object]", conversation).get("id")
         if self.given.start.if_busy == "fail" or not isinstance(conversation, str):
             return asked
-        free: Operator[_T, _T] = when_unlocked(self._connection.home.scheduler)
+        free: Operator[_T, _T] = when_unlocked(self._clock)
         return asked.pipe(free, self._connection.queues.in_turn(conversation, self._waiting))
 
     # --- streams ---
@@ -148,9 +162,17 @@ class ResponseCall(Resource[HomeT]):
         return self._plan(self._leg(chain.first()), chain)
 
     def follow(self, response_id: str, number: int | None) -> Plan[Event]:
-        """The plan of the stream of a response that exists, after the event of a number."""
+        """The plan of the stream of a response that exists, after the event of a number.
+
+        Raises for wrong arguments.
+        """
+        if number is not None:
+            check_not_negative("after", number, whole=True)
+        self._request(
+            "GET", path(RESPONSE, response_id=response_id), self.given.asked, ResumeParameters
+        )
         how = self._how(response_id, number, background=True)
-        return self._plan(existing(how, response_id), None, Response(response_id))
+        return self._plan(existing(how, response_id, self._clock), None, Response(response_id))
 
     def _plan(
         self, answers: Observable[Event], chain: Chain | None, run: Response | None = None
@@ -163,20 +185,13 @@ class ResponseCall(Resource[HomeT]):
             protocol=PROTOCOL,
             options=self.given.follow,
             answers=answers,
-            slot=self._slot(run),
+            slot=self._slot(waits=run is None),
             ending=unchanged,  # each response has its own
             tools=tools,
             cancel=self._cancel,
             waiting=self._waiting,
             run=run,
         )
-
-    def _slot(self, run: Response | None) -> Operator[_T, _T]:
-        """Take a slot in the client's budget; a response that exists takes one at once."""
-        connection = self._connection
-        if connection.budget is None:
-            return unchanged
-        return connection.budget.place(connection.home, waits=run is None)
 
     def _leg(self, request: Request) -> Observable[Event]:
         """The events of one new response of a chain, to its end or its wait."""
@@ -187,12 +202,13 @@ class ResponseCall(Resource[HomeT]):
         if not options.recover:
             return events.pipe(operators.check_ending())
         background = bool((request.body or {}).get("background"))
-        how = partial(self._how, self._own_id, None, background=background)
+        how = partial(self._how, request.headers.get(OWN_ID), None, background=background)
         return events.pipe(recovering(how, keeps_events=options.replay))
 
     def _found(self, response_id: str) -> Observable[Event]:
         """The events of a response that exists under the id that was asked for."""
-        return existing(self._how(response_id, None, background=True), response_id)
+        how = self._how(response_id, None, background=True)
+        return existing(how, response_id, self._clock)
 
     def _events(self, request: Request, response_id: str = "") -> Observable[Event]:
         """The events of the answer to a request, as they come."""
@@ -276,7 +292,7 @@ class ResponseCall(Resource[HomeT]):
             lambda deadline: _late(deadline, farewell.run),
             has_tools=self.given.tooling is not None,
         )
-        return self._once(followed.pipe(self._slot(None)))
+        return self._once(followed.pipe(self._slot(waits=True)))
 
     def _polled(self, options: Mapping[str, object], run: Response) -> Observable[Response]:
         """A response at each change, to its end or its wait, beginning with what is known."""
@@ -298,8 +314,8 @@ class ResponseCall(Resource[HomeT]):
 
     def _cancel(self, run: Response) -> Observable[Response]:
         """Cancel a response in the background; any other ends when its connection is closed."""
-        if not run.background or run.status in FINISHED | {"requires_action"}:
-            return rx.empty()
+        if not run.background or has_settled(run):
+            return rx.of(run)
         where = path(RESPONSE + "/cancel", response_id=run.id)
         sent = self._call(Response, self._request("POST", where, self.given.carried))
 

@@ -5,6 +5,7 @@ completes and fails with its source unless it says otherwise, and frees the sour
 """
 
 from rxassist.reactive.kernel import choose, choose_each
+from rxassist.runs.operators.citations import citations
 from rxassist.runs.operators.json import json_snapshots
 from rxassist.runs.operators.lifetime import check_ending, deadline, raise_for_status, until_done
 from rxassist.runs.operators.lines import lines
@@ -28,6 +29,7 @@ __all__ = [
     "check_ending",
     "choose",
     "choose_each",
+    "citations",
     "deadline",
     "debounce_snapshots",
     "final_run",

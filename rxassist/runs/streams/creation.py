@@ -29,6 +29,7 @@ from rxassist.errors import (
     WrongAnswerError,
     says_not_done,
 )
+from rxassist.reactive.kernel import linked
 from rxassist.reactive.links import Rescue, link
 from rxassist.reactive.logger import logger
 from rxassist.reactive.polling import is_passing, poll
@@ -127,14 +128,10 @@ def _asking(
     the Observable from ``lost`` continues; after that item, errors pass. A source that ends before
     it, or emits only ``done``, fails with ``StreamTruncated``.
     """
-
-    def subscribe(
-        observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        asking = _Asking(observer, scheduler, begins, lost)
-        return asking.hold_source(link(source, asking, scheduler))
-
-    return Observable(subscribe)
+    asking: Operator[_T, _T] = linked(
+        lambda observer, scheduler: _Asking(observer, scheduler, begins, lost)
+    )
+    return asking(source)
 
 
 class _Asking(Rescue[_T]):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxassist.errors import ClientClosed, RxAssistError
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Link
 from rxassist.reactive.logger import logger
 from rxassist.reactive.loop import Home, parting
 from rxassist.reactive.typing import Operator
@@ -122,67 +124,56 @@ def cancel_when_left(
     it has emitted its run stays subscribed until it does, and its items are ignored: the request
     that creates the run was sent, so there is a run.
     """
-
-    def operator(source: Observable[_T]) -> Observable[_T]:
-        def subscribe(
-            observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            return _Followed(farewell, home, run_of, observer).begin(source, scheduler)
-
-        return Observable(subscribe)
-
-    return operator
+    return linked(lambda observer, _: _Followed(observer, farewell, home, run_of))
 
 
-class _Followed(Generic[_T]):
+class _Followed(Link[_T, _T]):
     """One subscription of a run that is cancelled when it is left."""
 
     def __init__(
         self,
+        observer: abc.ObserverBase[_T],
         farewell: Farewell,
         home: Home,
         run_of: Callable[[_T], AnyRun | None],
-        observer: abc.ObserverBase[_T],
     ) -> None:
+        super().__init__(observer)
         self._farewell = farewell
         self._home = home
         self._run_of = run_of
-        self._observer = observer
         self._held = SingleAssignmentDisposable()
         self._left = False
 
-    def begin(
+    def follow(
         self, source: Observable[_T], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         self._home.closing.add(self._client_closes)
         with parting():  # a client that closes waits until the source has emitted its run
-            self._held.disposable = source.subscribe(
-                self._on_next, self._on_error, self._on_completed, scheduler=scheduler
-            )
+            self._held.disposable = source.subscribe(self, scheduler=scheduler)
         return Disposable(self._leave)
 
-    def _on_next(self, item: _T) -> None:
-        run = self._run_of(item)
+    def on_next(self, value: _T) -> None:
+        run = self._run_of(value)
         if run is not None:
             self._farewell.told(run)
         if not self._left:
-            self._observer.on_next(item)
+            self.observer.on_next(value)
 
-    def _on_error(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
         self._over()
         if self._farewell.waits and leaves_waiting(error):
             self._farewell.leave()
         self._farewell.ended()
-        self._observer.on_error(error)
+        self.observer.on_error(error)
 
-    def _on_completed(self) -> None:
+    def on_completed(self) -> None:
         self._over()
         self._farewell.ended()
-        self._observer.on_completed()
+        self.observer.on_completed()
 
     def _client_closes(self) -> None:
         self._leave()
-        self._observer.on_error(ClientClosed())
+        self.observer.on_error(ClientClosed())
 
     def _leave(self) -> None:
         if not (self._left or self._held.is_disposed):

@@ -69,3 +69,14 @@ class Assistant(Model):
     top_p: float | None = None
     reasoning_effort: str | None = None
     response_format: ResponseFormat | None = None
+
+
+__all__ = [
+    "Assistant",
+    "AssistantTool",
+    "CodeInterpreterTool",
+    "FileSearchOptions",
+    "FileSearchTool",
+    "RankingOptions",
+    "UnknownTool",
+]

@@ -280,3 +280,38 @@ class RunStepDeltaEvent(Delta):
     id: str
     delta: RunStepDelta = RunStepDelta()
     object: str = "thread.run.step.delta"
+
+
+__all__ = [
+    "AnnotationDelta",
+    "CodeInterpreterDelta",
+    "CodeInterpreterImageDelta",
+    "CodeInterpreterLogsDelta",
+    "CodeInterpreterToolCallDelta",
+    "FileCitationDeltaAnnotation",
+    "FilePathDeltaAnnotation",
+    "FileSearchToolCallDelta",
+    "FunctionDelta",
+    "FunctionToolCallDelta",
+    "ImageFileDeltaBlock",
+    "ImageURLDeltaBlock",
+    "MessageContentDelta",
+    "MessageCreationDelta",
+    "MessageDelta",
+    "MessageDeltaEvent",
+    "OutputDelta",
+    "RefusalDeltaBlock",
+    "RunStepDelta",
+    "RunStepDeltaEvent",
+    "StepDetailsDelta",
+    "TextDelta",
+    "TextDeltaBlock",
+    "ToolCallDelta",
+    "ToolCallDeltaObject",
+    "UnknownAnnotationDelta",
+    "UnknownContentDelta",
+    "UnknownDelta",
+    "UnknownOutputDelta",
+    "UnknownStepDetailsDelta",
+    "UnknownToolCallDelta",
+]

@@ -163,3 +163,24 @@ class Message(Model):
         """The text of all parts that are text, joined; empty if there are none."""
         texts = (part.text for part in self.content if isinstance(part, TextContentBlock))
         return "".join(text.value for text in texts)
+
+
+__all__ = [
+    "Annotation",
+    "Attachment",
+    "FileCitation",
+    "FileCitationAnnotation",
+    "FilePath",
+    "FilePathAnnotation",
+    "ImageFile",
+    "ImageFileContentBlock",
+    "ImageURL",
+    "ImageURLContentBlock",
+    "Message",
+    "MessageContent",
+    "RefusalContentBlock",
+    "Text",
+    "TextContentBlock",
+    "UnknownAnnotation",
+    "UnknownContentBlock",
+]

@@ -185,3 +185,28 @@ class RunStep(Model):
     completed_at: float | None = None
     metadata: Mapping[str, str] | None = None
     usage: Usage | None = None
+
+
+__all__ = [
+    "CodeInterpreter",
+    "CodeInterpreterImage",
+    "CodeInterpreterOutput",
+    "CodeInterpreterOutputImage",
+    "CodeInterpreterOutputLogs",
+    "CodeInterpreterToolCall",
+    "FileSearch",
+    "FileSearchResult",
+    "FileSearchResultContent",
+    "FileSearchToolCall",
+    "Function",
+    "FunctionToolCall",
+    "MessageCreation",
+    "MessageCreationStepDetails",
+    "RunStep",
+    "StepDetails",
+    "ToolCall",
+    "ToolCallsStepDetails",
+    "UnknownCodeInterpreterOutput",
+    "UnknownStepDetails",
+    "UnknownToolCall",
+]

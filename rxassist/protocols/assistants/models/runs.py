@@ -161,3 +161,22 @@ class Run(AnyRun):
     tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
+
+
+__all__ = [
+    "FunctionCall",
+    "RequiredAction",
+    "RequiredActionFunctionToolCall",
+    "RequiredActionMCPToolCall",
+    "RequiredActionSubmitToolApproval",
+    "RequiredActionSubmitToolOutputs",
+    "RequiredToolCall",
+    "Run",
+    "SubmitToolApproval",
+    "SubmitToolOutputs",
+    "ToolChoice",
+    "ToolChoiceFunctionName",
+    "TruncationStrategy",
+    "UnknownRequiredAction",
+    "UnknownRequiredToolCall",
+]

@@ -19,3 +19,6 @@ class Thread(Model):
     created_at: float = 0
     metadata: Mapping[str, str] = field(factory=dict[str, str])
     tool_resources: ToolResources | None = None
+
+
+__all__ = ["Thread"]

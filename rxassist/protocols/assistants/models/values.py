@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from rxassist.wire.values import Model, Unknown
+from rxassist.runs.state import FINISHED, SETTLED, Usage
+from rxassist.runs.tools.definitions import FunctionDefinition, FunctionTool
+from rxassist.wire.values import Deleted, ErrorObject, LastError, Model, Page, Unknown
 
 
 @frozen
@@ -74,3 +76,27 @@ ResponseFormat = (
     | UnknownResponseFormat
 )
 """``"auto"`` or an object."""
+
+
+__all__ = [
+    "FINISHED",
+    "SETTLED",
+    "CodeInterpreterResources",
+    "Deleted",
+    "ErrorObject",
+    "FileSearchResources",
+    "FunctionDefinition",
+    "FunctionTool",
+    "IncompleteDetails",
+    "LastError",
+    "Model",
+    "Page",
+    "ResponseFormat",
+    "ResponseFormatJSONObject",
+    "ResponseFormatJSONSchema",
+    "ResponseFormatText",
+    "ToolResources",
+    "Unknown",
+    "UnknownResponseFormat",
+    "Usage",
+]

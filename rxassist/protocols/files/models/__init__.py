@@ -1,37 +1,6 @@
 """The objects of the service for files and vector stores."""
 
-from rxassist.protocols.files.models.files import File
-from rxassist.protocols.files.models.vector_stores import (
-    ChunkingStrategy,
-    ExpiresAfter,
-    FileCounts,
-    OtherChunkingStrategy,
-    StaticChunking,
-    StaticChunkingStrategy,
-    UnknownChunkingStrategy,
-    VectorStore,
-    VectorStoreContent,
-    VectorStoreFile,
-    VectorStoreFileBatch,
-    VectorStoreFileContent,
-    VectorStoreSearchPage,
-    VectorStoreSearchResult,
-)
+# ruff: noqa: F403 -- each module writes down its names
 
-__all__ = [
-    "ChunkingStrategy",
-    "ExpiresAfter",
-    "File",
-    "FileCounts",
-    "OtherChunkingStrategy",
-    "StaticChunking",
-    "StaticChunkingStrategy",
-    "UnknownChunkingStrategy",
-    "VectorStore",
-    "VectorStoreContent",
-    "VectorStoreFile",
-    "VectorStoreFileBatch",
-    "VectorStoreFileContent",
-    "VectorStoreSearchPage",
-    "VectorStoreSearchResult",
-]
+from rxassist.protocols.files.models.files import *
+from rxassist.protocols.files.models.vector_stores import *

@@ -20,3 +20,6 @@ class File(Model):
     purpose: str = ""
     status: str | None = None
     status_details: str | None = None
+
+
+__all__ = ["File"]

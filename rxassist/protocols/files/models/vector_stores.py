@@ -144,3 +144,21 @@ class VectorStoreSearchPage(Model):
     has_more: bool = False
     next_page: str | None = None
     object: str = "vector_store.search_results.page"
+
+
+__all__ = [
+    "ChunkingStrategy",
+    "ExpiresAfter",
+    "FileCounts",
+    "OtherChunkingStrategy",
+    "StaticChunking",
+    "StaticChunkingStrategy",
+    "UnknownChunkingStrategy",
+    "VectorStore",
+    "VectorStoreContent",
+    "VectorStoreFile",
+    "VectorStoreFileBatch",
+    "VectorStoreFileContent",
+    "VectorStoreSearchPage",
+    "VectorStoreSearchResult",
+]

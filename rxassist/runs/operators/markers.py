@@ -7,20 +7,12 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from io import SEEK_END, StringIO
-from typing import cast
 
 from attrs import evolve, field, frozen, mutable
 
-from rxassist.protocols.assistants.models import (
-    Annotation,
-    AnnotationDelta,
-    UnknownAnnotation,
-    UnknownAnnotationDelta,
-)
 from rxassist.runs.operators.text import regex_of
 from rxassist.runs.operators.units import compiled
-
-AnyAnnotation = Annotation | AnnotationDelta
+from rxassist.runs.protocol import Cited
 
 _LONGEST = 200  # characters of a marker: a longer one is text
 _MOST_EARLY = 100  # annotations of a part that wait for their text
@@ -33,14 +25,20 @@ _MOST_EARLY = 100  # annotations of a part that wait for their text
 class Mark:
     """A stretch of a text, ``begin`` to ``end``, that is a marker or may be one.
 
-    ``certain``: it is one without an annotation, too.
+    ``certain``: it is one without an annotation, too. ``passes``: it waits for an annotation only
+    until more text comes.
     """
 
     begin: int
     end: int
     text: str
-    annotation: AnyAnnotation | None = None
+    annotation: Cited | None = None
     certain: bool = False
+    passes: bool = False
+
+    def is_behind(self, end: int) -> bool:
+        """Whether the text up to a position does not have it; a place at its end belongs to it."""
+        return self.begin > end or self.begin == end < self.end
 
 
 Shape = Callable[[str, int, bool], tuple[list[Mark], int]]
@@ -59,22 +57,32 @@ _PATH_BEGUN = (
     r"(?<!\w)(?:s|sa|san|sand|sandb|sandbo|sandbox|sandbox:)\Z"
     rf"|sandbox:/{_OF_PATH}{{0,{_LONGEST}}}\Z"
 )
-_MARKERS = re.compile(_SIGNED), re.compile(_SIGNED_BEGUN)
-_MARKERS_AND_PATHS = (
-    re.compile(f"{_SIGNED}|{_PATH}"),
-    re.compile(f"{_SIGNED_BEGUN}|{_PATH_BEGUN}"),
+_URL = r"https?://(?:[^\s()]|\([^\s()]*\)){1,2000}"
+_TITLE = r"\[[^\[\]\n]{1,200}\]"
+_LINK = rf"(?P<link>\({_TITLE}\({_URL}\)\)|{_TITLE}\({_URL}\))"
+_LINK_BEGUN = (
+    r"\(?\[(?:[^\[\]\n]{0,200}|[^\[\]\n]{1,200}\](?:\((?:[a-z:/]{0,8}"
+    r"|https?://(?:[^\s()]|\([^\s()]*\)){0,2000}(?:\([^\s()]{0,2000})?))?)\Z"
+    rf"|\({_TITLE}\({_URL}\)\Z|\(\Z"
 )
 
 
-def of_the_service(*, paths: bool) -> Shape:
-    """The service's markers, such as ``【4:0†source】``, and its paths of files with ``paths``."""
-    whole, begun = _MARKERS_AND_PATHS if paths else _MARKERS
+def of_the_service(*, paths: bool, links: bool = False) -> Shape:
+    """The service's markers, such as ``【4:0†source】``; its paths of files, links to pages."""
+    also = [(_PATH, _PATH_BEGUN)] * paths + [(_LINK, _LINK_BEGUN)] * links
+    whole = re.compile("|".join([_SIGNED, *(each for each, _ in also)]))
+    begun = re.compile("|".join([_SIGNED_BEGUN, *(each for _, each in also)]))
 
     def find(text: str, at: int, last: bool) -> tuple[list[Mark], int]:  # noqa: FBT001 -- a Shape
         half = None if last else begun.search(text, at)
         undecided = len(text) if half is None else half.start()
         marks = [
-            Mark(*match.span(), match[0], certain=match[0][0] == "【")
+            Mark(
+                *match.span(),
+                match[0],
+                certain=match[0][0] == "【",
+                passes=match.lastgroup == "link",
+            )
             for match in whole.finditer(text, at)
             if match.start() < undecided
         ]
@@ -120,7 +128,7 @@ def of_pattern(marker: str | re.Pattern[str]) -> Shape:
 class Message:
     """The annotations of a message, by the text that they name."""
 
-    annotations: dict[str, AnyAnnotation] = field(factory=dict[str, AnyAnnotation])
+    annotations: dict[str, Cited] = field(factory=dict[str, Cited])
     finished: bool = False
 
 
@@ -130,7 +138,12 @@ class _Note:
 
     text: str
     start: int
-    annotation: AnyAnnotation
+    annotation: Cited
+
+    @property
+    def is_place(self) -> bool:
+        """Whether the annotation has the place of the text instead of the text."""
+        return self.annotation.text is None
 
 
 class Part:
@@ -141,34 +154,40 @@ class Part:
         self._shape = shape
         self._written = StringIO()
         self._length = 0
+        self._before = 0  # the length before the last piece
         self._wide: list[int] = []  # positions of characters of two UTF-16 units, in units
         self._sent = 0
         self._decided = 0
         self._found: deque[Mark] = deque()  # by their shape
         self._named: list[Mark] = []  # by an annotation, in order
-        self._noted: set[tuple[str, int]] = set()
+        self._noted: set[tuple[str, int, int]] = set()
         self._early: list[_Note] = []
 
     def add(self, piece: str) -> None:
         """The text grows."""
         for match in _WIDE.finditer(piece):
             self._wide.append(self._length + match.start() + len(self._wide))
+        self._before = self._length
         self._written.seek(0, SEEK_END)
         self._written.write(piece)
         self._length += len(piece)
 
-    def note(self, annotations: Iterable[AnyAnnotation]) -> None:
+    def note(self, annotations: Iterable[Cited]) -> None:
         """Remember annotations; each is of this part or came before."""
         for annotation in annotations:
-            text, start = _named_text(annotation)
-            if not text or (text, start) in self._noted:
+            text, start = annotation.text, annotation.start
+            source = text or annotation.file_id or annotation.url or ""
+            if (text is not None and not text) or (text is None and annotation.end < start):
                 continue
-            self._noted.add((text, start))
-            self.message.annotations[text] = annotation
+            if (source, start, annotation.end) in self._noted:
+                continue
+            self._noted.add((source, start, annotation.end))
+            if text is not None:
+                self.message.annotations[text] = annotation
             if len(self._early) < _MOST_EARLY:
-                self._early.append(_Note(text, start, annotation))
+                self._early.append(_Note(text or "", start, annotation))
             else:
-                self._name(_Note(text, start, annotation), exactly=False)
+                self._name(_Note(text or "", start, annotation), exactly=False)
 
     def decide(self, *, last: bool = False) -> int:
         """The position up to which all markers are known."""
@@ -216,8 +235,18 @@ class Part:
         self.skip(end)
         return text
 
+    def has_passed(self, mark: Mark) -> bool:
+        """Whether more text has come after a marker that does not wait longer."""
+        return mark.passes and mark.end <= self._before
+
+    def skip_mark(self, mark: Mark) -> None:
+        """Go on after a marker, which may be empty."""
+        self.skip(mark.end)
+        if self._named and self._named[0] is mark:
+            del self._named[0]
+
     def skip(self, end: int) -> None:
-        """Go on after a marker."""
+        """Go on at a position."""
         self._sent = max(self._sent, end)
 
     def _read(self, begin: int, end: int) -> str:
@@ -232,6 +261,8 @@ class Part:
 
     def _name(self, note: _Note, *, exactly: bool) -> bool:
         """Find the text that an annotation names; ``False`` if it has not come."""
+        if note.is_place:
+            return self._place(note.annotation)
         for position in self._positions(note):
             if self._read(position, position + len(note.text)) == note.text:
                 self._put(Mark(position, position + len(note.text), note.text, note.annotation))
@@ -248,6 +279,26 @@ class Part:
             self._put(min(free, key=lambda mark: abs(mark.begin - note.start)))
         return bool(free)
 
+    def _place(self, cited: Cited) -> bool:
+        """Find the place that an annotation names; ``False`` if the text has not come so far."""
+        shifts = 0, bisect_left(self._wide, cited.start)  # in characters, or in UTF-16 units
+        places = [(cited.start - shift, cited.end - shift) for shift in shifts]
+        marks = [
+            Mark(begin, end, self._read(begin, end), cited)
+            for begin, end in places
+            if end <= self._length
+        ]
+        if marks:
+            self._put(next(filter(self._is_likely, marks), marks[0]))
+        return bool(marks)
+
+    def _is_likely(self, mark: Mark) -> bool:
+        """Whether a place is one that is cited: the end of the text so far, a link or a path."""
+        if mark.begin == mark.end:
+            return mark.end == self._length
+        is_link = mark.text.startswith(("(", "[")) and mark.text.endswith(")")
+        return is_link or mark.text.startswith("sandbox:/")
+
     def _is_free(self, mark: Mark) -> bool:
         position = bisect_right(self._named, mark.begin, key=_begin_of)
         near = self._named[max(position - 1, 0) : position + 1]
@@ -262,6 +313,8 @@ class Part:
 
     def _held_for(self, note: _Note) -> int:
         """The position of the text of an annotation that has come only in part."""
+        if note.is_place:
+            return min(note.start, self._length)
         for position in self._positions(note):
             begun = self._read(position, self._length) if position >= self._decided else ""
             if begun and len(note.text) <= _LONGEST and note.text.startswith(begun):
@@ -290,13 +343,3 @@ def _end_of(mark: Mark) -> int:
 
 def _overlap(one: Mark, other: Mark) -> bool:
     return one.begin < other.end and other.begin < one.end
-
-
-def _named_text(annotation: AnyAnnotation) -> tuple[str | None, int]:
-    """The text that an annotation names, and its position (-1: it does not say)."""
-    if isinstance(annotation, UnknownAnnotation | UnknownAnnotationDelta):
-        text: object = annotation.raw.get("text")
-        start: object = annotation.raw.get("start_index")
-        known = isinstance(start, int) and not isinstance(start, bool)
-        return text if isinstance(text, str) else None, cast("int", start) if known else -1
-    return annotation.text, -1 if annotation.start_index is None else annotation.start_index
