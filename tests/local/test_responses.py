@@ -1,7 +1,5 @@
 """Responses over plain HTTP: what they may not be, and what happens when nobody listens."""
 
-import json
-
 import httpx
 import pytest
 
@@ -26,7 +24,9 @@ from rxassist.local import (
 from rxassist.models import FileSearchResult, FileSearchResultContent
 from rxassist.protocols.responses.codec import EventDecoder
 from rxassist.protocols.responses.events import OutputItemDone, ResponseEvent
+from rxassist.protocols.responses.models import Response
 from rxassist.protocols.responses.snapshots import NOTHING, fold
+from rxassist.wire.structure import structure
 
 
 def create(caller, **body):
@@ -69,9 +69,8 @@ def played(caller, **body):
     assert snapshot.output == last.response.output
     done = {event.output_index: event.item for event in events if isinstance(event, OutputItemDone)}
     assert tuple(done[index] for index in range(len(done))) == last.response.output
-    stored = caller.get(f"/responses/{last.response.id}")
-    sent = json.loads(json.dumps(stored))
-    assert sent["output"] == caller.get(f"/responses/{last.response.id}")["output"]
+    stored = structure(caller.get(f"/responses/{last.response.id}"), Response)
+    assert stored == last.response
     return events
 
 

@@ -15,6 +15,7 @@ from rxassist.local.responses.history import History
 from rxassist.local.responses.runner import Playing, Runner
 from rxassist.local.responses.stored import ConversationItem, InputItem
 from rxassist.local.responses.writing import EventWriter, plain_response
+from rxassist.local.server.connection import left
 from rxassist.local.server.event_stream import EventStream
 from rxassist.local.server.parsing import body_of
 from rxassist.local.server.problems import Problem, invalid_type, invalid_value
@@ -154,7 +155,7 @@ async def _finished(playing: Playing, request: Request) -> None:
             ended.set_result(error)
 
     subscription = playing.log.subscribe(on_error=end, on_completed=end)
-    leaving = asyncio.ensure_future(_left(request))
+    leaving = asyncio.ensure_future(left(request.receive))
     try:
         await asyncio.wait({ended, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():
@@ -164,11 +165,6 @@ async def _finished(playing: Playing, request: Request) -> None:
     finally:
         leaving.cancel()
         subscription.dispose()
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 __all__ = ["PARENTS", "ResponsesEndpoints"]

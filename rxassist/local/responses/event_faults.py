@@ -12,11 +12,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rxassist.local.server.connection import Connection
+from rxassist.local.server.event_faults import Replace, replacing
 from rxassist.local.server.faults import Edit, Fault, edited
 from rxassist.local.server.identity import new_id
 from rxassist.local.server.plain import as_object
 from rxassist.wire.json import from_json, to_json
-from rxassist.wire.sse import DONE, ServerSentEvent, SSEDecoder, encode
+from rxassist.wire.sse import DONE, ServerSentEvent
 
 _STREAM = "text/event-stream"
 _EVENT, _COMPLETED = b"event: ", b"event: response.completed\n"
@@ -32,28 +33,21 @@ Retell: TypeAlias = Callable[[Plain], Iterable[Plain]]
 def retell(begin: Callable[[], Retell]) -> Fault:
     """Other events than those of the service; ``begin`` makes the function of each stream."""
 
-    def begin_edit() -> Edit:
-        decoder, instead = SSEDecoder(), begin()
+    def begin_replacing() -> Replace:
+        instead = begin()
 
-        def edit(piece: bytes | None) -> Iterable[bytes]:
-            if piece is None:
-                rest = decoder.flush()
-                coming: Iterable[ServerSentEvent] = () if rest is None else (rest,)
-            else:
-                coming = decoder.feed(piece)
-            for sent in coming:
-                if sent.data == DONE:
-                    yield encode(sent)
-                else:
-                    yield from map(_encoded, instead(dict(as_object(from_json(sent.data)) or {})))
+        def replace(sent: ServerSentEvent) -> Iterable[ServerSentEvent]:
+            if sent.data == DONE:
+                return (sent,)
+            return map(_sent, instead(dict(as_object(from_json(sent.data)) or {})))
 
-        return edit
+        return replace
 
-    return edited(begin_edit, json=False)
+    return replacing(begin_replacing)
 
 
-def _encoded(event: Plain) -> bytes:
-    return encode(ServerSentEvent(event["type"], to_json(event).decode()))
+def _sent(event: Plain) -> ServerSentEvent:
+    return ServerSentEvent(event["type"], to_json(event).decode())
 
 
 # --- ids -----------------------------------------------------------------------------------
