@@ -645,7 +645,25 @@ OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "x"}
         ),
         ({"input": [{**CALL, "arguments": None}]}, "input[0].arguments"),
         ({"input": [{**CALL, "call_id": 5}]}, "input[0].call_id"),
+        ({"input": [{**CALL, "call_id": {}}]}, "input[0].call_id"),
         ({"input": [{**OUTPUT, "output": 5}]}, "input[0].output"),
+        ({"input": [{**OUTPUT, "id": 5}]}, "input[0].id"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_text", "text": 5}]}]},
+            "input[0].content[0].text",
+        ),
+        (
+            {
+                "input": [
+                    {
+                        "type": "mcp_approval_response",
+                        "approval_request_id": "x",
+                        "approve": "yes",
+                    }
+                ]
+            },
+            "approve",
+        ),
         ({"input": [CALL]}, "input"),
         ({"input": [OUTPUT]}, "input"),
         ({"tools": "x"}, "tools"),
@@ -685,6 +703,14 @@ def test_an_unknown_conversation_is_not_found(serve, connect):
     body = {"model": "m", "input": "hi", "conversation": "conv_x"}
     error = connect(serve()).refused("POST", "/responses", body=body, status=404)
     assert error["message"] == "Conversation with id 'conv_x' not found."
+
+
+def test_nulls_in_items_mean_nothing(serve, connect):
+    item = {"id": None, "type": None, "role": "user", "content": "hi", "status": None}
+    caller = connect(serve(lambda turn: [say(turn.text)]))
+    (stored,) = caller.get(f"/responses/{create(caller, input=[item])['id']}/input_items")["data"]
+    assert stored["id"].startswith("msg_")
+    assert (stored["type"], stored["status"]) == ("message", "completed")
 
 
 def test_both_protocols_are_spoken_on_one_port(serve, connect):

@@ -128,7 +128,7 @@ def answers_in(given: Sequence[Item]) -> dict[str, str | Approval]:
         if item["type"] == "message" and item["role"] == "assistant":
             answers.clear()
         elif item["type"] == "mcp_approval_response":
-            answers[item["approval_request_id"]] = Approval(bool(item["approve"]))
+            answers[item["approval_request_id"]] = Approval(item["approve"])
         elif _is_output(item) and isinstance(item.get("call_id"), str):
             answers[item["call_id"]] = text_of(item)
     return answers
