@@ -325,6 +325,21 @@ def test_a_script_asks_in_words_of_no_protocol(serve, connect):
             getattr(one, name)
 
 
+def test_a_choice_of_allowed_tools_leaves_the_others_out(serve, connect):
+    turns = []
+
+    def script(turn):
+        turns.append(turn)
+        yield say("yes")
+
+    tools = [{"type": "function", "name": name} for name in "fg"]
+    choice = {"type": "allowed_tools", "mode": "required", "tools": [tools[1]]}
+    create(connect(serve(script)), tools=tools, tool_choice=choice)
+    create(connect(serve(script)), tools=tools, tool_choice={**choice, "tools": 5})
+    assert [[each.name for each in turn.functions] for turn in turns] == [["g"], []]
+    assert [(turn.tool_choice, turn.chosen) for turn in turns] == [("required", None)] * 2
+
+
 def test_the_default_script_calls_and_answers(serve, connect):
     caller = connect(serve())
     tools = [{"type": "function", "name": "get_weather"}]

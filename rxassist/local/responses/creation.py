@@ -245,7 +245,8 @@ def _turn(request: Request) -> Turn:
         if tool["type"] == "function"
     )
     if described is not None and described["type"] == "allowed_tools":
-        allowed = {each.get("name") for each in map(as_object, described.get("tools", ())) if each}
+        listed = map(as_object, as_list(described.get("tools")) or ())
+        allowed = {str(each.get("name")) for each in listed if each is not None}
         functions = tuple(each for each in functions if each.name in allowed)
         choice, described = described.get("mode", "auto"), None
     return Turn(
