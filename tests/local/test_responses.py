@@ -1,5 +1,7 @@
 """Responses over plain HTTP: what they may not be, and what happens when nobody listens."""
 
+from collections import deque
+
 import httpx
 import pytest
 
@@ -502,6 +504,33 @@ def test_what_a_restart_interrupts_has_failed(serve, connect, tmp_path):
     query = {"stream": "true"}
     error = caller.refused("GET", f"/responses/{begun['id']}", status=409, query=query)
     assert error["code"] == "events_evicted"
+
+
+def test_a_service_that_ends_closes_its_scripts(serve, connect):
+    closed = []
+
+    def script(turn):
+        try:
+            if turn.text == "call":
+                yield call("f")
+            yield from endless(turn)
+        finally:
+            closed.append(turn.text)
+
+    service = serve(script)
+    caller = connect(service)
+    create(caller, input="call")
+    begun = create(caller, input="background", background=True)
+    path = f"/responses/{begun['id']}"
+    service.wait_for(lambda: caller.get(path)["status"] == "in_progress")
+    body = {"model": "m", "input": "stream", "stream": True}
+    with caller.http.stream("POST", "/responses", json=body) as answer:
+        pieces = answer.iter_bytes()
+        next(pieces)
+        service.close()
+        with pytest.raises(httpx.RemoteProtocolError):
+            deque(pieces, maxlen=0)
+    assert sorted(closed) == ["background", "call", "stream"]
 
 
 def test_a_restart_forgets_the_script_but_not_what_it_asked_for(serve, connect, tmp_path):

@@ -1,5 +1,7 @@
 """The official SDK as a client of responses: it cannot tell the service from the real one."""
 
+import asyncio
+
 import openai
 import pytest
 from pydantic import BaseModel
@@ -300,3 +302,26 @@ def test_all_that_a_script_can_do_fits_the_models_of_the_sdk(serve, background):
         assert [item.type for item in stored.output] == [item.type for item in final.output]
         assert len(stored.output) == 12
         assert len(names) == 37 + background
+
+
+def test_the_async_client_does_all_that_too(serve):
+    async def main(base_url):
+        async with openai.AsyncOpenAI(base_url=base_url, api_key="any", max_retries=0) as client:
+            responses, body = client.responses, {"model": "m", "input": "hi"}
+            async with responses.stream(**body) as stream:
+                first = await stream.get_final_response()
+            given = outputs(first, get_weather="sunny", get_time="noon")
+            second = await responses.create(model="m", input=given, previous_response_id=first.id)
+            begun = await responses.create(**body, background=True)
+            events = await responses.retrieve(begun.id, stream=True, starting_after=3)
+            numbers = [event.sequence_number async for event in events]
+            return second.output_text, numbers
+
+    async def bounded(base_url):
+        async with asyncio.timeout(30):
+            return await main(base_url)
+
+    text, numbers = asyncio.run(bounded(serve(guide).base_url))
+    assert text == "It is sunny at noon."
+    assert numbers == list(range(4, 4 + len(numbers)))
+    assert len(numbers) > 10
