@@ -586,19 +586,24 @@ def test_a_conversation_grows_by_responses(serve, connect):
     assert after["output"][0]["content"][0]["text"] == "6 so far"
 
 
-def test_items_appear_when_the_response_has_ended_and_no_other_one_may_begin(serve, connect):
-    service = serve(lambda _: [say("a"), *[wait(0.01)] * 20, say("b")])
+@pytest.mark.parametrize("foundry", [False, True])
+def test_items_appear_when_the_response_has_ended_and_no_other_one_may_begin(
+    serve, connect, foundry
+):
+    service = serve(lambda _: [say("a"), *[wait(0.01)] * 20, say("b")], foundry=foundry)
+    status = 409 if foundry else 400
     caller = connect(service)
     conversation_id = caller.post("/conversations")["id"]
     begun = create(caller, conversation=conversation_id, background=True)
     assert items_of(caller, conversation_id) == []
     body = {"model": "m", "input": "x", "conversation": conversation_id}
-    error = caller.refused("POST", "/responses", body=body)
+    error = caller.refused("POST", "/responses", body=body, status=status)
     assert error["code"] == "conversation_locked"
     path = f"/conversations/{conversation_id}"
     more = {"items": [{"role": "user", "content": "x"}]}
     for method, address, body in (("POST", f"{path}/items", more), ("DELETE", path, None)):
-        assert caller.refused(method, address, body=body)["code"] == "conversation_locked"
+        error = caller.refused(method, address, body=body, status=status)
+        assert error["code"] == "conversation_locked"
     service.wait_for(lambda: caller.get(f"/responses/{begun['id']}")["status"] == "completed")
     assert len(items_of(caller, conversation_id)) == 3
 
@@ -627,7 +632,7 @@ def test_conversations_and_their_items_are_changed_and_deleted(serve, connect):
 
 
 def test_ids_are_chosen_where_that_is_allowed(serve, connect):
-    caller = connect(serve(lambda _: [say("a")], client_ids=True))
+    caller = connect(serve(lambda _: [say("a")], foundry=True))
     body = {"model": "m", "input": "hi"}
     headers = {"x-agent-response-id": "resp_mine"}
     assert caller.http.post("/responses", json=body, headers=headers).json()["id"] == "resp_mine"

@@ -39,7 +39,7 @@ _BOOLEANS = {"true": True, "false": False}
 class ResponsesEndpoints(Resources):
     """The endpoints of responses, on a store and a runner.
 
-    With ``client_ids`` a request can name the id of its response, in a header or in its body, as
+    With ``foundry`` a request can choose the id of its response, in a header or in its body, as
     hosted agents of Azure AI Foundry allow.
     """
 
@@ -53,13 +53,13 @@ class ResponsesEndpoints(Resources):
         runner: Runner,
         watch: Watch,
         *,
-        client_ids: bool = False,
+        foundry: bool = False,
     ) -> None:
         super().__init__(store, poll_after_ms)
         self._runner = runner
         self._watch = watch
         self._history = History(store)
-        self._client_ids = client_ids
+        self._foundry = foundry
 
     def routes(self) -> list[Route]:
         """All addresses."""
@@ -77,7 +77,7 @@ class ResponsesEndpoints(Resources):
     async def _create(self, request: Request) -> Reply:
         body = await body_of(request)
         chosen = None
-        if self._client_ids:
+        if self._foundry:
             chosen = request.headers.get(_CLIENT_ID) or body.get("response_id")
             body = {name: value for name, value in body.items() if name != "response_id"}
         wanted = new_request(body, self._history, self._free_id(chosen))

@@ -54,12 +54,12 @@ class Playing:
 
 
 @frozen
-class Keeping:
-    """How long events are kept, in seconds, of how many responses, and how a cancelled log ends."""
+class Rules:
+    """How long events are kept, in seconds, of how many responses, and whose manners apply."""
 
     window: float
     logs: int
-    cancelled_event: bool
+    foundry: bool
 
 
 class Runner:
@@ -76,14 +76,14 @@ class Runner:
         watch: Watch,
         loop: asyncio.AbstractEventLoop,
         pace: Pace,
-        keeping: Keeping,
+        rules: Rules,
     ) -> None:
         self._script = script
         self._store = store
         self._watch = watch
         self._loop = loop
         self._pace = pace
-        self._keeping = keeping
+        self._rules = rules
         self._playing: dict[str, Playing] = {}  # until it ends
         self._kept: dict[str, Playing] = {}  # of background responses, in their order
         self._waiting = WaitingRoom()
@@ -117,7 +117,8 @@ class Runner:
                 "Another process is currently operating on this conversation. Please retry in a few"
                 " seconds."
             )
-            raise Problem(msg, code="conversation_locked")
+            status = 409 if self._rules.foundry else 400
+            raise Problem(msg, status=status, code="conversation_locked")
 
     def is_known(self, response_id: str) -> bool:
         """Whether a response of this id is being played."""
@@ -138,8 +139,8 @@ class Runner:
         if playing is None:
             msg = f"The events of response '{response.id}' are older than the oldest retained one."
             raise Problem(msg, status=409, param="starting_after", code="events_evicted")
-        if self._loop.time() - playing.began > self._keeping.window:
-            minutes = f"{self._keeping.window / 60:g}"
+        if self._loop.time() - playing.began > self._rules.window:
+            minutes = f"{self._rules.window / 60:g}"
             msg = (
                 f"Response '{response.id}' cannot be streamed because it is more than {minutes}"
                 " minutes old."
@@ -161,7 +162,7 @@ class Runner:
                 return response
             msg = f"Cannot cancel a response with status '{response.wire_status}'."
             raise Problem(msg)
-        playing.scripted.cancel(with_event=self._keeping.cancelled_event)
+        playing.scripted.cancel(with_event=self._rules.foundry)
         self._store.save(playing.response)
         self._finish(playing)
         return playing.response
@@ -234,7 +235,7 @@ class Runner:
 
     def _keep(self, playing: Playing) -> None:
         self._kept[playing.response.id] = playing
-        while len(self._kept) > self._keeping.logs:
+        while len(self._kept) > self._rules.logs:
             del self._kept[next(iter(self._kept))]
 
     def _finish(self, playing: Playing) -> None:
@@ -283,4 +284,4 @@ def _report(error: BaseException) -> None:
     _logger.error("a reader of a response raised", exc_info=error)
 
 
-__all__ = ["Keeping", "Playing", "Runner", "fail_unfinished"]
+__all__ = ["Playing", "Rules", "Runner", "fail_unfinished"]
