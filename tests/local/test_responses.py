@@ -754,6 +754,26 @@ def test_an_unknown_conversation_is_not_found(serve, connect):
     assert error["message"] == "Conversation with id 'conv_x' not found."
 
 
+def test_an_item_may_be_referred_to(serve, connect):
+    def script(_):
+        output = yield call("f")
+        yield say(output)
+
+    caller = connect(serve(script))
+    first = create(caller)
+    (message,) = caller.get(f"/responses/{first['id']}/input_items")["data"]
+    (asked,) = first["output"]
+    given = [{"type": "item_reference", "id": item["id"]} for item in (message, asked)]
+    given.append({**OUTPUT, "call_id": asked["call_id"]})
+    second = create(caller, input=given)
+    assert second["output"][0]["content"][0]["text"] == "x"
+    listed = caller.get(f"/responses/{second['id']}/input_items", order="asc")["data"]
+    assert [item["type"] for item in listed] == ["message", "function_call", "function_call_output"]
+    body = {"model": "m", "input": [{"type": "item_reference", "id": "fc_x"}]}
+    error = caller.refused("POST", "/responses", body=body, status=404)
+    assert error["message"].startswith("Item with id 'fc_x' not found.")
+
+
 def test_nulls_in_items_mean_nothing(serve, connect):
     item = {"id": None, "type": None, "role": "user", "content": "hi", "status": None}
     caller = connect(serve(lambda turn: [say(turn.text)]))

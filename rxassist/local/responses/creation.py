@@ -184,7 +184,7 @@ def new_request(body: Body, history: History, response_id: str | None = None) ->
         raise missing(param="input")
     background, stored = flag(body, "background"), flag({"store": True, **given}, "store")
     before, conversation_id = history.before(body)
-    items = input_of(given.get("input"))
+    items = history.resolved(input_of(given.get("input")))
     check_outputs([*before, *items])
     described: dict[str, Any] = {
         **_USUAL,

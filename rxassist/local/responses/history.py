@@ -17,6 +17,7 @@ from rxassist.local.server.plain import as_object
 from rxassist.local.server.problems import Problem, invalid_type, missing
 from rxassist.local.server.store import Store
 from rxassist.protocols.responses.models import Response
+from rxassist.wire.json import from_json
 from rxassist.wire.structure import unstructure
 
 _CALLS = {"function_call": "function call", "custom_tool_call": "custom tool call"}
@@ -56,6 +57,29 @@ class History:
         if not isinstance(previous_id, str):
             raise invalid_type(previous_id, "previous_response_id", "a string")
         return self._chain(previous_id), None
+
+    def resolved(self, items: Sequence[Item]) -> list[Item]:
+        """The same items, with those that an item only refers to.
+
+        Raises ``Problem`` if there is no such item.
+        """
+        return [
+            self._referred(str(item["id"])) if item["type"] == "item_reference" else item
+            for item in items
+        ]
+
+    def _referred(self, item_id: str) -> Item:
+        given = self._store.find_anywhere(InputItem, item_id)
+        if given is not None:
+            return given.item
+        written = self._store.find_member(Response, "output", item_id)
+        if written is None:
+            msg = (
+                f"Item with id '{item_id}' not found. Items are not persisted when `store` is set"
+                " to false."
+            )
+            raise Problem(msg, status=404, param="input")
+        return plain_item(from_json(written))
 
     def _conversation(self, conversation_id: str) -> list[Item]:
         if self._store.find(Conversation, conversation_id) is None:
