@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -32,7 +32,8 @@ from rxassist.protocols.responses.rounds import (
     waits_for,
 )
 from rxassist.reactive.checks import check_not_negative, check_positive
-from rxassist.reactive.kernel import choose_each, nothing, take_through
+from rxassist.reactive.kernel import linked, take_through
+from rxassist.reactive.links import Link
 from rxassist.reactive.loop import HomeT, from_batches
 from rxassist.reactive.observable import LoopObservable
 from rxassist.reactive.queues import Waiting
@@ -357,23 +358,29 @@ def _with_output(source: Observable[Event]) -> Observable[Event]:
 
     Some services leave it out, and then nothing would say that the response waits for you.
     """
-
-    def begin() -> Any:  # noqa: ANN401
-        items: dict[int, OutputItem] = {}
-
-        def step(event: Event) -> Sequence[Event]:
-            if event.is_delta:
-                return (event,)
-            if isinstance(event, OutputItemDone):
-                items[event.output_index] = event.item
-            elif isinstance(event, ResponseEvent) and event.run_status() in FINISHED:
-                whole = tuple(items[index] for index in sorted(items))
-                items.clear()
-                if whole and not event.response.output:
-                    return (evolve(event, response=evolve(event.response, output=whole)),)
-            return (event,)
-
-        return step, nothing
-
-    operator: Operator[Event, Event] = choose_each(begin)
+    operator: Operator[Event, Event] = linked(lambda observer, _: _Restoring(observer))
     return source.pipe(operator)
+
+
+class _Restoring(Link[Event, Event]):
+    """One subscription: the items that came whole. Nearly all events are deltas, and pass."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, observer: abc.ObserverBase[Event]) -> None:
+        super().__init__(observer)
+        self._items: dict[int, OutputItem] = {}
+
+    def on_next(self, value: Event) -> None:
+        """Pass an event on; the end of a response has its output."""
+        self.observer.on_next(value if value.is_delta else self._restored(value))
+
+    def _restored(self, event: Event) -> Event:
+        if isinstance(event, OutputItemDone):
+            self._items[event.output_index] = event.item
+        elif isinstance(event, ResponseEvent) and event.run_status() in FINISHED:
+            whole = tuple(self._items[index] for index in sorted(self._items))
+            self._items.clear()
+            if whole and not event.response.output:
+                return evolve(event, response=evolve(event.response, output=whole))
+        return event
