@@ -7,7 +7,7 @@ import asyncio
 from typing import Annotated
 
 from rxassist import AsyncClient, AsyncResponseEventHandler
-from rxassist.protocols.responses.models import ToolCall
+from rxassist.responses import ToolCall
 
 
 async def get_weather(city: Annotated[str, "Such as Lima, Peru."]) -> str:
