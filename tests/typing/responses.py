@@ -1,24 +1,49 @@
 """What the type checkers must know of the Responses protocol, and must refuse. Never run."""
 
 from collections.abc import Mapping
-from typing import assert_type
+from typing import TypedDict, assert_type
 
 from reactivex import GroupedObservable, Observable
 
-from rxassist import MergedEvent, Operator, Usage, from_dict, from_json, to_dict, to_json
+from rxassist import (
+    AssistantEventHandler,
+    AsyncClient,
+    Client,
+    LoopObservable,
+    MergedEvent,
+    Operator,
+    RunStream,
+    ToolResult,
+    Usage,
+    from_dict,
+    from_json,
+    merge_runs,
+    to_dict,
+    to_json,
+)
 from rxassist import operators as any_operators
 from rxassist.events import Event as RunEvent
 from rxassist.models import Run
+from rxassist.reactive.loop import RunningLoop, ThreadLoop
 from rxassist.responses import (
+    AnnotationAdded,
+    AsyncResponseEventHandler,
+    AsyncResponseStream,
     CallDelta,
+    CompactedResponse,
+    Conversation,
     Event,
     FunctionCall,
+    InputTokens,
     OutputItem,
     OutputItemDone,
     OutputMessage,
+    OutputText,
     OutputTextDelta,
     Response,
     ResponseCompleted,
+    ResponseEventHandler,
+    ResponseStream,
     ShellDelta,
     Snapshot,
     ToolCall,
@@ -130,3 +155,138 @@ def operators_with_the_wrong_arguments(texts: Observable[str]) -> None:
     rxops.decode(protocol="chat")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     texts.pipe(rxops.check_ending())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     rxops.run_steps()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+# --- clients, streams and handlers ---------------------------------------------------------
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+class Answer(TypedDict):
+    city: str
+
+
+class Printer(ResponseEventHandler):
+    def on_text_delta(self, delta: OutputTextDelta | AnnotationAdded, snapshot: OutputText) -> None:
+        assert_type(delta.value, str)
+        assert_type(self.current_run, Response | None)
+        assert_type(self.current_event, Event | None)
+        assert_type(self.current_message_snapshot, OutputMessage | None)
+
+    def on_tool_call_done(self, tool_call: ToolCall) -> None:
+        assert_type(self.get_final_run(), Response)
+        assert_type(self.get_final_messages(), list[OutputMessage])
+
+
+class AsyncPrinter(AsyncResponseEventHandler):
+    async def on_message_done(self, message: OutputMessage) -> None:
+        assert_type(await self.get_final_run(), Response)
+
+
+def streams(client: Client) -> None:
+    stream = client.responses.stream(model="m", input="Hello", tools=[add], max_rounds=4)
+    assert_type(stream, ResponseStream)
+    assert_type(stream.text_deltas, LoopObservable[str, ThreadLoop])
+    assert_type(stream.snapshots, LoopObservable[Snapshot, ThreadLoop])
+    assert_type(stream.messages, LoopObservable[OutputMessage, ThreadLoop])
+    assert_type(stream.tool_calls, LoopObservable[ToolCall, ThreadLoop])
+    assert_type(stream.tool_results, LoopObservable[ToolResult[ToolCall], ThreadLoop])
+    assert_type(stream.responses, LoopObservable[Response, ThreadLoop])
+    assert_type(stream.snapshot, Snapshot)
+    assert_type(stream.current_run, Response | None)
+    assert_type(stream.get_final_run(), Response)
+    assert_type(stream.get_final_messages(), list[OutputMessage])
+    assert_type(stream.get_final_run().parse(Answer), Answer)
+    assert_type(stream.pipe(rxops.runs()).run(), Response)
+    for event in stream:
+        assert_type(event, Event)
+    with client.responses.resume("resp_1", after=417, on_reset="follow") as resumed:
+        assert_type(resumed, ResponseStream)
+
+
+async def streams_that_are_awaited(client: AsyncClient) -> None:
+    stream = client.responses.stream(model="m", input=[{"role": "user", "content": "Hello"}])
+    assert_type(stream, AsyncResponseStream)
+    assert_type(stream.responses, LoopObservable[Response, RunningLoop])
+    assert_type(await stream.get_final_run(), Response)
+    async for event in stream:
+        assert_type(event, Event)
+    async with client.responses.resume("resp_1") as resumed:
+        assert_type(resumed, AsyncResponseStream)
+
+
+def calls(client: Client) -> None:
+    assert_type(client.responses.create(model="m", text_format=Answer).run(), Response)
+    assert_type(client.responses.retrieve("resp_1").run(), Response)
+    assert_type(client.responses.cancel("resp_1").run(), Response)
+    assert_type(client.responses.poll("resp_1", deadline=5).run(), Response)
+    polling = client.responses.create_and_poll(model="m", background=True, tools=[add])
+    assert_type(polling.run(), Response)
+    assert_type(client.responses.compact(model="m").run(), CompactedResponse)
+    assert_type(client.responses.input_tokens.count(model="m").run(), InputTokens)
+    for item in client.responses.input_items.list("resp_1"):
+        assert_type(item, OutputItem)
+    assert_type(client.conversations.create().run(), Conversation)
+    for item in client.conversations.items.list("conv_1"):
+        assert_type(item, OutputItem)
+
+
+def handlers(client: Client, other: AsyncClient, events: Observable[Event]) -> None:
+    client.responses.stream(model="m", event_handler=Printer())
+    client.responses.stream(model="m", event_handler=AssistantEventHandler())
+    client.responses.resume("resp_1", event_handler=Printer()).subscribe(Printer())
+    other.responses.stream(model="m", event_handler=AsyncPrinter())
+    events.subscribe(Printer())
+
+
+def streams_of_both(old: RunStream, new: ResponseStream) -> None:
+    for item in merge_runs({"old": old, "new": new}):
+        assert_type(item, MergedEvent[str])
+
+
+def parameters_that_are_wrong(client: Client) -> None:
+    client.responses.stream(modle="m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.responses.stream(model=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.responses.stream(model="m", input=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.responses.stream(model="m", tools=[1])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    client.responses.stream(model="m", if_busy="cancel")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.responses.stream(model="m", idempotent=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.responses.stream(model="m", on_reset="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.responses.stream(model="m", on_dispose="stop")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.responses.stream(assistant_id="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.responses.create(model="m", recover=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.responses.resume("resp_1", after="417")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.responses.resume("resp_1", tools=[add])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.responses.poll("resp_1", tools=[add])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.responses.compact(input="Hello")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.conversations.items.create("conv_1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def views_that_only_runs_have(stream: ResponseStream) -> None:
+    _ = stream.run_steps  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    stream.get_final_run_steps()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+def a_handler_of_the_other_client(client: Client, other: AsyncClient) -> None:
+    client.responses.stream(model="m", event_handler=AsyncPrinter())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.responses.resume("resp_1", event_handler=AsyncPrinter())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.responses.stream(model="m", event_handler=Printer)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    other.responses.stream(model="m", event_handler=Printer())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def the_wrong_kind_of_wait(client: Client, other: AsyncClient) -> None:
+    await client.responses.create(model="m")  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+    for event in other.responses.stream(model="m"):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        _ = event  # pyright: ignore[reportUnknownVariableType]
+
+
+class WrongHandler(ResponseEventHandler):
+    def on_text_done(self, text: str) -> None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        """A text has annotations too."""
+
+
+class WrongAsyncHandler(AsyncResponseEventHandler):
+    def on_text_done(self, text: OutputText) -> None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        """It must be awaited."""
