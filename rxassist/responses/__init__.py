@@ -41,6 +41,8 @@ _LATE = {
 
 def __getattr__(name: str) -> object:
     """Streams and handlers are imported when they are asked for: events alone are light."""
+    if name == "operators":
+        return import_module(f"{__name__}.operators")
     if name not in _LATE:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

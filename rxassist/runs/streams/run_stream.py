@@ -107,8 +107,8 @@ class RunObservable(
         if not isinstance(given, EventHandler) or handler._telling is not self._handler_telling:
             of, kind = ("an AsyncClient", "Async") if awaited else ("a Client", "")
             hint = " (an instance, not the class)" if isinstance(given, type) else ""
-            expected = f"{kind}AssistantEventHandler{hint}"
-            msg = f"event_handler of {of} must be an {expected}, got {excerpt(handler)}"
+            kinds = f"an {kind}AssistantEventHandler or {kind}ResponseEventHandler{hint}"
+            msg = f"event_handler of {of} must be {kinds}, got {excerpt(handler)}"
             raise TypeError(msg)
         return handler
 
