@@ -330,7 +330,77 @@ def _recorded(name: str) -> Body:
     return Body(events, None, None, None)
 
 
+# --- the Responses API -----------------------------------------------------------------------
+
+
+def response(status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
+    """A response, with the fields that the service sends."""
+    ended = status == "completed"
+    usage = {"input_tokens": 11, "output_tokens": 9, "total_tokens": 20}
+    return {
+        "id": "resp_0976c6df58902d6a0068c9ef349f8881968e62cd0dd40b45bf",
+        "object": "response",
+        "created_at": 1758064436,
+        "status": status,
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "max_output_tokens": None,
+        "max_tool_calls": None,
+        "model": "gpt-4o-mini-2024-07-18",
+        "output": output,
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "reasoning": {"effort": None, "summary": None},
+        "service_tier": "auto",
+        "store": True,
+        "temperature": 1.0,
+        "text": {"format": {"type": "text"}, "verbosity": "medium"},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": 1.0,
+        "truncation": "auto",
+        "usage": usage if ended else None,
+        "metadata": {},
+    }
+
+
+def _response_events(pieces: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events of a response that says one text, without their numbers."""
+    item_id = "msg_0976c6df58902d6a0068c9ef3537f48196a252a62ce5661cef"
+    random_ = random.Random(_SEED)  # noqa: S311 -- no secret
+    text = "".join(pieces)
+    part: dict[str, Any] = {"type": "output_text", "annotations": [], "logprobs": []}
+    item: dict[str, Any] = {"id": item_id, "type": "message", "role": "assistant"}
+    at: dict[str, Any] = {"item_id": item_id, "output_index": 0, "content_index": 0}
+    done = {**item, "status": "completed", "content": [{**part, "text": text}]}
+    for name in ("created", "in_progress"):
+        yield name, {"response": response("in_progress", [])}
+    begun = {**item, "status": "in_progress", "content": []}
+    yield "output_item.added", {"output_index": 0, "item": begun}
+    yield "content_part.added", {**at, "part": {**part, "text": ""}}
+    for piece in pieces:
+        noise = "".join(random_.choices("abcdefghijklmnopqrstuvwxyzABC", k=16 - len(piece)))
+        yield "output_text.delta", {**at, "delta": piece, "logprobs": [], "obfuscation": noise}
+    yield "output_text.done", {**at, "text": text, "logprobs": []}
+    yield "content_part.done", {**at, "part": {**part, "text": text}}
+    yield "output_item.done", {"output_index": 0, "item": done}
+    yield "completed", {"response": response("completed", [done])}
+
+
+def _response(deltas: int) -> Body:
+    """A response of the Responses API, with the obfuscation that hides the lengths of deltas."""
+    pieces = words(deltas)
+    events = tuple(
+        sse(f"response.{name}", {"type": f"response.{name}", "sequence_number": number, **data})
+        for number, (name, data) in enumerate(_response_events(pieces))
+    )
+    return Body(events, "".join(pieces), deltas, [])
+
+
 _MAKERS: dict[str, Callable[[int], Body]] = {
+    "response": _response,
     "text": _text,
     "messages": _messages,
     "annotations": _annotations,

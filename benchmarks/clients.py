@@ -67,7 +67,7 @@ def _theirs(mode: str, base_url: str, transport: object = None) -> Any:
 
 def in_memory(side: str, mode: str) -> tuple[Any, Any]:
     """A client, and the transport whose ``chunks`` it will get."""
-    if side == "openai":
+    if side.startswith("openai"):
         import httpx2
 
         transport = in_memory_transport(httpx2)
@@ -82,7 +82,7 @@ def over_sockets(side: str, base_url: str) -> Any:
     """An asynchronous client of a server."""
     if side.startswith("rxassist"):
         return _ours("async", base_url, "aiohttp" if side.endswith("aiohttp") else "httpx")
-    if side == "openai":
+    if side.startswith("openai"):
         return _theirs("async", base_url)
     import httpx
 

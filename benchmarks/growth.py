@@ -20,9 +20,10 @@ def measure(side: str, *, shape: str, deltas: int) -> dict[str, Any]:
     """CPU and wall seconds per event beyond those of an empty stream."""
     mode = "async" if side == "rxassist" else "sync"
     full, empty = bodies.make(shape, deltas), bodies.make(shape, 0)
+    view = "responses-views" if shape == "response" else "views"
     repeats = max(1, (_EVENTS if side == "rxassist" else _PEER_EVENTS) // deltas)
-    cpu, wall, delivered = in_memory.passes(side, "views", mode, full, "event", repeats)
-    base_cpu, base_wall, _ = in_memory.passes(side, "views", mode, empty, "event", _EMPTY)
+    cpu, wall, delivered = in_memory.passes(side, view, mode, full, "event", repeats)
+    base_cpu, base_wall, _ = in_memory.passes(side, view, mode, empty, "event", _EMPTY)
     events = len(full[0].events) - len(empty[0].events)
     return {
         "cpu": (cpu - base_cpu) / events,

@@ -7,6 +7,8 @@ sides; ``read`` and ``kept`` subscribe to ``stream.snapshots`` where openai has 
 with ``on_text_delta``; ``views`` subscribes to text, tool calls and snapshots of one stream where
 openai's handler has the callbacks for them. ``operators`` is ``from_iterable(chunks)`` piped
 through ``decode()`` and ``text_deltas()``, without a client.
+
+Views that begin with ``responses-`` are of the Responses API (``responses.py`` has openai's side).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks import bodies, clients
+from benchmarks import bodies, clients, responses
 from benchmarks.delivery import Delivered, checksum
 
 _EVENTS = 10_000  # about as many in each process, however long a body is
@@ -165,15 +167,23 @@ def _inputs(calls: list[Any]) -> list[str]:
     ]
 
 
-async def _ours_async(view: str, client: Any) -> Delivered:
+def _run(client: Any) -> Any:
+    return client.threads.runs.stream(**_RUN)
+
+
+def _response(client: Any) -> Any:
+    return client.responses.stream(**responses.REQUEST)
+
+
+async def _ours_async(view: str, begin: Callable[[Any], Any], client: Any) -> Delivered:
     ended = asyncio.get_running_loop().create_future()
     views = _Views(view, lambda: ended.set_result(None), ended.set_exception)
-    views.subscribe(client.threads.runs.stream(**_RUN))
+    views.subscribe(begin(client))
     await ended
     return views.delivered()
 
 
-def _ours_sync(view: str, client: Any) -> Delivered:
+def _ours_sync(view: str, begin: Callable[[Any], Any], client: Any) -> Delivered:
     ended, errors = threading.Event(), list[Exception]()
 
     def fail(error: Exception) -> None:
@@ -181,7 +191,7 @@ def _ours_sync(view: str, client: Any) -> Delivered:
         ended.set()
 
     views = _Views(view, ended.set, fail)
-    views.subscribe(client.threads.runs.stream(**_RUN))
+    views.subscribe(begin(client))
     ended.wait()
     if errors:
         raise errors[0]
@@ -315,11 +325,12 @@ _READERS: dict[tuple[str, str, str], Callable[..., Any]] = {
     ("openai", "sync", "iterated"): _openai_iterated_sync,
     ("openai", "async", "text"): _openai_iterated_async,
     ("openai", "sync", "text"): _openai_iterated_sync,
-    ("rxassist", "async", "text"): partial(_ours_async, "text"),
-    ("rxassist", "sync", "text"): partial(_ours_sync, "text"),
+    **responses.READERS,
 }
+for _view in ("text", "read", "kept", "views"):
+    for _prefix, _begin in (("", _run), ("responses-", _response)):
+        _READERS["rxassist", "async", _prefix + _view] = partial(_ours_async, _view, _begin)
+        _READERS["rxassist", "sync", _prefix + _view] = partial(_ours_sync, _view, _begin)
 for _view in ("read", "kept", "views"):
-    _READERS["rxassist", "async", _view] = partial(_ours_async, _view)
-    _READERS["rxassist", "sync", _view] = partial(_ours_sync, _view)
     _READERS["openai", "async", _view] = partial(_openai_async, _view)
     _READERS["openai", "sync", _view] = partial(_openai_sync, _view)

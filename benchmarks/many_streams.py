@@ -26,10 +26,17 @@ def _place(server: str, name: str) -> dict[str, Any]:
 async def _ours(client: Any, server: str, assistant: str, name: str) -> str:
     threads = client.threads
     begin = threads.create_and_run_stream if server == "local" else threads.runs.stream
+    return await _subscribed(begin(assistant_id=assistant, **_place(server, name)))
+
+
+async def _our_response(client: Any, server: str, _: str, name: str) -> str:
+    del server
+    return await _subscribed(client.responses.stream(model="m", input=name))
+
+
+async def _subscribed(stream: Any) -> str:
     ended, texts = asyncio.get_running_loop().create_future(), list[str]()
-    begin(assistant_id=assistant, **_place(server, name)).text_deltas.subscribe(
-        texts.append, ended.set_exception, lambda: ended.set_result(None)
-    )
+    stream.text_deltas.subscribe(texts.append, ended.set_exception, lambda: ended.set_result(None))
     await ended
     return "".join(texts)
 
@@ -39,6 +46,20 @@ async def _theirs(client: Any, server: str, assistant: str, name: str) -> str:
     begin = threads.create_and_run_stream if server == "local" else threads.runs.stream
     async with begin(assistant_id=assistant, **_place(server, name)) as stream:
         return "".join([text async for text in stream.text_deltas])
+
+
+async def _their_response(client: Any, server: str, _: str, name: str) -> str:
+    del server
+    async with client.responses.stream(model="m", input=name) as stream:
+        deltas = [e.delta async for e in stream if e.type == "response.output_text.delta"]
+    return "".join(deltas)
+
+
+async def _their_raw_response(client: Any, server: str, _: str, name: str) -> str:
+    del server
+    stream = await client.responses.create(model="m", input=name, stream=True)
+    deltas = [e.delta async for e in stream if e.type == "response.output_text.delta"]
+    return "".join(deltas)
 
 
 async def _bytes(client: Any, server: str, assistant: str, name: str) -> str:
@@ -58,10 +79,17 @@ _READERS: dict[str, Callable[..., Any]] = {
     "httpx": _bytes,
     "httpx-aiohttp": _bytes,
 }
+_READERS_OF_RESPONSES: dict[str, Callable[..., Any]] = {
+    "rxassist": _our_response,
+    "rxassist-aiohttp": _our_response,
+    "openai": _their_response,
+    "openai-raw": _their_raw_response,
+}
 
 
 async def _measure(side: str, streams: int, deltas: int, server: str) -> dict[str, Any]:
-    read = _READERS[side]
+    readers = _READERS_OF_RESPONSES if server.endswith("responses") else _READERS
+    read = readers[side]
     with servers.serving(server, deltas) as base_url:
         client = clients.over_sockets(side, base_url)
         assistant = await _assistant(side, client) if server == "local" else "asst_1"
@@ -86,7 +114,8 @@ async def _assistant(side: str, client: Any) -> str:
 def _check(server: str, names: list[str], texts: list[str], deltas: int) -> None:
     """Every stream was told its own text, whole. Raises ``ValueError``."""
     for name, text in zip(names, texts, strict=True):
-        said = servers.local_text(name, deltas) if server == "local" else bodies.words(deltas)
+        is_local = server.startswith("local")
+        said = servers.local_text(name, deltas) if is_local else bodies.words(deltas)
         if text != "".join(said):
             msg = f"{name}: expected {''.join(said)!r:.80}, delivered {text!r:.80}"
             raise ValueError(msg)

@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.servers KIND [NUMBER]`` prints its base URL and runs until its standard input
 is closed. ``local`` is the local service, whose runs say what they are told and then so many words;
-``canned`` streams bytes that were made before, an event at a time, to as many as ask;
+``canned`` streams bytes that were made before, an event at a time, to as many as ask, and
+``canned-responses`` those of a response;
 ``silent`` begins a stream and then says nothing; ``ticking`` streams one event after each pause
 of one to three milliseconds and notes when it was in the socket; ``polled`` answers polls, the
 last of so many with a run that has ended, and notes when each came and was answered.
@@ -104,15 +105,23 @@ class Server:
 class Canned(Server):
     """Many streams at once, in turns."""
 
+    shape = "text"
+
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        (body,) = bodies.make("text", number)
+        (body,) = bodies.make(self.shape, number)
         self._events = body.events
 
     async def events(self) -> AsyncIterator[bytes]:
         for event in self._events:
             yield event
             await asyncio.sleep(0)
+
+
+class CannedResponses(Canned):
+    """The same, of the Responses API."""
+
+    shape = "response"
 
 
 class Silent(Server):
@@ -208,10 +217,16 @@ def local_text(name: str, words: int) -> list[str]:
 def main(kind: str, number: int) -> None:
     """Run a server."""
     raise_limits()
-    if kind == "local":
+    if kind.startswith("local"):
         local(number)
         return
-    servers = {"canned": Canned, "silent": Silent, "ticking": Ticking, "polled": Polled}
+    servers = {
+        "canned": Canned,
+        "canned-responses": CannedResponses,
+        "silent": Silent,
+        "ticking": Ticking,
+        "polled": Polled,
+    }
     asyncio.run(servers[kind](number).serve())
 
 

@@ -71,12 +71,14 @@ def _in_memory(
     shape: str = "text",
     target: float | None = None,
     quick: bool = False,
+    peer_side: str = "openai",
 ) -> Benchmark:
     """A row whose bytes are in memory: both clients over a transport that hands them out."""
-    ours, peer = _sides("openai", view=view, mode=mode, deltas=deltas, cut=cut, shape=shape)
+    ours, peer = _sides(peer_side, view=view, mode=mode, deltas=deltas, cut=cut, shape=shape)
     size = "recorded streams" if shape == "recorded" else f"{deltas:,} deltas"
     chunks = {"event": "an event a chunk", "16k": "16 KiB chunks"}[cut]
-    name = f"{view}-{mode}-{shape if shape == 'recorded' else deltas}-{cut}"
+    which = "raw-" if peer_side == "openai-raw" else ""
+    name = f"{view}-{which}{mode}-{shape if shape == 'recorded' else deltas}-{cut}"
     return Benchmark(
         name,
         "in_memory",
@@ -132,6 +134,51 @@ _BYTES = (
     ),
 )
 
+_RESPONSES = "Responses: bytes → `text_deltas`, beside the helper"
+_RESPONSES_RAW = "Responses: bytes → `text_deltas`, beside the raw stream"
+_OF_HELPER, _OF_RAW = 30, 15
+_SHORT = 1_000
+
+
+def _response(
+    row: str,
+    view: str,
+    mode: str,
+    deltas: int,
+    cut: str = "event",
+    target: float | None = None,
+    *,
+    raw: bool = False,
+    quick: bool = False,
+) -> Benchmark:
+    """A row of the Responses API whose bytes are in memory."""
+    return _in_memory(
+        row,
+        f"responses-{view}",
+        mode,
+        deltas,
+        cut=cut,
+        shape="response",
+        target=target,
+        quick=quick,
+        peer_side="openai-raw" if raw else "openai",
+    )
+
+
+_BYTES_OF_RESPONSES = (
+    *(
+        _response(row, "text", mode, deltas, cut, target, raw=raw, quick=deltas == _SHORT)
+        for row, target, raw in ((_RESPONSES, _OF_HELPER, False), (_RESPONSES_RAW, _OF_RAW, True))
+        for mode in ("async", "sync")
+        for deltas, cut in ((_SHORT, "event"), (_SHORT, "16k"), (10_000, "event"))
+    ),
+    *(
+        _response(f"Responses: {row}", view, mode, 1_000)
+        for row, view in ((_READ, "read"), (_KEPT, "kept"))
+        for mode in ("async", "sync")
+    ),
+)
+
 _SHAPES = {
     "text": "text",
     "arguments": "function arguments",
@@ -155,6 +202,20 @@ def _growth(shape: str, *, quick: bool) -> Benchmark:
         rounds=3,
         quick={} if quick else None,
     )
+
+
+_GROWTH_OF_RESPONSES = Benchmark(
+    "responses-growth-text",
+    "growth",
+    "Responses, growth: CPU per event at 50,000 deltas over 1,000",
+    "text; three views",
+    (Figure("cpu", _CPU, "µs", 1.1, "times at most"),),
+    Subject("50,000", "rxassist", {"shape": "response", "deltas": 50_000}),
+    Subject("1,000", "rxassist", {"shape": "response", "deltas": 1_000}),
+    delivers=False,
+    rounds=3,
+    quick={},
+)
 
 
 def _growth_of_peer(shape: str) -> Benchmark:
@@ -183,6 +244,7 @@ _HELD = Benchmark(
 )
 
 _STREAMS = "1,000 streams at once over sockets"
+_STREAMS_OF_RESPONSES = f"Responses: {_STREAMS}"
 _CHEAP = "from a server that costs little"
 
 
@@ -197,14 +259,16 @@ def _streams(
     target: float | None = None,
     rounds: int = 2,
     quick: Arguments | None = None,
+    prefix: str = "",
+    row: str = _STREAMS,
 ) -> Benchmark:
     """A row of many streams; of bytes that nobody reads (``httpx``), how much more ours takes."""
     sizes: Arguments = {"streams": 1_000, "deltas": deltas, "server": server}
     comparison: Comparison = "times less" if peer == "openai" else "times at most"
     return Benchmark(
-        f"streams-{name}",
+        f"{prefix}streams-{name}",
         "many_streams",
-        _STREAMS,
+        row,
         f"{deltas} deltas each, {case}",
         (
             Figure("cpu", "CPU of the client per delta", "µs", target, comparison),
@@ -241,6 +305,20 @@ def _polls(
         quick=quick,
     )
 
+
+_STREAMED_RESPONSES = tuple(
+    _streams(
+        f"{server}{over}",
+        f"{case}, over aiohttp" if over else case,
+        f"rxassist{over}",
+        server=f"{server}-responses",
+        target=9 if over else 4,
+        prefix="responses-",
+        row=_STREAMS_OF_RESPONSES,
+    )
+    for server, case in (("local", "from the local service"), ("canned", _CHEAP))
+    for over in ("", "-aiohttp")
+)
 
 _SOCKETS = (
     _streams(
@@ -335,4 +413,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *(_growth_of_peer(shape) for shape in ("text", "logs", "annotations")),
     _HELD,
     *_SOCKETS,
+    *_BYTES_OF_RESPONSES,
+    _GROWTH_OF_RESPONSES,
+    *_STREAMED_RESPONSES,
 )

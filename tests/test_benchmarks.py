@@ -16,9 +16,14 @@ TINY = {
         "view=text mode=async deltas=20",
         "view=views mode=sync deltas=20 shape=mixed",
         "view=text mode=async deltas=20 shape=recorded repeats=1",
+        "view=responses-text mode=async deltas=20 shape=response",
+        "view=responses-read mode=sync deltas=20 shape=response",
     ],
     "latency": ["events=20"],
-    "many_streams": ["streams=3 deltas=4 server=local"],
+    "many_streams": [
+        "streams=3 deltas=4 server=local",
+        "streams=3 deltas=4 server=local-responses",
+    ],
 }
 SIDES = ["rxassist", "openai"]
 CASES = [(module, arguments) for module, cases in TINY.items() for arguments in cases]

@@ -94,7 +94,7 @@ class _Heard:
     """What came of a response so far."""
 
     def __init__(self, *, keeps_events: bool) -> None:
-        self.count = 0
+        self.count: int = 0
         self.number: int | None = None  # of the last event that has one
         self.first_name = "response.created"
         self.response_id: str | None = None
@@ -164,22 +164,24 @@ class _Hearing(Rescue[Event]):
         logger.info("response %s: the stream was lost (%s); recovering", response_id, error)
         count_recovery()
         clock = clock_of(self._clock, self.scheduler)
-        return Rest(how, response_id, self._heard, error, clock).events()
+        return _Rest(how, response_id, self._heard, error, clock).events()
 
 
-def existing(how: Recovery, response_id: str) -> Observable[Event]:
+def existing(
+    how: Recovery, response_id: str, scheduler: abc.SchedulerBase | None = None
+) -> Observable[Event]:
     """The events of a response that exists, after ``how.number``, to its end."""
 
-    def begin(scheduler: abc.SchedulerBase) -> Observable[Event]:
+    def begin(given: abc.SchedulerBase) -> Observable[Event]:
         heard = _Heard(keeps_events=False)
         heard.number = how.number
         lost = StreamTruncated("the response exists, and has no stream yet")
-        return Rest(how, response_id, heard, lost, scheduler).streamed()
+        return _Rest(how, response_id, heard, lost, clock_of(scheduler, given)).streamed()
 
     return rx.defer(begin)
 
 
-class Rest:
+class _Rest:
     """What a response does after its stream was lost, with ``error``."""
 
     def __init__(

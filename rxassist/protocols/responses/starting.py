@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
 import reactivex as rx
 from attrs import evolve
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex import operators as ops
 
 from rxassist.errors import (
@@ -21,6 +21,7 @@ from rxassist.errors import (
 )
 from rxassist.protocols.responses.codec import EventDecoder
 from rxassist.protocols.responses.events import Event, KeepAlive, OutputItemDone, ResponseEvent
+from rxassist.protocols.responses.formats import with_format
 from rxassist.protocols.responses.locks import when_unlocked
 from rxassist.protocols.responses.models import OutputItem, Response
 from rxassist.protocols.responses.parameters import (
@@ -38,7 +39,8 @@ from rxassist.protocols.responses.rounds import (
     waits_for,
 )
 from rxassist.reactive.checks import check_not_negative, check_positive
-from rxassist.reactive.kernel import choose_each, nothing, take_through
+from rxassist.reactive.kernel import linked, take_through
+from rxassist.reactive.links import Link
 from rxassist.reactive.loop import HomeT, from_batches
 from rxassist.reactive.observable import LoopObservable
 from rxassist.reactive.queues import Waiting
@@ -46,6 +48,7 @@ from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
 from rxassist.runs.events import run_of
 from rxassist.runs.operators.lifetime import is_done
+from rxassist.runs.operators.resets import OnReset
 from rxassist.runs.state import FINISHED, has_settled
 from rxassist.runs.streams.creation import one_run
 from rxassist.runs.streams.given import Given, ParametersClass, Tooling
@@ -77,12 +80,27 @@ class ResponseCall(Resource[HomeT]):
         super().__init__(connection)
         given = dict(parameters)
         self._own_id: str | None = given.pop("response_id", None)
+        if self._own_id is not None:
+            path(RESPONSE, response_id=self._own_id)  # raises for what is no id
         self._queue_patience: float = given.pop("queue_patience", QUEUE_PATIENCE)
         check_positive("queue_patience", self._queue_patience)
+        on_reset: OnReset = given.pop("on_reset", "raise")
+        if given.get("text_format") is not None:
+            given["text"] = with_format(given.get("text"), given["text_format"])
+        given.pop("text_format", None)
         if isinstance(given.get("tools"), Toolbox):  # no stored object has its definitions
             given["tools"] = list(given["tools"])
-        self.given = Given.of(connection, given, takes)
+        if given.get("if_busy", "fail") not in ("fail", "wait"):
+            msg = f'if_busy must be "fail" or "wait", got {given["if_busy"]!r}'
+            raise ValueError(msg)
+        sorted_by_purpose = Given.of(connection, given, takes)
+        follow = evolve(sorted_by_purpose.follow, on_reset=on_reset)
+        self.given: Given = evolve(sorted_by_purpose, follow=follow)
         self._waiting = Waiting()
+
+    @property
+    def _clock(self) -> abc.SchedulerBase:
+        return self._connection.home.scheduler
 
     # --- the request ---
 
@@ -163,7 +181,7 @@ class ResponseCall(Resource[HomeT]):
         conversation = _conversation_of(request)
         if self.given.start.if_busy == "fail" or conversation is None:
             return asked
-        free: Operator[_T, _T] = when_unlocked(self._connection.home.scheduler)
+        free: Operator[_T, _T] = when_unlocked(self._clock)
         return asked.pipe(free, self._connection.queues.in_turn(conversation, self._waiting))
 
     # --- streams ---
@@ -184,7 +202,7 @@ class ResponseCall(Resource[HomeT]):
             "GET", path(RESPONSE, response_id=response_id), self.given.asked, ResumeParameters
         )
         how = self._how(response_id, number, background=True)
-        return self._plan(existing(how, response_id), None, Response(response_id))
+        return self._plan(existing(how, response_id, self._clock), None, Response(response_id))
 
     def _plan(
         self, answers: Observable[Event], chain: Chain | None, run: Response | None = None
@@ -214,12 +232,13 @@ class ResponseCall(Resource[HomeT]):
         if not options.recover:
             return events.pipe(operators.check_ending())
         background = bool((request.body or {}).get("background"))
-        how = partial(self._how, self._own_id, None, background=background)
+        how = partial(self._how, request.headers.get(OWN_ID), None, background=background)
         return events.pipe(recovering(how, keeps_events=options.replay))
 
     def _found(self, response_id: str) -> Observable[Event]:
         """The events of a response that exists under the id that was asked for."""
-        return existing(self._how(response_id, None, background=True), response_id)
+        how = self._how(response_id, None, background=True)
+        return existing(how, response_id, self._clock)
 
     def _events(self, request: Request, response_id: str = "") -> Observable[Event]:
         """The events of the answer to a request, as they come."""
@@ -354,7 +373,7 @@ class ResponseCall(Resource[HomeT]):
 
     def _cancel(self, run: Response) -> Observable[Response]:
         """Cancel a response in the background; any other ends when its connection is closed."""
-        if not run.background or run.status in FINISHED | {"requires_action"}:
+        if not run.background or has_settled(run):
             return rx.of(run)
         where = path(RESPONSE + "/cancel", response_id=run.id)
         sent = self._call(Response, self._request("POST", where, self.given.carried))
@@ -428,23 +447,29 @@ def _with_output(source: Observable[Event]) -> Observable[Event]:
 
     Some services leave it out, and then nothing would say that the response waits for you.
     """
-
-    def begin() -> Any:  # noqa: ANN401
-        items: dict[int, OutputItem] = {}
-
-        def step(event: Event) -> Sequence[Event]:
-            if event.is_delta:
-                return (event,)
-            if isinstance(event, OutputItemDone):
-                items[event.output_index] = event.item
-            elif isinstance(event, ResponseEvent) and event.run_status() in FINISHED:
-                whole = tuple(items[index] for index in sorted(items))
-                items.clear()
-                if whole and not event.response.output:
-                    return (evolve(event, response=evolve(event.response, output=whole)),)
-            return (event,)
-
-        return step, nothing
-
-    operator: Operator[Event, Event] = choose_each(begin)
+    operator: Operator[Event, Event] = linked(lambda observer, _: _Restoring(observer))
     return source.pipe(operator)
+
+
+class _Restoring(Link[Event, Event]):
+    """One subscription: the items that came whole. Nearly all events are deltas, and pass."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, observer: abc.ObserverBase[Event]) -> None:
+        super().__init__(observer)
+        self._items: dict[int, OutputItem] = {}
+
+    def on_next(self, value: Event) -> None:
+        """Pass an event on; the end of a response has its output."""
+        self.observer.on_next(value if value.is_delta else self._restored(value))
+
+    def _restored(self, event: Event) -> Event:
+        if isinstance(event, OutputItemDone):
+            self._items[event.output_index] = event.item
+        elif isinstance(event, ResponseEvent) and event.run_status() in FINISHED:
+            whole = tuple(self._items[index] for index in sorted(self._items))
+            self._items.clear()
+            if whole and not event.response.output:
+                return evolve(event, response=evolve(event.response, output=whole))
+        return event
