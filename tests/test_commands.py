@@ -55,7 +55,9 @@ def test_the_demo_ends_by_itself_with_a_table_of_three_runs():
             rf"^ *{name} +completed +\d+ +\d+ +\d+ +\d\.\d\d s +\d\.\d\d s", printed, re.MULTILINE
         )
     assert 'tool: get_weather({"city":"Lima"}) → 19 °C and foggy' in printed
-    assert "→ 42" in printed
+    assert "[sums] tool: python: print(6 * (3 + 4)) → 42" in printed
+    assert "[sums] response: completed" in printed
+    assert "[words] run: completed" in printed
     assert "\x1b" not in printed  # plain lines: this is no terminal
 
 

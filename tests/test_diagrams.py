@@ -37,7 +37,7 @@ from rxassist.protocols.assistants.codec import decode_event, encode_event
 from rxassist.reactive import kernel, observable
 from rxassist.runs.streams import merging
 from rxassist.runs.tools import Toolbox
-from rxassist.testing import Marbles
+from rxassist.testing import Marbles, ResponseEventBuilder
 from rxassist.wire.json import to_json
 from rxassist.wire.sse import ServerSentEvent, encode
 
@@ -87,6 +87,7 @@ def bytes_of(*events):
     return b"".join(encode(encode_event(event)) for event in events)
 
 
+OF_RESPONSE = ResponseEventBuilder()
 DONE = said("done")
 QUEUED = run("queued")
 WORKING = run("in_progress")
@@ -162,6 +163,22 @@ DIAGRAMS = {
         operators.accumulate_snapshots(),
         {"t": text("A"), "u": text("B"), "T": "A", "U": "AB"},
         then=ops.map(lambda snapshot: snapshot.text),
+    ),
+    "as_assistant_events": Diagram(
+        operators.as_assistant_events(),
+        {
+            "k": OF_RESPONSE.response("in_progress", name="created"),
+            "t": OF_RESPONSE.text_delta("A"),
+            "c": OF_RESPONSE.response("completed"),
+            "K": "thread.run.created",
+            "m": "thread.message.created",
+            "p": "thread.message.in_progress",
+            "T": "thread.message.delta",
+            "n": "thread.message.completed",
+            "C": "thread.run.completed",
+            "d": "done",
+        },
+        then=ops.map(lambda event: event.name),
     ),
     "check_ending": Diagram(operators.check_ending(), {"p": WORKING, "t": text("A")}),
     "choose": Diagram(operators.choose({"a": "A", "c": "C"}.get), {}),

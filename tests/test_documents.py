@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from rxassist import errors, operators
+from rxassist.responses import operators as of_responses
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,6 +28,15 @@ def test_every_error_is_in_the_table_and_nothing_else():
 
 def test_every_operator_is_in_the_table_of_the_readme():
     assert set(operators.__all__) <= first_cells("README.md")
+
+
+def test_the_table_of_the_readme_says_which_operators_work_over_both_protocols():
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \| .* \| (.*?) \|$", page, re.MULTILINE)
+    over = {name: where for cell, where in rows for name in re.findall(r"`(\w+)\(", cell)}
+    alone = {name for name, where in over.items() if where == "Assistants"}
+    assert over.keys() == set(operators.__all__)
+    assert alone == set(operators.__all__) - set(of_responses.__all__)
 
 
 APPLICATIONS = re.findall(

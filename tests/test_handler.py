@@ -13,7 +13,7 @@ from rxassist.events import DoneEvent, UnknownEvent
 from rxassist.protocols.assistants import handler
 from rxassist.protocols.assistants.callbacks import callbacks_of as calls
 from rxassist.protocols.assistants.codec import EventDecoder, decode_event
-from rxassist.protocols.assistants.snapshots import Snapshot, fold
+from rxassist.protocols.assistants.snapshots import Snapshot, _MessageState, fold
 from rxassist.runs.protocol import Callback as Call
 from rxassist.wire.json import to_json
 from rxassist.wire.sse import ServerSentEvent
@@ -642,6 +642,72 @@ def test_both_handlers_have_the_callbacks_of_the_issue():
 def test_a_handler_that_overrides_nothing_listens_quietly():
     reactivex.of(begin(), grow("a"), message("completed", "a")).subscribe(AssistantEventHandler())
     reactivex.throw(APITimeoutError("slow")).subscribe(AssistantEventHandler())
+
+
+class Quiet:
+    """A callback that another class brings along."""
+
+    def on_text_delta(self, delta, snapshot):
+        self.texts = [*getattr(self, "texts", []), snapshot.value]
+
+
+def test_a_callback_may_come_from_another_class_or_be_given_to_the_instance():
+    class Mixed(Quiet, AssistantEventHandler):
+        """Overrides nothing itself."""
+
+    mixed, told = Mixed(), []
+    mixed.on_message_done = lambda message: told.append(message.text)
+    reactivex.of(begin(), grow("a"), grow("b"), message("completed", "ab")).subscribe(mixed)
+    assert mixed.texts == ["a", "ab"]
+    assert told == ["ab"]
+
+
+@pytest.mark.parametrize("name", sorted(CALLBACKS - {"on_timeout", "on_exception"}))
+def test_a_callback_alone_is_called_as_among_all(name):
+    events = [
+        begin(),
+        step("in_progress"),
+        grow_calls(call("call_1", "{}")),
+        step("completed", call("call_1", "{}")),
+        *(grow("a"), grow("b"), grow(image("file_1"))),
+        message("completed", "ab", image("file_1")),
+    ]
+
+    def noted(names):
+        notes = []
+        handler = AssistantEventHandler()
+        for each in names:
+            setattr(handler, each, lambda *given, each=each: notes.append((each, given)))
+        reactivex.from_iterable(events).subscribe(handler)
+        return notes
+
+    alone = noted([name])
+    assert alone == [note for note in noted(CALLBACKS) if note[0] == name]
+    assert alone
+
+
+def test_what_nobody_wants_is_not_built(monkeypatch):
+    built = []
+    build = _MessageState.build
+    monkeypatch.setattr(_MessageState, "build", lambda self: built.append(1) or build(self))
+    events = [begin(), *(grow("a") for _ in range(5)), message("completed", "aaaaa")]
+
+    class OfEvents(AssistantEventHandler):
+        """Wants events alone."""
+
+        def on_event(self, event):
+            """Do nothing."""
+
+    class OfMessages(OfEvents):
+        """Wants messages too."""
+
+        def on_message_delta(self, delta, snapshot):
+            """Do nothing."""
+
+    reactivex.from_iterable(events).subscribe(OfEvents())
+    assert built == []
+    reactivex.from_iterable(events).subscribe(OfMessages())
+    assert len(built) >= 5
 
 
 def test_a_stream_that_completes():

@@ -7,7 +7,9 @@ import ast
 from importlib import import_module
 from pathlib import Path
 
-from rxassist import operators
+import pytest
+
+from rxassist import operators, responses
 
 PUBLIC_NAMES = Path(__file__).with_name("public_names.txt")
 
@@ -19,6 +21,8 @@ DOORS = (
     "rxassist.models",
     "rxassist.operators",
     "rxassist.polling",
+    "rxassist.responses",
+    "rxassist.responses.operators",
     "rxassist.testing",
 )
 
@@ -37,10 +41,27 @@ def test_the_public_names_are_those_that_were_reviewed():
     assert described().splitlines() == PUBLIC_NAMES.read_text().splitlines()
 
 
-def test_the_types_of_the_operators_name_all_of_them():
-    stub = ast.parse(Path(operators.__file__).with_suffix(".pyi").read_text("utf-8"))
-    (listed,) = (node.value for node in stub.body if isinstance(node, ast.Assign))
-    assert ast.literal_eval(listed) == operators.__all__
+@pytest.mark.parametrize("door", ["rxassist.operators", "rxassist.responses.operators"])
+def test_the_types_of_the_operators_name_all_of_them(door):
+    module = import_module(door)
+    stub = ast.parse(Path(module.__file__).with_suffix(".pyi").read_text("utf-8"))
+    listed = next(node.value for node in stub.body if _defines_all(node))
+    assert ast.literal_eval(listed) == module.__all__
+
+
+def _defines_all(node):
+    return isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+
+
+def test_the_operators_of_responses_are_all_but_those_of_runs():
+    of_runs = {"recover", "run_steps", "run_tools"}
+    assert responses.operators.__all__ == sorted({*operators.__all__} - of_runs)
+    for name in responses.operators.__all__:
+        assert getattr(responses.operators, name) is getattr(operators, name)
+
+
+def test_no_name_of_the_responses_means_two_things():
+    assert len(set(responses.__all__)) == len(responses.__all__)
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ def _connected(
     transport = Transport(settings, None if like is None else like.transport)
     queues = Queues() if like is None else like.queues
     is_openai = urlsplit(base_url).hostname == urlsplit(_OPENAI).hostname
-    ended = dict.fromkeys(_ENDED_PATHS, _ENDED) if is_openai else {}
+    ended: dict[str, str] = dict.fromkeys(_ENDED_PATHS, _ENDED) if is_openai else {}
     return Connection(
         home, transport, timeouts(timeout), idle_timeout, max_retries, budget, queues, ended
     )

@@ -156,19 +156,27 @@ class RunOutcomeUnknown(APIConnectionError):  # noqa: N818 -- as StreamTruncated
     """A run was requested, and no answer of the service itself shows whether it exists.
 
     The connection broke, or a gateway answered. ``thread_id`` is the thread to look at, ``None`` if
-    the request creates the thread, too. ``__cause__`` is the error of the connection, or the
-    answer.
+    the request creates the thread, too, and of a response. ``__cause__`` is the error of the
+    connection, or the answer. ``advice`` says what to do about a response.
     """
 
-    def __init__(self, thread_id: str | None, cause: str, searched: str | None = None) -> None:
+    def __init__(
+        self,
+        thread_id: str | None,
+        cause: str,
+        searched: str | None = None,
+        *,
+        advice: str | None = None,
+    ) -> None:
         look = (
             f"look for it with client.threads.runs.list({thread_id!r}, limit=1)"
             if thread_id
             else "the same request creates the thread, so there is no thread to look at"
         )
         how = f"{searched}; {look}" if searched else f"{look}. idempotent=True looks for the run"
+        what, how = ("run", how) if advice is None else ("response", advice)
         super().__init__(
-            f"a run was requested, and it is unknown whether it exists ({cause}): {how}"
+            f"a {what} was requested, and it is unknown whether it exists ({cause}): {how}"
         )
         self.thread_id = thread_id
 

@@ -1,10 +1,10 @@
-"""Three runs at once against the local service, merged into one Observable and shown live."""
+"""Three runs of two protocols at once against the local service, merged and shown live."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypeAlias
 
 from attrs import evolve, frozen
 from rich.box import SIMPLE_HEAD
@@ -14,19 +14,17 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from rxassist import Client, Snapshot, iterate, merge_runs
+from rxassist import Client, ResponseStream, RunStream, iterate, merge_runs, responses
+from rxassist import Snapshot as RunSnapshot
 from rxassist.events import Event, ThreadMessageDelta
 from rxassist.local import LocalService
 from rxassist.models import (
     CodeInterpreterOutputLogs,
     CodeInterpreterToolCall,
     FunctionToolCall,
-    Message,
-    TextContentBlock,
     ToolCall,
     ToolCallsStepDetails,
 )
-from rxassist.protocols.assistants.snapshots import fold
 from rxassist.wire.values import type_on_wire
 
 City = Literal["Kyoto", "Lima", "Oslo"]
@@ -42,6 +40,10 @@ _QUESTIONS = {
     "sums": "Please calculate 6 * (3 + 4) with code.",
     "words": "Say something about reactive streams.",
 }
+_RESPONSE = "sums"  # the question that becomes a response; the others become runs on threads
+
+_Snapshot: TypeAlias = RunSnapshot | responses.Snapshot
+_Call: TypeAlias = ToolCall | responses.ToolCall
 
 
 def get_weather(city: City) -> str:
@@ -56,18 +58,19 @@ def get_weather(city: City) -> str:
 class Progress:
     """The progress of one run, for the screen and for the table."""
 
-    snapshot: Snapshot = Snapshot()
+    snapshot: _Snapshot | None = None
     events: int = 0
     deltas: int = 0
     first_delta: float | None = None
     last_event: float = 0.0
 
-    def after(self, event: Event, now: float) -> Progress:
+    def after(self, event: Event | responses.Event, now: float) -> Progress:
         """The progress after an event that came ``now`` seconds after the start."""
-        is_delta = isinstance(event, ThreadMessageDelta)
+        is_delta = isinstance(event, ThreadMessageDelta | responses.OutputTextDelta)
+        protocol = event.protocol()
         return evolve(
             self,
-            snapshot=fold(self.snapshot, event),
+            snapshot=protocol.fold(self.snapshot or protocol.nothing, event),
             events=self.events + 1,
             deltas=self.deltas + is_delta,
             first_delta=now if is_delta and self.first_delta is None else self.first_delta,
@@ -77,59 +80,75 @@ class Progress:
     @property
     def status(self) -> str:
         """The status of the run."""
-        return self.snapshot.run.status if self.snapshot.run else "not started"
+        run = self.snapshot.run if self.snapshot else None
+        return run.status if run else "not started"
 
 
-def _describe(call: ToolCall) -> str:
+def _describe(call: _Call) -> str:
     if isinstance(call, FunctionToolCall):
         result = "…" if call.function.output is None else call.function.output
         return f"{call.function.name}({call.function.arguments}) → {result}"
     if isinstance(call, CodeInterpreterToolCall):
         code = call.code_interpreter
-        logs = [o.logs.strip() for o in code.outputs if isinstance(o, CodeInterpreterOutputLogs)]
-        return f"python: {code.input} → {' '.join(logs) or '…'}"
+        logs = [o.logs for o in code.outputs if isinstance(o, CodeInterpreterOutputLogs)]
+        return _described_code(code.input, logs)
+    if isinstance(call, responses.CodeInterpreterCall):
+        return _described_code(call.code or "", [str(o.get("logs", "")) for o in call.outputs])
     return type_on_wire(call)
 
 
-def _calls(snapshot: Snapshot) -> list[ToolCall]:
-    details = [step.step_details for step in snapshot.run_steps]
-    return [c for d in details if isinstance(d, ToolCallsStepDetails) for c in d.tool_calls]
+def _described_code(code: str, logs: list[str]) -> str:
+    return f"python: {code} → {' '.join(each.strip() for each in logs) or '…'}"
 
 
-def _text(message: Message) -> str:
-    blocks = message.content
-    return "".join(block.text.value for block in blocks if isinstance(block, TextContentBlock))
+def _calls(snapshot: _Snapshot | None) -> Iterator[tuple[_Call, bool]]:
+    """The calls of tools, and whether each has finished."""
+    if isinstance(snapshot, responses.Snapshot):
+        for item in snapshot.growing_items:
+            called = responses.tool_call_of(item.build())
+            if called is not None:
+                yield called, item.finished
+    elif snapshot is not None:
+        for step in snapshot.run_steps:
+            if isinstance(step.step_details, ToolCallsStepDetails):
+                for call in step.step_details.tool_calls:
+                    yield call, step.status == "completed"
 
 
 def _screen(runs: Mapping[str, Progress]) -> Group:
     panels: list[Panel] = []
     for name, progress in runs.items():
         body = Text.assemble(("you        ", "bold"), _QUESTIONS[name], "\n")
-        for call in _calls(progress.snapshot):
+        for call, _ in _calls(progress.snapshot):
             body.append("tool       ", "bold yellow").append(_describe(call) + "\n")
-        for message in progress.snapshot.messages:
-            body.append("assistant  ", "bold green").append(_text(message) + "\n")
+        for message in progress.snapshot.messages if progress.snapshot else ():
+            body.append("assistant  ", "bold green").append(message.text + "\n")
         body.rstrip()
-        panels.append(Panel(body, title=f"{name}: {progress.status}", title_align="left"))
+        title = f"{name}, {_kind(name)}: {progress.status}"
+        panels.append(Panel(body, title=title, title_align="left"))
     return Group(*panels)
 
 
-def _lines(name: str, before: Snapshot, after: Snapshot) -> list[str]:
+def _kind(name: str) -> str:
+    return "response" if name == _RESPONSE else "run"
+
+
+def _lines(name: str, before: Progress, after: Progress) -> list[str]:
     """The news as plain lines: statuses, completed tool calls, completed messages."""
     lines: list[str] = []
-    if after.run is not None and (before.run is None or before.run.status != after.run.status):
-        lines.append(f"[{name}] run: {after.run.status}")
-    old = {step.id for step in before.run_steps if step.status == "completed"}
-    for step in after.run_steps:
-        if step.id in old or step.status != "completed":
-            continue
-        if isinstance(step.step_details, ToolCallsStepDetails):
-            calls = step.step_details.tool_calls
-            lines += [f"[{name}] tool: {_describe(call)}" for call in calls]
-    shown = {message.id for message in before.messages if message.status == "completed"}
-    for message in after.messages:
-        if message.status == "completed" and message.id not in shown:
-            lines.append(f"[{name}] assistant: {_text(message)}")
+    if after.status != before.status:
+        lines.append(f"[{name}] {_kind(name)}: {after.status}")
+    shown = _finished(before.snapshot)
+    new = {key: line for key, line in _finished(after.snapshot).items() if key not in shown}
+    return lines + [f"[{name}] {line}" for line in new.values()]
+
+
+def _finished(snapshot: _Snapshot | None) -> dict[str, str]:
+    """The calls and messages that have finished, by their ids."""
+    lines = {call.id or "": f"tool: {_describe(call)}" for call, done in _calls(snapshot) if done}
+    for message in snapshot.messages if snapshot else ():
+        if message.status == "completed":
+            lines[message.id] = f"assistant: {message.text}"
     return lines
 
 
@@ -146,11 +165,32 @@ def _table(runs: Mapping[str, Progress]) -> Table:
             progress.status,
             str(progress.events),
             str(progress.deltas),
-            str(len(progress.snapshot.text)),
+            str(len(progress.snapshot.text if progress.snapshot else "")),
             first,
             f"{progress.last_event:.2f} s",
         )
     return table
+
+
+def _streams(client: Client) -> dict[str, RunStream | ResponseStream]:
+    """Each question as a run of an assistant on a thread of its own, and one as a response."""
+    assistant = client.assistants.create(model="scripted", name="demo").run()
+    streams: dict[str, RunStream | ResponseStream] = {}
+    for name, question in _QUESTIONS.items():
+        if name == _RESPONSE:
+            streams[name] = client.responses.stream(
+                model="scripted",
+                input=question,
+                tools=[get_weather, {"type": "code_interpreter", "container": {"type": "auto"}}],
+                include=["code_interpreter_call.outputs"],
+            )
+        else:
+            streams[name] = client.threads.create_and_run_stream(
+                assistant_id=assistant.id,
+                thread={"messages": [{"role": "user", "content": question}]},
+                tools=[get_weather, {"type": "code_interpreter"}],
+            )
+    return streams
 
 
 def demo(console: Console | None = None) -> int:
@@ -159,15 +199,7 @@ def demo(console: Console | None = None) -> int:
     runs = dict.fromkeys(_QUESTIONS, Progress())
     with LocalService(token_delay=0.03) as service, Client(base_url=service.base_url) as client:
         console.print(f"local service (its answers are scripted) on {service.base_url}")
-        assistant = client.assistants.create(model="scripted", name="demo").run()
-        streams = {
-            name: client.threads.create_and_run_stream(
-                assistant_id=assistant.id,
-                thread={"messages": [{"role": "user", "content": question}]},
-                tools=[get_weather, {"type": "code_interpreter"}],
-            )
-            for name, question in _QUESTIONS.items()
-        }
+        streams = _streams(client)
         started = time.perf_counter()
         live = Live(console=console, refresh_per_second=15, get_renderable=lambda: _screen(runs))
         if console.is_terminal:
@@ -179,7 +211,7 @@ def demo(console: Console | None = None) -> int:
                 name, before = item.key, runs[item.key]
                 runs[name] = before.after(item.event, time.perf_counter() - started)
                 if not console.is_terminal:
-                    for line in _lines(name, before.snapshot, runs[name].snapshot):
+                    for line in _lines(name, before, runs[name]):
                         console.print(line, markup=False, highlight=False, soft_wrap=True)
         finally:
             live.stop()

@@ -16,7 +16,7 @@ from rxassist.local.library.ingestion import Ingest, default_ingest
 from rxassist.local.library.library import Library
 from rxassist.local.responses import endpoints as responses
 from rxassist.local.responses.conversations import ConversationsEndpoints
-from rxassist.local.responses.runner import Keeping
+from rxassist.local.responses.runner import Rules
 from rxassist.local.responses.runner import Runner as ResponsesRunner
 from rxassist.local.responses.runner import fail_unfinished as fail_unfinished_responses
 from rxassist.local.scripts.default import default_script
@@ -54,11 +54,11 @@ class LocalService(BackgroundServer):
     stalled, … (see ``rxassist.local.faults``). ``poll_after_ms`` is how long clients that poll are
     advised to wait, and may be changed while the service runs; with ``None`` they get no advice.
 
-    The events of a background response can be read again for ``resume_window`` seconds after it
-    began, of the last ``kept_logs`` ones. With ``client_ids`` a request can choose the id of its
-    response, in the header ``x-agent-response-id``, as hosted agents of Azure AI Foundry allow.
-    With ``cancelled_event`` the stream of a cancelled response ends as it does there, with
-    ``response.failed`` whose status is ``cancelled``; without it, it just ends.
+    The events of a background response can be streamed again for ``resume_window`` seconds after
+    its creation; they are kept for the last ``kept_logs`` responses. With ``foundry`` the service
+    behaves like hosted agents of Azure AI Foundry: a request can choose the id of its response, in
+    the header ``x-agent-response-id``; the stream of a cancelled response ends with
+    ``response.failed``, whose status is ``cancelled``; a busy conversation is refused with 409.
     """
 
     def __init__(
@@ -78,8 +78,7 @@ class LocalService(BackgroundServer):
         poll_after_ms: int | None = _POLL_AFTER_MS,
         resume_window: float = 300.0,
         kept_logs: int = 1000,
-        client_ids: bool = False,
-        cancelled_event: bool = False,
+        foundry: bool = False,
     ) -> None:
         super().__init__(host, port)
         check_duration("token_delay", token_delay)
@@ -102,8 +101,7 @@ class LocalService(BackgroundServer):
         self._pace = Pace(token_delay, cancel_delay)
         self._visitors = Visitors.named(host, allowed_hosts, allowed_origins)
         self._api_key = api_key
-        self._keeping = Keeping(resume_window, kept_logs, cancelled_event)
-        self._client_ids = client_ids
+        self._rules = Rules(resume_window, kept_logs, foundry)
         self._watch = Watch()
 
     @property
@@ -145,9 +143,7 @@ class LocalService(BackgroundServer):
             fail_unfinished(store)
             fail_unfinished_responses(store)
             runner = Runner(self._script, store, self._watch, loop, self._pace)
-            other = ResponsesRunner(
-                self._script, store, self._watch, loop, self._pace, self._keeping
-            )
+            other = ResponsesRunner(self._script, store, self._watch, loop, self._pace, self._rules)
             files = Library(self._ingest, store, loop)
             files.resume()
             routes = [
@@ -155,7 +151,7 @@ class LocalService(BackgroundServer):
                     store, self._poll_after, runner, self._watch
                 ).routes(),
                 *responses.ResponsesEndpoints(
-                    store, self._poll_after, other, self._watch, client_ids=self._client_ids
+                    store, self._poll_after, other, self._watch, foundry=self._rules.foundry
                 ).routes(),
                 *ConversationsEndpoints(store, self._poll_after, other).routes(),
                 *library.LibraryEndpoints(store, self._poll_after, files).routes(),

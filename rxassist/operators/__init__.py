@@ -6,6 +6,7 @@ completes and fails with its source unless it says otherwise, and frees the sour
 
 from rxassist.protocols.assistants.recovery import recover
 from rxassist.protocols.assistants.run_tools import run_tools
+from rxassist.protocols.bridge import as_assistant_events
 from rxassist.protocols.decode import decode
 from rxassist.runs.operators import (
     accumulate_snapshots,
@@ -41,6 +42,7 @@ from rxassist.runs.operators import (
 
 __all__ = [
     "accumulate_snapshots",
+    "as_assistant_events",
     "check_ending",
     "choose",
     "choose_each",

@@ -1,6 +1,7 @@
 """The types of the operators for the events of the Assistants protocol.
 
-The operators themselves are made for the events of any protocol.
+The operators themselves are made for the events of any protocol; those whose output does not depend
+on it have the types of any. ``rxassist.responses.operators`` has the types of the other one.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,9 +13,11 @@ from rxassist.models import Message, Run, RunStep, ToolCall, ToolCallDelta
 from rxassist.protocols.assistants.recovery import recover
 from rxassist.protocols.assistants.run_tools import run_tools
 from rxassist.protocols.assistants.snapshots import Snapshot
+from rxassist.protocols.bridge import as_assistant_events
 from rxassist.protocols.decode import decode
 from rxassist.reactive.typing import Operator
 from rxassist.runs.operators import (
+    check_ending,
     choose,
     choose_each,
     citations,
@@ -30,12 +33,12 @@ from rxassist.runs.operators import (
     text_deltas,
     text_snapshots,
     timings,
+    until_done,
     usage,
 )
 from rxassist.runs.operators.merge import KeyT, MergedEvent
 
 def accumulate_snapshots() -> Operator[Event, Snapshot]: ...
-def check_ending() -> Operator[Event, Event]: ...
 def final_run() -> Operator[Event, Run]: ...
 def group_by_run() -> Operator[MergedEvent[KeyT], GroupedObservable[KeyT, Event]]: ...
 def latest_snapshots() -> Operator[MergedEvent[KeyT], Mapping[KeyT, Snapshot]]: ...
@@ -53,10 +56,10 @@ def run_steps() -> Operator[Event, RunStep]: ...
 def runs() -> Operator[Event, Run]: ...
 def tool_call_deltas() -> Operator[Event, ToolCallDelta]: ...
 def tool_calls() -> Operator[Event, ToolCall]: ...
-def until_done() -> Operator[Event, Event]: ...
 
 __all__ = [
     "accumulate_snapshots",
+    "as_assistant_events",
     "check_ending",
     "choose",
     "choose_each",

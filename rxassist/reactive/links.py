@@ -110,7 +110,8 @@ class Link(abc.ObserverBase[_A], Generic[_A, _B]):
 
     def on_next(self, value: _A) -> None:
         """Pass an item on."""
-        self.observer.on_next(cast("Any", value))
+        passed: Any = value  # of the other type, in an operator that changes none
+        self.observer.on_next(passed)
 
     def on_error(self, error: Exception) -> None:
         """Pass an error on."""

@@ -23,6 +23,18 @@ class Callback(NamedTuple):
     arguments: tuple[object, ...] = ()
 
 
+CALLBACKS: frozenset[str] = frozenset(
+    {
+        *("on_event", "on_end", "on_exception", "on_timeout", "on_image_file_done"),
+        *("on_message_created", "on_message_delta", "on_message_done"),
+        *("on_run_step_created", "on_run_step_delta", "on_run_step_done"),
+        *("on_text_created", "on_text_delta", "on_text_done"),
+        *("on_tool_call_created", "on_tool_call_delta", "on_tool_call_done"),
+    }
+)
+"""The names of all callbacks. A handler of a protocol has those that the protocol can cause."""
+
+
 @frozen
 class Cited:
     """An annotation of a text, in whatever words its protocol says it.
@@ -61,8 +73,9 @@ class Protocol:
     ``nothing`` is the snapshot before the first event, and ``fold`` gives the next one.
     ``messages``, ``run_steps`` and ``tool_calls`` follow the snapshots and give each message, step
     and call once, when it can no longer change; ``tool_call_deltas`` gives the deltas of calls that
-    one event holds. ``callbacks`` says which callbacks an event causes, of the snapshots before and
-    after it. ``citing`` says what texts cite. ``encode`` writes an event as its service does.
+    one event holds. ``callbacks`` says which of the wanted callbacks an event causes, of the
+    snapshots before and after it. ``citing`` says what texts cite. ``encode`` writes an event as
+    its service does.
     """
 
     nothing: Any
@@ -71,9 +84,9 @@ class Protocol:
     run_steps: Follow
     tool_calls: Follow
     tool_call_deltas: Callable[[Any], Iterable[Any]]
-    callbacks: Callable[[Any, Any, Any], Iterable[Callback]]
+    callbacks: Callable[[Any, Any, Any, frozenset[str]], Iterable[Callback]]
     citing: Citing
     encode: Callable[[Any], ServerSentEvent]
 
 
-__all__ = ["Callback", "Cited", "Citing", "Fold", "Follow", "Protocol"]
+__all__ = ["CALLBACKS", "Callback", "Cited", "Citing", "Fold", "Follow", "Protocol"]

@@ -58,11 +58,13 @@ class ResponseEventBuilder:
         where = {"item_id": "fc_1", "output_index": index}
         return self.event("response.function_call_arguments.delta", **where, delta=text, **fields)
 
-    def annotation(self, annotation: Mapping[str, Any], index: int = 0, part: int = 0) -> Event:
-        """The text of a message has an annotation: an object of the wire."""
+    def annotation(
+        self, annotation: Mapping[str, Any], index: int = 0, part: int = 0, number: int = 0
+    ) -> Event:
+        """The text of a message has an annotation, an object of the wire: the ``number``-th."""
         where = {"item_id": "msg_1", "output_index": index, "content_index": part}
         name = "response.output_text.annotation.added"
-        return self.event(name, **where, annotation_index=0, annotation=annotation)
+        return self.event(name, **where, annotation_index=number, annotation=annotation)
 
     def item_added(self, item: Mapping[str, Any], index: int = 0) -> Event:
         """An item begins: a result of ``message`` or ``function_call``, or an object."""

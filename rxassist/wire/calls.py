@@ -99,7 +99,7 @@ class Resource(Generic[HomeT]):
         upload: Upload | None = None,
     ) -> Request:
         """A request from the arguments: the endpoint's parameters, and request options."""
-        ended = self._connection.ended.get(where.split("/", 2)[1])
+        ended = self._connection.ended.get(where.removeprefix("/").partition("/")[0])
         if ended is not None:
             raise ValueError(ended)
         options = request_options(given)

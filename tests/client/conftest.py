@@ -2,17 +2,20 @@
 
 import asyncio
 import gc
+import json
 import signal
 import socketserver
 import subprocess
 import sys
 import threading
 from contextlib import ExitStack
+from inspect import isawaitable
 
 import pytest
+from reactivex import Observable
 
 from rxassist import AsyncClient, Client
-from rxassist.local import LocalService, say, wait
+from rxassist.local import Fault, LocalService, say, wait
 from rxassist.wire.http_client import _AIOHTTP, find_spec
 
 
@@ -100,6 +103,105 @@ def _ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+class _Blocking:
+    """Acts with a ``Client``: ``side(lambda client: …)`` waits for what the function returns.
+
+    ``begin`` acts in the same way, and returns a stream without waiting for it.
+    """
+
+    is_async = False
+
+    def __init__(self, base_url, **options):
+        self.client = Client(base_url=base_url, **options)
+
+    def begin(self, act):
+        return act(self.client)
+
+    def __call__(self, act):
+        result = act(self.client)
+        return result.run() if isinstance(result, Observable) else result
+
+    def close(self):
+        self.client.close()
+
+
+class _Awaited:
+    """The same with an ``AsyncClient``, on an event loop in a thread of its own."""
+
+    is_async = True
+
+    def __init__(self, base_url, **options):
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        self.client = AsyncClient(base_url=base_url, **options)
+
+    def begin(self, act):
+        async def beginning():
+            return act(self.client)
+
+        return asyncio.run_coroutine_threadsafe(beginning(), self.loop).result(10)
+
+    def __call__(self, act):
+        async def acting():
+            async with asyncio.timeout(30):
+                result = act(self.client)
+                return await result if isawaitable(result) else result
+
+        return asyncio.run_coroutine_threadsafe(acting(), self.loop).result(40)
+
+    def close(self):
+        async def closing():
+            await self.client.close()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            return asyncio.all_tasks() - {asyncio.current_task()}
+
+        left = asyncio.run_coroutine_threadsafe(closing(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+        assert not left, left
+
+
+@pytest.fixture(params=[_Blocking, _Awaited], ids=["Client", "AsyncClient"])
+def connect(request):
+    """Both clients, used in the same way: ``connect(service)(lambda client: …)``."""
+    with ExitStack() as sides:
+
+        def connect(service, **options):
+            side = request.param(service.base_url, **options)
+            sides.callback(side.close)
+            return side
+
+        yield connect
+
+
+@pytest.fixture
+def recording():
+    """A fault that keeps the bodies of requests and changes nothing: ``recording(bodies)``."""
+
+    def keeping(bodies):
+        def around(app):
+            async def kept(scope, receive, send):
+                body = bytearray()
+
+                async def received():
+                    message = await receive()
+                    body.extend(message.get("body", b""))
+                    if message["type"] == "http.request" and not message.get("more_body"):
+                        bodies.append(json.loads(body or b"null"))
+                    return message
+
+                await app(scope, received, send)
+
+            return kept
+
+        return Fault(around)
+
+    return keeping
 
 
 def names_of_generators_let_go_of():

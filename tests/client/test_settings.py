@@ -214,3 +214,20 @@ def test_a_parameter_of_the_wrong_kind_is_refused(name, call):
 def test_a_value_that_cannot_be_is_refused(name, call):
     with pytest.raises(ValueError, match=name):
         call(Client(base_url=URL))
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_with_a_key_alone_a_client_speaks_to_openai_for_what_is_left_there(kind):
+    run = {"thread_id": "thread_1", "assistant_id": "asst_1"}
+    client = kind(api_key="sk-1")
+    assert client.base_url == "https://api.openai.com/v1"
+    assert client.responses.stream(model="m", input="hi") is not None
+    for call in (client.threads.create, client.assistants.list):
+        with pytest.raises(ValueError, match=r"ended on 2026-08-26.*client\.responses"):
+            call()
+    with pytest.raises(ValueError, match=r"ended on 2026-08-26.*client\.responses"):
+        client.threads.runs.stream(**run)
+    other = kind(api_key="sk-1", base_url=URL)
+    assert other.threads.runs.stream(**run) is not None
+    with pytest.raises(ValueError, match="base_url is missing"):
+        kind()

@@ -16,11 +16,26 @@ POST /assistants
 GET /assistants/{assistant_id}
 POST /assistants/{assistant_id}
 DELETE /assistants/{assistant_id}
+POST /conversations
+GET /conversations/{conversation_id}
+POST /conversations/{conversation_id}
+DELETE /conversations/{conversation_id}
+GET /conversations/{conversation_id}/items
+POST /conversations/{conversation_id}/items
+GET /conversations/{conversation_id}/items/{item_id}
+DELETE /conversations/{conversation_id}/items/{item_id}
 GET /files
 POST /files
 GET /files/{file_id}
 DELETE /files/{file_id}
 GET /files/{file_id}/content
+POST /responses
+POST /responses/compact
+POST /responses/input_tokens
+GET /responses/{response_id}
+DELETE /responses/{response_id}
+POST /responses/{response_id}/cancel
+GET /responses/{response_id}/input_items
 POST /threads
 POST /threads/runs
 GET /threads/{thread_id}
@@ -67,9 +82,16 @@ def ingest(upload):
         yield wait(60)
 
 
+def script(turn):
+    """Call a function, after a minute if that is what the user wants."""
+    if turn.text == "wait":
+        yield wait(60)
+    yield call("f")
+
+
 @pytest.fixture
 def service(serve):
-    return serve(lambda _: [call("f")], ingest=ingest, poll_after_ms=1)
+    return serve(script, ingest=ingest, poll_after_ms=1)
 
 
 @pytest.fixture
@@ -116,6 +138,41 @@ def tour_of_runs(client):
 
     assert threads.delete(thread.id).deleted
     assert assistants.delete(assistant.id).deleted
+
+
+def tour_of_responses(client):
+    responses = client.responses
+    tool = {"type": "function", "name": "f", "parameters": {}, "strict": True}
+    first = responses.create(model="m", input="hi", tools=[tool])
+    assert responses.retrieve(first.id) == first
+    (asked,) = first.output
+    output = {"type": "function_call_output", "call_id": asked.call_id, "output": "x"}
+    with responses.stream(model="m", input=[output], previous_response_id=first.id) as stream:
+        second = stream.get_final_response()
+    (item,) = responses.input_items.list(second.id)
+    assert item.output == "x"
+    assert responses.input_tokens.count(model="m", input="one two").input_tokens == 2
+    # The SDK's model knows no messages of the user there, which the real service sends.
+    raw = responses.with_raw_response.compact(model="m", previous_response_id=second.id)
+    items = raw.http_response.json()["output"]
+    assert [each["type"] for each in items] == ["message", "compaction"]
+    waiting = responses.create(model="m", input="wait", background=True)
+    assert responses.cancel(waiting.id).status == "cancelled"
+    responses.delete(first.id)
+
+
+def tour_of_conversations(client):
+    conversations = client.conversations
+    conversation = conversations.create(metadata={"a": "b"})
+    assert conversations.retrieve(conversation.id) == conversation
+    assert conversations.update(conversation.id, metadata={}).metadata == {}
+    message = {"type": "message", "role": "user", "content": "hi"}
+    (item,) = conversations.items.create(conversation.id, items=[message]).data
+    assert list(conversations.items.list(conversation.id)) == [item]
+    place = {"conversation_id": conversation.id}
+    assert conversations.items.retrieve(item.id, **place) == item
+    assert conversations.items.delete(item.id, **place).id == conversation.id
+    assert conversations.delete(conversation.id).deleted
 
 
 def tour_of_files(client, tmp_path):
@@ -191,6 +248,8 @@ def tour_of_batches(client, file):
 
 def test_the_official_client_calls_every_endpoint(client, service, tmp_path):
     tour_of_runs(client)
+    tour_of_responses(client)
+    tour_of_conversations(client)
     file = tour_of_files(client, tmp_path)
     tour_of_vector_stores(client, file)
     tour_of_batches(client, file)

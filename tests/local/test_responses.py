@@ -1,6 +1,6 @@
 """Responses over plain HTTP: what they may not be, and what happens when nobody listens."""
 
-import json
+from collections import deque
 
 import httpx
 import pytest
@@ -26,7 +26,9 @@ from rxassist.local import (
 from rxassist.models import FileSearchResult, FileSearchResultContent
 from rxassist.protocols.responses.codec import EventDecoder
 from rxassist.protocols.responses.events import OutputItemDone, ResponseEvent
+from rxassist.protocols.responses.models import Response
 from rxassist.protocols.responses.snapshots import NOTHING, fold
+from rxassist.wire.structure import structure
 
 
 def create(caller, **body):
@@ -69,9 +71,8 @@ def played(caller, **body):
     assert snapshot.output == last.response.output
     done = {event.output_index: event.item for event in events if isinstance(event, OutputItemDone)}
     assert tuple(done[index] for index in range(len(done))) == last.response.output
-    stored = caller.get(f"/responses/{last.response.id}")
-    sent = json.loads(json.dumps(stored))
-    assert sent["output"] == caller.get(f"/responses/{last.response.id}")["output"]
+    stored = structure(caller.get(f"/responses/{last.response.id}"), Response)
+    assert stored == last.response
     return events
 
 
@@ -326,6 +327,21 @@ def test_a_script_asks_in_words_of_no_protocol(serve, connect):
             getattr(one, name)
 
 
+def test_a_choice_of_allowed_tools_leaves_the_others_out(serve, connect):
+    turns = []
+
+    def script(turn):
+        turns.append(turn)
+        yield say("yes")
+
+    tools = [{"type": "function", "name": name} for name in "fg"]
+    choice = {"type": "allowed_tools", "mode": "required", "tools": [tools[1]]}
+    create(connect(serve(script)), tools=tools, tool_choice=choice)
+    create(connect(serve(script)), tools=tools, tool_choice={**choice, "tools": 5})
+    assert [[each.name for each in turn.functions] for turn in turns] == [["g"], []]
+    assert [(turn.tool_choice, turn.chosen) for turn in turns] == [("required", None)] * 2
+
+
 def test_the_default_script_calls_and_answers(serve, connect):
     caller = connect(serve())
     tools = [{"type": "function", "name": "get_weather"}]
@@ -338,6 +354,44 @@ def test_the_default_script_calls_and_answers(serve, connect):
     output = {"type": "function_call_output", "call_id": "c", "output": "windy"}
     alone = create(caller, input=[call_of, output])
     assert "f answered: windy" in alone["output"][0]["content"][0]["text"]
+
+
+def test_the_default_script_fits_a_schema(serve, connect, perform):
+    schema = {"type": "object", "properties": {"city": {"enum": ["Lima", "Oslo"]}}}
+    text = {"format": {"type": "json_schema", "name": "place", "schema": schema}}
+    response = create(connect(serve()), input="What of Oslo?", text=text)
+    assert response["output"][0]["content"][0]["text"] == '{"city":"Oslo"}'
+    described = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
+    events = perform(None, "What of Oslo?", response_format=described)
+    (message,) = [event.data for event in events if event.event == "thread.message.completed"]
+    assert message.text == '{"city":"Oslo"}'
+
+
+@pytest.mark.parametrize(
+    ("again", "message"),
+    [
+        ("stop", "The script raised RuntimeError: it asked for less than the first time"),
+        ("raise", "The script raised RuntimeError: so"),
+    ],
+)
+def test_a_script_that_differs_when_it_is_played_again_fails(serve, connect, again, message):
+    ways = ["call", again]
+
+    def script(_):
+        way = ways.pop(0)
+        if way == "raise":
+            msg = "so"
+            raise RuntimeError(msg)
+        if way == "call":
+            output = yield call("f")
+            yield say(output)
+
+    caller = connect(serve(script))
+    first = create(caller)
+    output = {"type": "function_call_output", "call_id": first["output"][0]["call_id"]}
+    body = {"input": [{**output, "output": "x"}], "previous_response_id": first["id"]}
+    assert create(caller, **body)["status"] == "completed"
+    assert create(caller, **body)["error"]["message"] == message
 
 
 # --- background ------------------------------------------------------------------------------
@@ -452,6 +506,49 @@ def test_what_a_restart_interrupts_has_failed(serve, connect, tmp_path):
     assert error["code"] == "events_evicted"
 
 
+def test_a_service_that_ends_closes_its_scripts(serve, connect):
+    closed = []
+
+    def script(turn):
+        try:
+            if turn.text == "call":
+                yield call("f")
+            yield from endless(turn)
+        finally:
+            closed.append(turn.text)
+
+    service = serve(script)
+    caller = connect(service)
+    create(caller, input="call")
+    begun = create(caller, input="background", background=True)
+    path = f"/responses/{begun['id']}"
+    service.wait_for(lambda: caller.get(path)["status"] == "in_progress")
+    body = {"model": "m", "input": "stream", "stream": True}
+    with caller.http.stream("POST", "/responses", json=body) as answer:
+        pieces = answer.iter_bytes()
+        next(pieces)
+        service.close()
+        with pytest.raises(httpx.RemoteProtocolError):
+            deque(pieces, maxlen=0)
+    assert sorted(closed) == ["background", "call", "stream"]
+
+
+def test_a_restart_forgets_the_script_but_not_what_it_asked_for(serve, connect, tmp_path):
+    options = {"database": tmp_path / "state.db"}
+    first = serve(lambda _: [call("f")], **options)
+    caller = connect(first)
+    conversation_id = caller.post("/conversations")["id"]
+    asked = create(caller, conversation=conversation_id)
+    first.close()
+    caller = connect(serve(**options))
+    assert caller.get(f"/responses/{asked['id']}") == asked
+    call_id = asked["output"][0]["call_id"]
+    output = {"type": "function_call_output", "call_id": call_id, "output": "x"}
+    for place in ({"conversation": conversation_id}, {"previous_response_id": asked["id"]}):
+        after = create(caller, input=[output], **place)
+        assert "f answered: x" in after["output"][0]["content"][0]["text"]
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_foreground_response_stops_when_its_client_leaves(serve, connect, streamed):
     service = serve(endless)
@@ -489,19 +586,24 @@ def test_a_conversation_grows_by_responses(serve, connect):
     assert after["output"][0]["content"][0]["text"] == "6 so far"
 
 
-def test_items_appear_when_the_response_has_ended_and_no_other_one_may_begin(serve, connect):
-    service = serve(lambda _: [say("a"), *[wait(0.01)] * 20, say("b")])
+@pytest.mark.parametrize("foundry", [False, True])
+def test_items_appear_when_the_response_has_ended_and_no_other_one_may_begin(
+    serve, connect, foundry
+):
+    service = serve(lambda _: [say("a"), *[wait(0.01)] * 20, say("b")], foundry=foundry)
+    status = 409 if foundry else 400
     caller = connect(service)
     conversation_id = caller.post("/conversations")["id"]
     begun = create(caller, conversation=conversation_id, background=True)
     assert items_of(caller, conversation_id) == []
     body = {"model": "m", "input": "x", "conversation": conversation_id}
-    error = caller.refused("POST", "/responses", body=body)
+    error = caller.refused("POST", "/responses", body=body, status=status)
     assert error["code"] == "conversation_locked"
     path = f"/conversations/{conversation_id}"
     more = {"items": [{"role": "user", "content": "x"}]}
     for method, address, body in (("POST", f"{path}/items", more), ("DELETE", path, None)):
-        assert caller.refused(method, address, body=body)["code"] == "conversation_locked"
+        error = caller.refused(method, address, body=body, status=status)
+        assert error["code"] == "conversation_locked"
     service.wait_for(lambda: caller.get(f"/responses/{begun['id']}")["status"] == "completed")
     assert len(items_of(caller, conversation_id)) == 3
 
@@ -530,7 +632,7 @@ def test_conversations_and_their_items_are_changed_and_deleted(serve, connect):
 
 
 def test_ids_are_chosen_where_that_is_allowed(serve, connect):
-    caller = connect(serve(lambda _: [say("a")], client_ids=True))
+    caller = connect(serve(lambda _: [say("a")], foundry=True))
     body = {"model": "m", "input": "hi"}
     headers = {"x-agent-response-id": "resp_mine"}
     assert caller.http.post("/responses", json=body, headers=headers).json()["id"] == "resp_mine"
@@ -592,7 +694,25 @@ OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "x"}
         ),
         ({"input": [{**CALL, "arguments": None}]}, "input[0].arguments"),
         ({"input": [{**CALL, "call_id": 5}]}, "input[0].call_id"),
+        ({"input": [{**CALL, "call_id": {}}]}, "input[0].call_id"),
         ({"input": [{**OUTPUT, "output": 5}]}, "input[0].output"),
+        ({"input": [{**OUTPUT, "id": 5}]}, "input[0].id"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_text", "text": 5}]}]},
+            "input[0].content[0].text",
+        ),
+        (
+            {
+                "input": [
+                    {
+                        "type": "mcp_approval_response",
+                        "approval_request_id": "x",
+                        "approve": "yes",
+                    }
+                ]
+            },
+            "approve",
+        ),
         ({"input": [CALL]}, "input"),
         ({"input": [OUTPUT]}, "input"),
         ({"tools": "x"}, "tools"),
@@ -632,6 +752,34 @@ def test_an_unknown_conversation_is_not_found(serve, connect):
     body = {"model": "m", "input": "hi", "conversation": "conv_x"}
     error = connect(serve()).refused("POST", "/responses", body=body, status=404)
     assert error["message"] == "Conversation with id 'conv_x' not found."
+
+
+def test_an_item_may_be_referred_to(serve, connect):
+    def script(_):
+        output = yield call("f")
+        yield say(output)
+
+    caller = connect(serve(script))
+    first = create(caller)
+    (message,) = caller.get(f"/responses/{first['id']}/input_items")["data"]
+    (asked,) = first["output"]
+    given = [{"type": "item_reference", "id": item["id"]} for item in (message, asked)]
+    given.append({**OUTPUT, "call_id": asked["call_id"]})
+    second = create(caller, input=given)
+    assert second["output"][0]["content"][0]["text"] == "x"
+    listed = caller.get(f"/responses/{second['id']}/input_items", order="asc")["data"]
+    assert [item["type"] for item in listed] == ["message", "function_call", "function_call_output"]
+    body = {"model": "m", "input": [{"type": "item_reference", "id": "fc_x"}]}
+    error = caller.refused("POST", "/responses", body=body, status=404)
+    assert error["message"].startswith("Item with id 'fc_x' not found.")
+
+
+def test_nulls_in_items_mean_nothing(serve, connect):
+    item = {"id": None, "type": None, "role": "user", "content": "hi", "status": None}
+    caller = connect(serve(lambda turn: [say(turn.text)]))
+    (stored,) = caller.get(f"/responses/{create(caller, input=[item])['id']}/input_items")["data"]
+    assert stored["id"].startswith("msg_")
+    assert (stored["type"], stored["status"]) == ("message", "completed")
 
 
 def test_both_protocols_are_spoken_on_one_port(serve, connect):

@@ -166,7 +166,7 @@ def test_a_cancelled_response_fails_where_it_is_told(serve, connect):
         while True:
             yield wait(0.01)
 
-    http = connect(serve(endless, cancelled_event=True)).http
+    http = connect(serve(endless, foundry=True)).http
     response_id = http.post("/responses", json={**BODY, "stream": False, "background": True}).json()
     response_id = response_id["id"]
     with http.stream("GET", f"/responses/{response_id}", params={"stream": "true"}) as answer:

@@ -1,10 +1,27 @@
 """The official SDK as a client of responses: it cannot tell the service from the real one."""
 
+import asyncio
+
 import openai
 import pytest
 from pydantic import BaseModel
 
-from rxassist.local import call, fail, say, think, wait
+from rxassist.local import (
+    call,
+    cite,
+    code,
+    custom_call,
+    fail,
+    link,
+    mcp,
+    say,
+    search,
+    think,
+    together,
+    wait,
+    web_search,
+)
+from rxassist.models import FileSearchResult, FileSearchResultContent
 
 GET_WEATHER = {
     "type": "function",
@@ -248,3 +265,63 @@ def test_the_runner_of_tools_goes_on_to_the_end(connected, streamed):
     final = runner.run(client, {"model": "m", "input": "hi"}, stream=streamed)
     assert final.output_text == "It is sunny."
     assert asked == [{"city": "Lima"}]
+
+
+def everything(_):
+    found = FileSearchResult("file-1", "a.txt", 0.5, (FileSearchResultContent("text", "words"),))
+    yield think("so")
+    yield think("so", raw=True)
+    yield say("See", cite("file-1"), " ", cite(url="https://a.b", title="A"), " ", link("file-2"))
+    yield say("No.", refusal=True)
+    yield code("print(2)", logs="2\n", image_file_id="file-3")
+    yield search(found)
+    yield web_search("tea", "https://a.b")
+    yield mcp("read", {"a": 1}, output="text", approval=False)
+    yield together(say("a", "b"), call("f"), custom_call("g", "x"), mcp("write"))
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_all_that_a_script_can_do_fits_the_models_of_the_sdk(serve, background):
+    include = [
+        "file_search_call.results",
+        "reasoning.encrypted_content",
+        "web_search_call.action.sources",
+    ]
+    service = serve(everything)
+    with openai.OpenAI(
+        base_url=service.base_url,
+        api_key="any",
+        max_retries=0,
+        _strict_response_validation=True,  # what does not fit its models raises
+    ) as client:
+        body = {"model": "m", "input": "hi", "include": include, "background": background}
+        with client.responses.stream(**body) as stream:
+            names = {event.type for event in stream}
+            final = stream.get_final_response()
+        stored = client.responses.retrieve(final.id)
+        assert [item.type for item in stored.output] == [item.type for item in final.output]
+        assert len(stored.output) == 12
+        assert len(names) == 37 + background
+
+
+def test_the_async_client_does_all_that_too(serve):
+    async def main(base_url):
+        async with openai.AsyncOpenAI(base_url=base_url, api_key="any", max_retries=0) as client:
+            responses, body = client.responses, {"model": "m", "input": "hi"}
+            async with responses.stream(**body) as stream:
+                first = await stream.get_final_response()
+            given = outputs(first, get_weather="sunny", get_time="noon")
+            second = await responses.create(model="m", input=given, previous_response_id=first.id)
+            begun = await responses.create(**body, background=True)
+            events = await responses.retrieve(begun.id, stream=True, starting_after=3)
+            numbers = [event.sequence_number async for event in events]
+            return second.output_text, numbers
+
+    async def bounded(base_url):
+        async with asyncio.timeout(30):
+            return await main(base_url)
+
+    text, numbers = asyncio.run(bounded(serve(guide).base_url))
+    assert text == "It is sunny at noon."
+    assert numbers == list(range(4, 4 + len(numbers)))
+    assert len(numbers) > 10

@@ -11,7 +11,7 @@ from rxassist.events import DoneEvent, RunEvent
 from rxassist.protocols.assistants.codec import encode_event
 from rxassist.runs.streams import merging
 from rxassist.runs.tools import Toolbox
-from rxassist.testing import END_OF_TIME, Marbles
+from rxassist.testing import END_OF_TIME, Marbles, ResponseEventBuilder
 from rxassist.wire.sse import encode
 
 
@@ -25,6 +25,10 @@ class Broken:
 
 def as_bytes(event):
     return encode(encode_event(event))
+
+
+def as_of_a_response(event):
+    return ResponseEventBuilder().text_delta(event.event)
 
 
 def as_digit(_):
@@ -80,6 +84,7 @@ class Entry:
 
 OPERATORS = {
     "accumulate_snapshots": Entry(operators.accumulate_snapshots, shows=read),
+    "as_assistant_events": Entry(operators.as_assistant_events, takes=as_of_a_response),
     "check_ending": Entry(operators.check_ending, needs_an_end=True),
     "choose": Entry(lambda: operators.choose(lambda event: event.event)),
     "choose_each": Entry(

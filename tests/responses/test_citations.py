@@ -133,6 +133,15 @@ def test_places_may_be_in_utf_16_units(cite):
         assert "".join(cite(CREATED, *sent)) == "🍕![1]?"
 
 
+def test_the_place_of_a_link_may_be_in_utf_16_units(cite):
+    for shift in (0, 1):
+        link = page(2 + shift, 2 + shift + len(LINK))
+        assert (
+            "".join(cite(CREATED, delta("🍕 "), delta(LINK), added(link), delta("."))) == "🍕 [1]."
+        )
+        assert "".join(cite(CREATED, done(f"🍕 {LINK} or so", link))) == "🍕 [1] or so"
+
+
 # --- pages ---------------------------------------------------------------------------------
 
 

@@ -62,7 +62,9 @@ def test_snapshots_of_a_recorded_stream_there_and_back(recorded):
 @settings(deadline=None)
 @given(data=st.data())
 def test_law_a_snapshot_that_was_kept_grows_as_the_one_that_was_not(data, short_streams, decode):
-    events = decode(data.draw(st.sampled_from(short_streams)).read_bytes())
+    recorded = decode(data.draw(st.sampled_from(short_streams)).read_bytes())
+    in_any_order = st.lists(st.sampled_from(recorded), max_size=40)
+    events = data.draw(st.just(recorded) | in_any_order)
     place = data.draw(st.integers(0, len(events)))
     before = after = NOTHING
     for number, event in enumerate(events):
@@ -75,10 +77,15 @@ def test_two_responses_and_a_gap_in_the_parts_are_kept(told):
     second = {"type": "response.created", "response": {"id": "resp_2", "status": "in_progress"}}
     text = {"type": "response.output_text.delta", "output_index": 0, "delta": "A"}
     thought = {"type": "response.reasoning_summary_text.delta", "output_index": 1, "delta": "B"}
+    added = {"type": "response.output_text.annotation.added", "output_index": 0, "content_index": 1}
+    cited = {"annotation": {"type": "file_citation", "index": 1, "file_id": "file_1"}}
+    again = {"annotation": {"type": "file_citation", "index": 1, "file_id": "file_2"}}
     raw = {"type": "response.reasoning_text.delta", "output_index": 1, "delta": "C"}
     events = told(
         CREATED,
         {**text, "content_index": 1},
+        {**added, **cited, "annotation_index": 2},
+        {**added, **again, "annotation_index": 0},
         {**thought, "summary_index": 2},
         {**raw, "content_index": 0},
         second,

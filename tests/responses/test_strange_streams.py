@@ -5,11 +5,11 @@ from itertools import accumulate, pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rxassist import operators
+from rxassist import from_json, operators, to_json
 from rxassist.errors import DecodeError, StreamDiverged
 from rxassist.protocols.responses.callbacks import callbacks_of
 from rxassist.protocols.responses.codec import _TYPES, encode_event
-from rxassist.protocols.responses.snapshots import NOTHING, fold
+from rxassist.protocols.responses.snapshots import NOTHING, Snapshot, fold
 from rxassist.wire.sse import encode
 
 TAGS = ["message", "reasoning", "function_call", "output_text", "refusal", "summary_text", "other"]
@@ -72,5 +72,12 @@ def _go_through(events, emitted):
     for operator in (text, operators.tool_calls(), operators.usage()):
         _, errors = emitted(operator, events)
         assert errors == []
-    _, errors = emitted(operators.text_deltas(), events)
-    assert all(isinstance(error, StreamDiverged) for error in errors)
+    for operator in (
+        operators.text_deltas(),
+        operators.as_assistant_events(),
+        operators.citations(),
+    ):
+        _, errors = emitted(operator, events)
+        assert all(isinstance(error, StreamDiverged) for error in errors)
+    last = snapshots[-1]
+    assert repr(from_json(Snapshot, to_json(last)).items) == repr(last.items)

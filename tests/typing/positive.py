@@ -125,11 +125,13 @@ from rxassist.models import (
 from rxassist.protocols.responses.events import Event as ResponseEvent
 from rxassist.reactive.loop import RunningLoop, ThreadLoop
 from rxassist.runs.events import AnyEvent
+from rxassist.runs.operators.lifetime import EventOperator
 
 
 def operators_have_the_types_of_what_they_take_and_give() -> None:
     assert_type(rxops.accumulate_snapshots(), Operator[Event, Snapshot])
-    assert_type(rxops.check_ending(), Operator[Event, Event])
+    assert_type(rxops.as_assistant_events(), Operator[ResponseEvent, Event])
+    assert_type(rxops.check_ending(), EventOperator)
     assert_type(rxops.decode(max_event_bytes=1024), Operator[bytes, Event])
     assert_type(rxops.decode(protocol="responses"), Operator[bytes, ResponseEvent])
     assert_type(rxops.final_run(), Operator[Event, Run])
@@ -146,7 +148,7 @@ def operators_have_the_types_of_what_they_take_and_give() -> None:
     assert_type(rxops.text_snapshots(), Operator[AnyEvent, str])
     assert_type(rxops.tool_call_deltas(), Operator[Event, ToolCallDelta])
     assert_type(rxops.tool_calls(), Operator[Event, ToolCall])
-    assert_type(rxops.until_done(), Operator[Event, Event])
+    assert_type(rxops.until_done(), EventOperator)
 
 
 def length_of_long_ones(text: str) -> int | None:

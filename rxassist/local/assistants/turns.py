@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rxassist.local.scripts.turn import Function, Turn
-from rxassist.models import Assistant, FunctionTool, Message, Run, Thread, ToolChoice
+from rxassist.local.server.plain import as_object
+from rxassist.models import (
+    Assistant,
+    FunctionTool,
+    Message,
+    ResponseFormatJSONSchema,
+    Run,
+    Thread,
+    ToolChoice,
+)
 from rxassist.wire.values import type_on_wire
 
 
@@ -12,6 +24,8 @@ def turn_of(assistant: Assistant, thread: Thread, messages: tuple[Message, ...],
     choice = run.tool_choice
     named = choice if isinstance(choice, ToolChoice) else None
     return Turn(
+        assistant,
+        thread,
         messages,
         run,
         run.instructions or "",
@@ -24,9 +38,15 @@ def turn_of(assistant: Assistant, thread: Thread, messages: tuple[Message, ...],
         str(choice or "auto") if named is None else named.type,
         named.function.name if named is not None and named.function is not None else None,
         run.parallel_tool_calls is not False,
-        assistant=assistant,
-        thread=thread,
+        schema=_schema(run.response_format),
     )
+
+
+def _schema(response_format: object) -> Mapping[str, Any] | None:
+    """The JSON Schema in a response format."""
+    if not isinstance(response_format, ResponseFormatJSONSchema):
+        return None
+    return as_object(response_format.json_schema.get("schema"))
 
 
 __all__ = ["turn_of"]

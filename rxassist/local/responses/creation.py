@@ -150,8 +150,8 @@ _SOURCES = ("input", "previous_response_id", "conversation", "prompt")
 class Request:
     """A request for a response, checked.
 
-    ``given`` are the items of its input, ``before`` those that it builds on. ``answers`` are to
-    calls, by their ids.
+    ``given`` are the items of its input, ``before`` are the items before them. ``answers`` are the
+    outputs and approvals in the input, by the ids of their calls.
     """
 
     response: Response
@@ -165,7 +165,7 @@ class Request:
 
     @property
     def turn(self) -> Turn:
-        """What a script knows of it."""
+        """What a script knows when the response begins."""
         return _turn(self)
 
     @property
@@ -177,15 +177,14 @@ class Request:
 
 
 def new_request(body: Body, history: History, response_id: str | None = None) -> Request:
-    """The response that a request describes, and what it is made of."""
+    """The response that a request describes, and the items that it builds on."""
     given = fields_of(body, {**_FIELDS, **_OTHER_FIELDS})
     text(body, "model")
     if all(given.get(name) is None for name in _SOURCES):
         raise missing(param="input")
-    background, stored = flag(body, "background"), body.get("store") is not False
-    flag(body, "store")
+    background, stored = flag(body, "background"), flag({"store": True, **given}, "store")
     before, conversation_id = history.before(body)
-    items = input_of(given.get("input"))
+    items = history.resolved(input_of(given.get("input")))
     check_outputs([*before, *items])
     described: dict[str, Any] = {
         **_USUAL,
@@ -212,7 +211,7 @@ def new_request(body: Body, history: History, response_id: str | None = None) ->
 
 
 def compaction_of(request: Request) -> dict[str, Any]:
-    """A history made smaller: its messages of the user, and all the rest as one item."""
+    """A shorter history: the messages of the user, and one item for everything else."""
     items = [*request.before, *request.given]
     kept = [item for item in items if item["type"] == "message" and item["role"] == "user"]
     hidden = b64encode("\n".join(texts_in(items)).encode()).decode()
@@ -246,10 +245,13 @@ def _turn(request: Request) -> Turn:
         if tool["type"] == "function"
     )
     if described is not None and described["type"] == "allowed_tools":
-        allowed = {each.get("name") for each in map(as_object, described.get("tools", ())) if each}
+        listed = map(as_object, as_list(described.get("tools")) or ())
+        allowed = {str(each.get("name")) for each in listed if each is not None}
         functions = tuple(each for each in functions if each.name in allowed)
         choice, described = described.get("mode", "auto"), None
     return Turn(
+        None,
+        None,
         messages_in(items),
         response,
         str(response.instructions or ""),
@@ -259,6 +261,7 @@ def _turn(request: Request) -> Turn:
         None if described is None else described.get("name"),
         response.parallel_tool_calls is not False,
         outputs_in(items, dict(request.answers)),
+        as_object((as_object((response.text or {}).get("format")) or {}).get("schema")),
     )
 
 

@@ -15,6 +15,7 @@ from rxassist.local.responses.history import History
 from rxassist.local.responses.runner import Playing, Runner
 from rxassist.local.responses.stored import ConversationItem, InputItem
 from rxassist.local.responses.writing import EventWriter, plain_response
+from rxassist.local.server.connection import left
 from rxassist.local.server.event_stream import EventStream
 from rxassist.local.server.parsing import body_of
 from rxassist.local.server.problems import Problem, invalid_type, invalid_value
@@ -38,7 +39,7 @@ _BOOLEANS = {"true": True, "false": False}
 class ResponsesEndpoints(Resources):
     """The endpoints of responses, on a store and a runner.
 
-    With ``client_ids`` a request can name the id of its response, in a header or in its body, as
+    With ``foundry`` a request can choose the id of its response, in a header or in its body, as
     hosted agents of Azure AI Foundry allow.
     """
 
@@ -52,13 +53,13 @@ class ResponsesEndpoints(Resources):
         runner: Runner,
         watch: Watch,
         *,
-        client_ids: bool = False,
+        foundry: bool = False,
     ) -> None:
         super().__init__(store, poll_after_ms)
         self._runner = runner
         self._watch = watch
         self._history = History(store)
-        self._client_ids = client_ids
+        self._foundry = foundry
 
     def routes(self) -> list[Route]:
         """All addresses."""
@@ -76,7 +77,7 @@ class ResponsesEndpoints(Resources):
     async def _create(self, request: Request) -> Reply:
         body = await body_of(request)
         chosen = None
-        if self._client_ids:
+        if self._foundry:
             chosen = request.headers.get(_CLIENT_ID) or body.get("response_id")
             body = {name: value for name, value in body.items() if name != "response_id"}
         wanted = new_request(body, self._history, self._free_id(chosen))
@@ -90,7 +91,7 @@ class ResponsesEndpoints(Resources):
         return _answer(playing.response)
 
     def _free_id(self, chosen: str | None) -> str | None:
-        """The id that the client chose, which no other response may have."""
+        """The id that the client chose. Raises ``Problem`` if another response has it."""
         if chosen is not None and (
             self._runner.is_known(chosen) or self._store.find_json(Response, chosen) is not None
         ):
@@ -146,7 +147,7 @@ def _flag(given: str | None, name: str, *, default: bool) -> bool:
 
 
 async def _finished(playing: Playing, request: Request) -> None:
-    """Wait until a response has ended; if the client leaves before, nobody listens any more."""
+    """Wait until a response has ended, but no longer than its client."""
     ended = asyncio.get_running_loop().create_future()
 
     def end(error: Exception | None = None) -> None:
@@ -154,7 +155,7 @@ async def _finished(playing: Playing, request: Request) -> None:
             ended.set_result(error)
 
     subscription = playing.log.subscribe(on_error=end, on_completed=end)
-    leaving = asyncio.ensure_future(_left(request))
+    leaving = asyncio.ensure_future(left(request.receive))
     try:
         await asyncio.wait({ended, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():
@@ -164,11 +165,6 @@ async def _finished(playing: Playing, request: Request) -> None:
     finally:
         leaving.cancel()
         subscription.dispose()
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 __all__ = ["PARENTS", "ResponsesEndpoints"]

@@ -1,4 +1,4 @@
-"""Faults of streams of responses: what other servers send, or do not."""
+"""Faults of the streams of responses: the deviations of other servers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rxassist.local.server.connection import Connection
+from rxassist.local.server.event_faults import Replace, replacing
 from rxassist.local.server.faults import Edit, Fault, edited
 from rxassist.local.server.identity import new_id
 from rxassist.local.server.plain import as_object
 from rxassist.wire.json import from_json, to_json
-from rxassist.wire.sse import DONE, ServerSentEvent, SSEDecoder, encode
+from rxassist.wire.sse import DONE, ServerSentEvent
 
-_STREAM, _JSON = "text/event-stream", "application/json"
+_STREAM = "text/event-stream"
 _EVENT, _COMPLETED = b"event: ", b"event: response.completed\n"
 _TERMINAL = {"response.completed", "response.failed", "response.incomplete"}
 
@@ -32,35 +33,28 @@ Retell: TypeAlias = Callable[[Plain], Iterable[Plain]]
 def retell(begin: Callable[[], Retell]) -> Fault:
     """Other events than those of the service; ``begin`` makes the function of each stream."""
 
-    def begin_edit() -> Edit:
-        decoder, instead = SSEDecoder(), begin()
+    def begin_replacing() -> Replace:
+        instead = begin()
 
-        def edit(piece: bytes | None) -> Iterable[bytes]:
-            if piece is None:
-                rest = decoder.flush()
-                coming: Iterable[ServerSentEvent] = () if rest is None else (rest,)
-            else:
-                coming = decoder.feed(piece)
-            for sent in coming:
-                if sent.data == DONE:
-                    yield encode(sent)
-                else:
-                    yield from map(_encoded, instead(dict(as_object(from_json(sent.data)) or {})))
+        def replace(sent: ServerSentEvent) -> Iterable[ServerSentEvent]:
+            if sent.data == DONE:
+                return (sent,)
+            return map(_sent, instead(dict(as_object(from_json(sent.data)) or {})))
 
-        return edit
+        return replace
 
-    return edited(begin_edit, _STREAM)
+    return replacing(begin_replacing)
 
 
-def _encoded(event: Plain) -> bytes:
-    return encode(ServerSentEvent(event["type"], to_json(event).decode()))
+def _sent(event: Plain) -> ServerSentEvent:
+    return ServerSentEvent(event["type"], to_json(event).decode())
 
 
 # --- ids -----------------------------------------------------------------------------------
 
 
 def rotate_ids(*, response: bool = True) -> Fault:
-    """Items have another id in each event, and responses too, as at GitHub Copilot."""
+    """Items have another id in each event, and so has the ``response``, as at GitHub Copilot."""
 
     def rotated(event: Plain) -> Iterable[Plain]:
         if "item_id" in event:
@@ -77,7 +71,7 @@ def rotate_ids(*, response: bool = True) -> Fault:
 
 
 def other_final_ids() -> Fault:
-    """The items have other ids in the response at the end than before, as at OpenRouter."""
+    """The items have other ids in the last event than before, as at OpenRouter."""
 
     def differing(event: Plain) -> Iterable[Plain]:
         if event["type"] in _TERMINAL:
@@ -99,7 +93,7 @@ def _with_other_id(value: Mapping[str, Any]) -> Plain:
 
 
 def final_output(output: list[Any] | None) -> Fault:
-    """The response at the end has this output: ``None`` or ``[]``, as at some gateways."""
+    """The last event has this output, such as ``None`` or ``[]``, as at some gateways."""
 
     def replaced(event: Plain) -> Iterable[Plain]:
         if event["type"] in _TERMINAL:
@@ -110,9 +104,9 @@ def final_output(output: list[Any] | None) -> Fault:
 
 
 def rename(event: str, to: str) -> Fault:
-    """An event has another name, and carries the same.
+    """An event has another name, and the same data.
 
-    ``rename("response.incomplete", to="response.completed")``: some servers say so.
+    ``rename("response.incomplete", to="response.completed")`` is what some servers send.
     """
 
     def renamed(told: Plain) -> Iterable[Plain]:
@@ -122,9 +116,9 @@ def rename(event: str, to: str) -> Fault:
 
 
 def error_form(*, flat: bool = False, alone: bool = False) -> Fault:
-    """An ``error`` that is flat, as the description has it, or ``alone``, without what follows it.
+    """An ``error`` event that is ``flat``, as in the API reference, or ``alone``.
 
-    The real service sends it nested, and ``response.failed`` behind it.
+    The real service sends a nested one, and ``response.failed`` after it.
     """
 
     def begin() -> Retell:
@@ -151,8 +145,8 @@ def error_form(*, flat: bool = False, alone: bool = False) -> Fault:
 def renumber(to: Callable[[int], int | None]) -> Fault:
     """Events have other sequence numbers, or, for ``None``, no number.
 
-    ``renumber(lambda number: None)``, or ``2 * number`` for gaps in which nothing is missing. What
-    a request says of numbers means those of the service.
+    ``renumber(lambda number: None)`` removes them, ``renumber(lambda number: 2 * number)`` makes
+    gaps although no event is missing. A ``starting_after`` still means the service's own numbers.
     """
 
     def numbered(event: Plain) -> Iterable[Plain]:
@@ -183,7 +177,7 @@ def restart_numbers() -> Fault:
 def keepalive(every: int) -> Fault:
     """After so many events comes a ``keepalive`` that takes a sequence number.
 
-    A request to continue after a number continues rightly: the numbers in it are these.
+    A ``starting_after`` means these numbers.
     """
     if every < 1:
         msg = f"every must be at least 1, got {every}"
@@ -215,7 +209,7 @@ def _with_keepalive(every: int, after: int, event: Plain) -> Iterable[Plain]:
 
 
 def rewind(by: int) -> Fault:
-    """A stream that continues another begins so many events earlier: they come twice."""
+    """A stream that continues another one begins so many events too early: they come twice."""
     if by < 0:
         msg = f"by must not be negative, got {by}"
         raise ValueError(msg)
@@ -290,7 +284,7 @@ class _Hanging:
 
 
 def queued() -> Fault:
-    """The response is ``queued`` for ever: its stream stops there, and a request says the same."""
+    """The response stays ``queued``: in its stream, which stops there, and in all replies."""
 
     def begin() -> Edit:
         body = bytearray()
@@ -305,11 +299,11 @@ def queued() -> Fault:
 
         return edit
 
-    return edited(begin, _JSON) | _silent_after("response.queued")
+    return edited(begin, json=True) | _silent_after("response.queued")
 
 
 def _silent_after(name: str) -> Fault:
-    """A stream says nothing more after an event, and stays open."""
+    """A stream sends nothing after an event, and stays open."""
 
     def begin() -> Retell:
         silent = False

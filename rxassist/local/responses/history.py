@@ -1,4 +1,4 @@
-"""What a response knows from before: the items of those before it, or of its conversation."""
+"""The items before a request: of the responses before it, or of its conversation."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rxassist.local.server.plain import as_object
 from rxassist.local.server.problems import Problem, invalid_type, missing
 from rxassist.local.server.store import Store
 from rxassist.protocols.responses.models import Response
+from rxassist.wire.json import from_json
 from rxassist.wire.structure import unstructure
 
 _CALLS = {"function_call": "function call", "custom_tool_call": "custom tool call"}
@@ -32,7 +33,7 @@ class Said:
 
 
 class History:
-    """The items that a request builds on, from the store."""
+    """Finds the items before a request in the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -56,6 +57,29 @@ class History:
         if not isinstance(previous_id, str):
             raise invalid_type(previous_id, "previous_response_id", "a string")
         return self._chain(previous_id), None
+
+    def resolved(self, items: Sequence[Item]) -> list[Item]:
+        """The same items, with those that an item only refers to.
+
+        Raises ``Problem`` if there is no such item.
+        """
+        return [
+            self._referred(str(item["id"])) if item["type"] == "item_reference" else item
+            for item in items
+        ]
+
+    def _referred(self, item_id: str) -> Item:
+        given = self._store.find_anywhere(InputItem, item_id)
+        if given is not None:
+            return given.item
+        written = self._store.find_member(Response, "output", item_id)
+        if written is None:
+            msg = (
+                f"Item with id '{item_id}' not found. Items are not persisted when `store` is set"
+                " to false."
+            )
+            raise Problem(msg, status=404, param="input")
+        return plain_item(from_json(written))
 
     def _conversation(self, conversation_id: str) -> list[Item]:
         if self._store.find(Conversation, conversation_id) is None:
@@ -119,23 +143,23 @@ def _is_output(item: Item) -> bool:
 
 
 def answers_in(given: Sequence[Item]) -> dict[str, str | Approval]:
-    """The answers to calls that a request brings, by the ids of the calls.
+    """The answers in an input, by the ids of their calls.
 
-    None, if the model has spoken since: then they are only history.
+    Answers before a message of the model are only history, and left out.
     """
     answers: dict[str, str | Approval] = {}
     for item in given:
         if item["type"] == "message" and item["role"] == "assistant":
             answers.clear()
         elif item["type"] == "mcp_approval_response":
-            answers[item["approval_request_id"]] = Approval(bool(item["approve"]))
+            answers[item["approval_request_id"]] = Approval(item["approve"])
         elif _is_output(item) and isinstance(item.get("call_id"), str):
             answers[item["call_id"]] = text_of(item)
     return answers
 
 
 def outputs_in(items: Iterable[Item], answers: dict[str, str | Approval]) -> tuple[Output, ...]:
-    """The same as a script sees them, with the names of the calls."""
+    """The outputs among answers, with the names of their calls."""
     names = {item.get("call_id"): item["name"] for item in items if item["type"] in _CALLS}
     return tuple(
         Output(call_id, answer, names.get(call_id, ""))
@@ -154,7 +178,7 @@ def messages_in(items: Iterable[Item]) -> tuple[Said, ...]:
 
 
 def texts_in(items: Iterable[Any]) -> Iterable[str]:
-    """All texts of a history, to count."""
+    """All texts of a history, to count their tokens."""
     return (text_of(item) or str(item.get("arguments") or "") for item in items)
 
 

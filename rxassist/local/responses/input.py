@@ -7,7 +7,7 @@ from typing import Any
 
 from rxassist.local.server.identity import new_id
 from rxassist.local.server.limits import items_of, type_of
-from rxassist.local.server.parsing import Body
+from rxassist.local.server.parsing import Body, flag
 from rxassist.local.server.plain import as_list, as_object
 from rxassist.local.server.problems import invalid_type, invalid_value, missing
 
@@ -56,6 +56,8 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "mcp_approval_response": ("approval_request_id", "approve"),
     "item_reference": ("id",),
 }
+_TEXTS = ("id", "call_id", "approval_request_id", "name", "status")
+_TEXT_OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
 def input_of(given: object, param: str = "input") -> list[Item]:
@@ -70,25 +72,29 @@ def input_of(given: object, param: str = "input") -> list[Item]:
 
 
 def _item(given: Body, path: str) -> Item:
-    item = dict(given)
+    item = {name: value for name, value in given.items() if value is not None}
     if "type" not in item and "role" in item:
         item["type"] = "message"
     kind = type_of(item, path, *_PREFIXES)
     for name in _NEEDED.get(kind, ()):
-        if item.get(name) is None:
+        if name not in item:
             raise missing(param=f"{path}.{name}")
+    for name in _TEXTS:
+        _check_text(item, name, path)
     if kind == "message":
         return _message(item, path)
-    if kind.endswith("_output") and as_list(item.get("output")) is None:
+    if kind in _TEXT_OUTPUTS and as_list(item["output"]) is None:
         _check_text(item, "output", path)
-    for name in ("call_id", "name", "arguments"):
-        _check_text(item, name, path)
-    return {"id": new_id(_PREFIXES[kind]), **item}
+    flag(item, "approve")
+    own = {"id": new_id(_PREFIXES[kind])}
+    if kind.endswith(("_call", "_output")):
+        own["status"] = "completed"
+    return {**own, **item}
 
 
 def _check_text(item: Item, name: str, path: str) -> None:
     value = item.get(name)
-    if value is not None and not isinstance(value, str) and as_object(value) is None:
+    if value is not None and not isinstance(value, str):
         raise invalid_type(value, f"{path}.{name}", "a string")
 
 

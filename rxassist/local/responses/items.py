@@ -70,15 +70,16 @@ _Part: TypeAlias = Generator[Event | float, None, ContentPart]
 
 def usage_of(read: int, written: int, thought: int) -> ResponseUsage:
     """The usage object of these numbers of tokens, with the fields that the real service sends."""
-    cached, reasoning = {"cached_tokens": 0}, {"reasoning_tokens": thought}
+    cached = {"cached_tokens": 0, "cache_write_tokens": 0}
+    reasoning = {"reasoning_tokens": thought}
     return ResponseUsage(read, written, read + written, cached, reasoning)
 
 
 class Items:
     """Plays the moves of one response that are items.
 
-    Each move has a timeline of its own, which takes a place in the output when it begins: several
-    can be played at once. ``include`` has what the request wants to see besides.
+    Each move has a timeline of its own, which takes a place in the output when it begins. So
+    several can be played at once. ``include`` is the parameter of the request.
     """
 
     def __init__(
@@ -167,7 +168,7 @@ class Items:
     # --- thoughts ----------------------------------------------------------------------
 
     def think(self, move: Think) -> Timeline[Event]:
-        """Think, with the thoughts as they are or as a summary."""
+        """Think: the thoughts themselves, or a summary."""
         at, thought = self._place(), Reasoning(new_id("rs"))
         yield OutputItemAdded(output_index=at, item=thought)
         where: dict[str, Any] = {"output_index": at, "item_id": thought.id}
@@ -288,7 +289,7 @@ class Items:
             yield _progress(at, call.id, f"{name}.{status}")
 
     def restart(self, place: int) -> None:
-        """Go on at a place: all items from there were thrown away."""
+        """Continue at a place: the items from there on were thrown away."""
         self._next_place = place
 
     # --- the parts of an item ----------------------------------------------------------

@@ -43,7 +43,7 @@ def replay(stream: bytes) -> Faults:
             return None
         query = parse_qs(asked.query)
         if query.get("stream") == ["true"]:
-            return _streamed(_behind(events, int(query.get("starting_after", ["-1"])[0]), stream))
+            return _streamed(_after(events, int(query.get("starting_after", ["-1"])[0]), stream))
         return None if response is None else answer(to_json(response), "application/json")
 
     return faults
@@ -53,8 +53,8 @@ def _streamed(stream: bytes) -> Fault:
     return answer(stream, "text/event-stream; charset=utf-8")
 
 
-def _behind(events: Sequence[ServerSentEvent], number: int, stream: bytes) -> bytes:
-    """The events from the first one with a greater number; all, if they have no numbers."""
+def _after(events: Sequence[ServerSentEvent], number: int, stream: bytes) -> bytes:
+    """The events after a number; all events, if they have no numbers."""
     if number < 0:
         return stream
     numbers = [_plain(event).get("sequence_number") for event in events]

@@ -1,4 +1,4 @@
-"""Plays responses, saves them, and keeps their events for those who come later."""
+"""Plays responses, saves them, and keeps their events for later requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define, evolve, frozen
 from reactivex import Observable
 from reactivex import operators as ops
 
@@ -53,20 +53,20 @@ class Playing:
         return self.scripted.response
 
 
-@define
-class Keeping:
-    """What a service keeps: events for how long, of how many responses, also of cancellations."""
+@frozen
+class Rules:
+    """How long events are kept, in seconds, of how many responses, and whose manners apply."""
 
-    window: float = 300.0
-    logs: int = 1000
-    cancellations: bool = False
+    window: float
+    logs: int
+    foundry: bool
 
 
 class Runner:
     """Plays responses.
 
-    A background response continues without clients: its log has one reader that never leaves. The
-    log of another one is left with its last client, which stops the response: nobody will know it.
+    A background response continues without clients: its log has one reader that never leaves. Any
+    other response is stopped when its only client leaves, and is not stored.
     """
 
     def __init__(
@@ -76,20 +76,20 @@ class Runner:
         watch: Watch,
         loop: asyncio.AbstractEventLoop,
         pace: Pace,
-        keeping: Keeping,
+        rules: Rules,
     ) -> None:
         self._script = script
         self._store = store
         self._watch = watch
         self._loop = loop
         self._pace = pace
-        self._keeping = keeping
+        self._rules = rules
         self._playing: dict[str, Playing] = {}  # until it ends
         self._kept: dict[str, Playing] = {}  # of background responses, in their order
         self._waiting = WaitingRoom()
 
     def begin(self, request: Request) -> Playing:
-        """Begin a response. Raises ``Problem`` if its conversation has one that is not finished."""
+        """Begin a response. Raises ``Problem`` if another one still uses its conversation."""
         self.check_free(request.conversation_id)
         response = request.response
         scripted = self._scripted(request)
@@ -109,7 +109,7 @@ class Runner:
         return playing
 
     def check_free(self, conversation_id: str | None) -> None:
-        """Raise ``Problem`` if a response of this conversation is not finished."""
+        """Raise ``Problem`` if a response still uses this conversation."""
         if conversation_id is not None and any(
             each.request.conversation_id == conversation_id for each in self._playing.values()
         ):
@@ -117,14 +117,18 @@ class Runner:
                 "Another process is currently operating on this conversation. Please retry in a few"
                 " seconds."
             )
-            raise Problem(msg, code="conversation_locked")
+            status = 409 if self._rules.foundry else 400
+            raise Problem(msg, status=status, code="conversation_locked")
 
     def is_known(self, response_id: str) -> bool:
         """Whether a response of this id is being played."""
         return response_id in self._playing
 
     def events(self, response: Response, after: int) -> Observable[Event]:
-        """The events of a background response behind a number, also those that come."""
+        """The events of a background response after a number, also those that are yet to come.
+
+        Raises ``Problem`` if they cannot be streamed.
+        """
         if not response.background:
             msg = (
                 f"Response '{response.id}' cannot be streamed because it was not created with"
@@ -135,8 +139,8 @@ class Runner:
         if playing is None:
             msg = f"The events of response '{response.id}' are older than the oldest retained one."
             raise Problem(msg, status=409, param="starting_after", code="events_evicted")
-        if self._loop.time() - playing.began > self._keeping.window:
-            minutes = f"{self._keeping.window / 60:g}"
+        if self._loop.time() - playing.began > self._rules.window:
+            minutes = f"{self._rules.window / 60:g}"
             msg = (
                 f"Response '{response.id}' cannot be streamed because it is more than {minutes}"
                 " minutes old."
@@ -145,7 +149,10 @@ class Runner:
         return playing.log.pipe(ops.filter(partial(_comes_after, after)))
 
     def cancel(self, response: Response) -> Response:
-        """Cancel a background response; one that was cancelled is only returned."""
+        """Cancel a background response, or return it if it was cancelled before.
+
+        Raises ``Problem`` for any other response.
+        """
         if not response.background:
             msg = "Cannot cancel a synchronous response."
             raise Problem(msg)
@@ -155,7 +162,7 @@ class Runner:
                 return response
             msg = f"Cannot cancel a response with status '{response.wire_status}'."
             raise Problem(msg)
-        playing.scripted.cancel(told=self._keeping.cancellations)
+        playing.scripted.cancel(with_event=self._rules.foundry)
         self._store.save(playing.response)
         self._finish(playing)
         return playing.response
@@ -228,11 +235,11 @@ class Runner:
 
     def _keep(self, playing: Playing) -> None:
         self._kept[playing.response.id] = playing
-        while len(self._kept) > self._keeping.logs:
+        while len(self._kept) > self._rules.logs:
             del self._kept[next(iter(self._kept))]
 
     def _finish(self, playing: Playing) -> None:
-        """The response has ended: its conversation is free, and its script may wait."""
+        """Free the conversation of a response that has ended, and keep its script if that waits."""
         if playing.finished:
             return
         playing.finished = True
@@ -277,4 +284,4 @@ def _report(error: BaseException) -> None:
     _logger.error("a reader of a response raised", exc_info=error)
 
 
-__all__ = ["Keeping", "Playing", "Runner", "fail_unfinished"]
+__all__ = ["Playing", "Rules", "Runner", "fail_unfinished"]

@@ -53,9 +53,9 @@ _Together: TypeAlias = Generator[Event | float, None, dict[int, OutputItem]]
 class ScriptedResponse:
     """A response whose events come from a script.
 
-    ``response`` is its current state, ``waiting`` the script if it waits for outputs at the end.
-    ``approved`` are the calls of an MCP server that the client has approved, by the ids of its
-    requests: they are made first.
+    ``response`` is its current state. ``waiting`` is the script if it waits for outputs after the
+    end. ``approved`` are the calls of an MCP server that the client has approved, by the ids of the
+    requests for approval: they are made first.
     """
 
     def __init__(
@@ -81,17 +81,17 @@ class ScriptedResponse:
 
     @property
     def events(self) -> Observable[Event]:
-        """Its events, to be subscribed once."""
+        """The events, to be subscribed once."""
         return self._playback
 
-    def cancel(self, *, told: bool) -> None:
-        """Stop, with what there is; only if it is ``told``, an event says so."""
+    def cancel(self, *, with_event: bool) -> None:
+        """Stop, and keep the items so far; the stream ends, ``with_event`` or without one."""
         output = tuple(map(_stopped, self._snapshot.output))
         self.response = evolve(
             self.response, wire_status="cancelled", output=output, usage=self._items.usage
         )
         event = ResponseFailed(response=self.response)
-        self._playback.switch_to(self._numbered(iter((event,) if told else ())))
+        self._playback.switch_to(self._numbered(iter((event,) if with_event else ())))
 
     def close(self) -> None:
         """Close the script, so that it can clean up, unless it waits for outputs."""
@@ -158,7 +158,7 @@ class ScriptedResponse:
                         return
 
     def _item_moves(self, move: object) -> tuple[object, ...] | None:
-        """The moves in a move that are items, ``None`` if it is none of this protocol."""
+        """The moves in a move that are items; ``None`` if the protocol has no such move."""
         if isinstance(move, Together):
             moves: Sequence[object] = move.moves
         elif (listed := as_list(move)) is not None:
@@ -171,7 +171,7 @@ class ScriptedResponse:
         return tuple(moves) if known else None
 
     def _together(self, moves: Iterable[object], *, overlap: bool) -> _Together:
-        """Play several moves, one after the other or a piece of each in turn."""
+        """Play several moves: one after the other, or a piece of each in turn."""
         done: dict[int, OutputItem] = {}
         timelines = [(index, self._items.timeline(move)) for index, move in enumerate(moves)]
         while timelines:
@@ -188,7 +188,7 @@ class ScriptedResponse:
         return done
 
     def _wait(self, move: object, moves: Sequence[object], done: Mapping[int, OutputItem]) -> Event:
-        """End the response, which the script outlives: it waits for outputs."""
+        """End the response, and let the script wait for outputs."""
         calls: dict[str, Asking] = {}
         for index, each in enumerate(moves):
             for asking in asking_of(each):

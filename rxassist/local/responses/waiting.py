@@ -1,4 +1,4 @@
-"""Scripts that wait for outputs: the response has ended, and another request brings them."""
+"""Scripts that wait for outputs, which another request brings after the response has ended."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Answer: TypeAlias = str | Approval
 
 Moves: TypeAlias = Generator[object, Any, None]
 
-_MOST = 4096  # scripts that wait; the oldest is given up
+_MOST = 4096  # calls that wait; the oldest is closed
 
 
 def asking_of(move: object) -> tuple[Asking, ...]:
-    """The calls of a move that a client must answer, empty if it goes on by itself."""
+    """The calls of a move that the client must answer; empty if the script continues at once."""
     if isinstance(move, Together):
         return tuple(each for each in move.moves if _asks(each))
     given = (move,) if isinstance(move, Asking) else as_list(move) or ()
@@ -35,7 +35,7 @@ def _asks(move: object) -> TypeGuard[Asking]:
 
 @define(eq=False)
 class Played:
-    """A script that is being played: its moves, and what it was answered so far."""
+    """A script that is being played: its moves, and the answers that it had so far."""
 
     turn: Turn
     moves: Moves
@@ -46,8 +46,8 @@ class Played:
 class Waiting:
     """A script that waits for the answers to these calls, by the ids that the client knows.
 
-    The first request that brings them goes on with the moves themselves; for another one, such as
-    a second try, the script is played again up to here, with the same answers.
+    The first request that brings the answers continues the moves. For another one, such as a
+    second attempt, the script is played again up to here, with the same answers.
     """
 
     played: Played
@@ -56,7 +56,7 @@ class Waiting:
     taken: bool = False
 
     def answered(self, script: Script, answers: Sequence[Answer]) -> tuple[Played, object]:
-        """The script to play on, and what it is sent next."""
+        """The script to continue, and the answer to send to it."""
         sent: object = answers[0] if self.single else list(answers)
         before = self.played
         moves = _played_again(script, before) if self.taken else before.moves
@@ -65,16 +65,32 @@ class Waiting:
 
 
 def _played_again(script: Script, played: Played) -> Moves:
+    """The script from its beginning to where it waits, with the answers that it had before."""
     moves = moves_of(script, played.turn)
-    answer: object = None
     answers = iter(played.answers)
-    while True:
-        if asking_of(moves.send(answer)):
-            answer = next(answers, None)
-            if answer is None:
+    answer: object = None
+    try:
+        while True:
+            if not asking_of(moves.send(answer)):
+                answer = None
+            elif (answer := next(answers, None)) is None:
                 return moves
-        else:
-            answer = None
+    except StopIteration:
+        return _raising(RuntimeError("it asked for less than the first time"))
+    except Exception as error:  # noqa: BLE001 -- the script's; it becomes the response's
+        return _raising(error)
+
+
+def _raising(error: Exception) -> Moves:
+    """Moves that raise an error when they are continued."""
+
+    def moves() -> Moves:
+        yield None
+        raise error
+
+    raising = moves()
+    next(raising)
+    return raising
 
 
 class WaitingRoom:
@@ -92,12 +108,12 @@ class WaitingRoom:
             _close(oldest)
 
     def find(self, call_ids: Sequence[str]) -> Waiting | None:
-        """The script that waits for the last of these calls, if it waits for no others."""
+        """The script that waits for the last of these calls, if all its calls are among these."""
         waiting = self._by_call.get(call_ids[-1]) if call_ids else None
         return waiting if waiting and waiting.calls.keys() <= set(call_ids) else None
 
     def close(self) -> None:
-        """Give up all."""
+        """Close all scripts."""
         for waiting in tuple(self._by_call.values()):
             _close(waiting)
         self._by_call.clear()

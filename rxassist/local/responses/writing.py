@@ -25,9 +25,11 @@ _LETTERS = ascii_letters * 2
 
 
 class EventWriter:
-    """Writes the events of one stream; ``obfuscated``: each delta gets letters that say nothing.
+    """Writes the events of one stream.
 
-    The letters depend on the number of the event alone: when it is sent again, it is the same.
+    An ``obfuscated`` stream hides how long its deltas are: each has letters besides that mean
+    nothing. They depend only on the number and the length of the delta, so that a delta is always
+    written the same.
     """
 
     def __init__(self, *, obfuscated: bool) -> None:
@@ -55,7 +57,7 @@ def plain_response(response: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item as the service sends it: a null where it sends none is an error to some clients."""
+    """An item as the service sends it, without nulls: some clients refuse a status that is null."""
     said = {name: value for name, value in item.items() if value is not None}
     if item["type"] == "reasoning" and not item.get("content"):
         said.pop("content", None)
@@ -63,7 +65,7 @@ def plain_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encoded(event: Event, whole: Mapping[str, Any]) -> bytes:
-    """The bytes of an event that carries something whole."""
+    """The bytes of an event that carries a whole item or response."""
     said = {"type": event.name, "sequence_number": event.sequence_number, **whole}
     return encode(ServerSentEvent(event.name, to_json(said).decode()))
 

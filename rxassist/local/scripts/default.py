@@ -8,6 +8,7 @@ from rxassist.local.scripts.arguments import fitting_arguments
 from rxassist.local.scripts.arithmetic import expression_in, value_of
 from rxassist.local.scripts.moves import Call, Moves, call, code, say
 from rxassist.local.scripts.turn import Function, Turn
+from rxassist.wire.json import to_json
 
 _INTRODUCTION = "This is a scripted answer of the rxassist local service; no model was asked."
 
@@ -26,21 +27,19 @@ def default_script(turn: Turn) -> Moves:
     computed, or mentions code. A function is called if the message has its name, or a word of its
     name with four letters or more (``weather`` for ``get_weather``); its arguments fit its JSON
     Schema. The script obeys the run's ``tool_choice`` and ``parallel_tool_calls``. The last move is
-    a message: it says that it is scripted, repeats the user's text, and lists the results; it is
-    the only move if the request brings outputs of calls that no script made.
+    a message: it says that it is scripted, repeats the user's text, and lists the results; or it is
+    JSON that fits the schema that the text must fit. No function is called if the request brings
+    outputs for calls that no script made.
     """
     lines = [_INTRODUCTION]
     if turn.text:
         lines.append(f'You wrote: "{turn.text}"')
-    if turn.outputs:
-        named = [f"{each.name or each.call_id} answered: {each.text}" for each in turn.outputs]
-        yield say("\n".join([*lines, *named]))
-        return
     if _wants_code(turn):
         source, printed = _calculation(turn.text)
         yield code(source, logs=printed)
         lines.append(f"The code printed: {printed.strip()}")
-    calls = _wanted_calls(turn)
+    lines += [f"{each.name or each.call_id} answered: {each.text}" for each in turn.outputs]
+    calls = [] if turn.outputs else _wanted_calls(turn)
     outputs: list[str] = []
     if not turn.parallel:
         for each in calls:
@@ -50,6 +49,8 @@ def default_script(turn: Turn) -> Moves:
         outputs = yield calls
     for each, output in zip(calls, outputs, strict=True):
         lines.append(f"{each.name} answered: {output}")
+    if turn.schema is not None:
+        lines = [to_json(fitting_arguments(turn.schema, turn.text)).decode()]
     yield say("\n".join(lines))
 
 

@@ -37,8 +37,11 @@ class Turn:
     ``tool_choice`` is ``auto``, ``none``, ``required``, or the type of the tool to use; then
     ``chosen`` is the name of the function to call. ``parallel`` says whether several calls may be
     requested at once. ``outputs`` came with the request, for calls that no script waits for.
+    ``schema`` is the JSON Schema that the text must fit, if it must be JSON.
     """
 
+    _assistant: Any = field(alias="assistant")
+    _thread: Any = field(alias="thread")
     messages: tuple[Any, ...]
     run: Any
     instructions: str = ""
@@ -48,8 +51,7 @@ class Turn:
     chosen: str | None = None
     parallel: bool = True
     outputs: tuple[Output, ...] = ()
-    _assistant: Any = field(default=None, alias="assistant")
-    _thread: Any = field(default=None, alias="thread")
+    schema: Mapping[str, Any] | None = None
 
     @property
     def text(self) -> str:
@@ -72,7 +74,7 @@ class Turn:
 
 def _present(value: Any, name: str) -> Any:  # noqa: ANN401 -- as above
     if value is None:
-        msg = f"a response has no {name}; turn.messages, turn.instructions and turn.run it has"
+        msg = f"a response has no {name}; use turn.messages, turn.instructions, turn.run"
         raise LookupError(msg)
     return value
 

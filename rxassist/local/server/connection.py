@@ -58,8 +58,7 @@ class Connection:
 
     async def left(self) -> None:
         """Return when the client has left."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await left(self._receive)
 
     async def left_within(self, seconds: float) -> bool:
         """Wait for so long; true if the client has left."""
@@ -105,4 +104,10 @@ class Connection:
         return answer != b"\0" * 4
 
 
-__all__ = ["Connection", "Protocol"]
+async def left(receive: Receive) -> None:
+    """Return when the client of a request has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+__all__ = ["Connection", "Protocol", "left"]

@@ -15,6 +15,9 @@ _COMMENT = b": a comment"
 Rewrite: TypeAlias = Callable[[Sequence[ServerSentEvent]], Iterable[ServerSentEvent]]
 """Returns the events to send when one comes, from all so far; the new one is the last of them."""
 
+Replace: TypeAlias = Callable[[ServerSentEvent], Iterable[ServerSentEvent]]
+"""Returns the events to send instead of one."""
+
 
 def framing(
     *,
@@ -56,11 +59,26 @@ def rewrite(events: Rewrite) -> Fault:
     """Other events than those of the service, one by one.
 
     The function is called for each event of the service, with all events so far; it returns the
-    events to send instead of the last one.
+    events to send instead of the last one. A reply that is JSON stays as it is.
     """
 
-    def begin() -> Edit:
-        decoder, seen = SSEDecoder(), list[ServerSentEvent]()
+    def begin() -> Replace:
+        seen = list[ServerSentEvent]()
+
+        def replace(event: ServerSentEvent) -> Iterable[ServerSentEvent]:
+            seen.append(event)
+            return events(seen)
+
+        return replace
+
+    return replacing(begin)
+
+
+def replacing(begin: Callable[[], Replace]) -> Fault:
+    """Other events than those of the service; ``begin`` makes the function for each stream."""
+
+    def begin_edit() -> Edit:
+        decoder, replace = SSEDecoder(), begin()
 
         def edit(piece: bytes | None) -> Iterable[bytes]:
             if piece is None:
@@ -69,12 +87,11 @@ def rewrite(events: Rewrite) -> Fault:
             else:
                 coming = decoder.feed(piece)
             for event in coming:
-                seen.append(event)
-                yield from map(encode, events(seen))
+                yield from map(encode, replace(event))
 
         return edit
 
-    return edited(begin)
+    return edited(begin_edit, json=False)
 
 
 def drop(*which: str | int) -> Fault:
@@ -122,4 +139,15 @@ def _is_one(seen: Sequence[ServerSentEvent], which: Sequence[str | int]) -> bool
     )
 
 
-__all__ = ["Rewrite", "drop", "duplicate", "finish", "framing", "insert", "rewrite", "swap"]
+__all__ = [
+    "Replace",
+    "Rewrite",
+    "drop",
+    "duplicate",
+    "finish",
+    "framing",
+    "insert",
+    "replacing",
+    "rewrite",
+    "swap",
+]

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rxassist.errors import StreamClosed
+from rxassist.local.server.connection import left
 from rxassist.local.server.watch import Watch
 from rxassist.reactive.backpressure import Demand, demanding
 
@@ -70,8 +71,7 @@ class EventStream(Response, Generic[_E]):
 
 async def _disconnected(receive: Receive, outbox: _Outbox[_E]) -> None:
     """End the stream when the client closes the connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await left(receive)
     outbox.end()
 
 

@@ -296,10 +296,10 @@ def append(extra: bytes) -> Fault:
     return edited(lambda: lambda piece: (extra,) if piece is None else (piece,))
 
 
-def edited(begin: Callable[[], Edit], only: str = "") -> Fault:
+def edited(begin: Callable[[], Edit], *, json: bool | None = None) -> Fault:
     """Edit the body; ``begin`` makes the edit of each reply.
 
-    ``only`` bodies whose type begins so are edited.
+    With ``json`` only bodies that are JSON are edited, or, if it is ``False``, only all others.
     """
 
     def around(app: ASGIApp) -> ASGIApp:
@@ -309,7 +309,7 @@ def edited(begin: Callable[[], Edit], only: str = "") -> Fault:
             async def send_edited(message: Message) -> None:
                 nonlocal edits
                 if message["type"] == "http.response.start":
-                    edits = Headers(raw=message["headers"]).get("content-type", "").startswith(only)
+                    edits = json is None or json is _is_json(message)
                     await send(_without_length(message) if edits else message)
                     return
                 if not edits:
@@ -408,6 +408,11 @@ def _slow(at: int, every: float) -> Fault:
         return slowing
 
     return Fault(around)
+
+
+def _is_json(message: Message) -> bool:
+    """Whether a reply that begins so is JSON."""
+    return Headers(raw=message["headers"]).get("content-type", "").startswith("application/json")
 
 
 def _without_length(message: Message) -> Message:

@@ -60,6 +60,11 @@ WITH RECURSIVE doomed (sequence, id) AS (
 ) DELETE FROM objects WHERE sequence IN (SELECT sequence FROM doomed)
 """
 
+_MEMBER = """
+SELECT member.value FROM objects, json_each(objects.json, ?) AS member
+WHERE objects.kind = ? AND json_extract(member.value, '$.id') = ? LIMIT 1
+"""
+
 _TOTALS = """
 SELECT json_extract(json, '$.status'), count(*), sum(json_extract(json, ?))
 FROM objects WHERE parent = ? AND kind = ? GROUP BY 1
@@ -157,6 +162,17 @@ class Store:
         """The same as JSON."""
         rows = self._select("id = ? AND kind = ? AND parent = ?", (item_id, kind.__name__, parent))
         return rows[0] if rows else None
+
+    def find_anywhere(self, kind: type[_T], item_id: str) -> _T | None:
+        """An object with an id, below whichever parent."""
+        rows = self._select("id = ? AND kind = ? LIMIT 1", (item_id, kind.__name__))
+        return structure(from_json(rows[0]), kind) if rows else None
+
+    def find_member(self, kind: type, field_name: str, item_id: str) -> str | None:
+        """An item with an id, in a list that is a field of an object of a kind, as JSON."""
+        values = (f"$.{field_name}", kind.__name__, item_id)
+        row = self._connection.execute(_MEMBER, values).fetchone()
+        return None if row is None else str(row[0])
 
     def children(self, kind: type[_T], parent: str) -> tuple[_T, ...]:
         """All objects of a kind below a parent, oldest first."""

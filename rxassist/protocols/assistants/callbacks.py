@@ -35,12 +35,22 @@ from rxassist.protocols.assistants.snapshots import (
     required_calls,
 )
 from rxassist.runs.growing import Keyed
-from rxassist.runs.protocol import Callback
+from rxassist.runs.protocol import CALLBACKS, Callback
 from rxassist.runs.state import SETTLED
 
+_OF_MESSAGES = frozenset(
+    {
+        *("on_message_created", "on_message_delta", "on_message_done", "on_image_file_done"),
+        *("on_text_created", "on_text_delta", "on_text_done"),
+    }
+)
+_OF_STEPS = CALLBACKS - _OF_MESSAGES - {"on_event", "on_end", "on_exception", "on_timeout"}
 
-def callbacks_of(event: Event, before: Snapshot, after: Snapshot) -> tuple[Callback, ...]:
-    """The callbacks that an event causes, in order, ``on_event`` first.
+
+def callbacks_of(
+    event: Event, before: Snapshot, after: Snapshot, wanted: frozenset[str] = CALLBACKS
+) -> tuple[Callback, ...]:
+    """The wanted callbacks that an event causes, in order, ``on_event`` first.
 
     ``before`` and ``after`` are the snapshots around the event. Over a stream, each object is
     created once, at the first event about it, and done once, when it can no longer change: a part
@@ -51,12 +61,30 @@ def callbacks_of(event: Event, before: Snapshot, after: Snapshot) -> tuple[Callb
     """
     caused: Iterator[Callback] = iter(())
     if isinstance(event, ThreadMessageDelta | MessageEvent):
-        caused = _of_message(event, before, after)
+        if isinstance(event, ThreadMessageDelta) and after._grew(before):
+            caused = _of_grown_text(event, after, wanted)
+        elif not wanted.isdisjoint(_OF_MESSAGES):
+            caused = _of_message(event, before, after, wanted)
+    elif wanted.isdisjoint(_OF_STEPS):
+        pass
     elif isinstance(event, ThreadRunStepDelta | RunStepEvent):
-        caused = _of_step(event, before, after)
+        caused = _of_step(event, before, after, wanted)
     elif isinstance(event, RunEvent) and event.data.status in SETTLED:
         caused = _of_settled_run(event.data, before)
-    return (Callback("on_event", (event,)), *caused)
+    calls = tuple([call for call in caused if call.name in wanted])
+    return (Callback("on_event", (event,)), *calls) if "on_event" in wanted else calls
+
+
+def _of_grown_text(
+    event: ThreadMessageDelta, after: Snapshot, wanted: frozenset[str]
+) -> Iterator[Callback]:
+    """What nearly every event causes: a piece of a text that has begun, and nothing else."""
+    if "on_text_delta" in wanted:
+        (delta,), part = event.data.delta.content, after._grown_text
+        if isinstance(delta, TextDeltaBlock) and delta.text is not None and part is not None:
+            yield Callback("on_text_delta", (delta.text, part.text))
+    if "on_message_delta" in wanted:
+        yield Callback("on_message_delta", (event.data.delta, after.message))
 
 
 def _grown(
@@ -70,34 +98,40 @@ def _grown(
 
 
 def _of_message(
-    event: ThreadMessageDelta | MessageEvent, before: Snapshot, after: Snapshot
+    event: ThreadMessageDelta | MessageEvent,
+    before: Snapshot,
+    after: Snapshot,
+    wanted: frozenset[str],
 ) -> Iterator[Callback]:
     old, new = before._messages.get(event.data.id), after._messages.get(event.data.id)
     if new is None:
         return
-    message = new.build()
     if old is not None and old.finished:
         if isinstance(event, ThreadMessageDelta) and new is not old:
+            message = new.build()
             yield from _of_late_parts(message, event.data.delta.content)
             yield Callback("on_message_delta", (event.data.delta, message))
         return
     if old is None:
+        message = new.build()
         yield Callback("on_message_created", (message,))
         old = _MessageState(message)
     if isinstance(event, ThreadMessageDelta):
-        yield from _of_parts(old, new, event.data.delta.content)
-        yield Callback("on_message_delta", (event.data.delta, message))
+        yield from _of_parts(old, new, event.data.delta.content, wanted)
+        if "on_message_delta" in wanted:
+            yield Callback("on_message_delta", (event.data.delta, new.build()))
     elif event.begins:
-        yield from _of_parts(old, new, [part.index for part in new.parts])
+        yield from _of_parts(old, new, [part.index for part in new.parts], wanted)
     else:
         yield from _of_last_parts(old, event.data.content)
-        yield Callback("on_message_done", (message,))
+        yield Callback("on_message_done", (new.build(),))
 
 
 def _of_parts(
     old: _MessageState,
     new: _MessageState,
     deltas: tuple[MessageContentDelta, ...] | list[int | None],
+    wanted: frozenset[str],
 ) -> Iterator[Callback]:
     """The callbacks for the parts of a message, from deltas or only from indexes of parts."""
     parts, last = old.parts, old.parts.last
@@ -109,6 +143,8 @@ def _of_parts(
         if begun is not None:
             yield from _part_created(begun.build())
             parts, last = parts.put(index, begun), begun
+        if "on_text_delta" not in wanted:
+            continue
         part = new.parts.get(index)
         if isinstance(delta, TextDeltaBlock) and delta.text is not None and part is not None:
             yield from _text_grew(delta.text, part.build())
@@ -151,40 +187,55 @@ def _part_done(part: MessageContent) -> Iterator[Callback]:
 
 
 def _of_step(
-    event: ThreadRunStepDelta | RunStepEvent, before: Snapshot, after: Snapshot
+    event: ThreadRunStepDelta | RunStepEvent,
+    before: Snapshot,
+    after: Snapshot,
+    wanted: frozenset[str],
 ) -> Iterator[Callback]:
     step_id = event.data.id
     old, new = before._steps.get(step_id), after._steps.get(step_id)
     if new is None:
         return
-    step, required = new.build(), before._required
-    is_over = old is not None and old.finished
+    if old is None and not (event.is_delta or event.begins):  # it began in an earlier stream
+        yield Callback("on_run_step_done", (new.build(),))
+        return
+    if old is None:
+        step = new.build()
+        yield Callback("on_run_step_created", (step,))
+        old = _StepState(step)
     settled = before._steps.place(step_id) < before._settled  # its calls are done already
+    last = None if settled else old.calls.last
     if isinstance(event, ThreadRunStepDelta):
-        if is_over and new is old:
-            return
-        if old is None:
-            yield Callback("on_run_step_created", (step,))
-            old = _StepState(step)
-        details = event.data.delta.step_details
-        deltas = details.tool_calls if isinstance(details, ToolCallDeltaObject) else ()
-        if is_over:
-            yield from _of_late_calls(new, deltas)
-        else:
-            last = None if settled else old.calls.last
-            yield from _of_calls(old, new, deltas, last, required)
-        yield Callback("on_run_step_delta", (event.data.delta, step))
-    elif is_over:
+        yield from _of_step_delta(event, old, new, last, before._required, wanted)
+    elif old.finished:
         return
     elif event.begins:
-        if old is None:
-            yield Callback("on_run_step_created", (step,))
-            old = _StepState(step)
-        yield from _of_calls(old, new, new.calls.by_index(), old.calls.last, required)
+        calls = new.calls.by_index()
+        yield from _of_calls(old, new, calls, old.calls.last, before._required, wanted)
     else:
-        if old is not None and not settled:
-            yield from _of_last_calls(old, event.data, required)
-        yield Callback("on_run_step_done", (step,))
+        if not settled:
+            yield from _of_last_calls(old, event.data, before._required)
+        yield Callback("on_run_step_done", (new.build(),))
+
+
+def _of_step_delta(
+    event: ThreadRunStepDelta,
+    old: _StepState,
+    new: _StepState,
+    last: GrowingCall | None,
+    required: frozenset[str],
+    wanted: frozenset[str],
+) -> Iterator[Callback]:
+    if old.finished and new is old:
+        return
+    details = event.data.delta.step_details
+    deltas = details.tool_calls if isinstance(details, ToolCallDeltaObject) else ()
+    if old.finished:
+        yield from _of_late_calls(new, deltas)
+    else:
+        yield from _of_calls(old, new, deltas, last, required, wanted)
+    if "on_run_step_delta" in wanted:
+        yield Callback("on_run_step_delta", (event.data.delta, new.build()))
 
 
 def _of_calls(
@@ -193,6 +244,7 @@ def _of_calls(
     deltas: Sequence[ToolCallDelta | GrowingCall],
     last: GrowingCall | None,
     required: frozenset[str],
+    wanted: frozenset[str],
 ) -> Iterator[Callback]:
     """The callbacks for the tool calls of a step, from deltas or from whole calls that begin.
 
@@ -212,7 +264,7 @@ def _of_calls(
                 yield Callback("on_tool_call_created", (call.build(),))
             begun.add(key)
             last = call
-        if not isinstance(delta, GrowingCall):
+        if "on_tool_call_delta" in wanted and not isinstance(delta, GrowingCall):
             yield Callback("on_tool_call_delta", (delta, call.build()))
 
 

@@ -448,6 +448,12 @@ class _Tail:
         pieces.append(text)
         return True
 
+    def build(self, count: int) -> TextContentBlock:
+        """The part with the first ``count`` pieces of this text."""
+        part = self.part
+        text = Growing(self.grown.buffer, count)
+        return TextPart(part.index, part.begun, text, part.annotations).build()
+
     def placed(self, messages: Keyed[_MessageState], count: int) -> Keyed[_MessageState]:
         """The messages with the first ``count`` pieces of this text in their place."""
         part, state = self.part, messages.get(self.message_id)
@@ -530,6 +536,16 @@ class Snapshot(AnySnapshot):
 
     def __repr__(self) -> str:
         return f"Snapshot(event={self.event!r}, run={self.run!r})"
+
+    def _grew(self, before: Snapshot) -> bool:
+        """Whether this is a snapshot with one more piece of its text, and nothing else."""
+        return self._state is before._state and self._count == before._count + 1
+
+    @property
+    def _grown_text(self) -> TextContentBlock | None:
+        """The part whose text grows now, if deltas bring nothing but more of it."""
+        tail = self._state.tail
+        return None if tail is None else tail.build(self._count)
 
     @property
     def run(self) -> Run | None:

@@ -22,18 +22,34 @@ from rxassist.protocols.responses.events import (
 )
 from rxassist.protocols.responses.models import OutputMessage, OutputText, tool_call_of
 from rxassist.protocols.responses.snapshots import Item, Part, Snapshot
-from rxassist.runs.protocol import Callback
+from rxassist.runs.protocol import CALLBACKS, Callback
 from rxassist.runs.state import SETTLED
 
+_OF_TEXT_DELTAS = frozenset(
+    {
+        *("on_message_created", "on_message_delta"),
+        *("on_text_created", "on_text_delta"),
+    }
+)
+"""What a delta of text may cause."""
 
-def callbacks_of(event: Event, before: Snapshot, after: Snapshot) -> tuple[Callback, ...]:
-    """The callbacks that an event causes, in order, ``on_event`` first.
+
+def callbacks_of(
+    event: Event, before: Snapshot, after: Snapshot, wanted: frozenset[str] = CALLBACKS
+) -> tuple[Callback, ...]:
+    """The wanted callbacks that an event causes, in order, ``on_event`` first.
 
     ``before`` and ``after`` are the snapshots around the event. Each object is created once, with
     its first event, and done once, when it can no longer change.
     """
     caused: list[Callback] = [Callback("on_event", (event,))]
-    if isinstance(event, ItemEvent):
+    if isinstance(event, OutputTextDelta) and wanted.isdisjoint(_OF_TEXT_DELTAS):
+        pass
+    elif isinstance(event, OutputTextDelta) and (grown := after.grown_after(before)) is not None:
+        caused.append(Callback("on_text_delta", (event, grown)))
+        if "on_message_delta" in wanted:
+            caused.append(Callback("on_message_delta", (event, after.message)))
+    elif isinstance(event, ItemEvent):
         item = after.growing(event.key)
         if item is not None:
             caused += _of_item(before.growing(event.key), item, event)
@@ -42,7 +58,7 @@ def callbacks_of(event: Event, before: Snapshot, after: Snapshot) -> tuple[Callb
             item = after.growing(key)
             if item is not None and key[0] == event.response_id:
                 caused += _of_item(before.growing(key), item, event)
-    return tuple(caused)
+    return tuple([call for call in caused if call.name in wanted])
 
 
 def _of_item(old: Item | None, new: Item, event: Event) -> Iterator[Callback]:

@@ -8,12 +8,16 @@ Responses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from attrs import field, frozen
 
 from rxassist.runs.state import AnyRun, AnyToolCall, Usage
+from rxassist.runs.tools.values import fit_value
+from rxassist.wire.json import from_json
 from rxassist.wire.values import LastError, Model, Unknown, on_wire, type_on_wire
+
+_T = TypeVar("_T")
 
 # --- parts of a message --------------------------------------------------------------------
 
@@ -84,6 +88,14 @@ class OutputText(Model):
 
 
 @frozen
+class InputText(Model):
+    """A part of a message for the model, which is text; other parts of such keep their raw form."""
+
+    text: str = ""
+    type: Literal["input_text"] = "input_text"
+
+
+@frozen
 class Refusal(Model):
     """A part of a message in which the model says why it does not answer."""
 
@@ -112,7 +124,7 @@ class UnknownPart(Unknown):
     """A part of an item of a type that this version does not know."""
 
 
-ContentPart = OutputText | Refusal | ReasoningText | SummaryText | UnknownPart
+ContentPart = OutputText | InputText | Refusal | ReasoningText | SummaryText | UnknownPart
 
 
 # --- items ---------------------------------------------------------------------------------
@@ -120,7 +132,7 @@ ContentPart = OutputText | Refusal | ReasoningText | SummaryText | UnknownPart
 
 @frozen
 class OutputMessage(Model):
-    """A message of the model; ``phase`` tells comments on the way from the final answer."""
+    """A message, mostly of the model; ``phase`` tells comments on the way from the final answer."""
 
     id: str = ""
     role: str = "assistant"
@@ -132,7 +144,8 @@ class OutputMessage(Model):
     @property
     def text(self) -> str:
         """The text of all parts that are text, joined; empty if none is."""
-        return "".join(part.text or "" for part in self.content if isinstance(part, OutputText))
+        texts = (part for part in self.content if isinstance(part, OutputText | InputText))
+        return "".join(part.text or "" for part in texts)
 
 
 @frozen
@@ -530,6 +543,15 @@ class Response(AnyRun):
         """The text of all messages, joined."""
         return "".join(item.text for item in self.output if isinstance(item, OutputMessage))
 
+    def parse(self, kind: type[_T]) -> _T:
+        """The answer as a value of a class, which was given as ``text_format``.
+
+        Raises ``DecodeError`` if it does not fit: a response that is incomplete, or refuses to
+        answer, has no such value.
+        """
+        value: _T = fit_value(from_json(self.output_text, "the answer"), kind, "the answer")
+        return value
+
 
 @frozen
 class CompactedResponse(Model):
@@ -587,6 +609,7 @@ __all__ = [
     "FunctionCallOutput",
     "ImageGenerationCall",
     "IncompleteDetails",
+    "InputText",
     "InputTokens",
     "LocalShellCall",
     "MCPApprovalRequest",

@@ -15,6 +15,7 @@ from rxassist.protocols.responses.models import (
     MCPApprovalRequest,
     ToolCall,
 )
+from rxassist.runs.operators.resets import OnReset
 from rxassist.runs.streams.options import RunPollOptions, StreamOptions, ToolOptions
 from rxassist.runs.streams.telling import EventHandler
 from rxassist.runs.tools import Tool, Toolbox
@@ -105,6 +106,9 @@ class ResponseParameters(SharedParameters, total=False):
 class ResponseStartOptions(TypedDict, total=False):
     """How a response is started: ``if_busy`` is not sent.
 
+    With ``text_format`` the answer is JSON that fits a class: an attrs class, a dataclass, a
+    ``TypedDict``, a ``NamedTuple`` or a class of pydantic's. Its schema is sent as ``text``.
+
     If it is unknown whether a response was created, the call fails with ``RunOutcomeUnknown``, and
     does not request it again: the API has no list of responses to look for it in. A service that
     takes ids (Azure AI Foundry) can be asked: with ``response_id`` the response is found again.
@@ -114,6 +118,8 @@ class ResponseStartOptions(TypedDict, total=False):
     """What to do if another response works on the conversation: ``"fail"``, or ``"wait"``."""
     response_id: str
     """The id that the response is to have, on services that take one (Azure AI Foundry)."""
+    text_format: Any
+    """A class for the answer: it is sent as a schema, and ``Response.parse`` reads the answer."""
 
 
 class ResponseStreamOptions(TypedDict, total=False):
@@ -121,6 +127,9 @@ class ResponseStreamOptions(TypedDict, total=False):
 
     queue_patience: float
     """Seconds for which a response may stay queued after its stream was lost (600)."""
+    on_reset: OnReset
+    """What text does if the service begins a response anew: ``"raise"`` if it differs, ``"follow"``
+    it."""
 
 
 class RetrieveParameters(RequestOptions, total=False):
@@ -204,9 +213,6 @@ class ResponseStreamParameters(
     total=False,
 ):
     """``POST /responses``, as a stream."""
-
-    text_format: Any
-    """A type for the answer, which is JSON then: an attrs class, a dataclass, a ``TypedDict``."""
 
 
 class ResumeStreamParameters(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from attrs import evolve
@@ -11,16 +11,23 @@ from rxassist.errors import DecodeError
 from rxassist.protocols.responses.codec import EventDecoder, data_of
 from rxassist.protocols.responses.events import Event, FailureAnnounced
 from rxassist.protocols.responses.models import (
+    Annotation,
     OutputItem,
     OutputMessage,
     Reasoning,
     Response,
 )
 from rxassist.protocols.responses.snapshots import Item, Snapshot, item_of, snapshot_of
-from rxassist.runs.growing import NOTHING_YET, plain_text
+from rxassist.runs.growing import NOTHING_YET, Keyed, plain_text
 from rxassist.wire.json import to_json
 from rxassist.wire.sse import ServerSentEvent
 from rxassist.wire.structure import structure, unstructure
+
+_LISTS: Mapping[type, tuple[str, ...]] = {
+    OutputMessage: ("content",),
+    Reasoning: ("summary", "content"),
+}
+"""The lists of parts that an item has, in the order in which a growing item is made of them."""
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:
@@ -68,26 +75,34 @@ def snapshot_from_dict(data: Mapping[str, Any]) -> Snapshot:
 
 def _item_to_dict(item: Item) -> dict[str, Any]:
     response_id, output_index = item.key
-    parts = sorted(item.parts, key=lambda part: (part.key[0] != "summary", part.key[1]))
+    lists = _LISTS.get(type(item.whole), ())
+    known = [part for part in item.parts if part.key[0] in lists]
+    parts = sorted(known, key=lambda part: (lists.index(part.key[0]), part.key[1]))
     return {
         "response_id": response_id,
         "output_index": output_index,
         "item": unstructure(item.build()),
         "text": plain_text(item.text),
-        "parts": [[*part.key, part.finished] for part in parts],
+        "parts": [[*part.key, part.finished, part.annotations.keys()] for part in parts],
         "finished": item.finished,
     }
 
 
 def _item_of(data: Mapping[str, Any]) -> Item:
     whole: Any = structure(data.get("item"), cast("type[OutputItem]", OutputItem), "item")
-    key, finished = (str(data["response_id"]), int(data["output_index"])), bool(data["finished"])
+    key = str(data.get("response_id") or ""), int(data.get("output_index") or 0)
+    finished = bool(data.get("finished"))
     item = item_of(key, whole, finished=finished)
-    if finished or not isinstance(whole, OutputMessage | Reasoning):
+    if finished or type(whole) not in _LISTS:
         return evolve(item, text=str(data.get("text") or ""))
-    kept, item = tuple(item.parts), evolve(item, parts=NOTHING_YET)
-    for part, (where, place, is_whole) in zip(kept, data["parts"], strict=True):
-        item = item.with_part(evolve(part, key=(where, place), finished=is_whole))
+    kept = cast("Sequence[tuple[Any, int, bool, list[int]]]", data.get("parts") or ())
+    parts, item = tuple(item.parts), evolve(item, parts=NOTHING_YET)
+    for built, (where, place, is_whole, indexes) in zip(parts, kept, strict=False):
+        annotations: Keyed[Annotation] = NOTHING_YET
+        for index, annotation in zip(indexes, built.annotations, strict=False):
+            annotations = annotations.put(index, annotation)
+        part = evolve(built, key=(where, place), annotations=annotations, finished=is_whole)
+        item = item.with_part(part)
     return item
 
 

@@ -94,8 +94,9 @@ class _Heard:
     """What came of a response so far."""
 
     def __init__(self, *, keeps_events: bool) -> None:
-        self.count = 0
+        self.count: int = 0
         self.number: int | None = None  # of the last event that has one
+        self.first_name = "response.created"
         self.response_id: str | None = None
         self.run: Response | None = None
         self._keeps_events = keeps_events
@@ -104,6 +105,8 @@ class _Heard:
 
     def take(self, event: Event) -> Event:
         """Keep an event."""
+        if not self.count and event.sequence_number == 0:
+            self.first_name = event.name
         self.count += 1
         if event.sequence_number is not None:
             self.number = event.sequence_number
@@ -161,22 +164,24 @@ class _Hearing(Rescue[Event]):
         logger.info("response %s: the stream was lost (%s); recovering", response_id, error)
         count_recovery()
         clock = clock_of(self._clock, self.scheduler)
-        return Rest(how, response_id, self._heard, error, clock).events()
+        return _Rest(how, response_id, self._heard, error, clock).events()
 
 
-def existing(how: Recovery, response_id: str) -> Observable[Event]:
+def existing(
+    how: Recovery, response_id: str, scheduler: abc.SchedulerBase | None = None
+) -> Observable[Event]:
     """The events of a response that exists, after ``how.number``, to its end."""
 
-    def begin(scheduler: abc.SchedulerBase) -> Observable[Event]:
+    def begin(given: abc.SchedulerBase) -> Observable[Event]:
         heard = _Heard(keeps_events=False)
         heard.number = how.number
         lost = StreamTruncated("the response exists, and has no stream yet")
-        return Rest(how, response_id, heard, lost, scheduler).streamed()
+        return _Rest(how, response_id, heard, lost, clock_of(scheduler, given)).streamed()
 
     return rx.defer(begin)
 
 
-class Rest:
+class _Rest:
     """What a response does after its stream was lost, with ``error``."""
 
     def __init__(
@@ -215,7 +220,7 @@ class Rest:
                 return self.streamed() if is_lost(error) else rx.throw(error)
             return self._again(error) if _is_out_of_reach(error) else self._refused(error)
 
-        continued: Operator[Event, Event] = choose(_Continued(number).check)
+        continued: Operator[Event, Event] = choose(_Continued(number, heard.first_name).check)
         heard_now: Operator[Event, Event] = choose(heard.take)
         events = self._how.resume(self._response_id, number).pipe(continued, heard_now)
         checked: Operator[Event, Event] = check_ending()
@@ -311,10 +316,14 @@ class Rest:
 
 
 class _Continued:
-    """Checks that events go on after a number: smaller numbers were received before."""
+    """Checks that events go on after a number: smaller numbers were received before.
 
-    def __init__(self, number: int | None) -> None:
+    Unless they begin anew with 0 at each connection: then number 0 is another event than it was.
+    """
+
+    def __init__(self, number: int | None, first_name: str) -> None:
         self._number = number
+        self._first_name = first_name
         self._continues = number is None
 
     def check(self, event: Event) -> Event | None:
@@ -324,6 +333,9 @@ class _Continued:
             return event
         if number is None or number > self._number + 1:
             msg = f"the service does not go on after number {self._number}: it sent {number}"
+            raise StreamTruncated(msg)
+        if number == 0 and event.name != self._first_name:
+            msg = f"the service does not go on after number {self._number}: it began with 0 again"
             raise StreamTruncated(msg)
         if number <= self._number:
             return None

@@ -346,6 +346,15 @@ class _Tail:
         pieces.append(event.delta)
         return True
 
+    def part(self, items: Keyed[Item], count: int) -> OutputText | None:
+        """The part with this text, as far as it had come."""
+        item = items.get(self.key)
+        part = None if item is None else item.parts.get(self.part_key)
+        if part is None or not isinstance(part.whole, OutputText):
+            return None
+        text = Growing(self.grown.buffer, count).value()
+        return evolve(part.whole, text=text, annotations=tuple(part.annotations))
+
     def placed(self, items: Keyed[Item], count: int) -> Keyed[Item]:
         """The items with this text in its place, as far as it had come."""
         item = items.get(self.key)
@@ -456,6 +465,13 @@ class Snapshot(AnySnapshot):
     def growing(self, key: Key) -> Item | None:
         """An item, and what it needs to grow further."""
         return self._items.get(key)
+
+    def grown_after(self, before: Snapshot) -> OutputText | None:
+        """The text that grew since a snapshot, if nothing else has changed; else ``None``."""
+        state = self._state
+        if state.tail is None or state is not before._state or self._count != before._count + 1:
+            return None
+        return state.tail.part(state.items, self._count)
 
     def find_item(self, response_id: str, output_index: int) -> OutputItem | None:
         """The item at a place of a response, ``None`` if it has not begun."""

@@ -11,9 +11,17 @@ from attrs import evolve
 from reactivex import Observable, abc
 from reactivex import operators as ops
 
-from rxassist.errors import APIStatusError, ConflictError, PollTimeout
+from rxassist.errors import (
+    APIStatusError,
+    ConflictError,
+    PollTimeout,
+    RunOutcomeUnknown,
+    RxAssistError,
+    StreamClosed,
+)
 from rxassist.protocols.responses.codec import EventDecoder
 from rxassist.protocols.responses.events import Event, KeepAlive, OutputItemDone, ResponseEvent
+from rxassist.protocols.responses.formats import with_format
 from rxassist.protocols.responses.locks import when_unlocked
 from rxassist.protocols.responses.models import OutputItem, Response
 from rxassist.protocols.responses.parameters import (
@@ -40,10 +48,11 @@ from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
 from rxassist.runs.events import run_of
 from rxassist.runs.operators.lifetime import is_done
+from rxassist.runs.operators.resets import OnReset
 from rxassist.runs.state import FINISHED, has_settled
 from rxassist.runs.streams.creation import one_run
 from rxassist.runs.streams.given import Given, ParametersClass, Tooling
-from rxassist.runs.streams.leaving import Farewell
+from rxassist.runs.streams.leaving import Farewell, cancel_when_left
 from rxassist.runs.streams.pipeline import Plan, unchanged
 from rxassist.runs.streams.polls import follow_polled
 from rxassist.runs.tools import Toolbox
@@ -71,12 +80,27 @@ class ResponseCall(Resource[HomeT]):
         super().__init__(connection)
         given = dict(parameters)
         self._own_id: str | None = given.pop("response_id", None)
+        if self._own_id is not None:
+            path(RESPONSE, response_id=self._own_id)  # raises for what is no id
         self._queue_patience: float = given.pop("queue_patience", QUEUE_PATIENCE)
         check_positive("queue_patience", self._queue_patience)
+        on_reset: OnReset = given.pop("on_reset", "raise")
+        if given.get("text_format") is not None:
+            given["text"] = with_format(given.get("text"), given["text_format"])
+        given.pop("text_format", None)
         if isinstance(given.get("tools"), Toolbox):  # no stored object has its definitions
             given["tools"] = list(given["tools"])
-        self.given = Given.of(connection, given, takes)
+        if given.get("if_busy", "fail") not in ("fail", "wait"):
+            msg = f'if_busy must be "fail" or "wait", got {given["if_busy"]!r}'
+            raise ValueError(msg)
+        sorted_by_purpose = Given.of(connection, given, takes)
+        follow = evolve(sorted_by_purpose.follow, on_reset=on_reset)
+        self.given: Given = evolve(sorted_by_purpose, follow=follow)
         self._waiting = Waiting()
+
+    @property
+    def _clock(self) -> abc.SchedulerBase:
+        return self._connection.home.scheduler
 
     # --- the request ---
 
@@ -109,7 +133,9 @@ class ResponseCall(Resource[HomeT]):
     def created(self, request: Request) -> Observable[Response]:
         """The response to a request, which is sent once."""
         sent: Observable[Response] = self._call(Response, request)
-        return sent.pipe(self._one_response(request, _any, self._fetched))
+        background = bool((request.body or {}).get("background"))
+        found = self._fetched if background else self._ended
+        return sent.pipe(self._one_response(request, _any, found))
 
     def _one_response(
         self,
@@ -123,6 +149,8 @@ class ResponseCall(Resource[HomeT]):
 
         def known(error: Exception, _: object) -> Observable[_T]:
             """The response that exists already under the id that was asked for."""
+            if isinstance(error, RunOutcomeUnknown):
+                return self._looked_for(request, error, found)
             exists = isinstance(error, ConflictError) and error.code == "response_id_conflict"
             return found(own_id) if exists and own_id is not None else rx.throw(error)
 
@@ -131,14 +159,29 @@ class ResponseCall(Resource[HomeT]):
 
         return operator
 
+    def _looked_for(
+        self, request: Request, error: RunOutcomeUnknown, found: Callable[[str], Observable[_T]]
+    ) -> Observable[_T]:
+        """The response that may exist, if it has an id under which it can be read."""
+        own_id = request.headers.get(OWN_ID)
+        if own_id is None:
+            return rx.throw(_unknown(error, _advice(_conversation_of(request))))
+
+        def missing(why: Exception, _: object) -> Observable[Response]:
+            if isinstance(why, StreamClosed) or not isinstance(why, RxAssistError):
+                return rx.throw(why)
+            advice = f"it was looked for once under its id {own_id!r}, in vain ({why}). {_AGAIN}"
+            return rx.throw(_unknown(error, advice))
+
+        looked = self._fetched(own_id).pipe(ops.catch(missing))
+        return looked.pipe(ops.flat_map(lambda _: found(own_id)))
+
     def _on_free_conversation(self, request: Request, asked: Observable[_T]) -> Observable[_T]:
         """Send a request again while another response works on its conversation, if asked to."""
-        conversation: object = (request.body or {}).get("conversation")
-        if isinstance(conversation, Mapping):
-            conversation = cast("Mapping[str, object]", conversation).get("id")
-        if self.given.start.if_busy == "fail" or not isinstance(conversation, str):
+        conversation = _conversation_of(request)
+        if self.given.start.if_busy == "fail" or conversation is None:
             return asked
-        free: Operator[_T, _T] = when_unlocked(self._connection.home.scheduler)
+        free: Operator[_T, _T] = when_unlocked(self._clock)
         return asked.pipe(free, self._connection.queues.in_turn(conversation, self._waiting))
 
     # --- streams ---
@@ -159,14 +202,14 @@ class ResponseCall(Resource[HomeT]):
             "GET", path(RESPONSE, response_id=response_id), self.given.asked, ResumeParameters
         )
         how = self._how(response_id, number, background=True)
-        return self._plan(existing(how, response_id), None, Response(response_id))
+        return self._plan(existing(how, response_id, self._clock), None, Response(response_id))
 
     def _plan(
         self, answers: Observable[Event], chain: Chain | None, run: Response | None = None
     ) -> Plan[Event]:
         tools: Callable[[OnResult], Operator[Event, Event]] | None = None
         if self.given.tooling is not None and chain is not None:
-            following = partial(self._after, chain, self._leg)
+            following = partial(self._after, chain, self._leg, run_of)
             tools = partial(self._rounds, self.given.tooling, run_of, following)
         return Plan(
             protocol=PROTOCOL,
@@ -189,12 +232,13 @@ class ResponseCall(Resource[HomeT]):
         if not options.recover:
             return events.pipe(operators.check_ending())
         background = bool((request.body or {}).get("background"))
-        how = partial(self._how, self._own_id, None, background=background)
+        how = partial(self._how, request.headers.get(OWN_ID), None, background=background)
         return events.pipe(recovering(how, keeps_events=options.replay))
 
     def _found(self, response_id: str) -> Observable[Event]:
         """The events of a response that exists under the id that was asked for."""
-        return existing(self._how(response_id, None, background=True), response_id)
+        how = self._how(response_id, None, background=True)
+        return existing(how, response_id, self._clock)
 
     def _events(self, request: Request, response_id: str = "") -> Observable[Event]:
         """The events of the answer to a request, as they come."""
@@ -248,11 +292,36 @@ class ResponseCall(Resource[HomeT]):
         self,
         chain: Chain,
         send: Callable[[Request], Observable[_T]],
+        run_of: Callable[[_T], Response | None],
         run: Response,
         outputs: Outputs,
     ) -> Observable[_T]:
         """The response after another one, which is created with the outputs of its calls."""
-        return send(chain.after(run, outputs))
+        request = chain.after(run, outputs)
+        background = bool((request.body or {}).get("background"))
+        if not background or self.given.follow.on_dispose != "cancel":
+            return send(request)
+        return self._cancelled_unknown(send(request), run_of)
+
+    def _cancelled_unknown(
+        self, answers: Observable[_T], run_of: Callable[[_T], Response | None]
+    ) -> Observable[_T]:
+        """Cancel a response that is left before it is known, although it is not the first one.
+
+        The farewell of the whole run knows only the response before it, which has ended.
+        """
+        known = False
+
+        def cancel(run: Response) -> Observable[Response]:
+            return rx.of(run) if known else self._cancel(run)
+
+        def emitted(_: object) -> None:
+            nonlocal known
+            known = True
+
+        home = self._connection.home
+        followed: Operator[_T, _T] = cancel_when_left(Farewell(cancel, home), home, run_of)
+        return answers.pipe(followed, ops.do_action(emitted))
 
     # --- polls ---
 
@@ -267,7 +336,7 @@ class ResponseCall(Resource[HomeT]):
 
         runs = polled(chain.first())
         if self.given.tooling is not None:
-            following = partial(self._after, chain, polled)
+            following = partial(self._after, chain, polled, _same)
             runs = runs.pipe(self._rounds(self.given.tooling, _same, following))
         farewell = Farewell(self._cancel, self._connection.home)
         followed = follow_polled(
@@ -292,6 +361,10 @@ class ResponseCall(Resource[HomeT]):
     def _fetched(self, response_id: str) -> Observable[Response]:
         return self._call(Response, self._read(RESPONSE, RetrieveParameters, response_id))
 
+    def _ended(self, response_id: str) -> Observable[Response]:
+        """A response when it has ended, or waits."""
+        return self.settled(response_id).pipe(ops.last())
+
     def settled(self, response_id: str) -> Observable[Response]:
         """Poll a response until it has ended, or waits."""
         patience = {"patience": self.given.follow.recovery_timeout}
@@ -300,8 +373,8 @@ class ResponseCall(Resource[HomeT]):
 
     def _cancel(self, run: Response) -> Observable[Response]:
         """Cancel a response in the background; any other ends when its connection is closed."""
-        if not run.background or run.status in FINISHED | {"requires_action"}:
-            return rx.empty()
+        if not run.background or has_settled(run):
+            return rx.of(run)
         where = path(RESPONSE + "/cancel", response_id=run.id)
         sent = self._call(Response, self._request("POST", where, self.given.carried))
 
@@ -319,6 +392,37 @@ class ResponseCall(Resource[HomeT]):
 
 
 _READ = frozenset({"include", "include_obfuscation"})
+
+
+_AGAIN = (
+    "Request it again only if two responses do no harm; where the service takes ids (Azure AI "
+    "Foundry), response_id= lets it be found"
+)
+
+
+def _advice(conversation: str | None) -> str:
+    """What to do about a response that may exist and has no id."""
+    if conversation is None:
+        return f"no list of responses exists in which to look for it. {_AGAIN}"
+    return (
+        "when it has completed, its items are in "
+        f"client.conversations.items.list({conversation!r}); until then the conversation is locked"
+    )
+
+
+def _unknown(error: RunOutcomeUnknown, advice: str) -> RunOutcomeUnknown:
+    """The same error, with advice for responses."""
+    unknown = RunOutcomeUnknown(None, str(error.__cause__), advice=advice)
+    unknown.__cause__ = error.__cause__
+    return unknown
+
+
+def _conversation_of(request: Request) -> str | None:
+    """The id of the conversation of a request."""
+    given: object = (request.body or {}).get("conversation")
+    if isinstance(given, Mapping):
+        given = cast("Mapping[str, object]", given).get("id")
+    return given if isinstance(given, str) else None
 
 
 def _same(run: Response) -> Response:

@@ -71,7 +71,15 @@ def _truncated(last: AnyEvent | None, cause: str = "the body ended") -> StreamTr
     return StreamTruncated(f"{cause} {after}, and nothing said how the run ended")
 
 
-def until_done() -> Operator[AnyEventT, AnyEventT]:
+class EventOperator(Protocol):
+    """An operator on the events of any protocol: mypy infers more with this than with a generic."""
+
+    def __call__(self, source: Observable[AnyEventT], /) -> Observable[AnyEventT]:
+        """Emit events of the same kind."""
+        ...
+
+
+def until_done() -> EventOperator:
     """Complete right after the event that ends a run.
 
     A run that waits for you (``requires_action``) ends its stream too: of a chain of responses,
@@ -93,7 +101,7 @@ def until_done() -> Operator[AnyEventT, AnyEventT]:
     return operator
 
 
-def check_ending() -> Operator[AnyEventT, AnyEventT]:
+def check_ending() -> EventOperator:
     """Emit every event, and make sure that the stream ends as its run did.
 
     Completes with its source if a terminal run event or ``thread.run.requires_action`` came; also
@@ -108,7 +116,12 @@ def check_ending() -> Operator[AnyEventT, AnyEventT]:
         source  -p-t-|
         result  -p-t-#
     """
-    return linked(lambda observer, _: Ending(observer))
+
+    def operator(source: Observable[AnyEventT]) -> Observable[AnyEventT]:
+        ending: Operator[AnyEventT, AnyEventT] = linked(lambda observer, _: Ending(observer))
+        return ending(source)
+
+    return operator
 
 
 class Ending(Link[AnyEventT, AnyEventT]):

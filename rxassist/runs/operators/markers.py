@@ -296,7 +296,8 @@ class Part:
         """Whether a place is one that is cited: the end of the text so far, a link or a path."""
         if mark.begin == mark.end:
             return mark.end == self._length
-        return mark.text.startswith(("(", "[", "sandbox:/"))
+        is_link = mark.text.startswith(("(", "[")) and mark.text.endswith(")")
+        return is_link or mark.text.startswith("sandbox:/")
 
     def _is_free(self, mark: Mark) -> bool:
         position = bisect_right(self._named, mark.begin, key=_begin_of)

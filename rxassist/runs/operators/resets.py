@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import Literal
 
-from rxassist.errors import StreamDiverged
+from rxassist.errors import StreamDiverged, excerpt
+
+OnReset = Literal["raise", "follow"]
+"""What text does if it comes anew and differs: it is an error, or the new text follows."""
+
+
+def check_on_reset(given: object) -> None:
+    """Raise unless the argument is one of the two choices."""
+    if given not in ("raise", "follow"):
+        msg = f"on_reset must be 'raise' or 'follow', got {excerpt(given)}"
+        raise ValueError(msg)
+
 
 Texts = Mapping[int, str]
 """The texts of a message, by the indexes of their parts."""

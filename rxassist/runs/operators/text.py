@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from types import ModuleType
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 from rxassist.errors import excerpt
 from rxassist.reactive.checks import needing
 from rxassist.reactive.kernel import Finish, Step, choose_each, nothing
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, Piece, Texts, check_event
-from rxassist.runs.operators.resets import Reset
+from rxassist.runs.operators.resets import OnReset, Reset, check_on_reset
 from rxassist.runs.state import SETTLED
 
 
@@ -248,9 +248,7 @@ def regex_of(what: str) -> ModuleType:
     return regex
 
 
-def text_deltas(
-    *, separator: str = "", on_reset: Literal["raise", "follow"] = "raise"
-) -> Operator[AnyEvent, str]:
+def text_deltas(*, separator: str = "", on_reset: OnReset = "raise") -> Operator[AnyEvent, str]:
     """Emit the text of the assistant's messages as it grows: just the strings.
 
     When a finished message holds more than its deltas brought, the missing end is emitted too, so
@@ -274,9 +272,7 @@ def text_deltas(
     if not isinstance(separator, str):
         msg = f"separator must be text, got {excerpt(separator)}"
         raise TypeError(msg)
-    if on_reset not in ("raise", "follow"):
-        msg = f"on_reset must be 'raise' or 'follow', got {excerpt(on_reset)}"
-        raise ValueError(msg)
+    check_on_reset(on_reset)
     follows = on_reset == "follow"
     if not separator:
         return choose_each(lambda: (SeenTexts(follows=follows).step, nothing))

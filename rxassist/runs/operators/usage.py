@@ -79,10 +79,11 @@ class Counting:
         for run_id, steps in self._steps.items():
             if run_id not in self._runs and (run_id or not self._runs):
                 known.extend(steps.values())
-        return known[0] if len(known) == 1 else _summed(known)
+        return known[0] if len(known) == 1 else summed(known)
 
 
-def _summed(known: Iterable[Usage]) -> Usage:
+def summed(known: Iterable[Usage]) -> Usage:
+    """The usage of several runs or steps, without details."""
     known = list(known)
     return Usage(
         _sum(each.prompt_tokens for each in known),

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from reactivex import abc
-from reactivex.notification import OnCompleted, OnError, OnNext
 
 from rxassist.runs.events import AnyEvent
 from rxassist.runs.state import AnyRun, AnySnapshot
@@ -44,9 +43,6 @@ class Handler(EventHandler[EventT], Generic[EventT, RunT, MessageT]):
     """The common part of both handlers: the current state of their stream."""
 
     _nothing = AnySnapshot()
-    _base: ClassVar[type[Handler[Any, Any, Any]] | None] = (
-        None  # of a protocol, which has callbacks
-    )
 
     def __init_subclass__(cls, *, base: bool = False, **options: Any) -> None:
         """Raise ``TypeError`` for a callback that would not be called, or not awaited.
@@ -215,15 +211,15 @@ class _Observer(abc.ObserverBase[AnyEvent]):
         self.telling = SyncTelling(handler)
 
     def on_next(self, value: AnyEvent) -> None:
-        self.telling.tell(OnNext(value))
+        self.telling.tell(value)
 
     def on_error(self, error: Exception) -> None:
         if error is self.telling.failure:  # RxPY also reports exceptions raised inside subscribe
             raise error
-        self.telling.tell(OnError(error))
+        self.telling.end(error)
 
     def on_completed(self) -> None:
-        self.telling.tell(OnCompleted())
+        self.telling.end()
 
 
 def _not_awaited(cls: type[EventHandler[Any]]) -> TypeError:

@@ -21,6 +21,7 @@ from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
 from rxassist.runs.events import AnyEventT, run_of
 from rxassist.runs.operators.lifetime import is_done
+from rxassist.runs.operators.resets import OnReset, check_on_reset
 from rxassist.runs.protocol import Protocol
 from rxassist.runs.state import AnyRun
 from rxassist.runs.streams.leaving import Farewell, OnDispose, cancel_when_left, check_on_dispose
@@ -52,9 +53,11 @@ class FollowOptions:
     on_dispose: OnDispose = "detach"
     linger: float = 0.0
     event_handler: object = None
+    on_reset: OnReset = "raise"
 
     def __attrs_post_init__(self) -> None:
         check_on_dispose(self.on_dispose)
+        check_on_reset(self.on_reset)
         check_not_negative("linger", self.linger)
         check_positive("recovery_timeout", self.recovery_timeout)
         if self.idle_timeout is not None:

@@ -20,6 +20,7 @@ from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable
 from rxassist.runs import operators
 from rxassist.runs.events import AnyEvent
+from rxassist.runs.operators.resets import OnReset
 from rxassist.runs.operators.select import settled
 from rxassist.runs.operators.snapshots import (
     OnceFolded,
@@ -71,6 +72,7 @@ class RunObservable(
 
     def __init__(self, home: HomeT, plan: Plan[EventT]) -> None:
         self._protocol = plan.protocol
+        self._on_reset: OnReset = plan.options.on_reset
         self._once_folded = OnceFolded(plan.protocol)
         self._telling: SyncTelling | AsyncTelling | None = None
         if plan.options.event_handler is not None:
@@ -105,8 +107,8 @@ class RunObservable(
         if not isinstance(given, EventHandler) or handler._telling is not self._handler_telling:
             of, kind = ("an AsyncClient", "Async") if awaited else ("a Client", "")
             hint = " (an instance, not the class)" if isinstance(given, type) else ""
-            expected = f"{kind}AssistantEventHandler{hint}"
-            msg = f"event_handler of {of} must be an {expected}, got {excerpt(handler)}"
+            kinds = f"an {kind}AssistantEventHandler or {kind}ResponseEventHandler{hint}"
+            msg = f"event_handler of {of} must be {kinds}, got {excerpt(handler)}"
             raise TypeError(msg)
         return handler
 
@@ -119,7 +121,7 @@ class RunObservable(
     @property
     def text_deltas(self) -> LoopObservable[str, HomeT]:
         """The assistant's text as it grows. See ``operators.text_deltas``."""
-        return self._view(self.pipe(operators.text_deltas()))
+        return self._view(self.pipe(operators.text_deltas(on_reset=self._on_reset)))
 
     @property
     def snapshots(self) -> LoopObservable[SnapshotT, HomeT]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar, Token
 from inspect import iscoroutine
 from typing import Any, ClassVar
 from weakref import ref
@@ -16,13 +15,13 @@ from reactivex.notification import OnError, OnNext
 
 from rxassist.errors import APITimeoutError
 from rxassist.reactive.coroutines import map_async
-from rxassist.reactive.kernel import choose
-from rxassist.reactive.links import link
+from rxassist.reactive.kernel import linked
+from rxassist.reactive.links import Hold, link
 from rxassist.reactive.loop import Home
 from rxassist.reactive.observable import LoopObservable, SelfSubscribing
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, AnyEventT, protocol_of
-from rxassist.runs.protocol import Callback, Protocol
+from rxassist.runs.protocol import CALLBACKS, Callback, Protocol
 
 
 def _at_end(error: Exception | None) -> tuple[Callback, ...]:
@@ -52,6 +51,7 @@ class Telling:
         self.over: bool = False
         self._handler = handler
         self._class: type[EventHandler[Any]] = handler.__class__
+        self._wanted = _wanted(handler)
         self._protocol: Protocol | None = None
         self._busy = False
         self._ended = False
@@ -80,17 +80,15 @@ class Telling:
         for call in tuple(self._waiting):
             call()
 
-    @contextmanager
-    def _current(self) -> Generator[None]:
-        """Make this the handler's current stream for the ``with`` block."""
+    def _enter(self) -> Token[Telling | None]:
+        """Make this the handler's current stream, until ``_leave``."""
         self._handler._told = self
-        token = _current.set(self)
         self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
-            _current.reset(token)
+        return _current.set(self)
+
+    def _leave(self, token: Token[Telling | None]) -> None:
+        self._busy = False
+        _current.reset(token)
 
     def _calls(self, event: AnyEvent) -> Iterable[Callback]:
         protocol = self._protocol
@@ -98,7 +96,7 @@ class Telling:
             protocol = self._protocol = protocol_of(event, "an event handler")
             self.snapshot = protocol.nothing
         before, self.snapshot = self.snapshot, protocol.fold(self.snapshot, event)
-        return protocol.callbacks(event, before, self.snapshot)
+        return protocol.callbacks(event, before, self.snapshot, self._wanted)
 
 
 _current: ContextVar[Telling | None] = ContextVar("rxassist_telling", default=None)
@@ -109,35 +107,47 @@ def current_telling() -> Telling | None:
     return _current.get()
 
 
+def _wanted(handler: EventHandler[Any]) -> frozenset[str]:
+    """The callbacks that a handler has, and does not only inherit: the others would do nothing."""
+    base: type[object] = handler._base or EventHandler
+    own = {name: getattr(handler, name, None) for name in CALLBACKS}
+    return frozenset(
+        name
+        for name, method in own.items()
+        if method is not None
+        and getattr(method, "__func__", method) is not getattr(base, name, None)
+    )
+
+
 class SyncTelling(Telling):
-    """One stream that an ``AssistantEventHandler`` follows."""
+    """One stream that a handler follows which is called."""
 
-    def tell(self, told: Notification[AnyEvent]) -> Notification[AnyEvent]:
-        """Call the callbacks for an event or the end, and return it. Raises a callback's error."""
-        if not self._ended:
-            with self._current():
-                try:
-                    self._tell(told)
-                except Exception as error:
-                    self._fail(error)
-                    raise
-        return told
-
-    def leave(self) -> None:
-        """Stop before the end: call ``on_end``, unless the stream has ended."""
-        if not self._ended:
-            with self._current():
-                self._end(None)
-
-    def _tell(self, told: Notification[AnyEvent]) -> None:
-        if not isinstance(told, OnNext):
-            self._end(told.exception if isinstance(told, OnError) else None)
+    def tell(self, event: AnyEvent) -> None:
+        """Call the callbacks for an event. Raises a callback's error."""
+        if self._ended:
             return
+        token = self._enter()
         try:
-            self._call(self._calls(told.value))
+            self._call(self._calls(event))
         except Exception as error:
+            self._fail(error)
             self._end(error)
             raise
+        finally:
+            self._leave(token)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Call the callbacks for the end, with the error of a stream that fails."""
+        if self._ended:
+            return
+        token = self._enter()
+        try:
+            self._end(error)
+        except Exception as raised:
+            self._fail(raised)
+            raise
+        finally:
+            self._leave(token)
 
     def _end(self, error: Exception | None) -> None:
         self._ended = True
@@ -161,21 +171,29 @@ class AsyncTelling(Telling):
     """One stream that an ``AsyncAssistantEventHandler`` follows."""
 
     async def tell(self, told: Notification[AnyEvent]) -> Notification[AnyEvent]:
-        """As ``SyncTelling.tell``, awaited. If it is cancelled, it calls ``on_end`` at once."""
+        """Await the callbacks for an event or the end, and return it. Raises a callback's error.
+
+        If it is cancelled, it calls ``on_end`` at once.
+        """
         if not self._ended:
-            with self._current():
-                try:
-                    await self._tell(told)
-                except Exception as error:
-                    self._fail(error)
-                    raise
+            token = self._enter()
+            try:
+                await self._tell(told)
+            except Exception as error:
+                self._fail(error)
+                raise
+            finally:
+                self._leave(token)
         return told
 
     async def leave(self) -> None:
         """Stop before the end: call ``on_end``, unless the stream has ended or is about to."""
         if not self._ended and not self._busy:
-            with self._current():
+            token = self._enter()
+            try:
                 await self._end(None)
+            finally:
+                self._leave(token)
 
     async def _tell(self, told: Notification[AnyEvent]) -> None:
         if not isinstance(told, OnNext):
@@ -233,6 +251,7 @@ class EventHandler(SelfSubscribing[AnyEventT]):
     _telling: ClassVar[type[SyncTelling | AsyncTelling]]
     _nothing: ClassVar[Any]  # the snapshot of a stream before its first event
     _kinds: ClassVar[tuple[type[EventHandler[Any]], ...]] = ()  # the bases; see ``has_own``
+    _base: ClassVar[type[EventHandler[Any]] | None] = None  # the one of them that it inherits from
     _names: ClassVar[tuple[str, str]] = ("EventHandler", "AsyncEventHandler")  # of its protocol
 
     def telling(self, source: object) -> SyncTelling | AsyncTelling:
@@ -270,8 +289,55 @@ def tell(telling: SyncTelling | AsyncTelling, home: Home) -> Operator[AnyEvent, 
     An exception in a callback goes to ``on_error``. If the subscription is disposed before the
     end, ``on_end`` is called on the home's loop.
     """
-    told: Operator[Notification[AnyEvent], Notification[AnyEvent]]
-    told = map_async(telling.tell) if isinstance(telling, AsyncTelling) else choose(telling.tell)
+    if isinstance(telling, AsyncTelling):
+        return _awaiting(telling, home)
+    return linked(lambda observer, _: _Calling(observer, telling, home))
+
+
+class _Calling(Hold[AnyEvent, AnyEvent]):
+    """One subscription of ``tell``, whose handler is called."""
+
+    __slots__ = ("_home", "_telling")
+
+    def __init__(
+        self, observer: abc.ObserverBase[AnyEvent], telling: SyncTelling, home: Home
+    ) -> None:
+        super().__init__(observer)
+        self._telling = telling
+        self._home = home
+        telling.begun = True
+
+    def on_next(self, value: AnyEvent) -> None:
+        try:
+            self._telling.tell(value)
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
+            self.observer.on_error(error)
+            return
+        self.observer.on_next(value)
+
+    def on_error(self, error: Exception) -> None:
+        try:
+            self._telling.end(error)
+        except Exception as raised:  # noqa: BLE001 -- reported to the subscriber
+            error = raised
+        self.observer.on_error(error)
+
+    def on_completed(self) -> None:
+        try:
+            self._telling.end()
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
+            self.observer.on_error(error)
+            return
+        self.observer.on_completed()
+
+    def dispose(self) -> None:
+        super().dispose()
+        if not self._telling.over:
+            self._home.post(self._telling.end)
+
+
+def _awaiting(telling: AsyncTelling, home: Home) -> Operator[AnyEvent, AnyEvent]:
+    told: Operator[Notification[AnyEvent], Notification[AnyEvent]] = map_async(telling.tell)
 
     def operator(source: Observable[AnyEvent]) -> Observable[AnyEvent]:
         events = source.pipe(ops.materialize(), told, ops.dematerialize())
@@ -290,12 +356,9 @@ def tell(telling: SyncTelling | AsyncTelling, home: Home) -> Operator[AnyEvent, 
             home.post(leave)
 
     def leave() -> None:
-        if isinstance(telling, AsyncTelling):
-            task = asyncio.get_running_loop().create_task(telling.leave())
-            _leaving.add(task)
-            task.add_done_callback(ended)
-        else:
-            telling.leave()
+        task = asyncio.get_running_loop().create_task(telling.leave())
+        _leaving.add(task)
+        task.add_done_callback(ended)
 
     def ended(task: asyncio.Task[None]) -> None:
         _leaving.discard(task)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, cast, get_args, get_origin
 
+from rxassist.errors import excerpt
 from rxassist.runs.tools.docstrings import descriptions, summary
 from rxassist.runs.tools.values import (
     Field,
@@ -31,6 +32,9 @@ _ENFORCED_FORMATS = frozenset({"date-time", "date", "time", "duration", "uuid"})
 
 Schema = dict[str, Any]
 
+DEFINITIONS = "#/$defs/"
+"""How a reference to a definition begins."""
+
 
 def schema_of(fields: Iterable[Field], described: Mapping[str, str], *, strict: bool) -> Schema:
     """The schema of an object with these fields, the classes in it written out in place.
@@ -41,6 +45,21 @@ def schema_of(fields: Iterable[Field], described: Mapping[str, str], *, strict: 
     """
     schemas = _Schemas(strict=strict)
     schema = schemas.of_object(fields, described)
+    return {**schema, "$defs": schemas.definitions} if schemas.definitions else schema
+
+
+def schema_of_type(kind: Any, *, strict: bool) -> Schema:  # noqa: ANN401 -- a type form
+    """The schema of a class with fields, as ``schema_of`` makes that of some fields.
+
+    Raises ``TypeError`` for a type that is no object in JSON, too.
+    """
+    schemas = _Schemas(strict=strict)
+    schema = schemas.of(kind)
+    if "$ref" in schema:  # it contains itself
+        schema = schemas.definitions[schema["$ref"].removeprefix(DEFINITIONS)]
+    if schema.get("type") != "object":
+        msg = f"a class with fields is needed, got {excerpt(kind)}"
+        raise TypeError(msg)
     return {**schema, "$defs": schemas.definitions} if schemas.definitions else schema
 
 
@@ -74,7 +93,7 @@ class _Schemas:
         }
 
     def _of_field(self, field: Field) -> Schema:
-        schema = self._of(field.type)
+        schema = self.of(field.type)
         if self._strict and not field.required and not takes_null(field.type):
             said = {name: schema.pop(name) for name in ("description",) if name in schema}
             return {**said, **_any_of([schema, {"type": "null"}])}
@@ -84,14 +103,14 @@ class _Schemas:
                     return _with(schema, default=to_plain(default))
         return schema
 
-    def _of(self, kind: Any) -> Schema:  # noqa: ANN401, PLR0911 -- a type form, of ten kinds
+    def of(self, kind: Any) -> Schema:  # noqa: ANN401, PLR0911 -- a type form, of ten kinds
         if get_origin(kind) is Annotated:
-            said, schema = _annotated(kind), self._of(get_args(kind)[0])
+            said, schema = _annotated(kind), self.of(get_args(kind)[0])
             return _with(schema, description=said) if said else schema
         if (supertype := getattr(kind, "__supertype__", None)) is not None:  # a NewType
-            return self._of(supertype)
+            return self.of(supertype)
         if (members := members_of(kind)) is not None:
-            return _any_of([self._of(member) for member in members])
+            return _any_of([self.of(member) for member in members])
         if (choices := choices_of(kind)) is not None:
             return _of_values([value for _, value in choices])
         if (items := list_of(kind)) is not None:
@@ -107,12 +126,12 @@ class _Schemas:
     def _of_list(self, kind: Any, items: tuple[Any, ...]) -> Schema:  # noqa: ANN401 -- a type form
         schema: Schema = {"type": "array"}
         if items[1:] == (...,):
-            schema["items"] = self._of(items[0])
+            schema["items"] = self.of(items[0])
             if (get_origin(kind) or kind) in {set, frozenset} and not self._strict:
                 schema["uniqueItems"] = True
             return schema
         schema |= {"minItems": len(items), "maxItems": len(items)}
-        schemas = [self._of(item) for item in items]
+        schemas = [self.of(item) for item in items]
         if schemas and schemas.count(schemas[0]) == len(schemas):
             return {**schema, "items": schemas[0]}
         self._must_be_enforced(enforced=not schemas, what="a tuple of several types")
@@ -120,14 +139,14 @@ class _Schemas:
 
     def _of_mapping(self, item: Any) -> Schema:  # noqa: ANN401 -- a type form
         self._must_be_enforced(enforced=False, what="a mapping with keys of any name")
-        return {"type": "object", "additionalProperties": self._of(item)}
+        return {"type": "object", "additionalProperties": self.of(item)}
 
     def _of_class(self, kind: type, fields: Iterable[Field]) -> Schema:
         if kind in self._begun:
             if kind not in self._recursive:
                 same = sum(known.__name__ == kind.__name__ for known in self._recursive)
                 self._recursive[kind] = f"{kind.__name__}{same + 1 if same else ''}"
-            return {"$ref": f"#/$defs/{self._recursive[kind]}"}
+            return {"$ref": f"{DEFINITIONS}{self._recursive[kind]}"}
         self._begun.append(kind)
         schema = self.of_object(fields, descriptions(kind))
         self._begun.remove(kind)
@@ -136,14 +155,14 @@ class _Schemas:
         if kind not in self._recursive:
             return schema
         self.definitions[self._recursive[kind]] = schema
-        return {"$ref": f"#/$defs/{self._recursive[kind]}"}
+        return {"$ref": f"{DEFINITIONS}{self._recursive[kind]}"}
 
     def _of_itself(self, kind: Any) -> Schema:  # noqa: ANN401 -- a class of pydantic's
         """The schema that a class makes itself; its references go to the definitions."""
         number = 0
         while True:
             last = str(number) if number else ""
-            schema: Schema = kind.model_json_schema(ref_template="#/$defs/{model}" + last)
+            schema: Schema = kind.model_json_schema(ref_template=DEFINITIONS + "{model}" + last)
             named = {name + last: each for name, each in schema.pop("$defs", {}).items()}
             if self._strict:
                 schema = _enforced(schema)

@@ -161,6 +161,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
           ``"wait"``.
         - ``response_id``: the id that the response is to have, on services that take one (Azure AI
           Foundry).
+        - ``text_format``: a class for the answer: it is sent as a schema, and ``Response.parse``
+          reads the answer.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
@@ -289,6 +291,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
           ``"wait"``.
         - ``response_id``: the id that the response is to have, on services that take one (Azure AI
           Foundry).
+        - ``text_format``: a class for the answer: it is sent as a schema, and ``Response.parse``
+          reads the answer.
         - ``recover``: whether a run is followed to its end after its connection is lost (``True``).
         - ``recovery_timeout``: seconds for which the service may be out of reach then (60).
         - ``idle_timeout``: seconds of silence after which a stream is recovered; ``None`` for no
@@ -303,6 +307,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
         - ``queue_patience``: seconds for which a response may stay queued after its stream was lost
           (600).
+        - ``on_reset``: what text does if the service begins a response anew: ``"raise"`` if it
+          differs, ``"follow"`` it.
         - ``max_rounds``: how often the run may require tools (16); one more ends in
           ``ToolRoundsExceeded``.
         - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
@@ -311,8 +317,6 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
           call and error.
         - ``approve``: a function that is called before each call: it returns ``True``, or a reason
           against it.
-        - ``text_format``: a type for the answer, which is JSON then: an attrs class, a dataclass, a
-          ``TypedDict``.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
@@ -352,6 +356,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
         - ``event_handler``: its callbacks are called once for each event, before any subscriber.
         - ``queue_patience``: seconds for which a response may stay queued after its stream was lost
           (600).
+        - ``on_reset``: what text does if the service begins a response anew: ``"raise"`` if it
+          differs, ``"follow"`` it.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
@@ -441,6 +447,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
           ``"wait"``.
         - ``response_id``: the id that the response is to have, on services that take one (Azure AI
           Foundry).
+        - ``text_format``: a class for the answer: it is sent as a schema, and ``Response.parse``
+          reads the answer.
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
