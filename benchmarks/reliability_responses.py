@@ -277,7 +277,7 @@ async def _by_async_client(row: Row, client: AsyncClient) -> str:
 def _all_by_client() -> tuple[list[str], list[int]]:
     """What a ``Client`` emits in each row, and how many responses there were then."""
     with (
-        LocalService(_script, faults=_faults, client_ids=True) as service,
+        LocalService(_script, faults=_faults, foundry=True) as service,
         Client(base_url=service.base_url) as client,
     ):
         outcomes, counts = list[str](), list[int]()
@@ -289,7 +289,7 @@ def _all_by_client() -> tuple[list[str], list[int]]:
 
 
 async def _all_by_async_client() -> list[str]:
-    with LocalService(_script, faults=_faults, client_ids=True) as service:
+    with LocalService(_script, faults=_faults, foundry=True) as service:
         async with AsyncClient(base_url=service.base_url) as client:
             return [await _by_async_client(row, client) for row in ROWS]
 

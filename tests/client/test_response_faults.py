@@ -7,6 +7,7 @@ from rxassist import (
     APIError,
     APITimeoutError,
     BadRequestError,
+    ConflictError,
     RunOutcomeUnknown,
     StreamDiverged,
     StreamTruncated,
@@ -308,7 +309,7 @@ def test_a_lost_response_of_a_conversation_can_be_looked_for(serve, connect):
 @pytest.mark.parametrize("how", ["stream", "create", "create_and_poll"])
 @pytest.mark.parametrize("fault", [hang_up(handled=True), refuse(502, handled=True)])
 def test_a_lost_response_is_found_under_its_own_id(serve, connect, fault, how):
-    service = serve(talk, faults=meeting(fault), client_ids=True)
+    service = serve(talk, faults=meeting(fault), foundry=True)
     side = connect(service)
     asked = {**ASKED, "background": True, "response_id": "resp_mine"}
     found = side.begin(lambda client: getattr(client.responses, how)(**asked))
@@ -325,7 +326,7 @@ def test_a_lost_response_is_found_under_its_own_id(serve, connect, fault, how):
 @pytest.mark.parametrize("background", [False, True])
 def test_a_response_is_found_after_a_conflict(serve, connect, how, background):
     """Another process, or an earlier one, has requested it."""
-    service = serve(talk, client_ids=True)
+    service = serve(talk, foundry=True)
     side = connect(service)
     asked = {**ASKED, "background": background, "response_id": "resp_mine"}
     side(lambda client: every(client.responses.stream(**asked)))
@@ -349,8 +350,8 @@ def test_a_service_that_takes_no_ids_never_gets_a_second_request(serve, connect)
 # --- a busy conversation -------------------------------------------------------------------
 
 
-@pytest.fixture
-def busy(serve, connect):
+@pytest.fixture(params=[False, True], ids=["400", "409"])
+def busy(serve, connect, request):
     """A client, and a conversation on which a response works until ``free`` is filled."""
 
     def script(turn):
@@ -359,7 +360,7 @@ def busy(serve, connect):
             yield wait(0.01)
 
     free = []
-    service = serve(script)
+    service = serve(script, foundry=request.param)
     side = connect(service)
     made = side(lambda client: client.conversations.create())
     asked = {"model": "m", "input": "first", "background": True, "conversation": made.id}
@@ -371,7 +372,7 @@ def busy(serve, connect):
 
 def test_a_locked_conversation_is_an_error(busy):
     side, asked, _ = busy
-    with pytest.raises(BadRequestError) as raised:
+    with pytest.raises((BadRequestError, ConflictError)) as raised:
         side(lambda client: client.responses.create(**asked))
     assert raised.value.code == "conversation_locked"
 
@@ -421,7 +422,7 @@ def test_a_failure_that_carries_cancelled_is_a_cancellation(serve, connect):
         while True:
             yield wait(0.01)
 
-    side = connect(serve(endless, cancelled_event=True))
+    side = connect(serve(endless, foundry=True))
     stream = side.begin(lambda client: client.responses.stream(**ASKED, background=True, linger=30))
     first = side(lambda _: stream.pipe(ops.first()))
     side(lambda client: client.responses.cancel(first.response_id))
