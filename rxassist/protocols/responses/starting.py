@@ -261,10 +261,9 @@ class ResponseCall(Resource[HomeT]):
 
     def _resumed(self, response_id: str, number: int | None) -> Observable[Event]:
         """The events of a response after a number, as the service still has them."""
-        after = {} if number is None else {"starting_after": number}
         request = self._read(RESPONSE, ResumeParameters, response_id)
-        query = [("stream", "true"), *((key, str(value)) for key, value in after.items())]
-        request = evolve(request, query=[*request.query, *query])
+        after = [] if number is None else [("starting_after", str(number))]
+        request = evolve(request, query=[*request.query, ("stream", "true"), *after])
         return _with_output(self._events(request, response_id).pipe(take_through(is_done)))
 
     # --- tools ---
