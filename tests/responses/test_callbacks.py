@@ -2,10 +2,11 @@
 
 from itertools import accumulate, pairwise
 
+import pytest
 import reactivex
 from attrs import evolve
 
-from rxassist import AssistantEventHandler
+from rxassist import AssistantEventHandler, AsyncResponseEventHandler, ResponseEventHandler
 from rxassist.protocols.responses.callbacks import callbacks_of
 from rxassist.protocols.responses.models import OutputMessage, OutputText
 from rxassist.protocols.responses.snapshots import NOTHING, fold
@@ -182,3 +183,10 @@ def test_the_handler_of_the_other_protocol_takes_them(wire, decode):
     text = "Hello! How can I assist you today?"
     assert handler.seen[:2] == [("Hello", "Hello"), ("!", "Hello!")]
     assert handler.seen[-2:] == [text, "completed"]
+
+
+@pytest.mark.parametrize("base", [ResponseEventHandler, AsyncResponseEventHandler])
+@pytest.mark.parametrize("name", ["on_run_step_done", "on_image_file_done"])
+def test_a_callback_that_no_response_causes_is_refused(base, name):
+    with pytest.raises(TypeError, match=rf"Printer\.{name} would never be called: a"):
+        type("Printer", (base,), {name: lambda *_: None})

@@ -308,3 +308,31 @@ def test_a_delta_costs_the_same_however_much_has_grown():
 def test_what_is_no_event_is_refused():
     with pytest.raises(TypeError, match="a snapshot takes"):
         fold(NOTHING, "event")
+
+
+def test_the_text_is_that_of_the_messages_at_every_event(recorded):
+    every = 1 if len(recorded) < 150 else 13
+    for snapshot in list(accumulate(recorded, fold, initial=NOTHING))[::every]:
+        assert snapshot.text == "".join(message.text for message in snapshot.messages)
+
+
+@pytest.mark.parametrize("kind", ["reasoning", "message", "function_call"])
+def test_the_text_where_a_delta_of_text_is_of_another_item(told, kind):
+    events = told(
+        CREATED,
+        item("added", 0, type="message", id="item_0"),
+        item("added", 2, type=kind, id="item_2", call_id="c", name="f"),
+        *(delta("a", 2), delta("b", 2), delta("x", 0), delta("y", 0), delta("c", 2)),
+        item("added", 1, type="message", id="item_1"),
+        *(delta("m", 1), delta("n", 1), delta("d", 2), delta("z", 0, part=1)),
+        {
+            "type": "response.content_part.added",
+            **place(3, content_index=0),
+            "part": {"type": "refusal", "refusal": ""},
+        },
+        *(delta("r", 3), delta("s", 3), delta("e", 2), delta("f", 2)),
+    )
+    for snapshot in accumulate(events, fold, initial=NOTHING):
+        expected = "".join(message.text for message in snapshot.messages)
+        assert snapshot.text == expected
+        assert snapshot.text == expected  # once more, from what it has kept

@@ -168,6 +168,13 @@ class Item:
             plain_text(part.text) for part in parts if isinstance(part.whole, OutputText)
         )
 
+    def ends_with(self, key: Key, part_key: PartKey) -> bool:
+        """Whether a part is text, and the last one of this item, which is a message."""
+        if self.key != key or not isinstance(self.whole, OutputMessage):
+            return False
+        last = self._in_order("content")[-1]
+        return last.key == part_key and isinstance(last.whole, OutputText)
+
     def _in_order(self, where: str) -> list[Part]:
         parts = self.parts.in_order(lambda part: part.key[1])
         return [part for part in parts if part.key[0] == where]
@@ -314,6 +321,16 @@ def _empty_part(event: PartOfItemEvent) -> ContentPart:
 # --- the snapshot --------------------------------------------------------------------------
 
 
+def _in_order(items: Keyed[Item]) -> list[Item]:
+    """All items: response by response, in the order of the output."""
+    listed = list(items)
+    if len(listed) > 1:
+        response_ids = dict.fromkeys(item.key[0] for item in listed)
+        order = {response_id: place for place, response_id in enumerate(response_ids)}
+        listed.sort(key=lambda item: (order[item.key[0]], item.key[1]))
+    return listed
+
+
 @define(eq=False)
 class _Tail:
     """The text that grows now, by deltas that bring nothing else.
@@ -325,6 +342,7 @@ class _Tail:
     key: Key
     part_key: PartKey
     grown: Growing[str]
+    text_before: str | None = None  # all text before it, once code has read it
 
     @classmethod
     def of(cls, item: Item, part_key: PartKey) -> _Tail | None:
@@ -354,6 +372,17 @@ class _Tail:
             return None
         text = Growing(self.grown.buffer, count).value()
         return evolve(part.whole, text=text, annotations=tuple(part.annotations))
+
+    def text(self, items: Keyed[Item], count: int) -> str:
+        """The text of all messages: mostly all text before this, and this."""
+        own = Growing(self.grown.buffer, count).value()
+        if self.text_before is None:
+            in_order = _in_order(self.placed(items, count))
+            everything = "".join([item.texts() for item in in_order])
+            if not in_order[-1].ends_with(self.key, self.part_key):
+                return everything
+            self.text_before = everything[: len(everything) - len(own)]
+        return self.text_before + own
 
     def placed(self, items: Keyed[Item], count: int) -> Keyed[Item]:
         """The items with this text in its place, as far as it had come."""
@@ -445,7 +474,10 @@ class Snapshot(AnySnapshot):
     @property
     def text(self) -> str:
         """The text of all messages, joined."""
-        return "".join([item.texts() for item in self._in_order()])
+        state = self._state
+        if state.tail is None:
+            return "".join([item.texts() for item in self._in_order()])
+        return state.tail.text(state.items, self._count)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -484,12 +516,7 @@ class Snapshot(AnySnapshot):
         return "" if self.event is None else self.event.response_id
 
     def _in_order(self) -> list[Item]:
-        items = list(self._items)
-        if len(items) > 1:
-            response_ids = dict.fromkeys(item.key[0] for item in items)
-            order = {response_id: place for place, response_id in enumerate(response_ids)}
-            items.sort(key=lambda item: (order[item.key[0]], item.key[1]))
-        return items
+        return _in_order(self._items)
 
 
 _snapshot = maker(Snapshot)

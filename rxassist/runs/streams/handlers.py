@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from reactivex import abc
 
 from rxassist.runs.events import AnyEvent
+from rxassist.runs.protocol import CALLBACKS
 from rxassist.runs.state import AnyRun, AnySnapshot
 from rxassist.runs.streams.telling import (
     AsyncTelling,
@@ -353,6 +354,12 @@ def _check_callbacks(cls: type[Handler[Any, Any, Any]], base: type[object]) -> N
             continue
         if name in callbacks and name not in _OF_OBSERVERS:
             _check_kind(cls, name, method, awaited=awaited)
+        elif name in CALLBACKS:
+            msg = (
+                f"{cls.__qualname__}.{name} would never be called: {with_article(base.__name__)} "
+                "has no such callback, because no event of its protocol causes it"
+            )
+            raise TypeError(msg)
         elif not any(name in vars(base) for base in cls.__mro__[1:]):
             _check_name(cls, name, [each for each in callbacks if each not in _OF_OBSERVERS])
 
