@@ -21,7 +21,12 @@ RESOURCES = (
     "beta.threads.messages",
     "beta.threads.runs",
     "beta.threads.runs.steps",
+    "conversations",
+    "conversations.items",
     "files",
+    "responses",
+    "responses.input_items",
+    "responses.input_tokens",
     "vector_stores",
     "vector_stores.files",
     "vector_stores.file_batches",
@@ -32,6 +37,10 @@ INSTEAD = {
     "poll_interval": "`poll_interval_ms`",
     "id": "`file_id`",
     "create_and_stream": "`stream`",
+    "connect": "no WebSockets here; `stream` is over HTTP",
+    "parse": "`create(text_format=…)` and `Response.parse`",
+    "starting_after": "`resume(after=…)`",
+    "include_obfuscation": "`resume(include_obfuscation=…)`",
 }
 """What takes the place of a name that is not here."""
 

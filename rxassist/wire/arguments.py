@@ -62,6 +62,7 @@ _AN_ID = _Kind("an id", (str,), is_id=True)
 _FORMAT = _Kind("text or a mapping", (str, Mapping))
 
 _KINDS = {
+    "access_programs": _OBJECT,
     "additional_messages": _OBJECTS,
     "after": _AN_ID,
     "assistant_id": _AN_ID,
@@ -79,6 +80,7 @@ _KINDS = {
     "file_ids": _Kind("a list of ids", is_list=True, is_id=True),
     "files": _OBJECTS,
     "filters": _OBJECT,
+    "image": _OBJECT,
     "include": _LIST,
     "include_obfuscation": _FLAG,
     "input": _Kind("text or a list of items", (str,), is_list=True, of_objects=True),

@@ -58,9 +58,20 @@ class SharedParameters(RequestOptions, total=False):
     """``"auto"`` leaves out items of a long input, ``"disabled"`` refuses it."""
 
 
+class InputTokenParameters(SharedParameters, total=False):
+    """``POST /responses/input_tokens``."""
+
+    personality: str | None
+    """A style that the model has, such as ``"friendly"``."""
+
+
 class ResponseParameters(SharedParameters, total=False):
     """``POST /responses``."""
 
+    access_programs: Object | None
+    """Programs of access to special domains that the request uses."""
+    image: Object | None
+    """Options for the images of the request."""
     prompt: Object | None
     """A stored prompt: a mapping with ``id``, ``version`` and ``variables``."""
     include: Iterable[str] | None
@@ -166,8 +177,16 @@ class CompactParameters(RequestOptions, total=False):
     """The system instructions that come before the input."""
     previous_response_id: str | None
     """The response whose context is made smaller."""
+    image: Object | None
+    """Options for the images of the request."""
     prompt_cache_key: str | None
     """A text that tells similar requests from others, for the service's cache."""
+    prompt_cache_options: Object | None
+    """More options of the service's cache."""
+    prompt_cache_retention: str | None
+    """How long the service's cache keeps a prompt, such as ``"24h"``."""
+    service_tier: str | None
+    """How fast the service works, such as ``"flex"``."""
 
 
 class ConversationParameters(RequestOptions, total=False):
@@ -228,6 +247,7 @@ __all__ = [
     "ConversationParameters",
     "ConversationUpdateParameters",
     "InputItemsParameters",
+    "InputTokenParameters",
     "ResponseCreateParameters",
     "ResponseParameters",
     "ResponsePollParameters",

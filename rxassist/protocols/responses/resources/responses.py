@@ -14,12 +14,12 @@ from rxassist.protocols.responses.parameters import (
     CompactParameters,
     HandlerT,
     InputItemsParameters,
+    InputTokenParameters,
     ResponseCreateParameters,
     ResponsePollParameters,
     ResponseStreamParameters,
     ResumeStreamParameters,
     RetrieveParameters,
-    SharedParameters,
 )
 from rxassist.protocols.responses.rounds import flat_definitions
 from rxassist.protocols.responses.starting import RESPONSE, RESPONSES, ResponseCall
@@ -58,7 +58,9 @@ class InputItems(Resource[HomeT]):
 class InputTokenCounts(Resource[HomeT]):
     """Counts of tokens."""
 
-    def count(self, **parameters: Unpack[SharedParameters]) -> LoopObservable[InputTokens, HomeT]:
+    def count(
+        self, **parameters: Unpack[InputTokenParameters]
+    ) -> LoopObservable[InputTokens, HomeT]:
         """How many tokens an input would have: a cold Observable.
 
         ``POST /responses/input_tokens``.
@@ -82,11 +84,12 @@ class InputTokenCounts(Resource[HomeT]):
           "auto"}``.
         - ``text``: the form of the answer, such as ``{"format": {"type": "json_object"}}``.
         - ``truncation``: ``"auto"`` leaves out items of a long input, ``"disabled"`` refuses it.
+        - ``personality``: a style that the model has, such as ``"friendly"``.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
         request = self._request(
-            "POST", RESPONSES + "/input_tokens", flat_definitions(parameters), SharedParameters
+            "POST", RESPONSES + "/input_tokens", flat_definitions(parameters), InputTokenParameters
         )
         return self._call(InputTokens, request)
 
@@ -130,6 +133,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
           "auto"}``.
         - ``text``: the form of the answer, such as ``{"format": {"type": "json_object"}}``.
         - ``truncation``: ``"auto"`` leaves out items of a long input, ``"disabled"`` refuses it.
+        - ``access_programs``: programs of access to special domains that the request uses.
+        - ``image``: options for the images of the request.
         - ``prompt``: a stored prompt: a mapping with ``id``, ``version`` and ``variables``.
         - ``include``: more fields to return, such as ``"reasoning.encrypted_content"``.
         - ``max_output_tokens``: how many tokens the model may write, with what it thinks.
@@ -223,8 +228,13 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
         - ``input``: the text for the model, or a list of items.
         - ``instructions``: the system instructions that come before the input.
         - ``previous_response_id``: the response whose context is made smaller.
+        - ``image``: options for the images of the request.
         - ``prompt_cache_key``: a text that tells similar requests from others, for the service's
           cache.
+        - ``prompt_cache_options``: more options of the service's cache.
+        - ``prompt_cache_retention``: how long the service's cache keeps a prompt, such as
+          ``"24h"``.
+        - ``service_tier``: how fast the service works, such as ``"flex"``.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
@@ -260,6 +270,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
           "auto"}``.
         - ``text``: the form of the answer, such as ``{"format": {"type": "json_object"}}``.
         - ``truncation``: ``"auto"`` leaves out items of a long input, ``"disabled"`` refuses it.
+        - ``access_programs``: programs of access to special domains that the request uses.
+        - ``image``: options for the images of the request.
         - ``prompt``: a stored prompt: a mapping with ``id``, ``version`` and ``variables``.
         - ``include``: more fields to return, such as ``"reasoning.encrypted_content"``.
         - ``max_output_tokens``: how many tokens the model may write, with what it thinks.
@@ -416,6 +428,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
           "auto"}``.
         - ``text``: the form of the answer, such as ``{"format": {"type": "json_object"}}``.
         - ``truncation``: ``"auto"`` leaves out items of a long input, ``"disabled"`` refuses it.
+        - ``access_programs``: programs of access to special domains that the request uses.
+        - ``image``: options for the images of the request.
         - ``prompt``: a stored prompt: a mapping with ``id``, ``version`` and ``variables``.
         - ``include``: more fields to return, such as ``"reasoning.encrypted_content"``.
         - ``max_output_tokens``: how many tokens the model may write, with what it thinks.
