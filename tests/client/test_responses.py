@@ -13,13 +13,25 @@ from rxassist import (
     AsyncAssistantEventHandler,
     AsyncResponseEventHandler,
     Budget,
+    Client,
     ResponseEventHandler,
     RunFailed,
     StreamClosed,
     merge_runs,
     operators,
 )
-from rxassist.local import cite, code, fail, image, incomplete, say, search, think, wait
+from rxassist.local import (
+    LocalService,
+    cite,
+    code,
+    fail,
+    image,
+    incomplete,
+    say,
+    search,
+    think,
+    wait,
+)
 from rxassist.models import Run
 from rxassist.protocols.responses.events import ResponseCreated
 
@@ -486,3 +498,16 @@ def test_views_are_taken_on_several_threads(side):
         thread.join()
     assert texts == ["one two three"] * 4
     assert len(side.service.runs) == 1
+
+
+def test_every_parameter_is_taken():
+    names = ("access_programs", "image", "prompt_cache_options", "reasoning", "stream_options")
+    mappings = {name: {} for name in names}
+    more = {"prompt_cache_key": "k", "prompt_cache_retention": "24h", "service_tier": "flex"}
+    with LocalService() as service, Client(base_url=service.base_url) as client:
+        asked = {"model": "m", "input": "hi"}
+        assert client.responses.create(**asked, **mappings, **more).run().output_text
+        compacted = {"image": {}, "prompt_cache_options": {}, **more}
+        assert client.responses.compact(**asked, **compacted).run().output
+        counted = client.responses.input_tokens.count(**asked, personality="friendly").run()
+        assert counted.input_tokens

@@ -116,12 +116,15 @@ _FIELDS: Mapping[str, Check] = {
 """The fields of a request that the response has, too."""
 
 _OTHER_FIELDS: Mapping[str, Check] = {
+    "access_programs": _described,
     "background_options": _described,
     "context_management": anything,
     "conversation": anything,
+    "image": _described,
     "include": _include,
     "input": anything,
     "moderation": anything,
+    "personality": text_within(64),
     "prompt": _described,
     "prompt_cache_options": _described,
     "prompt_cache_retention": anything,
