@@ -441,9 +441,16 @@ def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
             error.add_note(_NOTHING_SENT)
             raise
 
+    def release(self: Any, *given: Any, **named: Any) -> None:  # noqa: ANN401 -- as above
+        if self._loop.is_closed():  # a response may be collected before its connector
+            close_at_once(self)
+        else:
+            base._release(self, *given, **named)
+
     parts: dict[str, Any] = {
         "closed": property(closed),
         "__del__": close_at_once,
+        "_release": release,
         "connect": connect,
     }
     return type("Connector", (base,), parts)
