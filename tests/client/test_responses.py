@@ -427,13 +427,13 @@ class Leaving(rxassist.ResponseEventHandler):
     def on_text_delta(self, delta, snapshot):
         raise SystemExit(0)
     def on_end(self):
-        print("end", flush=True)
+        os.write(1, b"end\\n")  # as one piece: another thread writes too
 with make() as client:
     stream = client.responses.stream(model="m", input="hi", event_handler=Leaving())
     try:
         stream.until_done()
     except SystemExit:
-        print("left")
+        os.write(1, b"left\\n")
 """,
         service.base_url,
     )
