@@ -1,71 +1,15 @@
 """The operators of ``rxassist.operators``, with the types of the Responses protocol.
 
-They are the same functions: type checkers read other types for them here. Those that belong to the
-Assistants protocol alone (``recover``, ``run_steps``, ``run_tools``) are left out.
+They are the same functions: type checkers read other types for them, in the stub beside this. Those
+that belong to the Assistants protocol alone (``recover``, ``run_steps``, ``run_tools``) are left
+out.
 """
 
-from rxassist.operators import (
-    accumulate_snapshots,
-    as_assistant_events,
-    check_ending,
-    choose,
-    choose_each,
-    citations,
-    deadline,
-    debounce_snapshots,
-    decode,
-    final_run,
-    group_by_run,
-    json_snapshots,
-    latest_snapshots,
-    lines,
-    messages,
-    of_run,
-    of_type,
-    raise_for_status,
-    retry_run,
-    run_summaries,
-    runs,
-    sentences,
-    smooth,
-    text_deltas,
-    text_snapshots,
-    timings,
-    tool_call_deltas,
-    tool_calls,
-    until_done,
-    usage,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "accumulate_snapshots",
-    "as_assistant_events",
-    "check_ending",
-    "choose",
-    "choose_each",
-    "citations",
-    "deadline",
-    "debounce_snapshots",
-    "decode",
-    "final_run",
-    "group_by_run",
-    "json_snapshots",
-    "latest_snapshots",
-    "lines",
-    "messages",
-    "of_run",
-    "of_type",
-    "raise_for_status",
-    "retry_run",
-    "run_summaries",
-    "runs",
-    "sentences",
-    "smooth",
-    "text_deltas",
-    "text_snapshots",
-    "timings",
-    "tool_call_deltas",
-    "tool_calls",
-    "until_done",
-    "usage",
-]
+from rxassist import operators
+
+if not TYPE_CHECKING:  # which read the names in the stub
+    _OF_ASSISTANTS = {"recover", "run_steps", "run_tools"}
+    __all__ = [name for name in operators.__all__ if name not in _OF_ASSISTANTS]
+    globals().update({name: getattr(operators, name) for name in __all__})

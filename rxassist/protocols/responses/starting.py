@@ -117,11 +117,11 @@ class ResponseCall(Resource[HomeT]):
         headers = {**request.headers, **({OWN_ID: self._own_id} if self._own_id else {})}
         return evolve(request, body=body, headers=headers)
 
-    def _read(self, template: str, parameters: Any, response_id: str, **asked: object) -> Request:  # noqa: ANN401 -- a TypedDict
-        """A request that reads, with the options of the call."""
+    def _read(self, response_id: str, parameters: ParametersClass) -> Request:
+        """A request that reads a response, with the options of the call."""
         known = {key: self.given.asked[key] for key in _READ & self.given.asked.keys()}
-        where = path(template, response_id=response_id)
-        return self._request("GET", where, {**self.given.carried, **known, **asked}, parameters)
+        where = path(RESPONSE, response_id=response_id)
+        return self._request("GET", where, {**self.given.carried, **known}, parameters)
 
     # --- one response ---
 
@@ -261,7 +261,7 @@ class ResponseCall(Resource[HomeT]):
 
     def _resumed(self, response_id: str, number: int | None) -> Observable[Event]:
         """The events of a response after a number, as the service still has them."""
-        request = self._read(RESPONSE, ResumeParameters, response_id)
+        request = self._read(response_id, ResumeParameters)
         after = [] if number is None else [("starting_after", str(number))]
         request = evolve(request, query=[*request.query, ("stream", "true"), *after])
         return _with_output(self._events(request, response_id).pipe(take_through(is_done)))
@@ -358,7 +358,7 @@ class ResponseCall(Resource[HomeT]):
     # --- stored responses ---
 
     def _fetched(self, response_id: str) -> Observable[Response]:
-        return self._call(Response, self._read(RESPONSE, RetrieveParameters, response_id))
+        return self._call(Response, self._read(response_id, RetrieveParameters))
 
     def _ended(self, response_id: str) -> Observable[Response]:
         """A response when it has ended, or waits."""
