@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import Context
+from contextlib import aclosing
 from functools import partial
 from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from attrs import frozen
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.disposable import Disposable
 
 from rxassist.errors import CursorUnavailable, ProducerLost, StreamClosed
 from rxassist.protocols.assistants import codec as assistants
 from rxassist.protocols.responses import codec as responses
 from rxassist.reactive.kernel import Stepping, linked
-from rxassist.reactive.links import Link
+from rxassist.reactive.links import Link, link
 from rxassist.reactive.log import Log
 from rxassist.reactive.loop import Home, HomeT, from_batches, on_loop
 from rxassist.reactive.typing import Operator
@@ -117,11 +117,22 @@ class Reader:
         self._patience = patience
         self._cursor: str | None = None
         self._alone_since: float | None = None
-        self.course = Course(key)
+        self.places: list[Place] = []  # of the events
+        self.course: Course = Course(key)
         self.meta: dict[str, Any] = {}
+        self.over: Callable[[], object] = lambda: None
 
     async def pages(self) -> AsyncGenerator[list[Item]]:
         """The things in the log, as they come. Raises how the run ended, if it failed."""
+        try:
+            async with aclosing(self._read()) as pages:
+                async for items in pages:
+                    self.places.extend(each.place for each in items if each.kind == "events")
+                    yield items
+        finally:
+            self.over()
+
+    async def _read(self) -> AsyncGenerator[list[Item]]:
         while True:
             page = await self._page()
             items: list[Item] = []
@@ -143,8 +154,7 @@ class Reader:
                 return
 
     async def _page(self) -> Page:
-        alone = self._alone_since is not None
-        wait = _LOOK_AGAIN if alone else self._wait
+        wait = self._wait if self._alone_since is None else _LOOK_AGAIN
         read = partial(self._store.read, self.key, self._cursor, wait)
         page = await self._patience.with_store(read)
         if page.entries:
@@ -174,67 +184,67 @@ class Reader:
 
 
 class Shared:
-    """One reader of a log, and what all its followers share: the bytes, and the events."""
+    """One reader of a log, and what all its followers share: the bytes, and the events.
+
+    It reads as long as somebody follows. No follower pauses it: the others go on.
+    """
 
     def __init__(self, home: Home, reader: Reader) -> None:
-        self._reader = reader
         self._home = home
-        self.followers: int = 0
-        self.places: list[Place] = []  # of the events
-        self.items: Log[Item] = self._log(from_batches(home, reader.pages))
+        self._reader = reader
+        self._coming = 0  # followers that the logs do not know yet
+        self._items: Log[Item] = self._log(from_batches(home, reader.pages))
         self._events: Log[Any] | None = None
-        self._held = [self.items.subscribe(self._note, _ignore)]  # keeps it open
 
-    def _log(self, source: Observable[Any]) -> Log[Any]:
-        """A log that never waits for a slow follower: the others go on."""
+    def _log(self, source: Observable[_T]) -> Log[_T]:
         home = self._home
-        return Log(source, post=home.post, report=home.report, read_ahead=None)
-
-    def _note(self, item: Item) -> None:
-        if item.kind == "events":
-            self.places.append(item.place)
+        return Log(source, post=home.post, report=home.report, read_ahead=None, linger=self._left)
 
     @property
-    def has_failed(self) -> bool:
-        """Whether the reading ended before the log did: another attempt may get further."""
-        read = self.items.items
-        return self.items.ended and not (read and read[-1].kind == "end")
-
-    @property
-    def events(self) -> Log[Any]:
-        """The events, decoded once for all followers."""
-        if self._events is None:
-            self._events = Context().run(self._decoded)
-        return self._events
-
-    def _decoded(self) -> Log[Any]:
-        decode: Operator[Item, Any] = linked(lambda observer, _: _Decoding(observer, self._reader))
-        events = self._log(decode(self.items))
-        self._held.append(events.subscribe(None, _ignore))
-        return events
-
-    def close(self) -> None:
-        """Stop reading."""
-        error = StreamClosed("the last follower left")
-        for log in (self._events, self.items):
-            if log is not None:
-                log.close(error)
-        for each in self._held:
-            each.dispose()
+    def has_ended(self) -> bool:
+        """Whether nothing more is read: a new follower needs another reader."""
+        return self._items.ended
 
     def bytes_after(self, after: After) -> Observable[bytes]:
         """The events as bytes with their ids."""
-        return linked(lambda observer, _: _Bytes(observer, self._skip(after)))(self.items)
+        skip = _Skip(after, self._reader)
+        return linked(lambda observer, _: _Bytes(observer, skip))(self._followed(self._items))
 
     def events_after(self, after: After) -> Observable[Any]:
-        """The events."""
-        view: Operator[Any, Any] = linked(
-            lambda observer, _: _Events(observer, self.places, self._skip(after))
-        )
-        return view(self.events)
+        """The events, decoded once for all followers."""
+        if self._events is None or self._events.ended:
+            decode: Operator[Item, Any] = linked(
+                lambda observer, _: _Decoding(observer, self._reader)
+            )
+            self._events = self._log(decode(self._followed(self._items)))
+        places, skip = self._reader.places, _Skip(after, self._reader)
+        view: Operator[Any, Any] = linked(lambda observer, _: _Events(observer, places, skip))
+        return view(self._followed(self._events))
 
-    def _skip(self, after: After) -> _Skip:
-        return _Skip(after, self._reader)
+    def _followed(self, log: Log[_T]) -> Observable[_T]:
+        """A log, for subscriptions on the loop."""
+
+        def subscribe(
+            observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            self._coming += 1
+            held = link(log, observer, scheduler)
+            self._home.post(self._came)  # the log knows it by then
+            return held
+
+        return Observable(subscribe)
+
+    def _came(self) -> None:
+        self._coming -= 1
+        for log in (self._events, self._items) if not self._coming else ():
+            if log is not None and not log.is_read:  # its last follower has left again already
+                log.close(StreamClosed("the last follower left"))
+
+    def _left(self, leave: Callable[[], None]) -> abc.DisposableBase:
+        """The last follower of one of the logs has left: stop reading, if no other one comes."""
+        if not self._coming:
+            leave()
+        return Disposable()
 
 
 class _Skip:
@@ -348,10 +358,6 @@ def decoder_of(meta: Mapping[str, Any]) -> Decoder[Any]:
     return assistants.EventDecoder(_ANY_SIZE)
 
 
-def _ignore(_: Exception) -> None:
-    """The followers get it."""
-
-
 class Followed(Generic[HomeT]):
     """The logs that are followed in this process, on one event loop."""
 
@@ -374,28 +380,21 @@ class Followed(Generic[HomeT]):
         def subscribe(
             observer: abc.ObserverBase[_T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            shared = self._of(key)
-            shared.followers += 1
-            followed = view(shared).subscribe(observer, scheduler=scheduler)
-            return CompositeDisposable(followed, Disposable(partial(self._left, key, shared)))
+            return link(view(self._of(key)), observer, scheduler)
 
         return on_loop(self._home, Observable(subscribe))
 
     def _of(self, key: str) -> Shared:
         shared = self._shared.get(key)
-        if shared is None or shared.has_failed:
+        if shared is None or shared.has_ended:
             reader = self._reader_of(key)
-            shared = Context().run(Shared, self._home, reader)  # the demand is each follower's own
-            self._shared[key] = shared
+            shared = self._shared[key] = Shared(self._home, reader)
+            reader.over = partial(self._forget, key, shared)
         return shared
 
-    def _left(self, key: str, shared: Shared) -> None:
-        shared.followers -= 1
-        if shared.followers:
-            return
+    def _forget(self, key: str, shared: Shared) -> None:
         if self._shared.get(key) is shared:
             del self._shared[key]
-        shared.close()
 
 
 __all__ = ["After", "Course", "Followed", "Item", "Place", "Reader", "decoder_of"]

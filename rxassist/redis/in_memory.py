@@ -90,7 +90,7 @@ class InMemoryStore(Store):
     async def read(self, key: str, after: str | None, wait: float) -> Page:
         """As ``Store.read``."""
         page = self._page(key, after)
-        if page.entries or wait <= 0:
+        if page.entries or after is None:
             return page
         grown = asyncio.Event()
         waiting = (asyncio.get_running_loop(), grown)

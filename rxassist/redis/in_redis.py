@@ -7,8 +7,10 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager, suppress
 from math import ceil
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 from rxassist.errors import AlreadyProduced, CursorUnavailable, Fenced, StoreUnavailable
+from rxassist.errors.redaction import Secrets
 from rxassist.reactive.checks import needing
 from rxassist.redis.store import Claim, Entry, Kind, Page, Store
 
@@ -112,6 +114,8 @@ class RedisStore(Store):
         self._waiting: Any = Redis(
             connection_pool=own.from_url(url, socket_timeout=None, **options)
         )
+        self._secrets = Secrets(1)
+        self._secrets.add(unquote(urlsplit(url).password or ""))
         self._claims: dict[str, Claim] = {}
         self._listening: asyncio.Task[None] | None = None
 
@@ -181,8 +185,8 @@ class RedisStore(Store):
         with _translated():
             if after is None:
                 return await self._first_page(key)
-            block = None if wait <= 0 else _milliseconds(wait)
             async with asyncio.timeout(wait + TIMEOUT):
+                block = _milliseconds(wait)
                 said = await self._waiting.xread({log: after}, count=_PAGE, block=block)
             if said:
                 return Page(tuple(_entry(*each) for each in said[0][1]))

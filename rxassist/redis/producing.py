@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
+from logging import ERROR, INFO
 from secrets import token_urlsafe
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxassist.errors import (
+    AlreadyProduced,
     ClientClosed,
     CursorUnavailable,
     Fenced,
@@ -172,7 +174,8 @@ class Producer:
         if not self.acquired.done():
             self.acquired.set_exception(error or ClientClosed())
         if error is not None:
-            logger.error("run %s is not produced: %s", self._claim.key, error)
+            level = INFO if isinstance(error, AlreadyProduced) else ERROR
+            logger.log(level, "run %s is not produced here: %s", self._claim.key, error)
 
     # --- what other threads call ---
 

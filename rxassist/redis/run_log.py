@@ -72,7 +72,7 @@ class _RunLog(Generic[HomeT]):
         return Reader(
             self._store,
             key,
-            wait=min(_LONGEST_LOOK, self._terms.lease),
+            wait=min(_LONGEST_LOOK, self._terms.lease, self._terms.grace),
             grace=self._terms.grace,
             patience=self._terms.patience,
         )

@@ -101,7 +101,10 @@ class Store(ABC):
 
     @abstractmethod
     async def read(self, key: str, after: str | None, wait: float) -> Page:
-        """The entries after an id; ``None``: from the first one. Waits until there are any."""
+        """The entries after an id, if there are any within ``wait`` seconds.
+
+        Without an id: those that are there, from the first one on, at once, with the ``meta``.
+        """
 
     @abstractmethod
     async def end(self, key: str, claim: Claim | None = None, keep: float | None = None) -> None:
