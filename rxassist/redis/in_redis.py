@@ -42,20 +42,23 @@ if last then
   local fields, said = last[2], {}
   for i = 1, #fields, 2 do said[fields[i]] = fields[i + 1] end
   epoch = tonumber(string.match(last[1], '^(%d+)'))
-  if said['p'] == producer then return {'taken', epoch} end
-  if first or redis.call('EXISTS', KEYS[2]) == 1 then return {'held', epoch} end
-  if said['k'] == 'end' then return {'ended', epoch} end
+  if said['p'] == producer then return {'taken', epoch, 0} end
+  if first or redis.call('EXISTS', KEYS[2]) == 1 then return {'held', epoch, 0} end
+  if said['k'] == 'end' then return {'ended', epoch, 0} end
   epoch = epoch + 1
 elseif not first then
-  return {'missing', 0}
+  return {'missing', 0, 0}
 end
 redis.call('XADD', KEYS[1], epoch .. '-0', 'p', producer, 'k', 'take', 'd', data)
 redis.call('PEXPIRE', KEYS[1], ttl)
 redis.call('SET', KEYS[2], producer, 'PX', lease)
 redis.call('SET', KEYS[3], data, 'PX', ttl)
-return {'taken', epoch}
+return {'taken', epoch, redis.call('EXISTS', KEYS[4])}
 """
 """Take the next epoch, if nobody has the log: once for each producer, so a script costs little."""
+
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+"""Give a lease back, unless it is that of a successor."""
 
 
 def _log(key: str) -> str:
@@ -122,11 +125,11 @@ class RedisStore(Store):
     async def acquire(self, claim: Claim, meta: bytes, *, first: bool) -> int:
         """As ``Store.acquire``."""
         key = claim.key
-        keys = (_log(key), _lease(key), _meta(key))
+        keys = (_log(key), _lease(key), _meta(key), _stop(key))
         lease, ttl = _milliseconds(claim.lease), _milliseconds(claim.ttl)
         with _translated():
             await self._commands.sadd(_RUNS, key)  # before there is a log: none is forgotten
-            said, epoch = await self._commands.eval(
+            said, epoch, is_to_end = await self._commands.eval(
                 _ACQUIRE, len(keys), *keys, claim.producer, meta, lease, ttl, int(first)
             )
         if said == b"missing":
@@ -134,6 +137,8 @@ class RedisStore(Store):
         if said != b"taken":
             raise AlreadyProduced(key, *(["has ended"] if said == b"ended" else []))
         self._listen(claim)
+        if is_to_end:
+            claim.asked_to_end()
         return int(epoch)
 
     async def append(self, claim: Claim, entry: Entry | None = None) -> None:
@@ -213,8 +218,10 @@ class RedisStore(Store):
             pipe.set(_stop(key), b"1", px=_milliseconds(_STOP_KEPT))
             pipe.publish(_STOPS, key)
         else:
-            self._claims.pop(key, None)
-            pipe.delete(_lease(key))
+            held = self._claims.get(key)
+            if held is not None and held.producer == claim.producer:
+                del self._claims[key]
+            pipe.eval(_RELEASE, 1, _lease(key), claim.producer)
             if keep is not None:
                 for name in (_log(key), _meta(key)):
                     pipe.pexpire(name, _milliseconds(keep))
