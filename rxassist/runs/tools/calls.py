@@ -163,8 +163,8 @@ class Calls:
             reply = _just(asked.reply(result.output))
             if not isinstance(kept, Observable):
                 return reply
-            nothing_else: Observable[Reply] = kept.pipe(ops.ignore_elements())
-            return nothing_else.pipe(ops.concat(reply))
+            written = cast("Observable[Reply]", kept)
+            return written.pipe(ops.ignore_elements(), ops.concat(reply))
 
         return rx.defer(lambda _: self._answer(asked, bind, clock)).pipe(ops.flat_map(reported))
 
