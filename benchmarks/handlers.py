@@ -34,45 +34,51 @@ class _Heard:
 
     def __init__(self) -> None:
         super().__init__()  # of the handler that this is mixed into
-        self.text = ""
+        self.last: Any = ""
         self.read = 0
         self.called: Counter[str] | None = None
 
+    def text(self) -> str:
+        """The last text, of an object of the Assistants protocol, of a response, or itself."""
+        last = self.last
+        text: str = last if isinstance(last, str) else last.value
+        return text
+
     def delivered(self) -> Delivered:
         """What both sides must agree on."""
-        heard: Delivered = {"text": self.text, "read": self.read}
+        heard: Delivered = {"text": self.text(), "read": self.read}
         return heard if self.called is None else {**heard, "called": dict(self.called)}
 
 
 class _Value(_Heard):
     def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.text = text = snapshot.value
-        self.read += len(text)
+        self.last = snapshot
+        self.read += len(snapshot.value)
 
 
 class _AwaitedValue(_Heard):
     async def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.text = text = snapshot.value
-        self.read += len(text)
+        self.last = snapshot
+        self.read += len(snapshot.value)
 
 
 class _Text(_Heard):
     def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.text = text = snapshot.text
-        self.read += len(text)
+        self.last = snapshot
+        self.read += len(snapshot.text)
 
 
 class _AwaitedText(_Heard):
     async def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.text = text = snapshot.text
-        self.read += len(text)
+        self.last = snapshot
+        self.read += len(snapshot.text)
 
 
 class _ByHand(_Heard):
     """The functions that a loop over openai's events calls."""
 
     def on_text_delta(self, _: object, snapshot: str) -> None:
-        self.text = snapshot
+        self.last = snapshot
         self.read += len(snapshot)
 
 
