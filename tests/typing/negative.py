@@ -191,6 +191,7 @@ def a_handler_of_the_other_client(client: Client, other: AsyncClient) -> None:
         event_handler=AsyncPrinter(),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     )
     other.threads.create_and_run_stream(assistant_id="a", event_handler=Printer())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.threads.runs.follow("r", thread_id="t", event_handler=AsyncPrinter())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     other.threads.runs.stream(thread_id="t", assistant_id="a", event_handler=Printer())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.threads.create_and_run_stream(assistant_id="a", event_handler=Printer)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 

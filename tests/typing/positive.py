@@ -485,6 +485,17 @@ def blocking_stream(client: Client) -> None:
     assert_type(stream.pipe(rxops.text_deltas()).run(), str)
 
 
+def a_run_that_exists(client: Client, other: AsyncClient) -> None:
+    def double(number: int) -> int:
+        return 2 * number
+
+    stream = client.threads.runs.follow(
+        "run_1", thread_id="t", tools=[double], poll_interval_ms=50, on_dispose="cancel"
+    )
+    assert_type(stream, RunStream)
+    assert_type(other.threads.runs.follow("run_1", thread_id="t"), AsyncRunStream)
+
+
 def what_is_piped_is_of_the_client(client: Client, stream: RunStream) -> None:
     texts = stream.pipe(rxops.accumulate_snapshots()).map(lambda snapshot: snapshot.text)
     assert_type(texts, LoopObservable[str, ThreadLoop])

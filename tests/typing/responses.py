@@ -258,7 +258,7 @@ def parameters_that_are_wrong(client: Client) -> None:
     client.responses.stream(assistant_id="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.responses.create(model="m", recover=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.responses.resume("resp_1", after="417")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    client.responses.resume("resp_1", tools=[add])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.responses.resume("resp_1", model="m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.responses.poll("resp_1", tools=[add])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.responses.compact(input="Hello")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.conversations.items.create("conv_1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

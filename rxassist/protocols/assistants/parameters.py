@@ -234,6 +234,22 @@ class RunStreamParameters(
     """``POST /threads/{thread_id}/runs``, as a stream."""
 
 
+class RunFollowParameters(
+    RequestOptions, StreamOptions[HandlerT], ToolOptions[Approvable, ToolCall], total=False
+):
+    """A run that exists, as a stream.
+
+    The run has its tools already: no definition among ``tools`` is sent.
+    """
+
+    tools: Tools | Toolbox | None
+    """The functions that are called when the run requires them."""
+    include: Iterable[str]
+    """More fields to return, such as the content of the results of file search."""
+    poll_interval_ms: float
+    """Milliseconds between two polls of the run (1,000)."""
+
+
 class ThreadAndRunStreamParameters(
     ThreadAndRunParameters, StreamOptions[HandlerT], ToolOptions[Approvable, ToolCall], total=False
 ):
@@ -250,6 +266,7 @@ __all__ = [
     "MetadataParameters",
     "OutputsPollParameters",
     "OutputsStreamParameters",
+    "RunFollowParameters",
     "RunParameters",
     "RunPollParameters",
     "RunStreamParameters",

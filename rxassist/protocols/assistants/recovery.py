@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import reduce
 from typing import Self, TypeVar
 
 import reactivex as rx
@@ -11,7 +12,13 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 
 from rxassist.errors import NotFoundError, PollTimeout, RxAssistError, StreamClosed, StreamDiverged
-from rxassist.protocols.assistants.events import Event, RunEvent
+from rxassist.protocols.assistants.events import (
+    DoneEvent,
+    Event,
+    RunEvent,
+    ThreadRunRequiresAction,
+)
+from rxassist.protocols.assistants.known import Known, still_waits
 from rxassist.protocols.assistants.missing import (
     Heard,
     Stored,
@@ -187,6 +194,36 @@ class _Hearing(Rescue[Event]):
                 self._run = event.data
 
 
+def existing(
+    how: Recovery, known: Known, scheduler: abc.SchedulerBase | None = None
+) -> Observable[Event]:
+    """The events of a run that exists, after those that are known, when it has ended or waits.
+
+    A run that still waits, as is known, begins with that wait again: ``with_waits`` leaves it out,
+    after the functions were called. Sends the error of a request to ``on_error`` if the service
+    cannot be reached for ``how.patience`` seconds; also ``NotFoundError``, at once if nothing is
+    known of the run.
+    """
+
+    def begin(given: abc.SchedulerBase) -> Observable[Event]:
+        where = (how.thread_id or "", known.id or "")
+        heard = reduce(fold, known.since, NOTHING)
+        told = frozenset(each for event in known.since if (each := told_of(event)) is not None)
+        look = _Look(how, where, Heard(heard, told), clock_of(scheduler, given), known)
+        missing = look.events().pipe(ops.catch(_last_error))
+        return missing.pipe(choose_each(lambda: (_as_they_are, nothing)))
+
+    if known.is_over:
+        return rx.empty()
+    return rx.of(DoneEvent()) if known.has_finished else rx.defer(begin)
+
+
+def _last_error(error: Exception, _: object) -> Observable[list[Event]]:
+    """The last error of a poll that ran out of patience."""
+    last = error.last if isinstance(error, PollTimeout) else None
+    return rx.throw(last if isinstance(last, Exception) else error)
+
+
 def _as_they_are(events: list[Event]) -> list[Event]:
     return events
 
@@ -195,20 +232,31 @@ class _Look:
     """One comparison with the stored objects, which lasts until the run has settled."""
 
     def __init__(
-        self, how: Recovery, where: tuple[str, str], heard: Heard, clock: abc.SchedulerBase
+        self,
+        how: Recovery,
+        where: tuple[str, str],
+        heard: Heard,
+        clock: abc.SchedulerBase,
+        known: Known | None = None,
     ) -> None:
         self._how = how
         self._where = where
         self._heard = heard
         self._clock = clock
+        self._known = known
 
     def events(self) -> Observable[list[Event]]:
         """The missing events, when the run has settled."""
-        run = self._patiently(self._run, is_passing)
+        run = self._patiently(self._run, self._may_be_found)
         settled = poll(
             lambda: run, until=has_settled, interval=self._how.interval, scheduler=self._clock
         )
         return settled.pipe(ops.last(), ops.flat_map(self._missing))
+
+    def _may_be_found(self, error: Exception) -> bool:
+        """Whether a run may be read later: one of which something came is stored, at last."""
+        is_unheard = self._known is not None and not self._known.events
+        return is_passing(error) and not (is_unheard and isinstance(error, NotFoundError))
 
     def _run(self) -> Observable[Run]:
         def ours(run: Run) -> Run:
@@ -219,6 +267,9 @@ class _Look:
         return self._how.fetch_run(*self._where).pipe(ops.map(ours))
 
     def _missing(self, run: Run) -> Observable[list[Event]]:
+        if self._known is not None and still_waits(run, self._known):
+            return rx.of([ThreadRunRequiresAction(run), DoneEvent()])
+
         def with_steps(steps: list[RunStep]) -> Observable[list[Event]]:
             def with_messages(messages: list[Message]) -> list[Event]:
                 return self._compared(Stored(run, steps, messages))
@@ -319,6 +370,7 @@ __all__ = [
     "ListMessages",
     "ListSteps",
     "Recovery",
+    "existing",
     "recover",
     "recovering",
     "unrecovered",

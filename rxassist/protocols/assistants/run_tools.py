@@ -122,11 +122,13 @@ def tool_rounds(
     max_rounds: int = MAX_ROUNDS,
     on_result: OnResult | None = None,
     read: Callable[[Run], Observable[Run]] = _unread,
+    outputs: Mapping[str, str] | None = None,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Operator[_T, _T]:
     """``run_tools`` for any items that ``run_of`` finds a run in: events, or runs themselves.
 
-    ``read(run)`` reads a run again that does not say what it waits for, and adds that.
+    ``read(run)`` reads a run again that does not say what it waits for, and adds that. ``outputs``
+    are the replies to calls that were made before, by the ids of the calls.
     """
     rounds = Rounds(
         calls=calls,
@@ -137,6 +139,7 @@ def tool_rounds(
         max_rounds=max_rounds,
         on_result=on_result,
         read=lambda run: read(run) if says_nothing(run) else None,
+        outputs=outputs or {},
         scheduler=scheduler,
     )
     return rounds.operator()
@@ -167,7 +170,7 @@ def _output(call: ToolCall) -> AwaitedCall:
         raise LookupError(msg)
 
     key = call if isinstance(call, FunctionToolCall) else None
-    return AwaitedCall(call, _name_of(call), reply, bind, key)
+    return AwaitedCall(call, _name_of(call), reply, bind, key, call.id)
 
 
 def _approval(required: RequiredToolCall) -> AwaitedCall:

@@ -17,16 +17,24 @@ from rxassist.protocols.assistants.awaited import awaited
 from rxassist.protocols.assistants.busy import RUN, RUNS, ThreadCall, by_received_ids
 from rxassist.protocols.assistants.codec import EventDecoder
 from rxassist.protocols.assistants.events import Event, ThreadCreated, ThreadRunCreated
+from rxassist.protocols.assistants.known import Known, with_waits
 from rxassist.protocols.assistants.models import Message, Run, RunStep
 from rxassist.protocols.assistants.outputs import outputs_once
 from rxassist.protocols.assistants.parameters import (
     HandlerT,
     MessageListParameters,
+    RunFollowParameters,
     StepListParameters,
     ToolOutputsParameters,
 )
 from rxassist.protocols.assistants.protocol import PROTOCOL
-from rxassist.protocols.assistants.recovery import INTERVAL, Recovery, recovering, unrecovered
+from rxassist.protocols.assistants.recovery import (
+    INTERVAL,
+    Recovery,
+    existing,
+    recovering,
+    unrecovered,
+)
 from rxassist.protocols.assistants.run_tools import Submission, tool_rounds
 from rxassist.reactive.kernel import take_through
 from rxassist.reactive.loop import HomeT, from_batches
@@ -37,11 +45,11 @@ from rxassist.runs import operators
 from rxassist.runs.events import run_of
 from rxassist.runs.operators.lifetime import is_done
 from rxassist.runs.state import has_settled, is_lost
-from rxassist.runs.streams.creation import Search, one_run
+from rxassist.runs.streams.creation import Search, found_run, one_run
 from rxassist.runs.streams.given import Given, ParametersClass, Tooling
 from rxassist.runs.streams.leaving import Farewell
 from rxassist.runs.streams.options import StreamOptions
-from rxassist.runs.streams.pipeline import Plan, unchanged
+from rxassist.runs.streams.pipeline import Plan, then, unchanged
 from rxassist.runs.streams.polls import follow_polled
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.runs.tools import Toolbox
@@ -108,6 +116,10 @@ class RunCall(ThreadCall[HomeT]):
             raise ValueError(msg)
         return evolve(request, body={**body, "metadata": metadata})
 
+    def _mark_of(self, request: Request) -> str | None:
+        """The mark of the run that a request creates, if the call must be able to find it."""
+        return (request.body or {})["metadata"][_NONCE] if self.given.start.idempotent else None
+
     def _one_run(
         self,
         request: Request,
@@ -115,22 +127,26 @@ class RunCall(ThreadCall[HomeT]):
         found: Callable[[Run], Observable[_T]],
     ) -> Operator[_T, _T]:
         """Create one run with a request, when the thread is free."""
+        thread_id, mark = self._thread_id, self._mark_of(request)
         search: Search[_T] | None = None
-        thread_id, start = self._thread_id, self.given.start
-        if start.idempotent and thread_id is not None:
-            mark = (request.body or {})["metadata"][_NONCE]
-            search = Search(
-                lambda: self._runs(thread_id),
-                lambda run: run.metadata.get(_NONCE) == mark,
-                found,
-                start.patience,
-            )
+        if mark is not None and thread_id is not None:
+            search = self._search(thread_id, mark, found)
         one: Operator[_T, _T] = one_run(thread_id, begins, search, _created_thread)
 
         def operator(source: Observable[_T]) -> Observable[_T]:
             return self.on_free_thread(source.pipe(one))
 
         return operator
+
+    def _search(
+        self, thread_id: str, mark: str, found: Callable[[Run], Observable[_T]]
+    ) -> Search[_T]:
+        return Search(
+            lambda: self._runs(thread_id),
+            lambda run: run.metadata.get(_NONCE) == mark,
+            found,
+            self.given.start.patience,
+        )
 
     def create(self, request: Request) -> LoopObservable[Run, HomeT]:
         """Create a run once, and leave it working."""
@@ -142,7 +158,8 @@ class RunCall(ThreadCall[HomeT]):
     def start(self, where: str, parameters: ParametersClass) -> Plan[Event]:
         """The plan of the stream of a new run."""
         request = self.request(where, parameters)
-        return self.plan(self._events(request), self._one_run(request, _is_of_a_run, _found))
+        plan = self.plan(self._events(request), self._one_run(request, _is_of_a_run, _found))
+        return evolve(plan, mark=self._mark_of(request))
 
     def started(self, request: Request) -> Observable[Event]:
         """The events of a new run, which is created once."""
@@ -154,19 +171,58 @@ class RunCall(ThreadCall[HomeT]):
         once: Operator[Event, Event] = self._taken_once(request, run)
         return self.plan(self._events(request), once, run, _calls_of(request))
 
+    def follow(self, known: Known) -> Plan[Event]:
+        """The plan of the stream of a run that exists, after the events that are known of it.
+
+        Raises for wrong arguments.
+        """
+        sent = {key: given for key, given in self.given.asked.items() if key != "tools"}
+        where = path(RUN, thread_id=self._thread_id or "", run_id=known.id or known.mark or "")
+        self._request("GET", where, sent, RunFollowParameters)
+        polls, _ = poll_options(self.given.polls)
+        milliseconds: float | None = polls.get("poll_interval_ms")
+        interval = INTERVAL if milliseconds is None else milliseconds / 1000
+        run = None if known.id is None else Run(known.id, thread_id=self._thread_id or "")
+        plan = self.plan(self._known_or_found(known, interval), run=run, outputs=known.outputs)
+        return evolve(
+            plan,
+            ending=unchanged,  # each part has its own
+            slot=self._slot(waits=False),
+            tools=then(plan.tools, with_waits(known)),
+        )
+
+    def _known_or_found(self, known: Known, interval: float) -> Observable[Event]:
+        """The events of a run that exists; one of which only the mark is known is found first."""
+
+        def follow(known: Known) -> Observable[Event]:
+            how = evolve(self._how(None, known.submitted), run_id=known.id, interval=interval)
+            return existing(how, known, self._connection.home.scheduler)
+
+        thread_id, mark = self._thread_id, known.mark
+        if known.id is not None or thread_id is None or mark is None:
+            return follow(known)
+
+        def found(run: Run) -> Observable[Event]:
+            return follow(evolve(known, run_id=run.id))
+
+        search = evolve(self._search(thread_id, mark, found), patience=known.patience)
+        return found_run(search, thread_id, "the program that requested it is gone")
+
     def plan(
         self,
         answers: Observable[Event],
         once: Operator[Event, Event] = unchanged,
         run: Run | None = None,
         submitted: Collection[str] | None = None,
+        outputs: Mapping[str, str] | None = None,
     ) -> Plan[Event]:
         """The plan of a stream; pass ``run`` if it exists already."""
         given, tools = self.given, None
         if given.tooling is not None:
             resume = by_received_ids(self._resumed)
             patience = given.follow.recovery_timeout
-            tools = partial(self._call_tools, given.tooling, run_of, resume, INTERVAL, patience)
+            call = partial(self._call_tools, outputs=outputs or {})
+            tools = partial(call, given.tooling, run_of, resume, INTERVAL, patience)
         return Plan(
             protocol=PROTOCOL,
             options=given.follow,
@@ -194,19 +250,18 @@ class RunCall(ThreadCall[HomeT]):
         options = self.given.follow
         if not options.recover:
             return operators.check_ending()
+        return recovering(partial(self._how, run, submitted), keeps_events=options.replay)
 
-        def how() -> Recovery:
-            return Recovery(
-                by_received_ids(self._retrieve),
-                by_received_ids(self._steps),
-                by_received_ids(self._messages),
-                thread_id=self._thread_id if run is None else run.thread_id,
-                run_id=None if run is None else run.id,
-                submitted=submitted,
-                patience=options.recovery_timeout,
-            )
-
-        return recovering(how, keeps_events=options.replay)
+    def _how(self, run: Run | None, submitted: Collection[str] | None) -> Recovery:
+        return Recovery(
+            by_received_ids(self._retrieve),
+            by_received_ids(self._steps),
+            by_received_ids(self._messages),
+            thread_id=self._thread_id if run is None else run.thread_id,
+            run_id=None if run is None else run.id,
+            submitted=submitted,
+            patience=self.given.follow.recovery_timeout,
+        )
 
     # --- tools ---
 
@@ -218,8 +273,12 @@ class RunCall(ThreadCall[HomeT]):
         interval: float,
         patience: float,
         on_result: OnResult | None = None,
+        outputs: Mapping[str, str] | None = None,
     ) -> Operator[_T, _T]:
-        """Call the functions that a run requires, and resume it with their results."""
+        """Call the functions that a run requires, and resume it with their results.
+
+        ``outputs`` are those of calls that were made before, by their ids.
+        """
 
         def read_calls(run: Run) -> Observable[Run]:
             """Read the calls that a run waits for, if the run does not list them."""
@@ -240,6 +299,7 @@ class RunCall(ThreadCall[HomeT]):
             max_rounds=tooling.max_rounds,
             on_result=on_result,
             read=read_calls,
+            outputs=outputs,
         )
 
     def _resumed(self, run: Run, submission: Submission) -> Observable[Event]:

@@ -235,9 +235,19 @@ class ResponseStreamParameters(
 
 
 class ResumeStreamParameters(
-    ResumeParameters, StreamOptions[HandlerT], ResponseStreamOptions, total=False
+    ResumeParameters,
+    StreamOptions[HandlerT],
+    ResponseStreamOptions,
+    ToolOptions[Approvable, ToolCall],
+    total=False,
 ):
-    """``GET /responses/{response_id}?stream=true``, to the end of the response."""
+    """``GET /responses/{response_id}?stream=true``, to the end of the response.
+
+    The response has its tools already: no definition among ``tools`` is sent.
+    """
+
+    tools: Tools | Toolbox | None
+    """The functions that are called when the response waits for them."""
 
 
 __all__ = [

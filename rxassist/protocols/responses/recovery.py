@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -168,15 +168,24 @@ class _Hearing(Rescue[Event]):
 
 
 def existing(
-    how: Recovery, response_id: str, scheduler: abc.SchedulerBase | None = None
+    how: Recovery,
+    response_id: str,
+    scheduler: abc.SchedulerBase | None = None,
+    known: Sequence[Event] = (),
 ) -> Observable[Event]:
-    """The events of a response that exists, after ``how.number``, to its end."""
+    """The events of a response that exists, after ``how.number``, to its end.
+
+    Or after its first events, if they are ``known``: then it may be any response.
+    """
 
     def begin(given: abc.SchedulerBase) -> Observable[Event]:
         heard = _Heard(keeps_events=False)
         heard.number = how.number
-        lost = StreamTruncated("the response exists, and has no stream yet")
-        return _Rest(how, response_id, heard, lost, clock_of(scheduler, given)).streamed()
+        for event in known:
+            heard.take(event)
+        lost = StreamTruncated("the response exists, and has no stream here")
+        rest = _Rest(how, response_id, heard, lost, clock_of(scheduler, given))
+        return rest.events() if known else rest.streamed()
 
     return rx.defer(begin)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from attrs import evolve
 
+from rxassist.errors import RxAssistError
 from rxassist.protocols.responses.models import (
     CustomToolCall,
     FunctionCall,
@@ -28,6 +29,12 @@ OWN_ID = "x-agent-response-id"
 Outputs: TypeAlias = Sequence[Mapping[str, Any]]
 """The items that answer the calls of a response."""
 
+_REPEATED = (
+    *("background", "conversation", "instructions", "max_output_tokens", "max_tool_calls"),
+    *("metadata", "model", "parallel_tool_calls", "prompt_cache_key", "reasoning"),
+    *("safety_identifier", "service_tier", "store", "temperature", "text", "tool_choice"),
+    *("tools", "top_logprobs", "top_p", "truncation", "user"),
+)
 _THOUGHTS = "reasoning.encrypted_content"
 
 
@@ -70,6 +77,22 @@ class Chain:
                 body["previous_response_id"] = run.id
         headers = {key: value for key, value in self._request.headers.items() if key != OWN_ID}
         return evolve(self._request, body=body, headers=headers)
+
+
+def repeated(run: Response) -> Mapping[str, Any]:
+    """The parameters of the request for a response, as the response repeats them, without input.
+
+    Raises ``RxAssistError`` if the service does not keep the response: the next one needs its
+    input.
+    """
+    if run.store is False:
+        msg = (
+            f"response {run.id} was created with store=False, so only the program that created it "
+            "can go on with the outputs of its tools"
+        )
+        raise RxAssistError(msg)
+    known: dict[str, Any] = {name: getattr(run, name) for name in _REPEATED}
+    return {name: to_request(value) for name, value in known.items() if value is not None}
 
 
 def _is_forced(choice: object) -> bool:
@@ -120,7 +143,7 @@ def _awaited(run: Response, call: ToolCall) -> AwaitedCall | None:
             return toolbox.bind_text(call.name, given)
         return toolbox.bind(call.name, given)
 
-    return AwaitedCall(call, call.name, reply, bind, (run.id, call.call_id))
+    return AwaitedCall(call, call.name, reply, bind, (run.id, call.call_id), call.call_id)
 
 
 def _decided(request_id: str, decision: object) -> Reply:
@@ -168,4 +191,4 @@ def _flat(tool: object) -> object:
     return {"type": "function", **defined, "strict": bool(defined.get("strict"))}
 
 
-__all__ = ["OWN_ID", "Chain", "Outputs", "flat_definitions", "waits_for"]
+__all__ = ["OWN_ID", "Chain", "Outputs", "flat_definitions", "repeated", "waits_for"]

@@ -22,6 +22,7 @@ from rxassist.errors import (
 from rxassist.protocols.responses.codec import EventDecoder
 from rxassist.protocols.responses.events import Event, KeepAlive, OutputItemDone, ResponseEvent
 from rxassist.protocols.responses.formats import with_format
+from rxassist.protocols.responses.known import Known
 from rxassist.protocols.responses.locks import when_unlocked
 from rxassist.protocols.responses.models import OutputItem, Response
 from rxassist.protocols.responses.parameters import (
@@ -36,6 +37,7 @@ from rxassist.protocols.responses.rounds import (
     Chain,
     Outputs,
     flat_definitions,
+    repeated,
     waits_for,
 )
 from rxassist.reactive.checks import check_not_negative, check_positive
@@ -53,7 +55,7 @@ from rxassist.runs.state import FINISHED, has_settled
 from rxassist.runs.streams.creation import one_run
 from rxassist.runs.streams.given import Given, ParametersClass, Tooling
 from rxassist.runs.streams.leaving import Farewell, cancel_when_left
-from rxassist.runs.streams.pipeline import Plan, unchanged
+from rxassist.runs.streams.pipeline import Plan, then, unchanged
 from rxassist.runs.streams.polls import follow_polled
 from rxassist.runs.tools import Toolbox
 from rxassist.runs.tools.calls import OnResult
@@ -191,26 +193,37 @@ class ResponseCall(Resource[HomeT]):
         chain = Chain(self.request())
         return self._plan(self._leg(chain.first()), chain)
 
-    def follow(self, response_id: str, number: int | None) -> Plan[Event]:
-        """The plan of the stream of a response that exists, after the event of a number.
+    def follow(self, known: Known) -> Plan[Event]:
+        """The plan of the stream of a response that exists, after what is known of it.
 
         Raises for wrong arguments.
         """
-        if number is not None:
-            check_not_negative("after", number, whole=True)
-        self._request(
-            "GET", path(RESPONSE, response_id=response_id), self.given.asked, ResumeParameters
-        )
-        how = self._how(response_id, number, background=True)
-        return self._plan(existing(how, response_id, self._clock), None, Response(response_id))
+        if known.number is not None:
+            check_not_negative("after", known.number, whole=True)
+        response_id = known.id or ""
+        sent = {key: given for key, given in self.given.asked.items() if key != "tools"}
+        self._request("GET", path(RESPONSE, response_id=response_id), sent, ResumeParameters)
+        how = self._how(response_id, known.number, background=True)
+        rest = existing(how, response_id, self._clock, known.newest)
+        last: Operator[Event, Event] = unchanged
+        if known.end is not None:  # perhaps its functions are still to be called
+            rest, last = rx.of(known.end), ops.skip(1)
+        plan = self._plan(rest, None, Response(response_id), known.outputs)
+        return evolve(plan, tools=then(plan.tools, last))
 
     def _plan(
-        self, answers: Observable[Event], chain: Chain | None, run: Response | None = None
+        self,
+        answers: Observable[Event],
+        chain: Chain | None,
+        run: Response | None = None,
+        outputs: Mapping[str, str] | None = None,
     ) -> Plan[Event]:
+        """The plan of a stream; pass ``run`` instead of its chain if it exists already."""
         tools: Callable[[OnResult], Operator[Event, Event]] | None = None
-        if self.given.tooling is not None and chain is not None:
+        if self.given.tooling is not None:
             following = partial(self._after, chain, self._leg, run_of)
-            tools = partial(self._rounds, self.given.tooling, run_of, following)
+            call = partial(self._rounds, outputs=outputs or {})
+            tools = partial(call, self.given.tooling, run_of, following)
         return Plan(
             protocol=PROTOCOL,
             options=self.given.follow,
@@ -221,6 +234,7 @@ class ResponseCall(Resource[HomeT]):
             cancel=self._cancel,
             waiting=self._waiting,
             run=run,
+            mark=self._own_id,
         )
 
     def _leg(self, request: Request) -> Observable[Event]:
@@ -274,8 +288,12 @@ class ResponseCall(Resource[HomeT]):
         run_of: Callable[[_T], Response | None],
         following: Callable[[Response, Outputs], Observable[_T]],
         on_result: OnResult | None = None,
+        outputs: Mapping[str, str] | None = None,
     ) -> Operator[_T, _T]:
-        """Call the functions that a response waits for, and go on with the next response."""
+        """Call the functions that a response waits for, and go on with the next response.
+
+        ``outputs`` are those of calls that were made before, by their ids.
+        """
         rounds = Rounds(
             calls=tooling.calls,
             run_of=run_of,
@@ -284,23 +302,32 @@ class ResponseCall(Resource[HomeT]):
             cancel=self._cancel,
             max_rounds=tooling.max_rounds,
             on_result=on_result,
+            outputs=outputs or {},
         )
         return rounds.operator()
 
     def _after(
         self,
-        chain: Chain,
+        chain: Chain | None,
         send: Callable[[Request], Observable[_T]],
         run_of: Callable[[_T], Response | None],
         run: Response,
         outputs: Outputs,
     ) -> Observable[_T]:
-        """The response after another one, which is created with the outputs of its calls."""
-        request = chain.after(run, outputs)
+        """The response after another one, which is created with the outputs of its calls.
+
+        Without a chain it is asked for as the one before repeats it.
+        """
+        request = (chain or Chain(self._again(run))).after(run, outputs)
         background = bool((request.body or {}).get("background"))
         if not background or self.given.follow.on_dispose != "cancel":
             return send(request)
         return self._cancelled_unknown(send(request), run_of)
+
+    def _again(self, run: Response) -> Request:
+        """The request for a response of another program, without its input."""
+        asked = {**self.given.carried, **repeated(run)}
+        return self._request("POST", RESPONSES, asked, ResponseParameters, careful=True)
 
     def _cancelled_unknown(
         self, answers: Observable[_T], run_of: Callable[[_T], Response | None]

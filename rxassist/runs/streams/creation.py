@@ -287,6 +287,27 @@ def _looked(search: Search[Any], *, once: bool) -> Observable[_Seen]:
     return rx.defer(looks)
 
 
+def found_run(search: Search[_T], thread_id: str, why: str) -> Observable[_T]:
+    """What follows a run that another program has requested, when the run is found by its mark.
+
+    Sends ``RunOutcomeUnknown``, which says ``why`` and how long it was looked for, to ``on_error``
+    if the run is not found; the error of a request if it could not be looked for.
+    """
+
+    def go_on(seen: _Seen) -> Observable[_T]:
+        if seen.ours is not None:
+            return search.found(seen.ours)
+        if isinstance(seen.error, Exception):
+            return rx.throw(seen.error)
+        return rx.throw(RunOutcomeUnknown(thread_id, why, f"it was looked for, {seen.not_found}"))
+
+    def late(error: Exception, _: object) -> Observable[_Seen]:
+        last = error.last if isinstance(error, PollTimeout) else None
+        return rx.of(last) if isinstance(last, _Seen) else rx.throw(error)
+
+    return _looked(search, once=False).pipe(ops.catch(late), ops.flat_map(go_on))
+
+
 # --- a free thread -------------------------------------------------------------------------
 
 
@@ -321,6 +342,7 @@ __all__ = [
     "SEARCH_PATIENCE",
     "IfBusy",
     "Search",
+    "found_run",
     "leaves_open",
     "one_run",
     "when_free",

@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 
 from rxassist.errors import APITimeoutError, RxAssistError
 from rxassist.reactive.checks import check_not_negative, check_positive
-from rxassist.reactive.kernel import change_error, take_through
+from rxassist.reactive.kernel import take_through
 from rxassist.reactive.log import READ_AHEAD, Log
 from rxassist.reactive.loop import Home, scheduled
 from rxassist.reactive.polling import PATIENCE
@@ -76,6 +76,8 @@ class Plan(Generic[AnyEventT]):
     - ``cancel``: cancels a run, and completes when it has ended.
     - ``waiting``: what the run waits for before it begins.
     - ``thread_id`` and ``run``: what is known before the first event.
+    - ``mark``: what finds the run again if its answer is lost: the mark in its metadata, or the id
+      that a response is to have.
     """
 
     protocol: Protocol
@@ -89,6 +91,21 @@ class Plan(Generic[AnyEventT]):
     waiting: Waiting
     thread_id: str | None = None
     run: AnyRun | None = None
+    mark: str | None = None
+
+
+def then(
+    tools: Callable[[OnResult], Operator[_T, _T]] | None, last: Operator[_T, _T]
+) -> Callable[[OnResult], Operator[_T, _T]]:
+    """The tools of a stream, if it has any, and another operator on all that they emit."""
+
+    def both(on_result: OnResult) -> Operator[_T, _T]:
+        if tools is None:
+            return last
+        operator = tools(on_result)
+        return lambda source: source.pipe(operator, last)
+
+    return both
 
 
 class Pipe(Generic[AnyEventT]):
@@ -102,6 +119,8 @@ class Pipe(Generic[AnyEventT]):
     ) -> None:
         """Build the pipe: its steps in the order in which an event passes through them."""
         options = plan.options
+        self.thread_id: str | None = plan.thread_id
+        self.mark: str | None = plan.mark
         events = plan.once(plan.answers)  # creation
         events = events.pipe(take_through(is_done), plan.ending)  # recovery
         if plan.tools is not None:
@@ -115,9 +134,9 @@ class Pipe(Generic[AnyEventT]):
             late = partial(self._late, options.deadline, plan.waiting)
             events = events.pipe(operators.deadline(options.deadline, late=late))
         events = scheduled(home, plan.slot(events))  # taken before the steps above begin
-        events = events.pipe(change_error(partial(self._with_snapshot, plan.thread_id, plan.run)))
+        with_snapshot = partial(self._with_snapshot, plan.thread_id, plan.run)
         if telling is not None:
-            calls_handler: Operator[Any, Any] = tell(telling, home)
+            calls_handler: Operator[Any, Any] = tell(telling, home, with_snapshot)
             events = events.pipe(calls_handler)
         self.log: Log[AnyEventT] = Log(
             events,
@@ -127,6 +146,7 @@ class Pipe(Generic[AnyEventT]):
             read_ahead=options.read_ahead,
             on_drop=None if options.replay else self._keep,
             linger=partial(_after, home, options.linger) if options.linger else None,
+            change_error=with_snapshot if telling is None else None,
         )
         self._lock = threading.Lock()  # a thread that iterates folds, and so does the loop
         self._fold = plan.protocol.fold
@@ -197,4 +217,4 @@ def _after(home: Home, seconds: float, action: Callable[[], None]) -> abc.Dispos
     return home.scheduler.schedule_relative(seconds, act)
 
 
-__all__ = ["FollowOptions", "Pipe", "Plan", "unchanged"]
+__all__ = ["FollowOptions", "Pipe", "Plan", "then", "unchanged"]

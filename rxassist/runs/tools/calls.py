@@ -48,6 +48,7 @@ class AwaitedCall:
     - ``bind``: finds the function in a toolbox, and gives it the arguments of the model; ``None``
       if the service makes the call itself, and only an approval is missing.
     - ``key``: a call whose key was answered before is not made again; ``None`` if it always is.
+    - ``id``: the id of the call by which another program may know its output.
     """
 
     call: AnyToolCall
@@ -55,6 +56,7 @@ class AwaitedCall:
     reply: Callable[[Any], Reply]
     bind: Callable[[Toolbox], Callable[[], object]] | None = None
     key: Hashable = None
+    id: str = ""
 
 
 @frozen

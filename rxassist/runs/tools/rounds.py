@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 from reactivex import Observable, Observer, abc
 from reactivex.disposable import SerialDisposable
 
@@ -42,6 +42,8 @@ class Rounds(Generic[_T, _RunT, _SubmissionT]):
     - ``cancel``: cancels a run, and completes when it has ended.
     - ``read``: reads a run again that does not say what it waits for, and adds that; ``None`` for
       a run that says it.
+    - ``outputs``: the replies to calls that were made before, perhaps by another program, by the
+      ids of the calls: these are not made again.
     """
 
     calls: Calls
@@ -52,6 +54,7 @@ class Rounds(Generic[_T, _RunT, _SubmissionT]):
     max_rounds: int = MAX_ROUNDS
     on_result: OnResult | None = None
     read: Callable[[_RunT], Observable[_RunT] | None] = _says_it
+    outputs: Mapping[str, str] = field(factory=dict[str, str])
     scheduler: abc.SchedulerBase | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -138,6 +141,7 @@ class _Following(Link[_T, _T], Generic[_T, _RunT, _SubmissionT]):
         rounds, awaited = self._rounds, self._rounds.waits_for(run)
         if awaited is None:
             return False
+        self._take_known(awaited)
         submission = rounds.calls.submission(awaited, self._clock, self._answered, rounds.on_result)
         if submission is None:
             return False
@@ -150,6 +154,13 @@ class _Following(Link[_T, _T], Generic[_T, _RunT, _SubmissionT]):
             Observer(lambda given: self._go_on(run, given), lambda error: self._fail(error, run)),
         )
         return True
+
+    def _take_known(self, awaited: Awaited[_SubmissionT]) -> None:
+        """Count the calls whose output is known as answered."""
+        for asked in awaited.calls:
+            output = self._rounds.outputs.get(asked.id)
+            if output is not None and asked.key is not None and asked.key not in self._answered:
+                self._answered[asked.key] = ToolResult(asked.call, output)
 
     def _go_on(self, run: _RunT, submission: _SubmissionT) -> None:
         try:

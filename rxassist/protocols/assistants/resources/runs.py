@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Unpack
 
 from rxassist.protocols.assistants.busy import RUN, RUNS
+from rxassist.protocols.assistants.known import Known
 from rxassist.protocols.assistants.models import Run, RunStep
 from rxassist.protocols.assistants.parameters import (
     HandlerT,
     MetadataParameters,
     OutputsPollParameters,
     OutputsStreamParameters,
+    RunFollowParameters,
     RunParameters,
     RunPollParameters,
     RunStreamParameters,
@@ -286,6 +289,54 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         """
         call = self._begin(parameters, OutputsStreamParameters, thread_id)
         return self._stream(call.resume(Run(run_id, thread_id=thread_id)))
+
+    def follow(
+        self, run_id: str, *, thread_id: str, **parameters: Unpack[RunFollowParameters[HandlerT]]
+    ) -> StreamT:
+        """A run that exists, as a stream: its events from the first one on, to its end.
+
+        It may be of another program. No service streams it again, so the stream emits the events of
+        an uninterrupted one, made of what is stored, when the run has ended or waits; until then
+        the run is polled. With functions among ``tools`` a run that waits is resumed, and streams
+        from then on. ``GET /threads/{thread_id}/runs/{run_id}``, and its steps and messages.
+
+        Keywords:
+
+        - ``recover``: whether a run is followed to its end after its connection is lost (``True``).
+        - ``recovery_timeout``: seconds for which the service may be out of reach then (60).
+        - ``idle_timeout``: seconds of silence after which a stream is recovered; ``None`` for no
+          bound.
+        - ``deadline``: seconds after which the stream ends in an error; by default never.
+        - ``replay``: ``False`` drops the events that every subscriber has received.
+        - ``read_ahead``: how many events the stream may read ahead of a slow reader (1,024;
+          ``None``: no bound).
+        - ``on_dispose``: ``"cancel"`` cancels the run when the last reader leaves; ``"detach"``
+          does not.
+        - ``linger``: seconds for which the stream continues after the last subscriber has left (0).
+        - ``event_handler``: its callbacks are called once for each event, before any subscriber.
+        - ``max_rounds``: how often the run may require tools (16); one more ends in
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is called before each call: it returns ``True``, or a reason
+          against it.
+        - ``tools``: the functions that are called when the run requires them.
+        - ``include``: more fields to return, such as the content of the results of file search.
+        - ``poll_interval_ms``: milliseconds between two polls of the run (1,000).
+        - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
+          ``on_response``: of its requests, see ``RequestOptions``.
+        """
+        return self._follow(Known(run_id=run_id), thread_id, parameters)
+
+    def _follow(self, known: Known, thread_id: str, parameters: Mapping[str, object]) -> StreamT:
+        """A run that exists, as a stream, after the events that are known of it.
+
+        What is known and what it emits is the whole stream, and nothing comes twice.
+        """
+        call = self._begin(parameters, RunFollowParameters, thread_id)
+        return self._stream(call.follow(known))
 
     # --- polls ---
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, Unpack, cast
 
+from rxassist.protocols.responses.known import Known
 from rxassist.protocols.responses.models import (
     CompactedResponse,
     InputTokens,
@@ -370,11 +372,27 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
           (600).
         - ``on_reset``: what text does if the service begins a response anew: ``"raise"`` if it
           differs, ``"follow"`` it.
+        - ``max_rounds``: how often the run may require tools (16); one more ends in
+          ``ToolRoundsExceeded``.
+        - ``max_concurrent_tools``: how many functions run at once; by default all calls of a round.
+        - ``tool_timeout``: seconds for each function; by default no bound.
+        - ``on_tool_error``: ``"tell"`` the model, ``"raise"`` a ``ToolError``, or a function of
+          call and error.
+        - ``approve``: a function that is called before each call: it returns ``True``, or a reason
+          against it.
+        - ``tools``: the functions that are called when the response waits for them.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
+        return self._follow(Known(response_id=response_id, number=after), parameters)
+
+    def _follow(self, known: Known, parameters: Mapping[str, Any]) -> StreamT:
+        """A response that exists, as a stream, after what is known of it.
+
+        What is known and what it emits is the whole stream, and nothing comes twice.
+        """
         call = ResponseCall(self._connection, parameters, ResumeStreamParameters)
-        return self._stream(call.follow(response_id, after))
+        return self._stream(call.follow(known))
 
     def _stream(self, plan: Any) -> StreamT:  # noqa: ANN401 -- a plan of its events
         return cast("StreamT", self._stream_class(self._connection.home, plan))
