@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+from benchmarks.bodies import TAIL
 from benchmarks.delivery import Delivered
 from benchmarks.responses import REQUEST
 
@@ -30,56 +31,57 @@ _CALLBACKS = (
 
 
 class _Heard:
-    """What callbacks got: the last text, the characters of all texts, and the other calls."""
+    """What callbacks got: the characters of all texts, the last ones, and the other calls.
+
+    They keep no text: Python appends to one in place only if no other code holds it.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # of the handler that this is mixed into
-        self.last: Any = ""
+        self.tail = ""
         self.read = 0
         self.called: Counter[str] | None = None
 
-    def text(self) -> str:
-        """The last text, of an object of the Assistants protocol, of a response, or itself."""
-        last = self.last
-        text: str = last if isinstance(last, str) else last.value
-        return text
-
     def delivered(self) -> Delivered:
         """What both sides must agree on."""
-        heard: Delivered = {"text": self.text(), "read": self.read}
+        heard: Delivered = {"tail": self.tail, "read": self.read}
         return heard if self.called is None else {**heard, "called": dict(self.called)}
 
 
 class _Value(_Heard):
     def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.last = snapshot
-        self.read += len(snapshot.value)
+        text = snapshot.value
+        self.read += len(text)
+        self.tail = text[-TAIL:]
 
 
 class _AwaitedValue(_Heard):
     async def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.last = snapshot
-        self.read += len(snapshot.value)
+        text = snapshot.value
+        self.read += len(text)
+        self.tail = text[-TAIL:]
 
 
 class _Text(_Heard):
     def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.last = snapshot
-        self.read += len(snapshot.text)
+        text = snapshot.text
+        self.read += len(text)
+        self.tail = text[-TAIL:]
 
 
 class _AwaitedText(_Heard):
     async def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.last = snapshot
-        self.read += len(snapshot.text)
+        text = snapshot.text
+        self.read += len(text)
+        self.tail = text[-TAIL:]
 
 
 class _ByHand(_Heard):
     """The functions that a loop over openai's events calls."""
 
     def on_text_delta(self, _: object, snapshot: str) -> None:
-        self.last = snapshot
         self.read += len(snapshot)
+        self.tail = snapshot[-TAIL:]
 
 
 def _counting(name: str, *, awaited: bool) -> Callable[..., Any]:
