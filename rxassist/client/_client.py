@@ -27,6 +27,7 @@ from rxassist.reactive.budget import Budget
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable, note_call
+from rxassist.reactive.polling import Herd
 from rxassist.reactive.queues import Queues
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import header_mapping, refuse_unknown, stated, text_mapping, timeouts
@@ -222,10 +223,11 @@ def _connected(
     )
     transport = Transport(settings, None if like is None else like.transport)
     queues = Queues() if like is None else like.queues
+    polls = Herd() if like is None else like.polls
     is_openai = urlsplit(base_url).hostname == urlsplit(_OPENAI).hostname
     ended: dict[str, str] = dict.fromkeys(_ENDED_PATHS, _ENDED) if is_openai else {}
     return Connection(
-        home, transport, timeouts(timeout), idle_timeout, max_retries, budget, queues, ended
+        home, transport, timeouts(timeout), idle_timeout, max_retries, budget, queues, ended, polls
     )
 
 

@@ -15,6 +15,7 @@ from reactivex.notification import OnCompleted, OnError
 from rxassist.errors import ClientClosed, StreamClosed, closed_by
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
 from rxassist.reactive.checks import check_positive
+from rxassist.reactive.kernel import AtEnd
 from rxassist.reactive.links import link_first
 
 _T = TypeVar("_T")
@@ -60,7 +61,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     reader has read, and calls ``on_drop`` with them before. When the last reader leaves before the
     end, the source is disposed; a later reader gets the items that are kept, and then
     ``StreamClosed``. With ``linger`` the source is disposed a while after the last reader left,
-    unless another one comes meanwhile; until then it is never paused.
+    unless another one comes meanwhile; until then it is never paused. ``change_error`` gives the
+    error for the readers, of that of the source.
 
     A reader that raises is closed, and the others go on. The exception goes to the consumer that
     waits for this reader; if none waits, it is reported. An exception such as ``SystemExit`` that
@@ -77,6 +79,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         read_ahead: int | None = READ_AHEAD,
         on_drop: Callable[[list[_T]], object] | None = None,
         linger: Later | None = None,
+        change_error: Callable[[Exception], Exception] | None = None,
     ) -> None:
         check_positive("read_ahead", read_ahead, whole=True, none="to never wait")
         super().__init__()
@@ -91,10 +94,12 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self._read_ahead = read_ahead
         self._on_drop = on_drop
         self._linger = linger
+        self._change_error = change_error
         self._lingering: abc.DisposableBase | None = None  # without a reader
         self._ending: Notification[_T] | None = None
         self._readers: list[_Reader[_T]] = []
-        self._slow: list[_Reader[_T]] = []  # those of them that have a demand
+        self._following: list[_Reader[_T]] = []  # those that read the items
+        self._slow: list[_Reader[_T]] = []  # those of these that have a demand
         self._demand = Demand()
         self._subscription: abc.DisposableBase | None = None
 
@@ -117,7 +122,15 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def reading(self) -> Reading:
         """The reading of the caller: its own one in a callback or a loop, else the last."""
         reading = _reading.get()
-        return reading if reading is not None and reading.log is self._key else self._last_reading
+        if reading is None or reading.log is not self._key:
+            reading = self._last_reading
+        if isinstance(reading, _Reader) and reading.waits_for_end:
+            reading.cursor = self._end_of_items
+        return reading
+
+    @property
+    def _end_of_items(self) -> int:
+        return self.dropped + len(self.items)
 
     def begin_reading(self) -> Reading:
         """A reading at the first item that is kept, for a caller that reads and moves it itself."""
@@ -128,7 +141,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 
     def close(self, error: Exception) -> None:
         """End the log for all its readers with an error, as if the last one had left."""
-        self.on_error(error)
+        self._end(OnError(error))
 
     def _subscribe_core(
         self,
@@ -146,8 +159,10 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         reader.cursor = self.dropped
         self._readers.append(reader)
         self._stop_lingering()
-        if reader.demand is not None:
-            self._slow.append(reader)
+        if not reader.waits_for_end:
+            self._following.append(reader)
+            if reader.demand is not None:
+                self._slow.append(reader)
         if self._source is not None and self._ending is None:
             self._begin(self._source)
         reader.deliver()
@@ -168,10 +183,10 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if self.ended:
             return False
         if isinstance(error, Exception):
-            self.on_error(error)
+            self._end(OnError(error))
             return True
-        taken = [reader.fail(error) for reader in self._slow]
-        self.on_error(closed_by(error))
+        taken = [reader.fail(error) for reader in self._readers]
+        self._end(OnError(closed_by(error)))
         if not any(taken):
             self._report(error)
         return True
@@ -185,9 +200,9 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if reader not in self._readers:
             return
         self._drop_what_was_read()
-        self._readers.remove(reader)
-        if reader in self._slow:
-            self._slow.remove(reader)
+        for readers in (self._readers, self._following, self._slow):
+            if reader in readers:
+                readers.remove(reader)
         reader.let_go()
         if self._last_reading is reader:
             self._last_reading = Reading(self._key, reader.cursor)
@@ -221,16 +236,18 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if self._ending is not None:
             return
         self.items.append(value)
-        if len(self._readers) == 1:  # nearly always
-            self._readers[0].deliver()
+        if len(self._following) == 1:  # nearly always
+            self._following[0].deliver()
         else:
-            for reader in tuple(self._readers):
+            for reader in tuple(self._following):
                 reader.deliver()
         if self._slow or not self._replay:
             self._balance()
 
     def on_error(self, error: Exception) -> None:
-        """End with the error of the source."""
+        """End with the error of the source, or with what ``change_error`` makes of it."""
+        if self._change_error is not None and not self.ended:
+            error = self._change_error(error)
         self._end(OnError(error))
 
     def on_completed(self) -> None:
@@ -256,7 +273,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         ahead = 0
         if self._slow:
             slowest = min([reader.cursor for reader in self._waited_for()], default=None)
-            ahead = 0 if slowest is None else self.dropped + len(self.items) - slowest
+            ahead = 0 if slowest is None else self._end_of_items - slowest
         if ahead >= self._read_ahead:
             self._demand.close()
         elif not self._demand.is_open and ahead <= self._read_ahead // 2:
@@ -268,10 +285,10 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         A consumer with two readers drains one at a time; its full reader must not block the one it
         waits on.
         """
-        slow = self._slow
-        if len(slow) == 1:  # nearly always, and this is looked at after each item
+        slow, readers = self._slow, self._readers
+        if len(readers) == 1:  # nearly always, and this is looked at after each item
             return slow
-        waiting = {r.demand.owner for r in slow if r.demand and r.demand.is_open} - {None}
+        waiting = {r.demand.owner for r in readers if r.demand and r.demand.is_open} - {None}
         return [r for r in slow if r.demand and (r.demand.is_open or r.demand.owner not in waiting)]
 
     def recorded(self) -> Observable[_T]:
@@ -284,7 +301,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 
     def _drop_what_was_read(self) -> None:
         if not self._replay and self._readers:
-            read = min(reader.cursor for reader in self._readers) - self.dropped
+            cursors = [reader.cursor for reader in self._following]
+            read = min(cursors, default=self._end_of_items) - self.dropped
             if read and self._on_drop is not None:
                 self._on_drop(self.items[:read])
             del self.items[:read]
@@ -294,12 +312,22 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 class _Reader(Reading, abc.DisposableBase, Generic[_T]):
     """One subscriber's reading of the log, which ends when it is disposed."""
 
-    __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "demand")
+    __slots__ = (
+        "_busy",
+        "_context",
+        "_log",
+        "_observer",
+        "_waits",
+        "closed",
+        "demand",
+        "waits_for_end",
+    )
 
     def __init__(self, log: Log[_T], observer: abc.ObserverBase[_T]) -> None:
         super().__init__(log._key)
         self._log = log
         self._observer = observer
+        self.waits_for_end: bool = isinstance(observer, AtEnd)
         self._context = copy_context()  # sources that the subscriber adds later find its demand
         self._context.run(_reading.set, self)
         self._busy = False
@@ -348,6 +376,9 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
     def _drain(self) -> None:
         log, observer, demand = self._log, self._observer, self.demand
         items = log.items
+        if self.waits_for_end:
+            self.cursor = log._end_of_items
+            log._last_reading = self
         while not self.closed:
             index = self.cursor - log.dropped
             if index >= len(items):

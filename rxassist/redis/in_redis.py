@@ -18,7 +18,18 @@ try:
     from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
-    from redis.exceptions import RedisError, ResponseError
+    from redis.exceptions import (
+        AskError,
+        AuthenticationError,
+        ClusterDownError,
+        MasterDownError,
+        MovedError,
+        OutOfMemoryError,
+        ReadOnlyError,
+        RedisError,
+        ResponseError,
+        TryAgainError,
+    )
 except ImportError as missing:  # pragma: no cover -- with the message
     raise ImportError(needing("RunLog", "redis", "redis")) from missing
 
@@ -32,6 +43,8 @@ _PAGE = 256  # entries that are read at once
 _STOP_KEPT = 3600.0  # seconds for which a stop waits for a producer
 _PAUSE = 0.5  # seconds between two attempts to listen
 _CONNECTIONS = 32  # for commands: a producer takes one for the time of a command
+_PASSING = ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError
+_PASSING_WORDS = "LOADING", "BUSY", "MISCONF", "NOREPLICAS"
 _REFUSED = "equal or smaller"  # of the answer to XADD with an id that is not above the last
 
 _ACQUIRE = """
@@ -86,9 +99,20 @@ def _translated() -> Generator[None]:
     """Raise ``StoreUnavailable`` for what Redis, or the way to it, raises."""
     try:
         yield
+    except (MovedError, AskError):
+        text = "this is a node of a Redis Cluster, which is not supported: use a single server"
+        raise StoreUnavailable(text, passes=False) from None
     except (RedisError, OSError) as error:
         text = f"Redis cannot be used ({type(error).__name__}: {error})"
-        raise StoreUnavailable(text) from None
+        raise StoreUnavailable(text, passes=_passes(error)) from None
+
+
+def _passes(error: Exception) -> bool:
+    """Whether another attempt may succeed: Redis is away, or busy with itself."""
+    if isinstance(error, ResponseError):
+        words = str(error)
+        return isinstance(error, _PASSING) or words.startswith(_PASSING_WORDS)
+    return not isinstance(error, AuthenticationError)
 
 
 class RedisStore(Store):

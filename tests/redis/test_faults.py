@@ -153,6 +153,18 @@ def test_a_log_that_redis_has_lost_is_an_error(run, own_server, stream_of, event
     run(main)
 
 
+def test_a_server_that_refuses_is_not_asked_again(run, own_server):
+    server = own_server("--requirepass", "secretsecret", start="Authentication")
+
+    async def main():
+        async with RunLog(server.url) as runs:
+            with pytest.raises(StoreUnavailable, match="Authentication") as caught:
+                await runs.stop("x")
+            assert not caught.value.passes
+
+    run(main)
+
+
 def test_a_password_is_not_shown(run):
     async def main():
         async with RunLog("redis://:hunter2hunter2@127.0.0.1:1", patience=0.01) as runs:

@@ -21,12 +21,16 @@ from rxassist.protocols.assistants.models import (
     RunStep,
     RunStepDeltaEvent,
     TextContentBlock,
+    TextDelta,
     TextDeltaBlock,
     Thread,
 )
 from rxassist.runs.events import AnyEvent, Piece, Texts, Used
 from rxassist.runs.protocol import Protocol
+from rxassist.wire.maker import maker
 from rxassist.wire.values import ErrorObject
+
+_text_delta = maker(TextDelta)
 
 
 class _Event(AnyEvent):
@@ -345,6 +349,15 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
         if block.text is None or block.text.annotations:
             return None
         return said.id, block.index, block.text.value
+
+    def text_delta(self) -> TextDelta | None:
+        """What it adds to a text, if it has exactly one part: its ``data`` is not made for that."""
+        read = self._read
+        said = self.data if read is None else read
+        (block,) = said.delta.content
+        if block.type != "text" or block.text is None:
+            return None
+        return block.text if read is None else _text_delta(block.text.value)
 
     def pieces(self) -> Iterator[Piece]:
         """Its pieces of text."""

@@ -15,9 +15,10 @@ from reactivex import Observable, abc
 
 from rxassist.errors import StreamClosed, excerpt
 from rxassist.reactive.iteration import iterate
-from rxassist.reactive.kernel import choose_each
+from rxassist.reactive.kernel import at_end
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable
+from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
 from rxassist.runs.events import AnyEvent
 from rxassist.runs.operators.resets import OnReset
@@ -210,8 +211,8 @@ class RunObservable(
     @property
     def final_snapshot(self) -> LoopObservable[SnapshotT, HomeT]:
         """The run as it stands at the end: emitted once, when the stream has completed."""
-        at_end = choose_each(lambda: (_ignore, lambda: (self._pipe.snapshot_at_end(),)))
-        return self._view(self.pipe(at_end))
+        final: Operator[object, SnapshotT] = at_end(self._pipe.snapshot_at_end)
+        return self._view(self.pipe(final))
 
     def _close(
         self,
@@ -238,10 +239,6 @@ class RunObservable(
         elsewhere = self._home.bound and not self._home.is_here
         if not (elsewhere and self._home.post(close)):
             close()  # at once: in a callback, or where nothing was ever subscribed
-
-
-def _ignore(_: object) -> tuple[()]:
-    return ()
 
 
 def all_of(snapshot: Any, items: Iterable[_T], what: str) -> list[_T]:  # noqa: ANN401
