@@ -1,5 +1,6 @@
-"""``examples/many_workers`` in Chromium: a browser moves between workers and misses nothing."""
+"""The page *Many workers*; and its example in Chromium: a browser is moved, and misses nothing."""
 
+import inspect
 import os
 import re
 import signal
@@ -12,10 +13,14 @@ from pathlib import Path
 import pytest
 
 from rxassist.local import LocalService, say, wait
+from rxassist.redis import RunLog
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX")
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "many_workers"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "many_workers"
+PAGE = (ROOT / "docs" / "many-workers.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 WAIT = 30
 """Seconds after which a test that hangs fails."""
 WORDS = [f"{number} " for number in range(160)]
@@ -183,3 +188,32 @@ def test_a_stop_from_any_page_ends_the_run_for_all(browser, redis_server, tmp_pa
             assert each.text == "Hello there"
         cancelled = [path for _, path in service.requests if path.endswith("/cancel")]
         assert len(cancelled) == 1
+
+
+@pytest.mark.parametrize("number", range(len(SNIPPETS)))
+def test_the_snippets_of_the_page_run(number, redis_server, tmp_path):
+    snippet = SNIPPETS[number].replace("redis://localhost", redis_server.url)
+    path = tmp_path / "test_snippet.py"
+    path.write_text(snippet, encoding="utf-8")
+    how = ("-m", "pytest", "-q", "-p", "no:cacheprovider") if "\ndef test_" in snippet else ()
+    with LocalService() as service:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *how, path],
+            env={**os.environ, "RXASSIST_BASE_URL": service.base_url},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+def test_the_page_has_every_option_with_its_default():
+    options = inspect.signature(RunLog).parameters.values()
+    named = {each.name: each.default for each in options if each.kind is each.KEYWORD_ONLY}
+    told = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+)", PAGE, re.MULTILINE))
+    assert told.keys() == named.keys()
+    for name, default in named.items():
+        number = int(told[name].replace(",", ""))
+        assert number * (2**20 if name == "max_bytes" else 1) == default
