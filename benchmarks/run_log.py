@@ -188,7 +188,7 @@ def rows(*, quick: bool) -> list[Row]:
         ),
         Row(
             "latency-100",
-            f"{crowd // 10:,} followers of one run in one process; the peer has a connection for each",
+            f"{crowd // 10:,} followers in one process; the peer has a connection for each",
             "latency p50, ms",
             partial(paced, how="events", followers=crowd // 10),
         ),
