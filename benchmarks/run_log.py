@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -135,28 +136,38 @@ def latency(side: str, url: str, *, events: int, how: str, followers: int, pace:
     return float(waits["p50"])
 
 
-def rate(side: str, url: str, *, events: int, pace: str) -> float:
-    """Events a second that a producer writes."""
+def produced(side: str, url: str, *, events: int, pace: str, of: str) -> float:
+    """What a producer needs for each event: ``seconds`` of time, or of its ``cpu``."""
     producer = Role("produce", side, url, uuid4().hex, events, pace)
     producer.hears()
     producer.say("go")
-    seconds = producer.hears()["seconds"]
+    took = producer.hears()
     producer.end()
-    return float(events / seconds)
+    return float(took[of] / events)
 
 
-def followed(side: str, url: str, *, events: int, how: str) -> float:
-    """Events a second that a follower reads of a log that is complete."""
+def followed(side: str, url: str, *, events: int, how: str, of: str) -> float:
+    """What a follower needs for each event of a log that is complete."""
     key = uuid4().hex
     producer = Role("produce", side, url, key, events, "batches")
     producer.hears()
     producer.say("go")
     producer.hears()
     follower = Role("read", side, url, key, events, how)
-    seconds = follower.hears()["seconds"]
+    took = follower.hears()
     producer.end()
     follower.end()
-    return float(events / seconds)
+    return float(took[of] / events)
+
+
+def rate(measure: Callable[..., float], side: str, url: str, **given: Any) -> float:
+    """Events a second."""
+    return 1 / measure(side, url, of="seconds", **given)
+
+
+def work(measure: Callable[..., float], side: str, url: str, **given: Any) -> float:
+    """Microseconds of CPU for an event, in the process that is measured."""
+    return 1e6 * measure(side, url, of="cpu", **given)
 
 
 def memory(side: str, url: str, *, events: int, pace: str) -> float:
@@ -171,6 +182,16 @@ def memory(side: str, url: str, *, events: int, pace: str) -> float:
         name = f"rxassist:{{{key}}}:log" if side == "rxassist" else key
         used: Any = client.memory_usage(name, samples=0)
     return float(used / events)
+
+
+def _both(
+    name: str, what: str, measure: Callable[..., float], least: float | None = None
+) -> list[Row]:
+    """Two rows: how many events a second, and the CPU for one, which others do not disturb."""
+    return [
+        Row(name, what, "events a second", partial(rate, measure), least=least),
+        Row(f"{name}-cpu", "the same", "CPU of an event, µs", partial(work, measure)),
+    ]
 
 
 def rows(*, quick: bool) -> list[Row]:
@@ -207,30 +228,26 @@ def rows(*, quick: bool) -> list[Row]:
             partial(paced, how="sse", followers=crowd),
             peer=None,
         ),
-        Row(
+        *_both(
             "singly",
             "written one by one, each when the one before is stored",
-            "events a second",
-            partial(rate, events=many // 10, pace="singly"),
+            partial(produced, events=many // 10, pace="singly"),
             least=4_000,
         ),
-        Row(
+        *_both(
             "batches",
             "written as fast as they come, 64 at once",
-            "events a second",
-            partial(rate, events=many, pace="batches"),
+            partial(produced, events=many, pace="batches"),
             least=80_000,
         ),
-        Row(
+        *_both(
             "read",
             "a log that is there, followed as events",
-            "events a second",
             partial(followed, events=many, how="events"),
         ),
-        Row(
+        *_both(
             "read-sse",
             "a log that is there, followed as bytes",
-            "events a second",
             partial(followed, events=many, how="sse"),
         ),
         Row(
@@ -279,15 +296,19 @@ def _number(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004
 
 
+def _is_wanted(name: str, only: list[str] | None) -> bool:
+    return only is None or any(fnmatch(name, each) for each in only)
+
+
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", action="append", metavar="NAME")
+    parser.add_argument("--only", action="append", metavar="NAME", help="may have *")
     given = parser.parse_args()
     raise_limits()
-    chosen = [row for row in rows(quick=given.quick) if not given.only or row.name in given.only]
+    chosen = [row for row in rows(quick=given.quick) if _is_wanted(row.name, given.only)]
     lines = [_HEAD, tuple("---" for _ in _HEAD)]
     print("| " + " | ".join(_HEAD) + " |")
     print("|" + " --- |" * len(_HEAD))

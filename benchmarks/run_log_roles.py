@@ -13,7 +13,7 @@ import time
 from array import array
 from collections.abc import AsyncGenerator, Callable, Iterable
 from statistics import quantiles
-from typing import Any
+from typing import Any, NamedTuple
 
 import reactivex as rx
 from redis.asyncio import ConnectionPool, Redis
@@ -35,6 +35,25 @@ _PAGE = 256
 
 Stamps = list[int]
 """Nanoseconds of a clock that all processes of a machine share."""
+
+
+class _Took(NamedTuple):
+    """How long something took, and how much of it this process worked: in seconds."""
+
+    seconds: float
+    cpu: float
+
+
+class _Watch:
+    """Measures from when it is made."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def took(self) -> _Took:
+        """What has passed."""
+        began, worked = self._began
+        return _Took(time.perf_counter() - began, time.process_time() - worked)
 
 
 def _say(what: object) -> None:
@@ -76,7 +95,7 @@ async def _ticks(events: Iterable[Any], pace: int) -> AsyncGenerator[Any]:
         yield event
 
 
-async def _produce_ours(url: str, key: str, count: int, pace: str) -> tuple[Stamps, float]:
+async def _produce_ours(url: str, key: str, count: int, pace: str) -> tuple[Stamps, _Took]:
     bodies = _bodies(count)
     decoder = EventDecoder()
     events = [event for body in bodies for event in decoder.feed(body)]
@@ -113,20 +132,20 @@ async def _produce_ours(url: str, key: str, count: int, pace: str) -> tuple[Stam
         await runs.publish(stream, key)
         _say("published")
         await _hear()
-        began = time.perf_counter()
+        watch = _Watch()
         go.set()
         await store.ended.wait()
-        return stamps, time.perf_counter() - began
+        return stamps, watch.took()
 
 
-async def _produce_bare(url: str, key: str, count: int, pace: str) -> tuple[Stamps, float]:
+async def _produce_bare(url: str, key: str, count: int, pace: str) -> tuple[Stamps, _Took]:
     bodies = _bodies(count)
     stamps = Stamps()
     async with Redis.from_url(url, protocol=2) as client:
         await client.xadd(key, {"d": bodies[0]})
         _say("published")
         await _hear()
-        began = time.perf_counter()
+        watch = _Watch()
         if pace.isdigit():
             async for body in _ticks(bodies[1:], int(pace)):
                 stamps.append(time.perf_counter_ns())
@@ -135,7 +154,7 @@ async def _produce_bare(url: str, key: str, count: int, pace: str) -> tuple[Stam
             at_once = 1 if pace == "singly" else _AT_ONCE
             for start in range(1, count, at_once):
                 await client.xadd(key, {"d": b"".join(bodies[start : start + at_once])})
-        return stamps, time.perf_counter() - began
+        return stamps, watch.took()
 
 
 class _Arrivals:
@@ -222,8 +241,8 @@ async def _followed(
 async def produce(side: str, url: str, key: str, events: str, pace: str) -> None:
     """Write events when told to; print when each was sent, and how long it took."""
     act = _produce_ours if side == "rxassist" else _produce_bare
-    stamps, seconds = await act(url, key, int(events), pace)
-    _say({"stamps": stamps, "seconds": seconds})
+    stamps, took = await act(url, key, int(events), pace)
+    _say({"stamps": stamps, **took._asdict()})
 
 
 async def follow(side: str, url: str, key: str, events: str, how: str, followers: str) -> None:
@@ -242,9 +261,9 @@ async def follow(side: str, url: str, key: str, events: str, how: str, followers
 async def read(side: str, url: str, key: str, events: str, how: str) -> None:
     """Follow a log that is complete; print how long that took."""
     arrivals = _Arrivals(int(events), 1)
-    began = time.perf_counter()
+    watch = _Watch()
     await _followed(side, url, key, int(events), how, arrivals)
-    _say({"seconds": time.perf_counter() - began})
+    _say(watch.took()._asdict())
 
 
 if __name__ == "__main__":
