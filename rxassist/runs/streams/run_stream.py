@@ -70,6 +70,7 @@ class RunObservable(
     """
 
     _handler_telling: ClassVar[type[SyncTelling | AsyncTelling]]
+    _buffer = 128  # as few changes between two threads as can be: the log keeps the events anyway
 
     def __init__(self, home: HomeT, plan: Plan[EventT]) -> None:
         self._protocol = plan.protocol
