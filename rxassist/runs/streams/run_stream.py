@@ -225,7 +225,8 @@ class RunObservable(
         farewell = self._pipe.farewell
 
         def close() -> None:
-            self._log.close(StreamClosed(_CLOSED))
+            if not self._log.ended:
+                self._log.close(StreamClosed(_CLOSED))
             if self._telling is None or not self._telling.begun:
                 handler_over()
             else:
