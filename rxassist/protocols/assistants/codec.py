@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, cast, get_args, get_type_hints
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -25,11 +25,14 @@ from rxassist.protocols.assistants.events import (
     late,
 )
 from rxassist.protocols.assistants.models import deltas
+from rxassist.runs.events import Piece
 from rxassist.wire.json import _is_too_deep, from_json, to_json
 from rxassist.wire.maker import maker
 from rxassist.wire.sse import DONE, MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 from rxassist.wire.structure import structure, structure_hook, unstructure
 from rxassist.wire.values import ErrorObject
+
+_PartT = TypeVar("_PartT")
 
 # --- events --------------------------------------------------------------------------------
 
@@ -103,23 +106,12 @@ def encode_event(event: Event) -> ServerSentEvent:
     """Make a Server-Sent Event from a typed event, as the service writes it."""
     if isinstance(event, DoneEvent):
         return ServerSentEvent(event.event, event.data)
-    if type(event) is ThreadMessageDelta and (text := _text_of(event)) is not None:
-        return ServerSentEvent(event.event, text)
-    data = event.data if isinstance(event, UnknownEvent) else unstructure(event.data)
+    read = event._read if isinstance(event, ThreadMessageDelta) else None
+    if isinstance(read, _MessageDelta):
+        data = read.plain()
+    else:
+        data = event.data if isinstance(event, UnknownEvent) else unstructure(event.data)
     return ServerSentEvent(event.name, to_json(data).decode())
-
-
-def _text_of(event: ThreadMessageDelta) -> str | None:
-    """The JSON of a delta that is one piece of text, as nearly all are: a sixth of the time."""
-    read = event._read
-    if not isinstance(read, _MessageDelta) or read.delta.role is not None:
-        return None
-    if len(read.delta.content) != 1 or read.delta.content[0].text.value is None:
-        return None
-    (block,) = read.delta.content
-    said, value = to_json(read.id).decode(), to_json(block.text.value).decode()
-    piece = f'{{"index":{block.index},"text":{{"value":{value}}},"type":"text"}}'
-    return f'{{"id":{said},"delta":{{"content":[{piece}]}},"object":"{read.object}"}}'
 
 
 # --- the usual deltas ----------------------------------------------------------------------
@@ -133,6 +125,24 @@ def _text_of(event: ThreadMessageDelta) -> str | None:
 
 class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     extra: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+
+class _Only(_Usual, Generic[_PartT], array_like=True):
+    """An array of one part, as nearly all are: the collector would look at a tuple, and at a list.
+
+    An array of another length is unusual.
+    """
+
+    part: _PartT
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[_PartT]:
+        return iter((self.part,))
+
+    def __getitem__(self, index: int) -> _PartT:
+        return (self.part,)[index]
 
 
 _text_delta = maker(deltas.TextDelta)
@@ -156,7 +166,7 @@ class _TextBlock(_Usual, tag_field="type", tag="text"):
 
 
 class _Content(_Usual):
-    content: tuple[_TextBlock, ...]
+    content: _Only[_TextBlock]
     role: str | None = None
 
 
@@ -164,6 +174,18 @@ class _MessageDelta(_Usual):
     id: str
     delta: _Content
     object: Literal["thread.message.delta"] = "thread.message.delta"
+
+    def piece(self) -> Piece:
+        block = self.delta.content.part
+        return self.id, block.index, block.text.value
+
+    def plain(self) -> dict[str, Any]:
+        """The same as JSON, as the models are written."""
+        block, role = self.delta.content.part, self.delta.role
+        text = {} if block.text.value is None else {"value": block.text.value}
+        content = [{"index": block.index, "text": text, "type": "text"}]
+        delta = {"content": content} if role is None else {"role": role, "content": content}
+        return {"id": self.id, "delta": delta, "object": self.object}
 
     def made(self) -> deltas.MessageDeltaEvent:
         content = tuple([block.made() for block in self.delta.content])
@@ -223,7 +245,7 @@ class _CodeCall(_Usual, tag_field="type", tag="code_interpreter"):
 
 class _Calls(_Usual, tag_field="type", tag="tool_calls"):
     type: ClassVar = "tool_calls"
-    tool_calls: tuple[_FunctionCall | _CodeCall, ...]
+    tool_calls: _Only[_FunctionCall | _CodeCall]
 
 
 class _Details(_Usual):

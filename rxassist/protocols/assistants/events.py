@@ -267,6 +267,14 @@ class ReadDelta(Typed):
         ...
 
 
+class ReadTextDelta(ReadDelta, Typed):
+    """The same of a delta that holds one piece of text."""
+
+    def piece(self) -> Piece:
+        """The piece."""
+        ...
+
+
 _Data = TypeVar("_Data", MessageDeltaEvent, RunStepDeltaEvent)
 _Late = TypeVar("_Late", bound="_MadeLate[Any]")
 
@@ -339,7 +347,10 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
 
     def piece(self) -> Piece | None:
         """Its piece of text, if it has exactly one and nothing else."""
-        said = self.glance()
+        read = self._read
+        if read is not None:  # nearly always, and then it has nothing else
+            return cast("ReadTextDelta", read).piece()
+        said = self.data
         content = said.delta.content
         if len(content) != 1:
             return None
