@@ -252,14 +252,14 @@ def rows(*, quick: bool) -> list[Row]:
         ),
         Row(
             "memory-singly",
-            "an event of 170 bytes, written one by one",
+            "a delta of 178 bytes, written one by one",
             "bytes in Redis",
             partial(memory, events=many // 10, pace="singly"),
             most=260,
         ),
         Row(
             "memory-batches",
-            "an event of 170 bytes, 64 at once",
+            "a delta of 178 bytes, 64 at once",
             "bytes in Redis",
             partial(memory, events=many // 10, pace="batches"),
             most=260,

@@ -20,7 +20,7 @@ from redis.asyncio import ConnectionPool, Redis
 
 from benchmarks.bodies import make
 from benchmarks.worker import raise_limits
-from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.protocols.assistants.codec import EventDecoder, encode_event
 from rxassist.protocols.assistants.protocol import PROTOCOL
 from rxassist.protocols.assistants.streams import AsyncRunStream
 from rxassist.reactive.loop import RunningLoop, from_batches
@@ -29,6 +29,7 @@ from rxassist.redis import RunLog
 from rxassist.redis.in_redis import RedisStore
 from rxassist.redis.store import Claim, Entry
 from rxassist.runs.streams.pipeline import FollowOptions, Plan, unchanged
+from rxassist.wire.sse import encode
 
 _AT_ONCE = 64
 _PAGE = 256
@@ -65,8 +66,10 @@ async def _hear() -> Any:
 
 
 def _bodies(count: int) -> list[bytes]:
-    """So many events, as they are on the wire."""
-    return list(make("text", count)[0].events[:count])
+    """So many events, as a log keeps them."""
+    decoder = EventDecoder()
+    sent = make("text", count)[0].events[:count]
+    return [encode(encode_event(event)) for each in sent for event in decoder.feed(each)]
 
 
 class _Noticing(RedisStore):
