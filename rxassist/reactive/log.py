@@ -236,7 +236,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         else:
             for reader in tuple(self._following):
                 reader.deliver()
-        if self._slow or not self._replay:
+        if not self._replay or self._is_behind():
             self._balance()
 
     def on_error(self, error: Exception) -> None:
@@ -259,6 +259,14 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
                     reader.deliver()
             finally:
                 self._free()
+
+    def _is_behind(self) -> bool:
+        """Whether a reader with a demand has not read all."""
+        end = self.dropped + len(self.items)
+        for reader in self._slow:  # noqa: SIM110 -- after each item: a generator costs more
+            if reader.cursor != end:
+                return True
+        return False
 
     def _balance(self) -> None:
         """Drop the items that every reader has read, and pause or resume the source."""

@@ -70,6 +70,7 @@ class RunObservable(
     """
 
     _handler_telling: ClassVar[type[SyncTelling | AsyncTelling]]
+    _buffer = 128  # as few changes between two threads as can be: the log keeps the events anyway
 
     def __init__(self, home: HomeT, plan: Plan[EventT]) -> None:
         self._protocol = plan.protocol
@@ -224,7 +225,8 @@ class RunObservable(
         farewell = self._pipe.farewell
 
         def close() -> None:
-            self._log.close(StreamClosed(_CLOSED))
+            if not self._log.ended:
+                self._log.close(StreamClosed(_CLOSED))
             if self._telling is None or not self._telling.begun:
                 handler_over()
             else:
