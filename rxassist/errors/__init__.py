@@ -554,6 +554,10 @@ class WrongLoopError(RxAssistError, RuntimeError):
     """A client was used outside the event loop, the thread or the process it belongs to."""
 
 
+class StoreUnavailable(RxAssistError):  # noqa: N818 -- as StreamTruncated
+    """The store of the logs, such as Redis, could not be reached for too long, or refused."""
+
+
 def api_error_fields(body: object) -> dict[str, Any]:
     """``message``, ``code``, ``type`` and ``param`` of an error object, bare or wrapped.
 
@@ -601,6 +605,7 @@ __all__ = [
     "RunFailed",
     "RunOutcomeUnknown",
     "RxAssistError",
+    "StoreUnavailable",
     "StreamClosed",
     "StreamDiverged",
     "StreamTruncated",
