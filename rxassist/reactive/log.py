@@ -103,6 +103,11 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         """Whether the source has completed or failed, or was closed."""
         return self._ending is not None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether it has a reader."""
+        return bool(self._readers)
+
     def check_open(self) -> None:
         """Raise the ``StreamClosed`` that ended it, if one did."""
         if isinstance(self._ending, OnError) and isinstance(self._ending.exception, StreamClosed):

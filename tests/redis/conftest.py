@@ -1,5 +1,6 @@
 """Real servers, each on a socket in a folder of its own; and stores in them."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -10,6 +11,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import reactivex as rx
+
+from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.protocols.assistants.protocol import PROTOCOL
+from rxassist.protocols.assistants.streams import AsyncRunStream
+from rxassist.protocols.responses.codec import EventDecoder as ResponseDecoder
+from rxassist.protocols.responses.protocol import PROTOCOL as RESPONSES
+from rxassist.protocols.responses.streams import AsyncResponseStream
+from rxassist.reactive.loop import RunningLoop
+from rxassist.reactive.queues import Waiting
+from rxassist.redis import InMemoryStore, RunLog
+from rxassist.redis.in_redis import RedisStore
+from rxassist.runs.streams.pipeline import FollowOptions, Plan, unchanged
 
 WAIT = 20
 """Seconds after which a test that hangs fails."""
@@ -122,3 +136,95 @@ def own_server():
             return server
 
         yield serve
+
+
+@pytest.fixture(params=["memory", "redis-server", "valkey-server"])
+def store_of(request):
+    """Both implementations of a store, the second on two servers: ``store_of()`` gives one.
+
+    What it gives in one test has the same logs, for any number of ``RunLog``s.
+    """
+    if request.param == "memory":
+        store = InMemoryStore()
+        return lambda: store
+    server = request.getfixturevalue("_servers")(request.param)
+    return lambda: RedisStore(server.url)
+
+
+@pytest.fixture
+def run():
+    """Run a coroutine function to its end; a task that it leaves behind fails."""
+
+    def run(main):
+        async def checked():
+            async with asyncio.timeout(WAIT):
+                result = await main()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not left, left
+            return result
+
+        return asyncio.run(checked())
+
+    return run
+
+
+@pytest.fixture
+def logs(store_of):
+    """Make ``RunLog``s on one store: ``logs(**options)``."""
+    return lambda **options: RunLog(store_of(), **options)
+
+
+WIRE = Path(__file__).parent.parent / "wire"
+RECORDINGS = [
+    path
+    for protocol in ("assistants", "responses")
+    for path in sorted((WIRE / protocol).glob("*.sse"))
+    if path.stem[:3] != "php"  # no stream of events
+]
+
+
+class Recorded:
+    """The events of a recording."""
+
+    def __init__(self, path):
+        self.of_responses = path.parent.name == "responses"
+        decoder = ResponseDecoder() if self.of_responses else EventDecoder()
+        self.events = [*decoder.feed(path.read_bytes()), *decoder.flush()]
+
+
+@pytest.fixture(params=RECORDINGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def recorded(request):
+    """Each recording of both protocols."""
+    return Recorded(request.param)
+
+
+@pytest.fixture(params=["assistants", "responses"])
+def shorts(request):
+    """A short recording of each protocol."""
+    of_protocol = [path for path in RECORDINGS if path.parent.name == request.param]
+    return Recorded(min(of_protocol, key=_closeness))
+
+
+def _closeness(path):
+    return abs(path.read_bytes().count(b"data:") - 40)
+
+
+@pytest.fixture
+def stream_of():
+    """Make the stream of a run that emits what a source emits."""
+
+    def make(source, *, of_responses=False, cancel=None, **options):
+        kind = AsyncResponseStream if of_responses else AsyncRunStream
+        plan = Plan(
+            protocol=RESPONSES if of_responses else PROTOCOL,
+            options=FollowOptions(**options),
+            answers=source,
+            ending=unchanged,
+            cancel=cancel or rx.of,
+            waiting=Waiting(),
+        )
+        return kind(RunningLoop(), plan)
+
+    return make

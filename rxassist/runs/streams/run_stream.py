@@ -74,6 +74,8 @@ class RunObservable(
         self._protocol = plan.protocol
         self._on_reset: OnReset = plan.options.on_reset
         self._once_folded = OnceFolded(plan.protocol)
+        self._cancel_run = plan.cancel
+        self._known_run = plan.run
         self._telling: SyncTelling | AsyncTelling | None = None
         if plan.options.event_handler is not None:
             self._telling = self._checked(plan.options.event_handler).telling(self)
