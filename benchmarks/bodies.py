@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,17 @@ class Body:
     """The bytes of a stream, event by event, and what a reader must make of them.
 
     ``text`` is all text, ``lengths`` how many different lengths it has as it grows, ``calls`` the
-    arguments or the code of each tool call; ``None`` where a recording does not say.
+    arguments or the code of each tool call, ``read`` the characters of all texts that a callback
+    of a handler gets as the text grows, ``called`` how often the other callbacks are called;
+    ``None`` where a recording does not say.
     """
 
     events: tuple[bytes, ...]
     text: str | None
     lengths: int | None
     calls: list[str] | None
+    read: int | None = None
+    called: dict[str, int] | None = None
 
     def chunks(self, cut: str) -> list[bytes]:
         """The bytes as they come: ``event``, one event a chunk, or ``16k``."""
@@ -216,7 +221,22 @@ def _call_done(number: int, status: str, calls: list[dict[str, Any]]) -> bytes:
 def _text(deltas: int) -> Body:
     pieces = words(deltas)
     events = (*opening(), *_said(0, pieces), *ending())
-    return Body(events, "".join(pieces), deltas, [])
+    begun = ("message", "run_step", "text") if pieces else ("message", "run_step")
+    called = _called_by_text(len(events) - 1, deltas, *begun)  # openai's not for `done`
+    return Body(events, "".join(pieces), deltas, [], _read(pieces), called)
+
+
+def _read(pieces: list[str]) -> int:
+    """The characters of all texts that there are as a text grows."""
+    return sum(accumulate(map(len, pieces)))
+
+
+def _called_by_text(events: int, deltas: int, *objects: str) -> dict[str, int]:
+    """How often each callback is called for one text, and for the objects around it."""
+    called = {"on_event": events, "on_end": 1}
+    for name in objects:
+        called[f"on_{name}_created"] = called[f"on_{name}_done"] = 1
+    return {**called, "on_message_delta": deltas} if deltas else called
 
 
 def _messages(deltas: int) -> Body:
@@ -396,7 +416,8 @@ def _response(deltas: int) -> Body:
         sse(f"response.{name}", {"type": f"response.{name}", "sequence_number": number, **data})
         for number, (name, data) in enumerate(_response_events(pieces))
     )
-    return Body(events, "".join(pieces), deltas, [])
+    called = _called_by_text(len(events), deltas, "message", "text")
+    return Body(events, "".join(pieces), deltas, [], _read(pieces), called)
 
 
 _MAKERS: dict[str, Callable[[int], Body]] = {

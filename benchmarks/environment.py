@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 _HIDING = {"PYTHONSAFEPATH", "PYTHONPATH"}
-_PEERS = ("openai>=3.52,<4",)
+_PEERS = ("openai>=3.57,<4",)
 _PACKAGES = (
     "openai",
     "httpx2",

@@ -1,6 +1,7 @@
 """Resident memory per open stream that waits for its next event.
 
-So many streams are opened beside twenty that were open before; each has had its first text.
+So many streams are opened beside twenty that were open before; each has had its first text. Ours
+are subscribed, openai's are iterated, each in a task of its own, and of httpx the bytes are read.
 """
 
 from __future__ import annotations
@@ -48,6 +49,15 @@ class _Open:
         stream.text_deltas.subscribe(self._came, lambda _: None)  # ended when the client closes
         self._held.append(stream)
 
+    def iterated(self) -> None:
+        self._held.append(asyncio.create_task(self._iterate()))
+
+    async def _iterate(self) -> None:
+        runs = self._client.beta.threads.runs
+        async with runs.stream(thread_id="t", assistant_id="a") as stream:
+            async for text in stream.text_deltas:
+                self._came(text)
+
     def bytes(self) -> None:
         self._held.append(asyncio.create_task(self._read()))
 
@@ -69,7 +79,8 @@ async def _measure(side: str, streams: int) -> dict[str, Any]:
     with servers.serving("silent", 0) as base_url:
         client = clients.over_sockets(side, base_url)
         opened = _Open(client)
-        begin = opened.ours if side == "rxassist" else opened.bytes
+        begins = {"httpx": opened.bytes, "openai": opened.iterated}
+        begin = begins.get(side, opened.ours)
         for _ in range(_WARM_UP):
             begin()
         await opened.wait_for(_WARM_UP)

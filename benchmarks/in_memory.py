@@ -3,10 +3,11 @@
 Both sides are whole clients over a transport that hands out the chunks (``clients.py``): a
 request, its answer, and the library's own stream. ``text`` subscribes a callback to
 ``stream.text_deltas`` where openai iterates its ``text_deltas``; ``iterated`` iterates on both
-sides; ``read`` and ``kept`` subscribe to ``stream.snapshots`` where openai has an event handler
-with ``on_text_delta``; ``views`` subscribes to text, tool calls and snapshots of one stream where
-openai's handler has the callbacks for them. ``operators`` is ``from_iterable(chunks)`` piped
-through ``decode()`` and ``text_deltas()``, without a client.
+sides. Where openai has an event handler with ``on_text_delta``, ``subscribed`` subscribes to
+``stream.text_deltas``, ``read`` and ``kept`` to ``stream.snapshots``; ``views`` subscribes to text,
+tool calls and snapshots of one stream where openai's handler has the callbacks for them.
+``handler`` and ``handler-all`` are handlers on both sides (``handlers.py``). ``operators`` is
+``from_iterable(chunks)`` piped through ``decode()`` and ``text_deltas()``, without a client.
 
 Views that begin with ``responses-`` are of the Responses API (``responses.py`` has openai's side).
 """
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks import bodies, clients, responses
+from benchmarks import bodies, clients, handlers, responses
 from benchmarks.delivery import Delivered, checksum
 
 _EVENTS = 10_000  # about as many in each process, however long a body is
@@ -62,7 +63,7 @@ async def _passes(
     side: str, view: str, mode: str, made: list[bodies.Body], cut: str, repeats: int
 ) -> tuple[float, float, list[Delivered]]:
     client, transport = clients.in_memory(side, mode)
-    read = _READERS[side, mode, view]
+    read = reader(side, mode, view)
     chunked = [body.chunks(cut) for body in made]
     if view == "operators":
         read = partial(read, transport)
@@ -76,20 +77,25 @@ async def _passes(
         return delivered
 
     for body, delivered in zip(made, await one_pass(), strict=True):
-        _check(body, delivered)
+        check(body, delivered)
     cpu, wall = time.process_time(), time.perf_counter()
     for _ in range(repeats):
         last = await one_pass()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     for body, delivered in zip(made, last, strict=True):
-        _check(body, delivered)
+        check(body, delivered)
     closed = client.close()
     if inspect.isawaitable(closed):
         await closed
     return cpu / repeats, wall / repeats, last
 
 
-def _check(body: bodies.Body, delivered: Delivered) -> None:
+def reader(side: str, mode: str, view: str) -> Callable[..., Any]:
+    """The function that has one run with a client, and gives or awaits what was delivered."""
+    return _READERS[side, mode, view]
+
+
+def check(body: bodies.Body, delivered: Delivered) -> None:
     """What a reader got is what the body holds. Raises ``ValueError``."""
     for name, value in delivered.items():
         expected = getattr(body, name)
@@ -198,13 +204,12 @@ def _ours_sync(view: str, begin: Callable[[Any], Any], client: Any) -> Delivered
     return views.delivered()
 
 
-async def _ours_iterated_async(client: Any) -> Delivered:
-    stream = client.threads.runs.stream(**_RUN)
-    return {"text": "".join([text async for text in stream.text_deltas])}
+async def _ours_iterated_async(begin: Callable[[Any], Any], client: Any) -> Delivered:
+    return {"text": "".join([text async for text in begin(client).text_deltas])}
 
 
-def _ours_iterated_sync(client: Any) -> Delivered:
-    with client.threads.runs.stream(**_RUN) as stream:
+def _ours_iterated_sync(begin: Callable[[Any], Any], client: Any) -> Delivered:
+    with begin(client) as stream:
         return {"text": "".join(stream.text_deltas)}
 
 
@@ -234,8 +239,16 @@ class _Got:
         self._calls = dict[str, Any]()  # it tells of some twice
         self._kept = list[Any]()
         self._last: Any = None
-        noting = {"read": self._read, "kept": self._keep, "views": self._follow}
+        noting = {
+            "subscribed": self._take,
+            "read": self._read,
+            "kept": self._keep,
+            "views": self._follow,
+        }
         self.on_text_delta: Callable[[Any, Any], None] = noting[view]
+
+    def _take(self, delta: Any, _: object) -> None:
+        self._texts.append(delta.value)
 
     def _read(self, _: object, snapshot: Any) -> None:
         text = snapshot.value
@@ -254,6 +267,8 @@ class _Got:
 
     def delivered(self) -> Delivered:
         """What all of them got."""
+        if self._view == "subscribed":
+            return {"text": "".join(self._texts)}
         text = self._last.value if self._last is not None else ""
         if self._view == "read":
             return {"text": text, "lengths": len(self._lengths)}
@@ -319,18 +334,21 @@ def _openai_iterated_sync(client: Any) -> Delivered:
 
 _READERS: dict[tuple[str, str, str], Callable[..., Any]] = {
     ("rxassist", "async", "operators"): _ours_operators,
-    ("rxassist", "async", "iterated"): _ours_iterated_async,
-    ("rxassist", "sync", "iterated"): _ours_iterated_sync,
     ("openai", "async", "iterated"): _openai_iterated_async,
     ("openai", "sync", "iterated"): _openai_iterated_sync,
     ("openai", "async", "text"): _openai_iterated_async,
     ("openai", "sync", "text"): _openai_iterated_sync,
     **responses.READERS,
+    **handlers.READERS,
+    ("rxassist", "async", "subscribed"): partial(_ours_async, "text", _run),
+    ("rxassist", "sync", "subscribed"): partial(_ours_sync, "text", _run),
 }
 for _view in ("text", "read", "kept", "views"):
     for _prefix, _begin in (("", _run), ("responses-", _response)):
         _READERS["rxassist", "async", _prefix + _view] = partial(_ours_async, _view, _begin)
         _READERS["rxassist", "sync", _prefix + _view] = partial(_ours_sync, _view, _begin)
-for _view in ("read", "kept", "views"):
+        _READERS["rxassist", "async", f"{_prefix}iterated"] = partial(_ours_iterated_async, _begin)
+        _READERS["rxassist", "sync", f"{_prefix}iterated"] = partial(_ours_iterated_sync, _begin)
+for _view in ("subscribed", "read", "kept", "views"):
     _READERS["openai", "async", _view] = partial(_openai_async, _view)
     _READERS["openai", "sync", _view] = partial(_openai_sync, _view)

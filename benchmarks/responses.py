@@ -1,7 +1,7 @@
 """openai's side of the rows for the Responses API: its helper, and its raw stream (``openai-raw``).
 
-``text`` takes the pieces of text from the events of either. ``read`` and ``kept`` take the text so
-far, which the helper's events have as ``snapshot``; the raw stream has none.
+``text`` and ``iterated`` take the pieces of text from the events of either. ``read`` and ``kept``
+take the text so far, which the helper's events have as ``snapshot``; the raw stream has none.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def _raw_sync(client: Any) -> Delivered:
     return _delivered("text", _taken("text", client.responses.create(**REQUEST, stream=True)))
 
 
-READERS: dict[tuple[str, str, str], Callable[..., Any]] = {
-    ("openai-raw", "async", "responses-text"): _raw_async,
-    ("openai-raw", "sync", "responses-text"): _raw_sync,
-}
+READERS: dict[tuple[str, str, str], Callable[..., Any]] = {}
 """By side, mode and view."""
 
-for _view in ("text", "read", "kept"):
-    READERS["openai", "async", f"responses-{_view}"] = partial(_helper_async, _view)
-    READERS["openai", "sync", f"responses-{_view}"] = partial(_helper_sync, _view)
+for _view, _taking in (("text", "text"), ("iterated", "text"), ("read", "read"), ("kept", "kept")):
+    READERS["openai", "async", f"responses-{_view}"] = partial(_helper_async, _taking)
+    READERS["openai", "sync", f"responses-{_view}"] = partial(_helper_sync, _taking)
+for _view in ("text", "iterated"):
+    READERS["openai-raw", "async", f"responses-{_view}"] = _raw_async
+    READERS["openai-raw", "sync", f"responses-{_view}"] = _raw_sync

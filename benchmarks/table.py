@@ -96,11 +96,16 @@ def _in_memory(
 INSTRUCTIONS = Figure("instructions", "instructions per event", "thousand")
 
 
-_TEXT = "bytes → `text_deltas`"
-_ITERATED = "bytes → `text_deltas`, iterated"
-_READ = "bytes → snapshots, each text read"
-_KEPT = "bytes → snapshots, kept and not read"
-_VIEWS = "text, tool calls and snapshots of one stream"
+_TEXT = "bytes → `text_deltas`, a subscription beside openai's iteration"
+_ITERATED = "bytes → `text_deltas`, iteration beside iteration"
+_SUBSCRIBED = "bytes → `text_deltas`, a subscription beside openai's handler"
+_HANDLER = "an event handler beside openai's, `on_text_delta` that reads `snapshot.value`"
+_HANDLER_ALL = "an event handler beside openai's, all callbacks"
+_READ = "bytes → snapshots, each text read, a subscription beside openai's handler"
+_KEPT = "bytes → snapshots, kept and not read, a subscription beside openai's handler"
+_VIEWS = "text, tool calls and snapshots of one stream, subscriptions beside openai's handler"
+
+_SHORT = 1_000
 
 _BYTES = (
     _in_memory(_TEXT, "text", "async", 1_000, target=16, quick=True),
@@ -110,8 +115,24 @@ _BYTES = (
     _in_memory(_TEXT, "text", "sync", 1_000, cut="16k", target=16),
     _in_memory(_TEXT, "text", "sync", 10_000, target=16),
     _in_memory(_TEXT, "text", "async", 1_000, shape="recorded"),
-    _in_memory(_ITERATED, "iterated", "async", 1_000),
-    _in_memory(_ITERATED, "iterated", "sync", 1_000, quick=True),
+    _in_memory(_ITERATED, "iterated", "async", 1_000, target=12),
+    _in_memory(_ITERATED, "iterated", "async", 10_000, target=12),
+    _in_memory(_ITERATED, "iterated", "sync", 1_000, target=12, quick=True),
+    _in_memory(_ITERATED, "iterated", "sync", 10_000, target=12),
+    *(
+        _in_memory(_SUBSCRIBED, "subscribed", mode, deltas)
+        for mode in ("async", "sync")
+        for deltas in (1_000, 10_000)
+    ),
+    *(
+        _in_memory(row, view, mode, deltas, target=target, quick=deltas == _SHORT)
+        for row, view, targets in (
+            (_HANDLER, "handler", {"sync": 10, "async": 8}),
+            (_HANDLER_ALL, "handler-all", {"sync": 6, "async": 5}),
+        )
+        for mode, target in targets.items()
+        for deltas in (_SHORT, 10_000)
+    ),
     _in_memory(_READ, "read", "async", 1_000, target=12, quick=True),
     _in_memory(_READ, "read", "sync", 1_000, target=12),
     _in_memory(_READ, "read", "async", 1_000, cut="16k", target=12),
@@ -134,10 +155,11 @@ _BYTES = (
     ),
 )
 
-_RESPONSES = "Responses: bytes → `text_deltas`, beside the helper"
-_RESPONSES_RAW = "Responses: bytes → `text_deltas`, beside the raw stream"
+_RESPONSES = "Responses: bytes → `text_deltas`, a subscription beside iteration of openai's helper"
+_RESPONSES_RAW = (
+    "Responses: bytes → `text_deltas`, a subscription beside iteration of openai's raw stream"
+)
 _OF_HELPER, _OF_RAW = 30, 15
-_SHORT = 1_000
 
 
 def _response(
@@ -173,9 +195,40 @@ _BYTES_OF_RESPONSES = (
         for deltas, cut in ((_SHORT, "event"), (_SHORT, "16k"), (10_000, "event"))
     ),
     *(
-        _response(f"Responses: {row}", view, mode, 1_000)
-        for row, view in ((_READ, "read"), (_KEPT, "kept"))
+        _response(
+            f"Responses: bytes → `text_deltas`, iteration beside {peer}",
+            "iterated",
+            mode,
+            n,
+            raw=raw,
+        )
+        for peer, raw in (("openai's helper", False), ("openai's raw stream", True))
         for mode in ("async", "sync")
+        for n in (_SHORT, 10_000)
+    ),
+    *(
+        _response(f"Responses: {row} beside iteration of openai's helper", view, mode, _SHORT)
+        for row, view in (
+            ("bytes → snapshots, each text read, a subscription", "read"),
+            ("bytes → snapshots, kept and not read, a subscription", "kept"),
+        )
+        for mode in ("async", "sync")
+    ),
+    *(
+        _response(
+            f"Responses: an event handler, {what}, beside functions called by hand from "
+            "openai's helper",
+            view,
+            mode,
+            n,
+            target=target,
+        )
+        for what, view, targets in (
+            ("`on_text_delta` that reads `snapshot.text`", "handler", {"sync": 10, "async": 8}),
+            ("all callbacks", "handler-all", {"sync": 6, "async": 5}),
+        )
+        for mode, target in targets.items()
+        for n in (_SHORT, 10_000)
     ),
 )
 
@@ -204,17 +257,40 @@ def _growth(shape: str, *, quick: bool) -> Benchmark:
     )
 
 
-_GROWTH_OF_RESPONSES = Benchmark(
-    "responses-growth-text",
-    "growth",
-    "Responses, growth: CPU per event at 50,000 deltas over 1,000",
-    "text; three views",
-    (Figure("cpu", _CPU, "µs", 1.1, "times at most"),),
-    Subject("50,000", "rxassist", {"shape": "response", "deltas": 50_000}),
-    Subject("1,000", "rxassist", {"shape": "response", "deltas": 1_000}),
-    delivers=False,
-    rounds=3,
-    quick={},
+def _growth_of_handlers(view: str, mode: str, shape: str = "text") -> Benchmark:
+    """A row of a handler, whose callbacks read the whole text so far at each delta."""
+    which = "all callbacks" if view == "handler-all" else "`on_text_delta`"
+    prefix, title = ("responses-", "Responses, ") if shape == "response" else ("", "")
+    of: Arguments = {"shape": shape, "view": view, "mode": mode}
+    return Benchmark(
+        f"{prefix}growth-{view}-{mode}",
+        "growth",
+        f"{title}growth: CPU per event at 50,000 deltas over 1,000",
+        f"text; {mode}, an event handler, {which}",
+        (Figure("cpu", _CPU, "µs", 1.1, "times at most"),),
+        Subject("50,000", "rxassist", {**of, "deltas": 50_000}),
+        Subject("1,000", "rxassist", {**of, "deltas": 1_000}),
+        delivers=False,
+        rounds=3,
+    )
+
+
+_HANDLERS = [(view, mode) for view in ("handler", "handler-all") for mode in ("async", "sync")]
+
+_GROWTH_OF_RESPONSES = (
+    Benchmark(
+        "responses-growth-text",
+        "growth",
+        "Responses, growth: CPU per event at 50,000 deltas over 1,000",
+        "text; three views",
+        (Figure("cpu", _CPU, "µs", 1.1, "times at most"),),
+        Subject("50,000", "rxassist", {"shape": "response", "deltas": 50_000}),
+        Subject("1,000", "rxassist", {"shape": "response", "deltas": 1_000}),
+        delivers=False,
+        rounds=3,
+        quick={},
+    ),
+    *(_growth_of_handlers(view, mode, "response") for view, mode in _HANDLERS),
 )
 
 
@@ -241,6 +317,33 @@ _HELD = Benchmark(
     *_sides("openai", deltas=10_000),
     rounds=3,
     quick={"deltas": 5_000},
+)
+
+_SHORT_RUNS = {
+    "fresh": ("fresh-run", "one short run in a fresh client", "with the client's start and end"),
+    "hundred": ("hundred-runs", "a hundred short runs in one client", "one after the other"),
+}
+
+
+def _short_runs(kind: str, mode: str, *, of_responses: bool = False) -> Benchmark:
+    """A row of runs of twenty deltas; the peer of responses is openai's helper."""
+    name, row, case = _SHORT_RUNS[kind]
+    prefix, title = ("responses-", "Responses: ") if of_responses else ("", "")
+    view = f"{prefix}iterated"
+    return Benchmark(
+        f"{prefix}{name}-{mode}",
+        "short_runs",
+        f"{title}{row}",
+        f"{mode}, 20 deltas, iteration beside iteration, {case}",
+        (Figure("cpu", "CPU per run", "µs", 5),),
+        *_sides("openai", kind=kind, mode=mode, view=view),
+        quick={} if not of_responses else None,
+    )
+
+
+_STARTS = tuple(_short_runs(kind, mode) for kind in _SHORT_RUNS for mode in ("async", "sync"))
+_STARTS_OF_RESPONSES = tuple(
+    _short_runs(kind, mode, of_responses=True) for kind in _SHORT_RUNS for mode in ("async", "sync")
 )
 
 _STREAMS = "1,000 streams at once over sockets"
@@ -312,7 +415,7 @@ _STREAMED_RESPONSES = tuple(
         f"{case}, over aiohttp" if over else case,
         f"rxassist{over}",
         server=f"{server}-responses",
-        target=9 if over else 4,
+        target=10 if over else 4,
         prefix="responses-",
         row=_STREAMS_OF_RESPONSES,
     )
@@ -334,17 +437,17 @@ _SOCKETS = (
         "from the local service, over aiohttp",
         "rxassist-aiohttp",
         server="local",
-        target=9,
+        target=10,
     ),
     _streams("canned", _CHEAP, "rxassist", target=4),
-    _streams("canned-aiohttp", f"{_CHEAP}, over aiohttp", "rxassist-aiohttp", target=9),
+    _streams("canned-aiohttp", f"{_CHEAP}, over aiohttp", "rxassist-aiohttp", target=10),
     _streams("long", _CHEAP, "rxassist", deltas=200, target=4, rounds=1),
     _streams(
         "long-aiohttp",
         f"{_CHEAP}, over aiohttp",
         "rxassist-aiohttp",
         deltas=200,
-        target=9,
+        target=10,
         rounds=1,
     ),
     _streams("bytes", "beside nothing but the bytes", "rxassist", peer="httpx"),
@@ -383,6 +486,15 @@ _SOCKETS = (
         rounds=5,
         quick={},
     ),
+    Benchmark(
+        "idle-memory-openai",
+        "idle_memory",
+        "memory per open idle stream",
+        "300 streams, beside openai",
+        (Figure("resident", "resident memory", "KiB"),),
+        *_sides("openai", streams=300),
+        rounds=5,
+    ),
     _polls("polls", "for 10 s", "rxassist", quick={"polls": 300, "fetches": 3}),
     _polls("polls-aiohttp", "for 10 s, over aiohttp", "rxassist-aiohttp"),
     _polls("polls-bytes", "for 10 s, beside raw httpx, in as many pools", "rxassist", "httpx"),
@@ -410,10 +522,13 @@ _SOCKETS = (
 BENCHMARKS: tuple[Benchmark, ...] = (
     *_BYTES,
     *(_growth(shape, quick=shape in {"text", "annotations"}) for shape in _SHAPES),
+    *(_growth_of_handlers(view, mode) for view, mode in _HANDLERS),
     *(_growth_of_peer(shape) for shape in ("text", "logs", "annotations")),
+    *_STARTS,
     _HELD,
     *_SOCKETS,
     *_BYTES_OF_RESPONSES,
-    _GROWTH_OF_RESPONSES,
+    *_GROWTH_OF_RESPONSES,
+    *_STARTS_OF_RESPONSES,
     *_STREAMED_RESPONSES,
 )

@@ -20,6 +20,7 @@ TINY = {
         "view=responses-read mode=sync deltas=20 shape=response",
     ],
     "latency": ["events=20"],
+    "idle_memory": ["streams=3"],
     "many_streams": [
         "streams=3 deltas=4 server=local",
         "streams=3 deltas=4 server=local-responses",
@@ -56,8 +57,72 @@ def test_both_sides_deliver_the_same(module, arguments):
     assert len({each.pop("delivered") for each in measured}) == 1
     numbers = [number for each in measured for number in each.values()]
     assert numbers
-    if module != "latency":  # whose server, beside other tests, may note the time too late
+    # The server of latency, beside other tests, may note the time too late, and three streams may
+    # fit into memory that was there.
+    if module not in {"latency", "idle_memory"}:
         assert all(number > 0 for number in numbers)
+
+
+EVERY_ROW = """
+import json, sys
+from importlib import import_module
+from benchmarks.table import BENCHMARKS
+
+tiny = {"in_memory": {"repeats": 1}, "growth": {"repeats": 1}, "short_runs": {"runs": 2}}
+measured = {}
+for benchmark in BENCHMARKS:
+    for subject in (benchmark.ours, benchmark.peer):
+        if benchmark.module not in tiny or not subject.side.startswith(sys.argv[1]):
+            continue
+        arguments = {**subject.arguments, **tiny[benchmark.module]}
+        if "deltas" in arguments:
+            arguments["deltas"] = 20
+        key = benchmark.module, subject.side, *sorted(arguments.items())
+        if key not in measured:
+            measure = import_module(f"benchmarks.{benchmark.module}").measure
+            measured[key] = measure(subject.side, **arguments)["delivered"]
+        print(json.dumps([benchmark.name, measured[key]]))
+"""
+
+
+def test_every_row_in_memory_delivers_what_its_body_holds():
+    sides = SIDES if importlib.util.find_spec("openai") else SIDES[:1]
+    with ThreadPoolExecutor() as pool:
+        printed = list(pool.map(lambda side: python("-c", EVERY_ROW, side), sides))
+    ours, *others = [dict(map(json.loads, lines.splitlines())) for lines in printed]
+    assert len(ours) > 80
+    for theirs in others:
+        assert len(theirs) > 60
+        both = ours.keys() & theirs.keys()
+        assert {name: theirs[name] for name in both} == {name: ours[name] for name in both}
+
+
+UNCALLED = """
+import sys
+from benchmarks import handlers, in_memory
+
+for heard in (handlers._Value, handlers._AwaitedValue, handlers._Text, handlers._AwaitedText):
+    del heard.on_text_delta
+shapes = {"text": ""} if sys.argv[1] == "openai" else {"text": "", "response": "responses-"}
+for shape, prefix in shapes.items():
+    for view in ("handler", "handler-all"):
+        for mode in ("sync", "async"):
+            try:
+                in_memory.measure(
+                    sys.argv[1], view=prefix + view, mode=mode, deltas=20, shape=shape
+                )
+            except ValueError as error:
+                print(error)
+"""
+
+
+@pytest.mark.parametrize(("side", "rows"), [("rxassist", 8), ("openai", 4)])
+def test_a_row_of_a_handler_fails_if_its_callback_is_not_called(side, rows):
+    if side == "openai":
+        pytest.importorskip("openai")
+    failures = python("-c", UNCALLED, side).splitlines()
+    assert len(failures) == rows
+    assert all(failure.startswith("text: expected ' ") for failure in failures)
 
 
 def test_the_names_of_the_rows_are_shown():

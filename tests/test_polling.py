@@ -10,7 +10,15 @@ from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.scheduler import CurrentThreadScheduler, ImmediateScheduler
 
 from rxassist.errors import APIConnectionError, DecodeError, PollTimeout, status_error
-from rxassist.reactive.polling import check_id, is_passing, patiently, poll, poll_many
+from rxassist.reactive.polling import (
+    Herd,
+    check_id,
+    is_passing,
+    patiently,
+    poll,
+    poll_beside_others,
+    poll_many,
+)
 from rxassist.testing import Marbles
 
 
@@ -333,6 +341,63 @@ def polls(services, **options):
     )
     result = marbles.run(source.pipe(ops.do_action(see), ops.ignore_elements()))
     return seen, result
+
+
+def first_fetches(*counts, over=4.0, deadline=None, left=()):
+    """When so many polls of one herd, those of the next count a tick later, first fetch."""
+    marbles, herd, asked = Marbles(), Herd(), []
+
+    def fetch(number):
+        asked.append((number, round(marbles.scheduler.clock, 2)))
+        return rx.of("z")
+
+    def begin(number):
+        return poll_beside_others(
+            lambda: fetch(number),
+            until=is_last,
+            interval=lambda _: over,
+            deadline=deadline,
+            herd=herd,
+            over=over,
+        ).subscribe(scheduler=marbles.scheduler)
+
+    def begin_some(numbers):
+        for number in numbers:
+            held = begin(number)
+            if number in left:
+                held.dispose()
+
+    begun = 0
+    for tick, count in enumerate(counts):
+        numbers = range(begun, begun + count)
+        marbles.scheduler.schedule_relative(tick, lambda *_, n=numbers: begin_some(n))
+        begun += count
+    marbles.run(rx.never())
+    return [tick for _, tick in sorted(asked)]
+
+
+def test_polls_that_begin_together_are_spread_over_the_interval_beyond_the_first_twenty():
+    assert first_fetches(1) == [0]
+    assert first_fetches(20) == [0] * 20
+    assert first_fetches(24) == [0] * 20 + [0.01, 1.01, 2.01, 3.01]
+
+
+def test_polls_that_begin_one_after_the_other_all_fetch_at_once():
+    assert first_fetches(15, 15, 15) == [0] * 15 + [1] * 15 + [2] * 15
+
+
+def test_a_herd_is_spread_in_time_for_its_deadlines():
+    assert first_fetches(24, deadline=2)[20:] == [0.01, 0.26, 0.51, 0.76]
+
+
+def test_a_poll_that_is_left_before_its_first_fetch_fetches_nothing():
+    assert first_fetches(24, left={21, 22}) == [0] * 20 + [0.01, 3.01]
+
+
+def test_many_polls_are_all_asked_at_once_by_name():
+    services = Services(Marbles(), {"A": "az", "B": "z", "C": "az"})
+    polls(services, at_once=True)
+    assert services.asked == [(0, "A"), (0, "B"), (0, "C"), (4, "A"), (4, "C")]
 
 
 def test_many_polls_are_spread_over_the_interval():

@@ -206,7 +206,7 @@ def _connected(
     check_positive("max_event_bytes", max_event_bytes, whole=True)
     check_not_negative("max_retries", max_retries, whole=True)
     shares: dict[Budget, Share] = {} if like is None else like.shares
-    share = None if budget is None else shares.setdefault(budget, _share_of(budget, shares))
+    share = _share_of(budget, shares)
     headers = {
         "User-Agent": f"rxassist/{rxassist.__version__}",
         **header_mapping("default_headers", default_headers),
@@ -233,14 +233,16 @@ def _connected(
     )
 
 
-def _share_of(budget: Budget, shares: Mapping[Budget, Share]) -> Share:
+def _share_of(budget: Budget | None, shares: dict[Budget, Share]) -> Share | None:
     """What clients that share their connections have of a budget."""
+    if budget is None:
+        return None
     url = budget.redis()
-    if url is None or budget in shares:
-        return shares.get(budget, budget)
-    from rxassist.redis.budget import RedisShare  # noqa: PLC0415 -- its package is an extra
+    if budget not in shares and url is not None:
+        from rxassist.redis.budget import RedisShare  # noqa: PLC0415 -- its package is an extra
 
-    return RedisShare(budget, url)
+        shares[budget] = RedisShare(budget, url)
+    return shares.setdefault(budget, budget)
 
 
 def _last_words(connection: Connection[Any]) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -60,7 +60,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     reader has read, and calls ``on_drop`` with them before. When the last reader leaves before the
     end, the source is disposed; a later reader gets the items that are kept, and then
     ``StreamClosed``. With ``linger`` the source is disposed a while after the last reader left,
-    unless another one comes meanwhile; until then it is never paused.
+    unless another one comes meanwhile; until then it is never paused. ``change_error`` gives the
+    error for the readers, of that of the source.
 
     A reader that raises is closed, and the others go on. The exception goes to the consumer that
     waits for this reader; if none waits, it is reported. An exception such as ``SystemExit`` that
@@ -77,6 +78,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         read_ahead: int | None = READ_AHEAD,
         on_drop: Callable[[list[_T]], object] | None = None,
         linger: Later | None = None,
+        change_error: Callable[[Exception], Exception] | None = None,
     ) -> None:
         check_positive("read_ahead", read_ahead, whole=True, none="to never wait")
         super().__init__()
@@ -91,6 +93,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self._read_ahead = read_ahead
         self._on_drop = on_drop
         self._linger = linger
+        self._change_error = change_error
         self._lingering: abc.DisposableBase | None = None  # without a reader
         self._ending: Notification[_T] | None = None
         self._readers: list[_Reader[_T]] = []
@@ -128,7 +131,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 
     def close(self, error: Exception) -> None:
         """End the log for all its readers with an error, as if the last one had left."""
-        self.on_error(error)
+        self._end(OnError(error))
 
     def _subscribe_core(
         self,
@@ -168,10 +171,10 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if self.ended:
             return False
         if isinstance(error, Exception):
-            self.on_error(error)
+            self._end(OnError(error))
             return True
         taken = [reader.fail(error) for reader in self._slow]
-        self.on_error(closed_by(error))
+        self._end(OnError(closed_by(error)))
         if not any(taken):
             self._report(error)
         return True
@@ -230,7 +233,9 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             self._balance()
 
     def on_error(self, error: Exception) -> None:
-        """End with the error of the source."""
+        """End with the error of the source, or with what ``change_error`` makes of it."""
+        if self._change_error is not None and not self.ended:
+            error = self._change_error(error)
         self._end(OnError(error))
 
     def on_completed(self) -> None:

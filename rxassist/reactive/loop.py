@@ -816,8 +816,11 @@ class _Timer(abc.DisposableBase):
             handle.cancel()
 
 
-def _set_soon(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
-    if not loop.is_closed():
+def _set(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
+    """Set an event of a loop on any thread; its own loop is not woken, which costs a write."""
+    if asyncio._get_running_loop() is loop:
+        ready.set()
+    elif not loop.is_closed():
         loop.call_soon_threadsafe(ready.set)
 
 
@@ -826,7 +829,7 @@ async def opened(demand: Demand) -> None:
     loop = asyncio.get_running_loop()
     while not demand.is_open:
         ready = asyncio.Event()
-        demand.when_open(partial(_set_soon, loop, ready))
+        demand.when_open(partial(_set, loop, ready))
         await ready.wait()
 
 

@@ -35,6 +35,7 @@ _T = TypeVar("_T")
 _PAGE = 100  # items of a list that one request gives
 _SPREAD = 1.0  # seconds for the first requests, where the interval depends on the state
 _TOGETHER = 0.01  # seconds: ids that are due within them are fetched together
+_AT_ONCE = 20  # polls that begin together and fetch at once; more of them are a herd
 
 _SERVER_ERROR = 500
 _FOR_NOW = frozenset({404, 408, 409, 429})
@@ -73,12 +74,64 @@ def poll(
     ) -> abc.DisposableBase:
         clock = clock_of(scheduler, given)
         polling = _Polling(fetch, until, pause, clock, observer)
-        if deadline is not None:
-            polling.held.add(clock.schedule_relative(deadline, polling.give_up, deadline))
-        polling.ask()
+        polling.begin(deadline, None)
         return polling.held
 
     return Observable(subscribe)
+
+
+def poll_beside_others(
+    fetch: Callable[[], Observable[_T]],
+    *,
+    until: Callable[[_T], bool],
+    interval: Callable[[_T], float],
+    deadline: float | None,
+    herd: Herd | None,
+    over: float,
+) -> Observable[_T]:
+    """As ``poll``, but one of many: a herd of them spreads its first fetches ``over`` seconds.
+
+    They are spread over half the deadline if that is shorter. ``None`` is a poll that does not care
+    for others, and fetches at once.
+    """
+    _check(interval, deadline)
+    over = over if deadline is None else min(over, deadline / 2)
+
+    def subscribe(
+        observer: abc.ObserverBase[_T], given: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        polling = _Polling(fetch, until, interval, clock_of(None, given), observer)
+        polling.begin(deadline, herd, over)
+        return polling.held
+
+    return Observable(subscribe)
+
+
+class Herd:
+    """Polls that begin together: the first ones fetch at once, the others one after the other.
+
+    It is a herd if more than ``_AT_ONCE`` polls begin within ``_TOGETHER`` seconds. All polls must
+    begin on one thread.
+    """
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._waiting: list[Callable[[float], object]] = []
+
+    def enter(self, ask_at: Callable[[float], object], clock: abc.SchedulerBase) -> None:
+        """Let a poll ask at its place in the time over which the herd is spread: from 0 to 1."""
+        if not self._begun:
+            clock.schedule_relative(_TOGETHER, self._spread)
+        self._begun += 1
+        if self._begun <= _AT_ONCE:
+            ask_at(0.0)
+        else:
+            self._waiting.append(ask_at)
+
+    def _spread(self, *_: object) -> None:
+        waiting, self._waiting, self._begun = self._waiting, [], 0
+        for number, ask_at in enumerate(waiting):
+            ask_at(number / len(waiting))
 
 
 def _check(interval: object, deadline: float | None) -> None:
@@ -142,7 +195,24 @@ class _Polling(Generic[_T]):
         self._states: list[_T] = []  # the last one, if there was one
         self.held = CompositeDisposable(self._under_way)
 
+    def begin(self, deadline: float | None, herd: Herd | None, over: float = 0.0) -> None:
+        if deadline is not None:
+            self.held.add(self._clock.schedule_relative(deadline, self.give_up, deadline))
+        if herd is None:
+            self.ask()
+            return
+
+        def ask_at(place: float) -> None:
+            if not place:
+                self.ask()
+            elif not self.held.is_disposed:
+                schedule_held(self._under_way, self._clock, over * place, self.ask)
+
+        herd.enter(ask_at, self._clock)
+
     def ask(self, *_: object) -> None:
+        if self.held.is_disposed:
+            return
         try:
             request = self._fetch()
         except Exception as error:  # noqa: BLE001 -- reported to the subscriber
@@ -247,6 +317,7 @@ def poll_many(
     *,
     until: Callable[[_T], bool],
     interval: float | Callable[[_T], float] = 1.0,
+    at_once: bool = False,
     deadline: float | None = None,
     max_concurrent: int | None = None,
     fetch_list: Callable[[Sequence[_K]], Observable[_T]] | None = None,
@@ -259,7 +330,8 @@ def poll_many(
     ``fetch(id)`` gives an Observable of one state. The first requests are spread evenly over the
     ``interval`` (over a second, if that is a function of the state), and each id is fetched again
     ``interval`` seconds after its answer: so requests never come in a herd, and there are never two
-    at a time for one id, nor more than ``max_concurrent`` at all. There is one timer.
+    at a time for one id, nor more than ``max_concurrent`` at all. There is one timer. With
+    ``at_once=True`` all are requested at once at first, which may make later ones late.
 
     ``fetch_list(ids)`` returns an Observable of the states of these ids and perhaps of others;
     ``id_of`` returns the id of a state. It replaces ``fetch`` as long as its pages, of
@@ -296,7 +368,7 @@ def poll_many(
         clock = clock_of(scheduler, given)
         how = _How(fetch, until, interval, max_concurrent, fetch_list, id_of, page_size)
         polls = _Polls(how, every, clock, observer)
-        polls.begin(deadline)
+        polls.begin(deadline, at_once=at_once)
         return Disposable(polls.dispose)
 
     return IterableObservable(subscribe)
@@ -346,7 +418,7 @@ class _Polls(Generic[_K, _T]):
         self._waking = False
         self._lock = Disposable().lock  # answers and timers may come on several threads
 
-    def begin(self, deadline: float | None) -> None:
+    def begin(self, deadline: float | None, *, at_once: bool) -> None:
         with self._lock:
             if deadline is not None:
                 self._deadline.disposable = self._clock.schedule_relative(
@@ -354,6 +426,9 @@ class _Polls(Generic[_K, _T]):
                 )
             if len(self._listed) > 1:
                 self._is_due(None, 0.0)
+            elif at_once:
+                for each in self._open:
+                    self._is_due((each,), 0.0)
             else:
                 self._fetch_singly(list(self._open))
             self._wake()
@@ -542,10 +617,12 @@ def _nothing() -> None:
 __all__ = [
     "PATIENCE",
     "AnotherError",
+    "Herd",
     "PollEvent",
     "check_id",
     "is_passing",
     "patiently",
     "poll",
+    "poll_beside_others",
     "poll_many",
 ]

@@ -21,7 +21,14 @@ from rxassist.reactive.kernel import change_error, choose
 from rxassist.reactive.log import Log
 from rxassist.reactive.loop import HomeT, ThreadLoop, from_batches, on_loop, scheduled
 from rxassist.reactive.observable import Call, LoopObservable, note_call
-from rxassist.reactive.polling import PATIENCE, check_id, is_passing, patiently, poll
+from rxassist.reactive.polling import (
+    PATIENCE,
+    Herd,
+    check_id,
+    is_passing,
+    patiently,
+    poll_beside_others,
+)
 from rxassist.reactive.queues import Queues
 from rxassist.reactive.typing import Operator
 from rxassist.wire.arguments import (
@@ -67,6 +74,7 @@ class Connection(Generic[HomeT]):
     """What the service has no more: the first part of a path, and what a call of it raises."""
     shares: dict[Budget, Share] = field(factory=dict["Budget", "Share"])
     """What the clients that share these connections have of their budgets."""
+    polls: Herd = field(factory=Herd)
 
 
 @frozen
@@ -230,28 +238,30 @@ class Resource(Generic[HomeT]):
         where = path(template, **ids)
         request = self._request("GET", where, rest)
         milliseconds: float | None = options.get("poll_interval_ms")
+        interval = _POLL_INTERVAL if milliseconds is None else milliseconds / 1000
 
         def pause(polled: Polled[_T]) -> float:
-            if milliseconds is not None:
-                return milliseconds / 1000
-            return _POLL_INTERVAL if polled.after is None else polled.after
+            return interval if milliseconds is not None or polled.after is None else polled.after
 
         answers = self._answers(target, request)
         asked: Observable[Polled[_T]] = answers
         if options.get("patience") is not None:
-            again = _POLL_INTERVAL if milliseconds is None else milliseconds / 1000
             ours: Operator[Polled[_T], Polled[_T]] = choose(_only(where))
             name = self._connection.transport.name_of(request)
             out_of_patience: Operator[Polled[_T], Polled[_T]] = change_error(
                 lambda error: _out_of_patience(error, name)
             )
-            patient = patiently(lambda: answers.pipe(ours), is_passing, again, options["patience"])
+            patient = patiently(
+                lambda: answers.pipe(ours), is_passing, interval, options["patience"]
+            )
             asked = patient.pipe(out_of_patience)
-        polls = poll(
+        polls = poll_beside_others(
             lambda: asked,
             until=lambda polled: until(polled.state),
             interval=pause,
             deadline=options.get("deadline"),
+            herd=None if options.get("at_once") else self._connection.polls,
+            over=interval,
         )
         unwrapped: Operator[Polled[_T], Polled[_T]] = change_error(_unwrapped(ids))
         told = polls.pipe(unwrapped).pipe(choose(_state))
@@ -305,6 +315,9 @@ def _apart(given: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]
     for name in ("deadline", "patience"):
         if polls.get(name) is not None:
             check_positive(name, polls[name])
+    if not isinstance(polls.get("at_once", False), bool):
+        msg = f"at_once must be True or False, got {excerpt(polls['at_once'])}"
+        raise TypeError(msg)
     return polls, {key: given[key] for key in given if key not in _POLL_ONLY}
 
 

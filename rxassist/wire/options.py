@@ -57,6 +57,9 @@ class PollOptions(RequestOptions, total=False):
     Without ``poll_interval_ms`` it waits as long as the service's ``openai-poll-after-ms`` says,
     else one second. After ``deadline`` seconds the poll ends in ``PollTimeout``.
 
+    A poll fetches at once. Only if more than twenty polls of one client begin together, the others
+    are spread over their interval; ``at_once=True`` excepts a poll from that.
+
     For ``patience`` seconds it tries again if the service is out of reach or does not find the
     polled object: by default 60 seconds if the same call has created or resumed the object, which
     may be stored late. By default any other poll fails at once. In a call that creates a run it is
@@ -67,6 +70,9 @@ class PollOptions(RequestOptions, total=False):
     """Milliseconds between two polls; by default the service's value, else 1,000."""
     deadline: float | None
     """Seconds after which the poll ends in ``PollTimeout``; by default never."""
+    at_once: bool
+    """Fetch at once, however many polls of the client begin together (``False``: in a herd,
+    some time within the interval)."""
     patience: float | None
     """Seconds for which the service may be out of reach, or not find an object it stores late."""
 

@@ -25,6 +25,8 @@ from rxassist.events import DoneEvent, ErrorEvent, ThreadMessageDelta, ThreadRun
 from rxassist.local import call, say
 from rxassist.models import ErrorObject, Run
 from rxassist.protocols.assistants.codec import encode_event
+from rxassist.reactive.loop import from_batches
+from rxassist.reactive.observable import LoopObservable
 from rxassist.wire.sse import encode
 
 
@@ -352,6 +354,65 @@ def test_a_slow_async_handler_pauses_the_stream(service, run_async):
     run_async(service, main)
 
 
+def test_one_task_awaits_all_callbacks_of_a_stream(service, run_async):
+    class Handler(AsyncAssistantEventHandler):
+        def __init__(self):
+            self.tasks = []
+
+        async def on_event(self, event):
+            self.tasks.append(asyncio.current_task())
+
+        async def on_end(self):
+            self.tasks.append(asyncio.current_task())
+
+    async def main(client):
+        handler = Handler()
+        assistant = await client.assistants.create(model="m")
+        for _ in range(2):
+            await client.threads.create_and_run_stream(
+                assistant_id=assistant.id, event_handler=handler
+            ).until_done()
+        first, second = dict.fromkeys(handler.tasks)
+        await asyncio.wait_for(asyncio.gather(first, second), 5)
+        assert asyncio.current_task() not in handler.tasks
+
+    run_async(service, main)
+
+
+def test_a_slow_async_handler_holds_only_a_few_events(service, run_async):
+    sent, total = [], 200
+    held, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Handler(AsyncAssistantEventHandler):
+        async def on_event(self, event):
+            held.set()
+            await go_on.wait()
+
+        async def on_end(self):
+            ended.set()
+
+    async def many():
+        for number in range(total):
+            sent.append(number)
+            yield [BEGUN]
+
+    async def main(client):
+        events = LoopObservable(client._home, from_batches(client._home, many))
+        events.subscribe(Handler())
+        await held.wait()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert len(sent) < 40
+        go_on.set()
+        await ended.wait()
+        assert len(sent) == total
+
+    async def noted(ended):
+        ended.set()
+
+    run_async(service, main)
+
+
 # --- endings -------------------------------------------------------------------------------
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -615,6 +676,86 @@ def test_a_callback_that_runs_when_the_stream_is_left_is_cancelled(forever, run_
         subscription.dispose()
 
     run_async(forever, main)
+
+
+@pytest.mark.parametrize("how", ["the end", "left"])
+def test_close_waits_for_the_last_callback_and_does_not_cancel_it(service, run_async, how):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        ending, told = asyncio.Event(), []
+
+        class Handler(AsyncAssistantEventHandler):
+            async def on_text_delta(self, delta, snapshot):
+                if how == "left":
+                    left.set()
+                    await asyncio.Event().wait()
+
+            async def on_end(self):
+                ending.set()
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                told.append("end")
+
+        left = asyncio.Event()
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=Handler()
+        )
+        subscription = stream.subscribe(on_error=lambda _: None)
+        await (ending if how == "the end" else left).wait()
+        await asyncio.gather(stream.close(), stream.close())
+        assert told == ["end"]
+        subscription.dispose()
+
+    run_async(service, main)
+
+
+def test_the_task_of_a_handler_may_be_cancelled_from_outside(forever, run_async):
+    async def main(client):
+        handler, tasks = AsyncHeard(), []
+
+        async def note(delta, snapshot):
+            tasks.append(asyncio.current_task())
+            noted.set()
+
+        noted = asyncio.Event()
+        handler.on_text_delta = note
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(
+            assistant_id=assistant.id, event_handler=handler
+        )
+        waiting = asyncio.ensure_future(stream.until_done())
+        await noted.wait()
+        tasks[0].cancel()
+        with pytest.raises(StreamClosed, match="the task of an event handler was cancelled"):
+            await waiting
+        assert raised(handler.heard) == []
+
+    run_async(forever, main)
+
+
+def test_an_error_knows_where_its_stream_stood_when_a_handler_is_told_of_it(raw, run_async):
+    server = raw(body(*(ThreadRunCreated(Run(f"run_{n}", thread_id="t")) for n in range(40))))
+    server.base_url = server.url
+
+    async def main(client):
+        told = []
+
+        class Handler(AsyncAssistantEventHandler):
+            async def on_event(self, event):
+                await asyncio.sleep(0)
+
+            async def on_exception(self, exception):
+                told.append(exception)
+
+        stream = client.threads.create_and_run_stream(
+            assistant_id="a", event_handler=Handler(), recover=False
+        )
+        with pytest.raises(StreamTruncated) as caught:
+            await stream.until_done()
+        assert told == [caught.value]
+        assert caught.value.snapshot.run.id == "run_39"
+
+    run_async(server, main)
 
 
 def test_a_callback_may_await_the_client_and_go_on_with_the_run(serve, run_async):

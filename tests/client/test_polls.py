@@ -1,8 +1,10 @@
 """Polling helpers over real sockets: once created, each change, to the end."""
 
 import json
+import time
 
 import pytest
+import reactivex as rx
 from reactivex import operators as ops
 
 from rxassist import Client, DecodeError, NotFoundError, PollTimeout
@@ -272,6 +274,39 @@ def test_what_this_call_has_not_created_is_polled_without_patience(serve):
         again = client.threads.create_and_run(assistant_id=assistant.id).run()
         where["thread_id"] = again.thread_id
         assert runs.poll(again.id, **where, patience=5).run().status == "completed"
+
+
+# --- many at once --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_the_first_fetches_of_many_polls_are_spread_unless_asked_for_at_once(serve, at_once):
+    asked = {}
+
+    def faults(request):
+        asked[request.path] = time.monotonic()
+        return batch_answer("completed", 0)
+
+    service = serve(faults=faults)
+    with Client(base_url=service.base_url) as client:
+        polls = [
+            client.vector_stores.file_batches.poll(
+                f"vsfb_{number}", vector_store_id="vs_1", poll_interval_ms=60_000, at_once=at_once
+            )
+            for number in range(24)
+        ]
+        first = [poll.pipe(ops.materialize()) for poll in polls]
+        with rx.merge(*first).subscribe(print):
+            deadline = time.monotonic() + 10
+            while len(asked) < (24 if at_once else 21) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.1)  # no more come
+    assert len(asked) == (24 if at_once else 21)
+
+
+def test_at_once_is_true_or_false(poller):
+    with pytest.raises(TypeError, match="at_once must be True or False, got 'yes'"):
+        poller.threads.runs.poll("run_1", thread_id="thread_1", at_once="yes")
 
 
 # --- ends that are no ends -----------------------------------------------------------------

@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 
 from rxassist.errors import APITimeoutError, RxAssistError
 from rxassist.reactive.checks import check_not_negative, check_positive
-from rxassist.reactive.kernel import change_error, take_through
+from rxassist.reactive.kernel import take_through
 from rxassist.reactive.log import READ_AHEAD, Log
 from rxassist.reactive.loop import Home, scheduled
 from rxassist.reactive.polling import PATIENCE
@@ -134,9 +134,9 @@ class Pipe(Generic[AnyEventT]):
             late = partial(self._late, options.deadline, plan.waiting)
             events = events.pipe(operators.deadline(options.deadline, late=late))
         events = scheduled(home, plan.slot(events))  # taken before the steps above begin
-        events = events.pipe(change_error(partial(self._with_snapshot, plan.thread_id, plan.run)))
+        with_snapshot = partial(self._with_snapshot, plan.thread_id, plan.run)
         if telling is not None:
-            calls_handler: Operator[Any, Any] = tell(telling, home)
+            calls_handler: Operator[Any, Any] = tell(telling, home, with_snapshot)
             events = events.pipe(calls_handler)
         self.log: Log[AnyEventT] = Log(
             events,
@@ -146,6 +146,7 @@ class Pipe(Generic[AnyEventT]):
             read_ahead=options.read_ahead,
             on_drop=None if options.replay else self._keep,
             linger=partial(_after, home, options.linger) if options.linger else None,
+            change_error=with_snapshot if telling is None else None,
         )
         self._lock = threading.Lock()  # a thread that iterates folds, and so does the loop
         self._fold = plan.protocol.fold

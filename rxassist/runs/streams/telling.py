@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar, Token
+from functools import partial
 from inspect import iscoroutine
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from weakref import ref
 
-from reactivex import Notification, Observable, abc
-from reactivex import operators as ops
-from reactivex.notification import OnError, OnNext
+from reactivex import Observable, abc
 
-from rxassist.errors import APITimeoutError
-from rxassist.reactive.coroutines import map_async
+from rxassist.errors import APITimeoutError, StreamClosed
+from rxassist.reactive.backpressure import Demand, current_demand, demanding
 from rxassist.reactive.kernel import linked
-from rxassist.reactive.links import Hold, link
+from rxassist.reactive.links import Hold
 from rxassist.reactive.loop import Home
 from rxassist.reactive.observable import LoopObservable, SelfSubscribing
 from rxassist.reactive.typing import Operator
@@ -53,7 +53,6 @@ class Telling:
         self._class: type[EventHandler[Any]] = handler.__class__
         self._wanted = _wanted(handler)
         self._protocol: Protocol | None = None
-        self._busy = False
         self._ended = False
         self._waiting: list[Callable[[], object]] = []
 
@@ -83,11 +82,9 @@ class Telling:
     def _enter(self) -> Token[Telling | None]:
         """Make this the handler's current stream, until ``_leave``."""
         self._handler._told = self
-        self._busy = True
         return _current.set(self)
 
     def _leave(self, token: Token[Telling | None]) -> None:
-        self._busy = False
         _current.reset(token)
 
     def _calls(self, event: AnyEvent) -> Iterable[Callback]:
@@ -168,52 +165,38 @@ class SyncTelling(Telling):
 
 
 class AsyncTelling(Telling):
-    """One stream that an ``AsyncAssistantEventHandler`` follows."""
+    """One stream that an ``AsyncAssistantEventHandler`` follows, told of by one task."""
 
-    async def tell(self, told: Notification[AnyEvent]) -> Notification[AnyEvent]:
-        """Await the callbacks for an event or the end, and return it. Raises a callback's error.
+    async def tell(self, event: AnyEvent) -> None:
+        """Await the callbacks for an event. Raises a callback's error, after those for the end.
 
-        If it is cancelled, it calls ``on_end`` at once.
+        If it is cancelled, it calls ``on_end`` at once: no code waits for later callbacks.
         """
-        if not self._ended:
-            token = self._enter()
-            try:
-                await self._tell(told)
-            except Exception as error:
-                self._fail(error)
-                raise
-            finally:
-                self._leave(token)
-        return told
-
-    async def leave(self) -> None:
-        """Stop before the end: call ``on_end``, unless the stream has ended or is about to."""
-        if not self._ended and not self._busy:
-            token = self._enter()
-            try:
-                await self._end(None)
-            finally:
-                self._leave(token)
-
-    async def _tell(self, told: Notification[AnyEvent]) -> None:
-        if not isinstance(told, OnNext):
-            await self._end(told.exception if isinstance(told, OnError) else None)
-            return
+        self._handler._told = self
         try:
-            await self._await(self._calls(told.value))
-        except BaseException as error:  # also if cancelled: no code waits for later callbacks
-            await self._end(error if isinstance(error, Exception) else None)
+            await self._await(self._calls(event))
+        except BaseException as error:
+            await self.end(error if isinstance(error, Exception) else None)
+            if isinstance(error, Exception):
+                self._fail(error)
             raise
 
-    async def _end(self, error: Exception | None) -> None:
+    async def end(self, error: Exception | None = None) -> None:
+        """Await the callbacks for the end, once, with the error of a stream that fails."""
+        if self._ended:
+            return
         self._ended = True
+        self._handler._told = self
         try:
-            await self._await(_at_end(error))
-        finally:
             try:
-                await self._await((_ON_END,))
+                await self._await(_at_end(error))
             finally:
-                self._finish()
+                await self._await((_ON_END,))
+        except Exception as raised:
+            self._fail(raised)
+            raise
+        finally:
+            self._finish()
 
     async def _await(self, calls: Iterable[Callback]) -> None:
         for name, arguments in calls:
@@ -283,26 +266,36 @@ class EventHandler(SelfSubscribing[AnyEventT]):
         return self._nothing if told is None else told.snapshot
 
 
-def tell(telling: SyncTelling | AsyncTelling, home: Home) -> Operator[AnyEvent, AnyEvent]:
+def tell(
+    telling: SyncTelling | AsyncTelling,
+    home: Home,
+    change_error: Callable[[Exception], Exception] | None = None,
+) -> Operator[AnyEvent, AnyEvent]:
     """Call a handler for each event, and for the end, before passing them on.
 
-    An exception in a callback goes to ``on_error``. If the subscription is disposed before the
-    end, ``on_end`` is called on the home's loop.
+    ``change_error`` gives the error to tell of and to pass on, of that of the source. An exception
+    in a callback goes to ``on_error``. If the subscription is disposed before the end, ``on_end``
+    is called on the home's loop.
     """
     if isinstance(telling, AsyncTelling):
-        return _awaiting(telling, home)
-    return linked(lambda observer, _: _Calling(observer, telling, home))
+        return linked(lambda observer, _: _Awaiting(observer, telling, home, change_error))
+    return linked(lambda observer, _: _Calling(observer, telling, home, change_error))
 
 
 class _Calling(Hold[AnyEvent, AnyEvent]):
     """One subscription of ``tell``, whose handler is called."""
 
-    __slots__ = ("_home", "_telling")
+    __slots__ = ("_change_error", "_home", "_telling")
 
     def __init__(
-        self, observer: abc.ObserverBase[AnyEvent], telling: SyncTelling, home: Home
+        self,
+        observer: abc.ObserverBase[AnyEvent],
+        telling: SyncTelling,
+        home: Home,
+        change_error: Callable[[Exception], Exception] | None,
     ) -> None:
         super().__init__(observer)
+        self._change_error = change_error
         self._telling = telling
         self._home = home
         telling.begun = True
@@ -317,6 +310,8 @@ class _Calling(Hold[AnyEvent, AnyEvent]):
 
     def on_error(self, error: Exception) -> None:
         try:
+            if self._change_error is not None:
+                error = self._change_error(error)
             self._telling.end(error)
         except Exception as raised:  # noqa: BLE001 -- reported to the subscriber
             error = raised
@@ -336,40 +331,154 @@ class _Calling(Hold[AnyEvent, AnyEvent]):
             self._home.post(self._telling.end)
 
 
-def _awaiting(telling: AsyncTelling, home: Home) -> Operator[AnyEvent, AnyEvent]:
-    told: Operator[Notification[AnyEvent], Notification[AnyEvent]] = map_async(telling.tell)
+class _Awaiting(Hold[AnyEvent, AnyEvent]):
+    """One subscription of ``tell``, whose handler is awaited: by one task, from its first event on.
 
-    def operator(source: Observable[AnyEvent]) -> Observable[AnyEvent]:
-        events = source.pipe(ops.materialize(), told, ops.dematerialize())
-        left = events.pipe(ops.finally_action(dispose))
+    Events that arrive at once wait for it, and the source is paused while there are many.
+    """
 
-        def subscribe(
-            observer: abc.ObserverBase[AnyEvent], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            telling.begun = True
-            return link(left, observer, scheduler)
+    __slots__ = (
+        "_change_error",
+        "_demand",
+        "_ending",
+        "_events",
+        "_home",
+        "_leaves",
+        "_paused",
+        "_task",
+        "_telling",
+        "_waits",
+    )
 
-        return Observable(subscribe)
+    def __init__(
+        self,
+        observer: abc.ObserverBase[AnyEvent],
+        telling: AsyncTelling,
+        home: Home,
+        change_error: Callable[[Exception], Exception] | None,
+    ) -> None:
+        super().__init__(observer)
+        self._change_error = change_error
+        self._telling = telling
+        self._home = home
+        self._events: deque[AnyEvent] = deque()
+        self._ending: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waits: asyncio.Future[None] | None = None  # the task, for more
+        self._paused = False
+        self._leaves = False  # by itself, so that the last callbacks must not be cancelled
+        self._demand = Demand(current_demand())
+        telling.begun = True
 
-    def dispose() -> None:
-        if not telling.over:
-            home.post(leave)
+    def follow(self, source: Observable[AnyEvent], scheduler: abc.SchedulerBase | None) -> Self:
+        with demanding(self._demand):
+            return super().follow(source, scheduler)
 
-    def leave() -> None:
-        task = asyncio.get_running_loop().create_task(telling.leave())
-        _leaving.add(task)
-        task.add_done_callback(ended)
+    def on_next(self, value: AnyEvent) -> None:
+        self._events.append(value)
+        if len(self._events) == _AHEAD:
+            self._paused = True
+            self._demand.close()
+        self._wake()
 
-    def ended(task: asyncio.Task[None]) -> None:
-        _leaving.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
-            home.report(error)
+    def on_error(self, error: Exception) -> None:
+        self._ending = partial(self._fail, error)
+        self._wake()
 
-    return operator
+    def on_completed(self) -> None:
+        self._ending = self._complete
+        self._wake()
+
+    def dispose(self) -> None:
+        super().dispose()
+        if not self._telling.over:
+            self._home.post(self._leave)
+
+    def _leave(self) -> None:
+        """On the loop: call ``on_end`` now, and cancel the callback that runs."""
+        if self._task is None:
+            self._wake()
+        elif not self._leaves:
+            self._task.cancel()
+
+    def _wake(self) -> None:
+        if self._task is None:
+            loop = asyncio.get_running_loop()
+            with demanding(None):  # what a callback subscribes to must not wait for this demand
+                self._task = loop.create_task(self._run())
+            _running.add(self._task)
+            self._task.add_done_callback(_running.discard)
+        elif self._waits is not None and not self._waits.done():
+            self._waits.set_result(None)
+
+    async def _run(self) -> None:
+        _current.set(self._telling)
+        try:
+            await self._tell()
+        except asyncio.CancelledError:
+            await self._telling.end()
+            if not self.is_disposed:
+                self.observer.on_error(StreamClosed("the task of an event handler was cancelled"))
+        except BaseException as error:
+            if isinstance(error, GeneratorExit) and not self._is_running:
+                raise  # by the collector, when the loop is gone
+            self.dispose()
+            if not self._demand.fail(error):
+                self._home.report(error)
+
+    @property
+    def _is_running(self) -> bool:
+        """Whether the caller is run by the task."""
+        try:
+            return asyncio.current_task() is self._task
+        except RuntimeError:
+            return False
+
+    async def _tell(self) -> None:
+        """Call the callbacks for each event, and pass it on, until the end, or it is left."""
+        events, telling = self._events, self._telling
+        while not self.is_disposed:
+            if events:
+                event = events.popleft()
+                try:
+                    await telling.tell(event)
+                except Exception as error:  # noqa: BLE001 -- reported to the subscriber
+                    self.observer.on_error(error)
+                    return
+                self.observer.on_next(event)
+            elif self._paused:
+                self._paused = False
+                self._demand.open()
+            elif self._ending is not None:
+                self._leaves = True
+                await self._ending()
+                return
+            else:
+                self._waits = asyncio.get_running_loop().create_future()
+                await self._waits
+        self._leaves = True
+        await telling.end()
+
+    async def _fail(self, error: Exception) -> None:
+        try:
+            if self._change_error is not None:
+                error = self._change_error(error)
+            await self._telling.end(error)
+        except Exception as raised:  # noqa: BLE001 -- reported to the subscriber
+            error = raised
+        self.observer.on_error(error)
+
+    async def _complete(self) -> None:
+        try:
+            await self._telling.end()
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
+            self.observer.on_error(error)
+            return
+        self.observer.on_completed()
 
 
-_leaving: set[asyncio.Task[None]] = set()  # an event loop keeps only weak references to tasks
+_AHEAD = 16  # events
+_running: set[asyncio.Task[None]] = set()  # an event loop keeps only weak references to tasks
 
 
 __all__ = [

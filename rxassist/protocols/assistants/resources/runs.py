@@ -353,6 +353,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
@@ -400,6 +402,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
         - ``max_rounds``: how often the run may require tools (16); one more ends in
@@ -429,6 +433,8 @@ class Runs(Starting[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;

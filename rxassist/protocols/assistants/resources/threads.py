@@ -363,6 +363,8 @@ class Threads(Starting[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
           ``"detach"`` does not.
         - ``max_rounds``: how often the run may require tools (16); one more ends in

@@ -190,6 +190,8 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
@@ -210,6 +212,8 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
@@ -273,6 +277,8 @@ class VectorStoreFiles(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
@@ -439,6 +445,8 @@ class FileBatches(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
@@ -461,6 +469,8 @@ class FileBatches(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
@@ -499,6 +509,8 @@ class FileBatches(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
@@ -721,6 +733,8 @@ class VectorStores(Resource[HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,

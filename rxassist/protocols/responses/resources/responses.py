@@ -411,6 +411,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
@@ -484,6 +486,8 @@ class Responses(Resource[HomeT], Generic[StreamT, HandlerT, HomeT]):
         - ``poll_interval_ms``: milliseconds between two polls; by default the service's value, else
           1,000.
         - ``deadline``: seconds after which the poll ends in ``PollTimeout``; by default never.
+        - ``at_once``: fetch at once, however many polls of the client begin together (``False``: in
+          a herd, some time within the interval).
         - ``patience``: seconds for which the service may be out of reach, or not find an object it
           stores late.
         - ``on_dispose``: ``"cancel"`` cancels the run when readers leave or time is up;
