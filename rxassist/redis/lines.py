@@ -188,7 +188,7 @@ class Line:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(pause, self._lines.lease / 3)):
                         await self._changed.wait()
-        except StoreUnavailable as error:
+        except Exception as error:  # noqa: BLE001 -- reported to those that wait
             waiting, self._waiting = self._waiting, {}
             for granted in waiting.values():
                 if not granted.done():

@@ -283,6 +283,19 @@ def test_a_run_whose_id_nobody_knows_is_found_by_its_mark(serve, run_async, star
     run_async(serve(two_rounds), main)
 
 
+def test_a_run_of_which_only_the_thread_is_known(serve, run_async):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id, idempotent=True)
+        whole = await all_of(stream)
+        assert whole[0].event == "thread.created"
+        thread_id = whole[0].data.id
+        rest = await all_of(successor(client, thread_id, whole[0], mark=stream._pipe.mark))
+        assert seen([whole[0], *rest]) == seen(whole)
+
+    run_async(serve(two_rounds), main)
+
+
 # --- a stream like any other ---------------------------------------------------------------
 
 

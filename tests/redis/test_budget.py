@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import count
+from itertools import chain, count
 
 import pytest
 
@@ -414,6 +414,148 @@ def test_a_redis_that_forgets_everything_is_told_again(budget, run, own_server):
             third.leave()
 
     run(main)
+
+
+def test_a_client_closes_in_time_though_redis_hangs(run, own_server):
+    server = own_server()
+
+    async def main():
+        given = Budget(redis=server.url, max_runs=1, patience=60)
+        with LocalService(endless) as service:
+            client = AsyncClient(base_url=service.base_url, budget=given)
+            assistant = await client.assistants.create(model="m")
+            streams = [
+                client.threads.create_and_run_stream(assistant_id=assistant.id) for _ in range(3)
+            ]
+            errors = []
+            for stream in streams:
+                stream.subscribe(on_error=errors.append)
+            await anext(aiter(streams[0].text_deltas))
+            server.pause()
+            began = time.monotonic()
+            await client.close()
+            assert time.monotonic() - began < 4
+            assert len(errors) == 3
+            server.go_on()
+
+    run(main)
+
+
+# --- processes -----------------------------------------------------------------------------
+
+COUNTING = """
+import asyncio, sys, time
+from rxassist import Budget
+from rxassist.redis import budget as module
+from rxassist.redis.budget import RedisShare
+module.MINUTE = 0.5
+async def main():
+    budget = Budget(redis=sys.argv[1], name=sys.argv[2], requests_per_minute=10)
+    share = RedisShare(budget, sys.argv[1])
+    async def send():
+        await share.request()
+        print(time.monotonic(), flush=True)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(send())
+    await share.close()
+asyncio.run(main())
+"""
+
+
+def test_requests_of_two_processes_are_counted_together(redis_server):
+    command = [sys.executable, "-c", COUNTING, redis_server.url, next(names)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as one,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other,
+    ):
+        times = [sorted(map(float, each.stdout)) for each in (one, other)]
+    assert [len(each) for each in times] == [20, 20]
+    both = sorted(chain(*times))
+    late = 0.1  # seconds for which a process may be late to say when it was let through
+    assert all(b - a > 0.5 - late for a, b in zip(both, both[10:], strict=False))
+    assert both[-1] - both[0] < 6
+
+
+FORKING = """
+import os, sys
+from rxassist import Budget, Client
+base_url, redis, name = sys.argv[1:]
+budget = Budget(redis=redis, name=name, max_runs=2, requests_per_minute=1000)
+def use(client):
+    assistant = client.assistants.create(model="m").run()
+    stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+    return stream.get_final_run().status
+fresh = Client(base_url=base_url, budget=budget)
+with Client(base_url=base_url, budget=budget) as client:
+    print(use(client), flush=True)
+    child = os.fork()
+    if not child:
+        print(use(fresh), flush=True)
+        fresh.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(use(client), flush=True)
+"""
+
+
+def test_a_budget_after_a_fork(redis_server):
+    with LocalService(word) as service:
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING]
+        said = subprocess.run(
+            [*command, service.base_url, redis_server.url, next(names)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    assert said.stdout.split() == ["completed"] * 3
+    assert said.stderr == ""
+
+
+DROPPED = """
+import gc, os, sys, threading, time
+from rxassist import Budget, Client
+base_url, redis, name = sys.argv[1:]
+budget = Budget(redis=redis, name=name, max_runs=2, requests_per_minute=1000)
+def count():
+    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+def use():
+    client = Client(base_url=base_url, budget=budget)
+    assistant = client.assistants.create(model="m").run()
+    stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+    del client
+    stream.until_done()
+def settled(wanted):
+    until = time.monotonic() + 10
+    while count() != wanted and time.monotonic() < until:
+        gc.collect()
+        threading.Event().wait(0.01)
+    return count() == wanted or (wanted, count())
+with Client(base_url=base_url, budget=budget) as client:
+    client.assistants.create(model="m").run()
+settled((1, count()[1]))
+before = count()
+for _ in range(5):
+    use()
+print(settled(before))
+"""
+
+
+def test_a_client_that_is_dropped_leaves_no_thread_and_no_file(redis_server):
+    with LocalService(word) as service:
+        said = subprocess.run(
+            [
+                *(sys.executable, "-W", "error", "-c", DROPPED),
+                *(service.base_url, redis_server.url, next(names)),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=40,
+        )
+    assert said.stdout == "True\n"
+    assert said.stderr == ""
 
 
 # --- what is refused, shown, and imported --------------------------------------------------
