@@ -13,7 +13,7 @@ from rxassist.reactive.checks import needing
 from rxassist.reactive.logger import logger
 
 try:
-    from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+    from redis.asyncio import ConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import (
@@ -53,15 +53,9 @@ class Commands:
             "retry": Retry(NoBackoff(), 0),  # they are tried again here, within a bound
             "protocol": 2,
         }
-        self._redis: Any = _of_pool(  # redis-py's types are not strict
-            BlockingConnectionPool,
-            url,
-            max_connections=_CONNECTIONS,
-            timeout=timeout,
-            socket_timeout=timeout,
-            **options,
-        )
-        self._hearing: Any = _of_pool(ConnectionPool, url, socket_timeout=None, **options)
+        self._redis = _client_of(url, socket_timeout=timeout, **options)
+        self._hearing = _client_of(url, socket_timeout=None, **options)
+        self._places = asyncio.Semaphore(_CONNECTIONS)
         self._scripts: dict[str, Any] = {}
         self._patience = patience
         self._away_since: float | None = None
@@ -79,7 +73,8 @@ class Commands:
             if self._last is not None and began < self._last[0]:
                 raise StoreUnavailable(self._last[1])
             try:
-                answer = await command(self._redis)
+                async with self._places:
+                    answer = await command(self._redis)
             except (RedisError, OSError) as error:
                 self._failed(error, began)
             else:
@@ -127,7 +122,8 @@ class Commands:
         raise StoreUnavailable(msg) from None
 
 
-def _of_pool(pool: Any, url: str, **options: Any) -> Any:  # noqa: ANN401
+def _client_of(url: str, **options: Any) -> Any:  # noqa: ANN401 -- redis-py's types are not strict
+    pool: Any = ConnectionPool
     return Redis(connection_pool=pool.from_url(url, **options))
 
 

@@ -141,11 +141,12 @@ class Line:
     def leave(self, ticket: Ticket) -> None:
         """Remove a ticket."""
         granted = self._waiting.pop(ticket, None)
+        if granted is None and ticket not in self._holding:
+            return
         if granted is not None:
             granted.cancel()
         self._holding.discard(ticket)
-        if ticket.place != "last" or self._serving is not None:  # else Redis never heard of it
-            self._lines.spawn(self._left(ticket))
+        self._lines.spawn(self._left(ticket))
 
     def close(self) -> None:
         """Remove all tickets; those that wait fail with ``ClientClosed``."""

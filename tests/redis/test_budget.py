@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain, count
+from random import Random
 
 import pytest
 
@@ -253,6 +254,73 @@ def test_what_a_closed_client_had_is_free_at_once(budget, run):
                 subscription.dispose()
 
     run(main)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tickets_that_leave_at_any_moment_leave_nothing_behind(redis_server, budget, run, seed):
+    async def main():
+        random = Random(seed)
+        holding = most = entered = 0
+        given = [budget(max_runs=2, lease=60) for _ in range(3)]
+
+        async def use(share):
+            nonlocal holding, most, entered
+            ticket = Ticket(share._lines.line("runs", 2))
+            await asyncio.sleep(random.random() * 0.2)
+            await ticket.enter()
+            holding, entered = holding + 1, entered + 1
+            most = max(most, holding)
+            try:
+                await asyncio.sleep(random.random() * 0.01)
+            finally:
+                holding -= 1
+                ticket.leave()
+
+        async with shares_of(*given) as shares:
+            tasks = [asyncio.ensure_future(use(random.choice(shares))) for _ in range(150)]
+            for task in random.sample(tasks, 60):
+                await asyncio.sleep(random.random() * 0.01)
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert (most, holding) == (2, 0)
+            assert entered >= 90
+            assert not any(line for share in shares for line in share._lines._busy)
+        for kind in ("line", "leases"):
+            key = f"rxassist:budget:{{{given[0].name}}}:runs:{kind}"
+            assert redis_server.ask("ZCARD", key) == 0
+
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["dispose", "close", "break", "exit"])
+def test_a_place_is_given_back_by_any_thread(redis_server, how):
+    name = next(names)
+    given = {"redis": redis_server.url, "name": name, "lease": 60, "max_runs": 1}
+    with (
+        LocalService(endless) as service,
+        Client(base_url=service.base_url, budget=Budget(**given)) as client,
+        Client(base_url=service.base_url, budget=Budget(**given)) as other,
+    ):
+        assistant = client.assistants.create(model="m").run()
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        waits = other.threads.create_and_run_stream(assistant_id=assistant.id)
+        begun = threading.Event()
+        subscription = stream.text_deltas.subscribe(lambda _: begun.set(), on_error=lambda _: None)
+        assert begun.wait(10)
+        words = []
+        other_subscription = waits.text_deltas.subscribe(words.append, on_error=lambda _: None)
+        if how == "dispose":
+            subscription.dispose()
+        elif how == "close":
+            stream.close()
+        elif how == "break":
+            for _ in stream.text_deltas:
+                subscription.dispose()
+                break
+        else:
+            client.close()
+        assert next(iter(waits.text_deltas)) == "word"
+        other_subscription.dispose()
 
 
 WORKER = """

@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 
 from rxassist import APITimeoutError, AsyncClient, Budget, Client
-from rxassist.errors import StoreUnavailable, ThreadBusyError
+from rxassist.errors import StoreUnavailable, StreamClosed, ThreadBusyError
 from rxassist.local import LocalService, say, wait
 
 names = (f"turns-{os.getpid()}-{number}" for number in count())
@@ -48,6 +48,12 @@ def brief(turn):
     yield wait(0.05)
 
 
+def brief_but_for_zero(turn):
+    if turn.text == "zero":
+        yield wait(600)
+    yield from brief(turn)
+
+
 class Workers:
     """Clients as of several processes, and a thread that they share."""
 
@@ -64,6 +70,10 @@ class Workers:
             **{"if_busy": "wait", **options},
         )
         return stream, asyncio.ensure_future(stream.get_final_run())
+
+    async def cancel(self, run_id):
+        thread_id = self._place["thread_id"]
+        await self.clients[0].threads.runs.cancel(run_id, thread_id=thread_id)
 
     async def in_line(self, worker, number):
         """Wait until so many calls of a worker have a place in the line."""
@@ -131,7 +141,7 @@ def test_only_the_first_in_the_line_asks_the_service(budget, run):
 def test_a_turn_that_is_left_lets_the_next_one_begin(budget, run):
     async def main():
         async with AsyncExitStack() as stack:
-            workers = await workers_of(stack, budget, 2)
+            workers = await workers_of(stack, budget, 2, brief_but_for_zero)
             _, first = workers.start(0, "zero")
             await later(lambda: workers.service.runs)
             left, leaving = workers.start(1, "left")
@@ -139,10 +149,11 @@ def test_a_turn_that_is_left_lets_the_next_one_begin(budget, run):
             _, last = workers.start(0, "last")
             await workers.in_line(0, 1)
             await left.close()
-            with pytest.raises(Exception, match="closed"):
+            with pytest.raises(StreamClosed):
                 await leaving
+            await workers.cancel(workers.service.runs[0])
             assert (await last).id == workers.service.runs[-1]
-            assert (await first).status == "completed"
+            assert (await first).status == "cancelled"
             assert len(workers.service.runs) == 2
 
     run(main)
@@ -272,22 +283,27 @@ def test_conversations_have_lines_too(budget, run):
     run(main)
 
 
+async def _of(call):
+    return await call
+
+
 def test_messages_wait_in_the_line(budget, run):
     async def main():
         async with AsyncExitStack() as stack:
-            workers = await workers_of(stack, budget, 2)
+            workers = await workers_of(stack, budget, 2, brief_but_for_zero)
             _, first = workers.start(0, "zero")
             await later(lambda: workers.service.runs)
             thread_id = workers._place["thread_id"]
+            create = workers.clients[1].threads.messages.create
             with pytest.raises(ThreadBusyError):
-                await workers.clients[1].threads.messages.create(
-                    thread_id, role="user", content="now"
-                )
-            message = await workers.clients[1].threads.messages.create(
-                thread_id, role="user", content="later", if_busy="wait"
+                await create(thread_id, role="user", content="now")
+            message = asyncio.ensure_future(
+                _of(create(thread_id, role="user", content="later", if_busy="wait"))
             )
-            assert message.content[0].text.value == "later"
-            assert (await first).status == "completed"
+            await workers.in_line(1, 1)
+            await workers.cancel(workers.service.runs[0])
+            assert (await message).content[0].text.value == "later"
+            assert (await first).status == "cancelled"
 
     run(main)
 
