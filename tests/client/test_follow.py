@@ -86,7 +86,7 @@ def start():
 
 def successor(client, thread_id, *events, run_id=None, mark=None, outputs=None, **options):
     """The stream of a program that knows these events of a run."""
-    known = Known(events, run_id, mark, outputs or {}, patience=0.01)
+    known = Known(events, run_id, mark, outputs or {}, patience=None)
     return client.threads.runs._follow(known, thread_id, {"poll_interval_ms": 1, **options})
 
 

@@ -199,18 +199,21 @@ def test_places_are_taken_in_the_order_of_asking(budget, run):
     async def main():
         order = []
 
-        async def hold(share, number):
-            ticket = Ticket(share._lines.line("runs", 1))
+        async def hold(ticket, number):
             await ticket.enter()
             order.append(number)
-            await asyncio.sleep(0.02)
             ticket.leave()
 
         async with shares_of(*(budget(max_runs=1) for _ in range(3))) as shares:
+            lines = [share._lines.line("runs", 1) for share in shares]
+            first = Ticket(lines[0])
+            await first.enter()
             tasks = []
             for number in range(9):
-                tasks.append(asyncio.ensure_future(hold(shares[number % 3], number)))
-                await asyncio.sleep(0.03)
+                ticket = Ticket(lines[number % 3])
+                tasks.append(asyncio.ensure_future(hold(ticket, number)))
+                await later(lambda ticket=ticket: ticket.place != "last")
+            first.leave()
             await asyncio.gather(*tasks)
         assert order == list(range(9))
 

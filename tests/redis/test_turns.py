@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import AsyncExitStack
 from itertools import count
@@ -52,6 +53,17 @@ def brief_but_for_zero(turn):
     if turn.text == "zero":
         yield wait(600)
     yield from brief(turn)
+
+
+def behind(gate):
+    """A script of runs that end when a gate is open."""
+
+    def script(turn):
+        while not gate.is_set():
+            yield wait(0.01)
+        yield say(turn.text)
+
+    return script
 
 
 class Workers:
@@ -102,17 +114,19 @@ async def workers_of(stack, budget, number, script=brief, **options):
 def test_runs_on_one_thread_begin_in_the_order_of_all_workers(budget, run):
     async def main():
         async with AsyncExitStack() as stack:
-            workers = await workers_of(stack, budget, 3)
+            gate = threading.Event()
+            workers = await workers_of(stack, budget, 3, behind(gate))
             begun = [0, 0, 0]
-            ends = []
-            _, first = workers.start(0, "zero")
-            ends.append(first)
+            stream, first = workers.start(0, "zero")
+            ends = [first]
+            await anext(aiter(stream))  # its turn is over
             for number in range(1, 10):
                 worker = (number * 2) % 3
                 _, end = workers.start(worker, f"number {number}")
                 ends.append(end)
                 begun[worker] += 1
-                await asyncio.sleep(0.02)
+                await workers.in_line(worker, begun[worker])
+            gate.set()
             finished = [await end for end in ends]
             assert {each.status for each in finished} == {"completed"}
             assert [each.id for each in finished] == workers.service.runs
@@ -265,17 +279,22 @@ def test_a_deadline_says_that_others_came_first(budget, run):
 def test_conversations_have_lines_too(budget, run):
     async def main():
         async with AsyncExitStack() as stack:
-            workers = await workers_of(stack, budget, 2)
+            gate = threading.Event()
+            workers = await workers_of(stack, budget, 2, behind(gate))
             conversation = await workers.clients[0].conversations.create()
             ends = []
-            for number in range(6):
+            for number in range(4):
                 stream = workers.clients[number % 2].responses.stream(
                     model="m", input=f"{number}", conversation=conversation.id, if_busy="wait"
                 )
                 ends.append(asyncio.ensure_future(stream.get_final_run()))
-                await asyncio.sleep(0.02)
+                if number:
+                    await workers.in_line(number % 2, (number + 1) // 2)
+                else:
+                    await anext(aiter(stream))  # its turn is over
+            gate.set()
             texts = [(await end).output_text for end in ends]
-            assert texts == [str(number) for number in range(6)]
+            assert texts == [str(number) for number in range(4)]
             items = workers.clients[0].conversations.items.list(conversation.id, order="asc")
             said = [item.text async for item in items if item.type == "message"]
             assert said == [text for text in texts for _ in range(2)]
