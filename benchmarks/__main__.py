@@ -1,4 +1,7 @@
-"""``python -m benchmarks``: run the table, print it, and write it to ``benchmarks/results.md``."""
+"""``python -m benchmarks``: run the table, print it, and write it to ``benchmarks/results.md``.
+
+The tables of ``docs/performance.md`` are made of it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks import environment, instructions, report
+from benchmarks import environment, instructions, report, summary
 from benchmarks.table import BENCHMARKS, INSTRUCTIONS, Benchmark, Subject
 
 _RESULTS = Path(__file__).with_name("results.md")
@@ -129,7 +132,8 @@ def main() -> None:
     print(page)
     if not arguments.quick and not arguments.only:
         _RESULTS.write_text(page, encoding="utf-8")
-        print("written to benchmarks/results.md", file=sys.stderr)
+        summary.main()
+        print("written to benchmarks/results.md and docs/performance.md", file=sys.stderr)
 
 
 if __name__ == "__main__":

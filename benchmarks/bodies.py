@@ -10,6 +10,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+TAIL = 8
+"""How many of the last characters of a text are compared where the text is not kept."""
+
 _CHUNK = 16 * 1024
 _SEED = 20_261_121
 _RUN, _THREAD, _ASSISTANT = "run_4Dxl7g19TOyJEKY24ugcGcLb", "thread_2aSu0PTXBCZB", "asst_oMtGi1mi7O"
@@ -44,6 +47,11 @@ class Body:
     calls: list[str] | None
     read: int | None = None
     called: dict[str, int] | None = None
+
+    @property
+    def tail(self) -> str | None:
+        """The last characters of the text."""
+        return None if self.text is None else self.text[-TAIL:]
 
     def chunks(self, cut: str) -> list[bytes]:
         """The bytes as they come: ``event``, one event a chunk, or ``16k``."""

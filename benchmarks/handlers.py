@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+from benchmarks.bodies import TAIL
 from benchmarks.delivery import Delivered
 from benchmarks.responses import REQUEST
 
@@ -30,50 +31,57 @@ _CALLBACKS = (
 
 
 class _Heard:
-    """What callbacks got: the last text, the characters of all texts, and the other calls."""
+    """What callbacks got: the characters of all texts, the last ones, and the other calls.
+
+    They keep no text: Python appends to one in place only if no other code holds it.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # of the handler that this is mixed into
-        self.text = ""
+        self.tail = ""
         self.read = 0
         self.called: Counter[str] | None = None
 
     def delivered(self) -> Delivered:
         """What both sides must agree on."""
-        heard: Delivered = {"text": self.text, "read": self.read}
+        heard: Delivered = {"tail": self.tail, "read": self.read}
         return heard if self.called is None else {**heard, "called": dict(self.called)}
 
 
 class _Value(_Heard):
     def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.text = text = snapshot.value
+        text = snapshot.value
         self.read += len(text)
+        self.tail = text[-TAIL:]
 
 
 class _AwaitedValue(_Heard):
     async def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.text = text = snapshot.value
+        text = snapshot.value
         self.read += len(text)
+        self.tail = text[-TAIL:]
 
 
 class _Text(_Heard):
     def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.text = text = snapshot.text
+        text = snapshot.text
         self.read += len(text)
+        self.tail = text[-TAIL:]
 
 
 class _AwaitedText(_Heard):
     async def on_text_delta(self, _: object, snapshot: Any) -> None:
-        self.text = text = snapshot.text
+        text = snapshot.text
         self.read += len(text)
+        self.tail = text[-TAIL:]
 
 
 class _ByHand(_Heard):
     """The functions that a loop over openai's events calls."""
 
     def on_text_delta(self, _: object, snapshot: str) -> None:
-        self.text = snapshot
         self.read += len(snapshot)
+        self.tail = snapshot[-TAIL:]
 
 
 def _counting(name: str, *, awaited: bool) -> Callable[..., Any]:

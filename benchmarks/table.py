@@ -409,6 +409,35 @@ def _polls(
     )
 
 
+_COLLECTOR = {
+    "frozen": "with `gc.freeze()` after the first request",
+    "seldom": "with `gc.set_threshold(50_000, 20, 50)`",
+    "both": "with both",
+}
+
+
+def _collected(collector: str, case: str) -> Benchmark:
+    """A row of many polls beside the same ones with the collector as it is."""
+    sizes: Arguments = {"polls": 1_000, "fetches": 11}
+    side = "rxassist-aiohttp"
+    return Benchmark(
+        f"polls-aiohttp-{collector}",
+        "polls",
+        "1,000 polls at once, 1 s apart: the collector",
+        f"for 10 s, over aiohttp, {case}, beside the same without",
+        (
+            Figure("cpu", "CPU per fetch", "µs"),
+            Figure("collector", "the collector's part of it", "%", None, "times at most"),
+            Figure("longest_pause", "the longest collection", "ms"),
+            Figure("late_p99", "lateness of a fetch, p99", "%", None, "times at most"),
+            Figure("settled_p99", "the same, from the sixth fetch on", "%", None, "times at most"),
+        ),
+        Subject(collector, side, {**sizes, "collector": collector}),
+        Subject("as it is", side, sizes),
+        rounds=3,
+    )
+
+
 _STREAMED_RESPONSES = tuple(
     _streams(
         f"{server}{over}",
@@ -504,6 +533,7 @@ _SOCKETS = (
         "rxassist-aiohttp",
         "httpx-aiohttp",
     ),
+    *(_collected(collector, case) for collector, case in _COLLECTOR.items()),
     Benchmark(
         "import",
         "import_time",

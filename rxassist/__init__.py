@@ -20,7 +20,8 @@ def __getattr__(name: str) -> "Any":  # noqa: ANN401 -- what is asked for
     from importlib import import_module  # noqa: PLC0415 -- not needed by who only imports
 
     if name == "__version__":
-        return _version()
+        version = globals()[name] = _version()  # each client names it
+        return version
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     names = import_module(f"{__name__}._names")

@@ -841,7 +841,8 @@ CALLED = (
 ARGUMENTS = b'{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{"}}'
 LOGS = b'{"outputs":[{"index":%d,"type":"logs","logs":"a"}]}'
 CODE = b'{"index":1,"type":"code_interpreter","code_interpreter":' + LOGS % 0 + b"}"
-LATE = [TEXT % (PART % 0), CALLED % ARGUMENTS, CALLED % CODE, CALLED % (ARGUMENTS + b"," + CODE)]
+LATE = [TEXT % (PART % 0), CALLED % ARGUMENTS, CALLED % CODE]
+SEVERAL = [TEXT % (PART % 0 + b"," + PART % 1), TEXT % b"", CALLED % (ARGUMENTS + b"," + CODE)]
 
 
 def late(body):
@@ -898,6 +899,13 @@ def test_at_a_glance_it_says_what_its_data_does(body):
     assert glanced(seen, plain.data) == plain.data == plain.glance()
     assert seen is not event.data  # now it is made
     assert event.glance() is event.data == plain.data
+
+
+@pytest.mark.parametrize("body", SEVERAL)
+def test_a_delta_of_several_parts_is_as_any_other(body):
+    event, plain = late(body)
+    assert event.glance() is event.data
+    assert event == plain
 
 
 def test_two_threads_may_look_at_once():

@@ -707,7 +707,7 @@ def test_what_nobody_wants_is_not_built(monkeypatch):
     reactivex.from_iterable(events).subscribe(OfEvents())
     assert built == []
     reactivex.from_iterable(events).subscribe(OfMessages())
-    assert len(built) >= 5
+    assert built
 
 
 def test_a_stream_that_completes():

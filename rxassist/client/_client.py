@@ -27,6 +27,7 @@ from rxassist.reactive.budget import Budget, Share
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable, note_call
+from rxassist.reactive.polling import Herd
 from rxassist.reactive.queues import Queues
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import header_mapping, refuse_unknown, stated, text_mapping, timeouts
@@ -226,10 +227,20 @@ def _connected(
     queues = Queues() if like is None else like.queues
     if share is not None and share.queues is not None:
         queues = share.queues
+    polls = Herd() if like is None else like.polls
     is_openai = urlsplit(base_url).hostname == urlsplit(_OPENAI).hostname
     ended: dict[str, str] = dict.fromkeys(_ENDED_PATHS, _ENDED) if is_openai else {}
     return Connection(
-        home, transport, timeouts(timeout), idle_timeout, max_retries, share, queues, ended, shares
+        home,
+        transport,
+        timeouts(timeout),
+        idle_timeout,
+        max_retries,
+        share,
+        queues,
+        ended,
+        shares,
+        polls,
     )
 
 

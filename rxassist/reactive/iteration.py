@@ -83,9 +83,11 @@ class _Arrivals(Generic[_T]):
     def _on_next(self, item: _T) -> None:
         self.items.append(item)
         if self._size is not None:
-            if len(self.items) >= self._size:
+            waiting = len(self.items)
+            if waiting >= self._size:
                 self._demand.close()
-            self._notify()
+            if waiting == 1:  # else the consumer takes this one with those before it
+                self._notify()
 
     def _on_error(self, error: BaseException) -> None:
         self._fail(error)
@@ -220,15 +222,18 @@ class ClosableItems(Iterator[_T]):
             self._items.close()
 
 
-def iterate(source: Observable[_T], *, buffer: int = BUFFER) -> Items[_T]:
+def iterate(source: Observable[_T], *, buffer: int | None = None) -> Items[_T]:
     """The items of any Observable, for ``for`` and for ``async for``, with backpressure.
 
     At most ``buffer`` items wait to be taken: then the source is paused, if it is one that can
-    wait. An error of the source is raised after the items before it; so is an exception that an
-    operator or a callback raised, ``SystemExit`` included. To leave the loop disposes the
-    subscription. A ``for`` on the thread that emits raises ``BlockingCallError``. A source that
-    emits for ever inside ``subscribe`` (``rx.repeat_value(1)``) never comes back from there.
+    wait. By default that is 16, and 128 of the stream of a run, which arrives by itself. An error
+    of the source is raised after the items before it; so is an exception that an operator or a
+    callback raised, ``SystemExit`` included. To leave the loop disposes the subscription. A ``for``
+    on the thread that emits raises ``BlockingCallError``. A source that emits for ever inside
+    ``subscribe`` (``rx.repeat_value(1)``) never comes back from there.
     """
+    if buffer is None:
+        buffer = source._buffer if isinstance(source, IterableObservable) else BUFFER
     check_positive("buffer", buffer, whole=True)
     return Items(source, buffer)
 
@@ -240,6 +245,7 @@ class IterableObservable(Observable[_T]):
     """
 
     _name: str = "this Observable"  # in errors
+    _buffer: int = BUFFER  # of an iteration
 
     def _iterable(self, piped: Observable[Any]) -> Observable[Any]:
         return IterableObservable(piped._subscribe_core)

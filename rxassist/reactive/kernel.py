@@ -83,6 +83,37 @@ class _Taking(Hold[_A, _A]):
             self.observer.on_completed()
 
 
+def at_end(give: Callable[[], _B]) -> Operator[object, _B]:
+    """Emit nothing but ``give()`` when the source has completed, and complete.
+
+    A log that is its source leaves out the items.
+    """
+    return linked(lambda observer, _: AtEnd(observer, give))
+
+
+class AtEnd(Link[object, _B]):
+    """One subscription of ``at_end``."""
+
+    __slots__ = ("_give",)
+
+    def __init__(self, observer: abc.ObserverBase[_B], give: Callable[[], _B]) -> None:
+        super().__init__(observer)
+        self._give = give
+
+    def on_next(self, value: object) -> None:
+        """Wait for the end."""
+
+    def on_completed(self) -> None:
+        """Emit the only item, and complete."""
+        try:
+            item = self._give()
+        except Exception as error:  # noqa: BLE001 -- reported to the subscriber
+            self.observer.on_error(error)
+            return
+        self.observer.on_next(item)
+        self.observer.on_completed()
+
+
 def choose(fn: Callable[[_A], _B | None]) -> Operator[_A, _B]:
     """Map and filter at once: emit ``fn(item)`` for each item, unless that is ``None``.
 

@@ -15,6 +15,7 @@ from reactivex.notification import OnCompleted, OnError
 from rxassist.errors import ClientClosed, StreamClosed, closed_by
 from rxassist.reactive.backpressure import Demand, current_demand, demanding
 from rxassist.reactive.checks import check_positive
+from rxassist.reactive.kernel import AtEnd
 from rxassist.reactive.links import link_first
 
 _T = TypeVar("_T")
@@ -97,7 +98,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         self._lingering: abc.DisposableBase | None = None  # without a reader
         self._ending: Notification[_T] | None = None
         self._readers: list[_Reader[_T]] = []
-        self._slow: list[_Reader[_T]] = []  # those of them that have a demand
+        self._following: list[_Reader[_T]] = []  # those that read the items
+        self._slow: list[_Reader[_T]] = []  # those of these that have a demand
         self._demand = Demand()
         self._subscription: abc.DisposableBase | None = None
 
@@ -120,7 +122,15 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
     def reading(self) -> Reading:
         """The reading of the caller: its own one in a callback or a loop, else the last."""
         reading = _reading.get()
-        return reading if reading is not None and reading.log is self._key else self._last_reading
+        if reading is None or reading.log is not self._key:
+            reading = self._last_reading
+        if isinstance(reading, _Reader) and reading.waits_for_end:
+            reading.cursor = self._end_of_items
+        return reading
+
+    @property
+    def _end_of_items(self) -> int:
+        return self.dropped + len(self.items)
 
     def begin_reading(self) -> Reading:
         """A reading at the first item that is kept, for a caller that reads and moves it itself."""
@@ -149,8 +159,10 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         reader.cursor = self.dropped
         self._readers.append(reader)
         self._stop_lingering()
-        if reader.demand is not None:
-            self._slow.append(reader)
+        if not reader.waits_for_end:
+            self._following.append(reader)
+            if reader.demand is not None:
+                self._slow.append(reader)
         if self._source is not None and self._ending is None:
             self._begin(self._source)
         reader.deliver()
@@ -173,7 +185,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if isinstance(error, Exception):
             self._end(OnError(error))
             return True
-        taken = [reader.fail(error) for reader in self._slow]
+        taken = [reader.fail(error) for reader in self._readers]
         self._end(OnError(closed_by(error)))
         if not any(taken):
             self._report(error)
@@ -188,9 +200,9 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if reader not in self._readers:
             return
         self._drop_what_was_read()
-        self._readers.remove(reader)
-        if reader in self._slow:
-            self._slow.remove(reader)
+        for readers in (self._readers, self._following, self._slow):
+            if reader in readers:
+                readers.remove(reader)
         reader.let_go()
         if self._last_reading is reader:
             self._last_reading = Reading(self._key, reader.cursor)
@@ -224,12 +236,12 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         if self._ending is not None:
             return
         self.items.append(value)
-        if len(self._readers) == 1:  # nearly always
-            self._readers[0].deliver()
+        if len(self._following) == 1:  # nearly always
+            self._following[0].deliver()
         else:
-            for reader in tuple(self._readers):
+            for reader in tuple(self._following):
                 reader.deliver()
-        if self._slow or not self._replay:
+        if not self._replay or self._is_behind():
             self._balance()
 
     def on_error(self, error: Exception) -> None:
@@ -253,6 +265,14 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
             finally:
                 self._free()
 
+    def _is_behind(self) -> bool:
+        """Whether a reader with a demand has not read all."""
+        end = self.dropped + len(self.items)
+        for reader in self._slow:  # noqa: SIM110 -- after each item: a generator costs more
+            if reader.cursor != end:
+                return True
+        return False
+
     def _balance(self) -> None:
         """Drop the items that every reader has read, and pause or resume the source."""
         self._drop_what_was_read()
@@ -261,7 +281,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         ahead = 0
         if self._slow:
             slowest = min([reader.cursor for reader in self._waited_for()], default=None)
-            ahead = 0 if slowest is None else self.dropped + len(self.items) - slowest
+            ahead = 0 if slowest is None else self._end_of_items - slowest
         if ahead >= self._read_ahead:
             self._demand.close()
         elif not self._demand.is_open and ahead <= self._read_ahead // 2:
@@ -273,10 +293,10 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         A consumer with two readers drains one at a time; its full reader must not block the one it
         waits on.
         """
-        slow = self._slow
-        if len(slow) == 1:  # nearly always, and this is looked at after each item
+        slow, readers = self._slow, self._readers
+        if len(readers) == 1:  # nearly always, and this is looked at after each item
             return slow
-        waiting = {r.demand.owner for r in slow if r.demand and r.demand.is_open} - {None}
+        waiting = {r.demand.owner for r in readers if r.demand and r.demand.is_open} - {None}
         return [r for r in slow if r.demand and (r.demand.is_open or r.demand.owner not in waiting)]
 
     def recorded(self) -> Observable[_T]:
@@ -289,7 +309,8 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 
     def _drop_what_was_read(self) -> None:
         if not self._replay and self._readers:
-            read = min(reader.cursor for reader in self._readers) - self.dropped
+            cursors = [reader.cursor for reader in self._following]
+            read = min(cursors, default=self._end_of_items) - self.dropped
             if read and self._on_drop is not None:
                 self._on_drop(self.items[:read])
             del self.items[:read]
@@ -299,12 +320,22 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
 class _Reader(Reading, abc.DisposableBase, Generic[_T]):
     """One subscriber's reading of the log, which ends when it is disposed."""
 
-    __slots__ = ("_busy", "_context", "_log", "_observer", "_waits", "closed", "demand")
+    __slots__ = (
+        "_busy",
+        "_context",
+        "_log",
+        "_observer",
+        "_waits",
+        "closed",
+        "demand",
+        "waits_for_end",
+    )
 
     def __init__(self, log: Log[_T], observer: abc.ObserverBase[_T]) -> None:
         super().__init__(log._key)
         self._log = log
         self._observer = observer
+        self.waits_for_end: bool = isinstance(observer, AtEnd)
         self._context = copy_context()  # sources that the subscriber adds later find its demand
         self._context.run(_reading.set, self)
         self._busy = False
@@ -353,6 +384,9 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
     def _drain(self) -> None:
         log, observer, demand = self._log, self._observer, self.demand
         items = log.items
+        if self.waits_for_end:
+            self.cursor = log._end_of_items
+            log._last_reading = self
         while not self.closed:
             index = self.cursor - log.dropped
             if index >= len(items):

@@ -153,7 +153,9 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
             raise AttributeError(msg, name=name, obj=self)
 
     def _iterable(self, piped: Observable[Any]) -> Observable[Any]:
-        return LoopObservable(self._home, piped)
+        made = LoopObservable(self._home, piped)
+        made._buffer = self._buffer
+        return made
 
     def __iter__(self: LoopObservable[_T, ThreadLoop]) -> Iterator[_T]:
         """The items, for a blocking ``for``. See ``iterate``."""

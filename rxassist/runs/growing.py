@@ -28,6 +28,28 @@ class _Buffer(Generic[_T]):
     pieces: list[_T]
     joined: tuple[int, _T]  # replaced as one object, so that other threads never see half of it
 
+    def grow(self, count: int) -> _T:
+        """Join the first ``count`` pieces, which are more than were joined so far."""
+        done, joined = self.joined
+        longer = self.join([joined, *self.pieces[done:count]])
+        self.joined = (count, longer)
+        return longer
+
+
+@define(eq=False)
+class _TextBuffer(_Buffer[str]):
+    """The pieces of a text, which grows in place as long as nobody else holds it."""
+
+    def grow(self, count: int) -> str:
+        done, text = self.joined
+        self.joined = _NOTHING_JOINED  # the text has one owner: Python does not copy it to grow it
+        text += "".join(self.pieces[done:count])
+        self.joined = (count, text)
+        return text
+
+
+_NOTHING_JOINED = (0, "")
+
 
 @define(eq=False)
 class Growing(Generic[_T]):
@@ -42,21 +64,20 @@ class Growing(Generic[_T]):
             return self
         buffer, count = self.buffer, self.count
         if len(buffer.pieces) != count:  # another value went on from here: branch off
-            buffer = _Buffer(buffer.join, buffer.pieces[:count], (count, self.value()))
+            buffer = type(buffer)(buffer.join, buffer.pieces[:count], (count, self.value()))
         buffer.pieces.append(piece)
         return Growing(buffer, count + 1)
 
     def value(self) -> _T:
         """All pieces, joined; the buffer keeps the longest result."""
         buffer, count = self.buffer, self.count
-        done, joined = buffer.joined
-        if done == count:
-            return joined
-        if done > count:
+        joined = buffer.joined
+        if joined[0] == count:
+            return joined[1]
+        if joined[0] > count:
             return buffer.join(buffer.pieces[:count])
-        joined = buffer.join([joined, *buffer.pieces[done:count]])
-        buffer.joined = (count, joined)
-        return joined
+        del joined  # it holds the text, too
+        return buffer.grow(count)
 
 
 GrowingText = str | Growing[str]
@@ -74,7 +95,7 @@ def grown_text(text: GrowingText, piece: str | None) -> GrowingText:
 
 def shared_text(text: GrowingText) -> Growing[str]:
     """The text as pieces in a buffer."""
-    return Growing(_Buffer(_join, [text], (0, "")), 1) if isinstance(text, str) else text
+    return Growing(_TextBuffer(_join, [text], (0, "")), 1) if isinstance(text, str) else text
 
 
 def plain_text(text: GrowingText) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
 
 from attrs import Attribute, field, fields, frozen
 
@@ -89,6 +89,26 @@ class Model(Shown):
     def extra(self) -> Mapping[str, Any]:
         """What the service sent besides the fields, as plain JSON; mostly nothing."""
         return {} if self._extra is None else self._extra
+
+
+class LateText(Model):
+    """The base of objects whose text grows: it may be joined when code reads it, and not before.
+
+    It is not kept then: a text that nobody else holds grows in place, and is not copied for each
+    piece. Python calls ``__getattr__`` for an attribute whose slot is empty.
+    """
+
+    __slots__ = ("_read",)
+    _late: ClassVar[str]  # the name of the field that is the text
+    _read: Callable[[], str]  # where that field is empty
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> str:
+            if name != self._late:
+                msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+                raise AttributeError(msg)
+            return self._read()
 
 
 @frozen

@@ -57,7 +57,7 @@ def test_the_log_runs_ahead_of_a_sleeping_reader_by_read_ahead_and_no_more(serve
             in_flight = len(stream._log.items)
             for _ in range(50):
                 await asyncio.sleep(0)
-        assert in_flight <= 10 + BUFFER + 100
+        assert in_flight <= 10 + stream._buffer + 100
         assert service.open_streams == 1
         rest = [event async for event in reader]
         await reader.aclose()

@@ -528,6 +528,7 @@ def test_a_subscriber_that_raises_is_closed_and_the_others_go_on(client, place, 
     first = next(texts)  # the other one is not the last to leave
     stream.subscribe(broken)
     assert first + "".join(texts) == numbers
+    stream.until_done()  # subscribed after the other one
     assert "my own fault" in caplog.text
     assert caplog.text.count("a subscriber raised") == 1
 

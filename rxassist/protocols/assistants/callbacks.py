@@ -59,11 +59,11 @@ def callbacks_of(
     end, the step began in an earlier stream, which has handled its calls: it is only done. A delta
     that comes after the end of its object causes the callbacks for deltas, if it adds something.
     """
+    if isinstance(event, ThreadMessageDelta) and after._grew(before):
+        return _of_grown_text(event, after, wanted)
     caused: Iterator[Callback] = iter(())
     if isinstance(event, ThreadMessageDelta | MessageEvent):
-        if isinstance(event, ThreadMessageDelta) and after._grew(before):
-            caused = _of_grown_text(event, after, wanted)
-        elif not wanted.isdisjoint(_OF_MESSAGES):
+        if not wanted.isdisjoint(_OF_MESSAGES):
             caused = _of_message(event, before, after, wanted)
     elif wanted.isdisjoint(_OF_STEPS):
         pass
@@ -77,14 +77,17 @@ def callbacks_of(
 
 def _of_grown_text(
     event: ThreadMessageDelta, after: Snapshot, wanted: frozenset[str]
-) -> Iterator[Callback]:
+) -> tuple[Callback, ...]:
     """What nearly every event causes: a piece of a text that has begun, and nothing else."""
+    calls = [Callback("on_event", (event,))] if "on_event" in wanted else []
+    whole = event.data.delta if "on_message_delta" in wanted else None
     if "on_text_delta" in wanted:
-        (delta,), part = event.data.delta.content, after._grown_text
-        if isinstance(delta, TextDeltaBlock) and delta.text is not None and part is not None:
-            yield Callback("on_text_delta", (delta.text, part.text))
-    if "on_message_delta" in wanted:
-        yield Callback("on_message_delta", (event.data.delta, after.message))
+        delta, text = event.text_delta(), after._grown_text
+        if delta is not None and text is not None:
+            calls.append(Callback("on_text_delta", (delta, text)))
+    if whole is not None:
+        calls.append(Callback("on_message_delta", (whole, after.message)))
+    return tuple(calls)
 
 
 def _grown(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, cast, get_args, get_type_hints
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -25,11 +25,14 @@ from rxassist.protocols.assistants.events import (
     late,
 )
 from rxassist.protocols.assistants.models import deltas
+from rxassist.runs.events import Piece
 from rxassist.wire.json import _is_too_deep, from_json, to_json
 from rxassist.wire.maker import maker
 from rxassist.wire.sse import DONE, MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
 from rxassist.wire.structure import structure, structure_hook, unstructure
 from rxassist.wire.values import ErrorObject
+
+_PartT = TypeVar("_PartT")
 
 # --- events --------------------------------------------------------------------------------
 
@@ -120,6 +123,24 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     extra: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
 
+class _Only(_Usual, Generic[_PartT], array_like=True):
+    """An array of one part, as nearly all are: the collector would look at a tuple, and at a list.
+
+    An array of another length is unusual.
+    """
+
+    part: _PartT
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[_PartT]:
+        return iter((self.part,))
+
+    def __getitem__(self, index: int) -> _PartT:
+        return (self.part,)[index]
+
+
 _text_delta = maker(deltas.TextDelta)
 _text_block = maker(deltas.TextDeltaBlock)
 _message_delta = maker(deltas.MessageDelta)
@@ -141,7 +162,7 @@ class _TextBlock(_Usual, tag_field="type", tag="text"):
 
 
 class _Content(_Usual):
-    content: tuple[_TextBlock, ...]
+    content: _Only[_TextBlock]
     role: str | None = None
 
 
@@ -149,6 +170,10 @@ class _MessageDelta(_Usual):
     id: str
     delta: _Content
     object: Literal["thread.message.delta"] = "thread.message.delta"
+
+    def piece(self) -> Piece:
+        block = self.delta.content.part
+        return self.id, block.index, block.text.value
 
     def made(self) -> deltas.MessageDeltaEvent:
         content = tuple([block.made() for block in self.delta.content])
@@ -208,7 +233,7 @@ class _CodeCall(_Usual, tag_field="type", tag="code_interpreter"):
 
 class _Calls(_Usual, tag_field="type", tag="tool_calls"):
     type: ClassVar = "tool_calls"
-    tool_calls: tuple[_FunctionCall | _CodeCall, ...]
+    tool_calls: _Only[_FunctionCall | _CodeCall]
 
 
 class _Details(_Usual):

@@ -21,12 +21,16 @@ from rxassist.protocols.assistants.models import (
     RunStep,
     RunStepDeltaEvent,
     TextContentBlock,
+    TextDelta,
     TextDeltaBlock,
     Thread,
 )
 from rxassist.runs.events import AnyEvent, Piece, Texts, Used
 from rxassist.runs.protocol import Protocol
+from rxassist.wire.maker import maker
 from rxassist.wire.values import ErrorObject
+
+_text_delta = maker(TextDelta)
 
 
 class _Event(AnyEvent):
@@ -263,6 +267,14 @@ class ReadDelta(Typed):
         ...
 
 
+class ReadTextDelta(ReadDelta, Typed):
+    """The same of a delta that holds one piece of text."""
+
+    def piece(self) -> Piece:
+        """The piece."""
+        ...
+
+
 _Data = TypeVar("_Data", MessageDeltaEvent, RunStepDeltaEvent)
 _Late = TypeVar("_Late", bound="_MadeLate[Any]")
 
@@ -335,7 +347,10 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
 
     def piece(self) -> Piece | None:
         """Its piece of text, if it has exactly one and nothing else."""
-        said = self.glance()
+        read = self._read
+        if read is not None:  # nearly always, and then it has nothing else
+            return cast("ReadTextDelta", read).piece()
+        said = self.data
         content = said.delta.content
         if len(content) != 1:
             return None
@@ -345,6 +360,15 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
         if block.text is None or block.text.annotations:
             return None
         return said.id, block.index, block.text.value
+
+    def text_delta(self) -> TextDelta | None:
+        """What it adds to a text, if it has exactly one part: its ``data`` is not made for that."""
+        read = self._read
+        said = self.data if read is None else read
+        (block,) = said.delta.content
+        if block.type != "text" or block.text is None:
+            return None
+        return block.text if read is None else _text_delta(block.text.value)
 
     def pieces(self) -> Iterator[Piece]:
         """Its pieces of text."""

@@ -7,7 +7,7 @@ A snapshot is immutable and stays valid. All snapshots of a run share what grows
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from attrs import define, field, frozen
@@ -46,6 +46,7 @@ from rxassist.protocols.assistants.models import (
     RunStep,
     StepDetails,
     StepDetailsDelta,
+    Text,
     TextContentBlock,
     ToolCall,
     ToolCallDelta,
@@ -67,7 +68,7 @@ from rxassist.runs.growing import (
     shared_text,
 )
 from rxassist.runs.state import SETTLED, AnySnapshot
-from rxassist.wire.maker import maker
+from rxassist.wire.maker import changer, maker
 from rxassist.wire.values import type_on_wire
 
 # --- messages ------------------------------------------------------------------------------
@@ -421,6 +422,9 @@ class _Tail:
     part: TextPart
     grown: Growing[str]
     text_before: str | None = None  # all text before it, once code has read it
+    block: TextContentBlock | None = None  # with an earlier text, once code wants one
+    newest: tuple[int, Text] = (-1, Text())  # the last text object, by the number of its pieces
+    message: Message | None = None  # that has this block, once code wants one
 
     @classmethod
     def of(cls, messages: Keyed[_MessageState], event: ThreadMessageDelta) -> _Tail | None:
@@ -448,11 +452,29 @@ class _Tail:
         pieces.append(text)
         return True
 
-    def build(self, count: int) -> TextContentBlock:
-        """The part with the first ``count`` pieces of this text."""
-        part = self.part
-        text = Growing(self.grown.buffer, count)
-        return TextPart(part.index, part.begun, text, part.annotations).build()
+    def text_object(self, count: int) -> Text:
+        """The text object with the first ``count`` pieces of this text."""
+        newest = self.newest
+        if newest[0] == count:
+            return newest[1]
+        block = self.block = self.block or self.part.build()
+        text = _with_value(block.text, Growing(self.grown.buffer, count).value)
+        self.newest = (count, text)
+        return text
+
+    def message_object(self, messages: Keyed[_MessageState], count: int) -> Message | None:
+        """Its message, with the first ``count`` pieces of this text."""
+        state = messages.get(self.message_id)
+        if state is None:
+            return None
+        message = self.message = self.message or state.build()
+        place = 0
+        if len(message.content) > 1:
+            place = state.parts.in_order(_index_of).index(self.part)
+        content = list(message.content)
+        text = self.text_object(count)
+        content[place] = _with_text(cast("TextContentBlock", content[place]), text)
+        return _with_content(message, tuple(content))
 
     def placed(self, messages: Keyed[_MessageState], count: int) -> Keyed[_MessageState]:
         """The messages with the first ``count`` pieces of this text in their place."""
@@ -518,6 +540,9 @@ class _State:
 
 
 _state = maker(_State)
+_with_value = changer(Text, "value")
+_with_text = changer(TextContentBlock, "text")
+_with_content = changer(Message, "content")
 
 
 @frozen(eq=False, repr=False, match_args=False)
@@ -542,10 +567,10 @@ class Snapshot(AnySnapshot):
         return self._state is before._state and self._count == before._count + 1
 
     @property
-    def _grown_text(self) -> TextContentBlock | None:
-        """The part whose text grows now, if deltas bring nothing but more of it."""
+    def _grown_text(self) -> Text | None:
+        """The text that grows now, if deltas bring nothing but more of it."""
         tail = self._state.tail
-        return None if tail is None else tail.build(self._count)
+        return None if tail is None else tail.text_object(self._count)
 
     @property
     def run(self) -> Run | None:
@@ -573,7 +598,10 @@ class Snapshot(AnySnapshot):
     @property
     def message(self) -> Message | None:
         """The message of the last event of any message, as far as it had come."""
-        state = self._messages.get(self._state.message_id)
+        message_id, tail = self._state.message_id, self._state.tail
+        if tail is not None and tail.message_id == message_id:
+            return tail.message_object(self._state.messages, self._count)
+        state = self._messages.get(message_id)
         return None if state is None else state.build()
 
     @property

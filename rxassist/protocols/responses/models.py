@@ -15,7 +15,7 @@ from attrs import field, frozen
 from rxassist.runs.state import AnyRun, AnyToolCall, Usage
 from rxassist.runs.tools.values import fit_value
 from rxassist.wire.json import from_json
-from rxassist.wire.values import LastError, Model, Unknown, on_wire, type_on_wire
+from rxassist.wire.values import LastError, LateText, Model, Unknown, on_wire, type_on_wire
 
 _T = TypeVar("_T")
 
@@ -73,8 +73,10 @@ Annotation = FileCitation | URLCitation | ContainerFileCitation | FilePath | Unk
 
 
 @frozen
-class OutputText(Model):
+class OutputText(LateText):
     """A part of a message that is text, with its annotations by place."""
+
+    _late = "text"
 
     text: str = ""
     annotations: tuple[Annotation, ...] = ()

@@ -71,7 +71,7 @@ from rxassist.runs.growing import (
     shared_text,
 )
 from rxassist.runs.state import SETTLED, AnySnapshot
-from rxassist.wire.maker import maker
+from rxassist.wire.maker import changer, maker
 
 # --- parts of items ------------------------------------------------------------------------
 
@@ -343,6 +343,7 @@ class _Tail:
     part_key: PartKey
     grown: Growing[str]
     text_before: str | None = None  # all text before it, once code has read it
+    said: OutputText | None = None  # the part, but for its text, once code wants it
 
     @classmethod
     def of(cls, item: Item, part_key: PartKey) -> _Tail | None:
@@ -370,8 +371,10 @@ class _Tail:
         part = None if item is None else item.parts.get(self.part_key)
         if part is None or not isinstance(part.whole, OutputText):
             return None
-        text = Growing(self.grown.buffer, count).value()
-        return evolve(part.whole, text=text, annotations=tuple(part.annotations))
+        said = self.said = self.said or evolve(
+            part.whole, text="", annotations=tuple(part.annotations)
+        )
+        return _with_late_text(said, Growing(self.grown.buffer, count).value)
 
     def text(self, items: Keyed[Item], count: int) -> str:
         """The text of all messages: mostly all text before this, and this."""
@@ -521,6 +524,7 @@ class Snapshot(AnySnapshot):
 
 _snapshot = maker(Snapshot)
 _TEXT = OutputText()
+_with_late_text = changer(OutputText, "text")
 
 
 def fold(snapshot: Snapshot, event: Event) -> Snapshot:

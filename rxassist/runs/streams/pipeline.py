@@ -148,6 +148,7 @@ class Pipe(Generic[AnyEventT]):
             linger=partial(_after, home, options.linger) if options.linger else None,
             change_error=with_snapshot if telling is None else None,
         )
+        self._telling = telling
         self._lock = threading.Lock()  # a thread that iterates folds, and so does the loop
         self._fold = plan.protocol.fold
         self._kept: _Folded = (0, plan.protocol.nothing)  # after the events that were dropped
@@ -162,6 +163,8 @@ class Pipe(Generic[AnyEventT]):
 
     def snapshot_at_end(self) -> Any:  # noqa: ANN401 -- of the protocol
         """The snapshot after the newest event."""
+        if self._telling is not None and self._telling.snapshot.event is not None:
+            return self._telling.snapshot
         with self._lock:
             self._ended = self._fold_on(self._ended, self.log.dropped + len(self.log.items))
             return self._ended[1]

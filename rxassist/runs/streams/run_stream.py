@@ -15,9 +15,10 @@ from reactivex import Observable, abc
 
 from rxassist.errors import StreamClosed, excerpt
 from rxassist.reactive.iteration import iterate
-from rxassist.reactive.kernel import choose_each
+from rxassist.reactive.kernel import at_end
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable
+from rxassist.reactive.typing import Operator
 from rxassist.runs import operators
 from rxassist.runs.events import AnyEvent
 from rxassist.runs.operators.resets import OnReset
@@ -69,6 +70,7 @@ class RunObservable(
     """
 
     _handler_telling: ClassVar[type[SyncTelling | AsyncTelling]]
+    _buffer = 128  # as few changes between two threads as can be: the log keeps the events anyway
 
     def __init__(self, home: HomeT, plan: Plan[EventT]) -> None:
         self._protocol = plan.protocol
@@ -210,8 +212,8 @@ class RunObservable(
     @property
     def final_snapshot(self) -> LoopObservable[SnapshotT, HomeT]:
         """The run as it stands at the end: emitted once, when the stream has completed."""
-        at_end = choose_each(lambda: (_ignore, lambda: (self._pipe.snapshot_at_end(),)))
-        return self._view(self.pipe(at_end))
+        final: Operator[object, SnapshotT] = at_end(self._pipe.snapshot_at_end)
+        return self._view(self.pipe(final))
 
     def _close(
         self,
@@ -225,7 +227,8 @@ class RunObservable(
         farewell = self._pipe.farewell
 
         def close() -> None:
-            self._log.close(StreamClosed(_CLOSED))
+            if not self._log.ended:
+                self._log.close(StreamClosed(_CLOSED))
             if self._telling is None or not self._telling.begun:
                 handler_over()
             else:
@@ -238,10 +241,6 @@ class RunObservable(
         elsewhere = self._home.bound and not self._home.is_here
         if not (elsewhere and self._home.post(close)):
             close()  # at once: in a callback, or where nothing was ever subscribed
-
-
-def _ignore(_: object) -> tuple[()]:
-    return ()
 
 
 def all_of(snapshot: Any, items: Iterable[_T], what: str) -> list[_T]:  # noqa: ANN401

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from rxassist.protocols.assistants.models.assistants import AssistantTool
 from rxassist.protocols.assistants.models.values import IncompleteDetails
-from rxassist.wire.values import Model, Unknown
+from rxassist.wire.values import LateText, Model, Unknown
 
 
 @frozen
@@ -58,8 +58,10 @@ Annotation = FileCitationAnnotation | FilePathAnnotation | UnknownAnnotation
 
 
 @frozen
-class Text(Model):
+class Text(LateText):
     """Text and the marks on it."""
+
+    _late = "value"
 
     value: str = ""
     annotations: tuple[Annotation, ...] = ()
