@@ -597,7 +597,14 @@ class CursorUnavailable(RxAssistError):  # noqa: N818 -- as StreamTruncated
 
 
 class StoreUnavailable(RxAssistError):  # noqa: N818 -- as StreamTruncated
-    """The store of the logs, such as Redis, could not be reached for too long, or refused."""
+    """The store of the logs, such as Redis, could not be reached for too long, or refused.
+
+    ``passes`` is true if another attempt may succeed, as after a failover.
+    """
+
+    def __init__(self, message: str, *, passes: bool = True) -> None:
+        super().__init__(message)
+        self.passes = passes
 
 
 class LogTooLarge(RxAssistError):  # noqa: N818 -- as StreamTruncated

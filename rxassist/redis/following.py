@@ -118,9 +118,16 @@ class Reader:
         self._cursor: str | None = None
         self._alone_since: float | None = None
         self.places: list[Place] = []  # of the events
+        self._sent: tuple[Item | None, bytes] = None, b""
         self.course: Course = Course(key)
         self.meta: dict[str, Any] = {}
         self.over: Callable[[], object] = lambda: None
+
+    def with_id(self, item: Item) -> bytes:
+        """An event as bytes with its id: made once for the followers that get it one by one."""
+        if self._sent[0] is not item:
+            self._sent = item, b"id: %d-%d\n" % item.place + item.data
+        return self._sent[1]
 
     async def pages(self) -> AsyncGenerator[list[Item]]:
         """The things in the log, as they come. Raises how the run ended, if it failed."""
@@ -207,8 +214,11 @@ class Shared:
 
     def bytes_after(self, after: After) -> Observable[bytes]:
         """The events as bytes with their ids."""
-        skip = _Skip(after, self._reader)
-        return linked(lambda observer, _: _Bytes(observer, skip))(self._followed(self._items))
+        reader, skip = self._reader, _Skip(after, self._reader)
+        view: Operator[Item, bytes] = linked(
+            lambda observer, _: _Bytes(observer, skip, reader.with_id)
+        )
+        return view(self._followed(self._items))
 
     def events_after(self, after: After) -> Observable[Any]:
         """The events, decoded once for all followers."""
@@ -274,11 +284,14 @@ class _Skip:
 class _Bytes(Link[Item, bytes]):
     """One follower that hands the bytes of events on."""
 
-    __slots__ = ("_skip",)
+    __slots__ = ("_skip", "_with_id")
 
-    def __init__(self, observer: abc.ObserverBase[bytes], skip: _Skip) -> None:
+    def __init__(
+        self, observer: abc.ObserverBase[bytes], skip: _Skip, with_id: Callable[[Item], bytes]
+    ) -> None:
         super().__init__(observer)
         self._skip = skip
+        self._with_id = with_id
 
     def on_next(self, value: Item) -> None:
         """Hand an event on, with its id."""
@@ -290,7 +303,7 @@ class _Bytes(Link[Item, bytes]):
             self.observer.on_error(error)
             return
         if not had:
-            self.observer.on_next(b"id: %d-%d\n" % value.place + value.data)
+            self.observer.on_next(self._with_id(value))
 
     def on_completed(self) -> None:
         """Say that nothing more comes, so that a browser does not connect again."""

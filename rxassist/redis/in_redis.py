@@ -18,7 +18,18 @@ try:
     from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
-    from redis.exceptions import RedisError, ResponseError
+    from redis.exceptions import (
+        AskError,
+        AuthenticationError,
+        ClusterDownError,
+        MasterDownError,
+        MovedError,
+        OutOfMemoryError,
+        ReadOnlyError,
+        RedisError,
+        ResponseError,
+        TryAgainError,
+    )
 except ImportError as missing:  # pragma: no cover -- with the message
     raise ImportError(needing("RunLog", "redis", "redis")) from missing
 
@@ -32,6 +43,8 @@ _PAGE = 256  # entries that are read at once
 _STOP_KEPT = 3600.0  # seconds for which a stop waits for a producer
 _PAUSE = 0.5  # seconds between two attempts to listen
 _CONNECTIONS = 32  # for commands: a producer takes one for the time of a command
+_PASSING = ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError
+_PASSING_WORDS = "LOADING", "BUSY", "MISCONF", "NOREPLICAS"
 _REFUSED = "equal or smaller"  # of the answer to XADD with an id that is not above the last
 
 _ACQUIRE = """
@@ -42,20 +55,23 @@ if last then
   local fields, said = last[2], {}
   for i = 1, #fields, 2 do said[fields[i]] = fields[i + 1] end
   epoch = tonumber(string.match(last[1], '^(%d+)'))
-  if said['p'] == producer then return {'taken', epoch} end
-  if first or redis.call('EXISTS', KEYS[2]) == 1 then return {'held', epoch} end
-  if said['k'] == 'end' then return {'ended', epoch} end
+  if said['p'] == producer then return {'taken', epoch, 0} end
+  if first or redis.call('EXISTS', KEYS[2]) == 1 then return {'held', epoch, 0} end
+  if said['k'] == 'end' then return {'ended', epoch, 0} end
   epoch = epoch + 1
 elseif not first then
-  return {'missing', 0}
+  return {'missing', 0, 0}
 end
 redis.call('XADD', KEYS[1], epoch .. '-0', 'p', producer, 'k', 'take', 'd', data)
 redis.call('PEXPIRE', KEYS[1], ttl)
 redis.call('SET', KEYS[2], producer, 'PX', lease)
 redis.call('SET', KEYS[3], data, 'PX', ttl)
-return {'taken', epoch}
+return {'taken', epoch, redis.call('EXISTS', KEYS[4])}
 """
 """Take the next epoch, if nobody has the log: once for each producer, so a script costs little."""
+
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+"""Give a lease back, unless it is that of a successor."""
 
 
 def _log(key: str) -> str:
@@ -83,9 +99,20 @@ def _translated() -> Generator[None]:
     """Raise ``StoreUnavailable`` for what Redis, or the way to it, raises."""
     try:
         yield
+    except (MovedError, AskError):
+        text = "this is a node of a Redis Cluster, which is not supported: use a single server"
+        raise StoreUnavailable(text, passes=False) from None
     except (RedisError, OSError) as error:
         text = f"Redis cannot be used ({type(error).__name__}: {error})"
-        raise StoreUnavailable(text) from None
+        raise StoreUnavailable(text, passes=_passes(error)) from None
+
+
+def _passes(error: Exception) -> bool:
+    """Whether another attempt may succeed: Redis is away, or busy with itself."""
+    if isinstance(error, ResponseError):
+        words = str(error)
+        return isinstance(error, _PASSING) or words.startswith(_PASSING_WORDS)
+    return not isinstance(error, AuthenticationError)
 
 
 class RedisStore(Store):
@@ -122,11 +149,11 @@ class RedisStore(Store):
     async def acquire(self, claim: Claim, meta: bytes, *, first: bool) -> int:
         """As ``Store.acquire``."""
         key = claim.key
-        keys = (_log(key), _lease(key), _meta(key))
+        keys = (_log(key), _lease(key), _meta(key), _stop(key))
         lease, ttl = _milliseconds(claim.lease), _milliseconds(claim.ttl)
         with _translated():
             await self._commands.sadd(_RUNS, key)  # before there is a log: none is forgotten
-            said, epoch = await self._commands.eval(
+            said, epoch, is_to_end = await self._commands.eval(
                 _ACQUIRE, len(keys), *keys, claim.producer, meta, lease, ttl, int(first)
             )
         if said == b"missing":
@@ -134,6 +161,8 @@ class RedisStore(Store):
         if said != b"taken":
             raise AlreadyProduced(key, *(["has ended"] if said == b"ended" else []))
         self._listen(claim)
+        if is_to_end:
+            claim.asked_to_end()
         return int(epoch)
 
     async def append(self, claim: Claim, entry: Entry | None = None) -> None:
@@ -213,8 +242,10 @@ class RedisStore(Store):
             pipe.set(_stop(key), b"1", px=_milliseconds(_STOP_KEPT))
             pipe.publish(_STOPS, key)
         else:
-            self._claims.pop(key, None)
-            pipe.delete(_lease(key))
+            held = self._claims.get(key)
+            if held is not None and held.producer == claim.producer:
+                del self._claims[key]
+            pipe.eval(_RELEASE, 1, _lease(key), claim.producer)
             if keep is not None:
                 for name in (_log(key), _meta(key)):
                     pipe.pexpire(name, _milliseconds(keep))

@@ -24,15 +24,18 @@ class Patience:
     seconds: float
 
     async def with_store(self, call: Callable[[], Awaitable[_T]]) -> _T:
-        """Call until the store answers. Raises ``StoreUnavailable`` when that has lasted too long.
+        """Call until the store answers.
 
-        All other errors pass.
+        Raises ``StoreUnavailable`` when that has lasted too long, or at once if no other attempt
+        can succeed. All other errors pass.
         """
         began, pause = monotonic(), _FIRST
         while True:
             try:
                 return await call()
             except StoreUnavailable as error:
+                if not error.passes:
+                    raise
                 away = monotonic() - began
                 if away >= self.seconds:
                     msg = f"{error}; it was tried for {self.seconds:g} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, copy_context
@@ -14,7 +14,7 @@ from secrets import token_urlsafe
 from typing import Any, NamedTuple
 
 from attrs import evolve, frozen
-from reactivex import abc
+from reactivex import Observable, Subject, abc
 from reactivex.disposable import Disposable
 
 from rxassist.errors import (
@@ -34,9 +34,12 @@ from rxassist.reactive.loop import Home, on_loop, parting
 from rxassist.redis import endings
 from rxassist.redis.patience import Patience
 from rxassist.redis.store import Claim, Entry, Kind, Store
+from rxassist.redis.stories import Story, story_of
 from rxassist.runs.events import protocol_of
 from rxassist.runs.state import FINISHED, AnyRun
 from rxassist.runs.streams.run_stream import RunObservable
+from rxassist.runs.tools import ToolResult
+from rxassist.wire.json import to_json
 from rxassist.wire.sse import encode
 
 BATCH = 64
@@ -69,12 +72,17 @@ class Terms:
     patience: Patience
 
 
+def _nothing() -> None:
+    """Nobody waits for it."""
+
+
 class Batch(NamedTuple):
-    """What is written at once."""
+    """What is written at once. ``written`` is called when it was."""
 
     kind: Kind
     size: int
     data: bytes
+    written: Callable[[], object] = _nothing
 
 
 class Inbox(abc.ObserverBase[Any]):
@@ -85,7 +93,7 @@ class Inbox(abc.ObserverBase[Any]):
 
     def __init__(self, arrived: Callable[[], object]) -> None:
         self._arrived = arrived
-        self._events: deque[Any] = deque()
+        self._waiting: deque[Any] = deque()  # events, and whole batches
         self.demand: Demand = Demand(failed=self._failed)
         self.run: AnyRun | None = None
         """The run as the events last had it."""
@@ -96,9 +104,13 @@ class Inbox(abc.ObserverBase[Any]):
         """Keep an event; want no more for now if too many wait."""
         if not value.is_delta:
             self.run = value.run() or self.run
-        self._events.append(value)
-        if len(self._events) >= AHEAD:
+        self.add(value)
+        if len(self._waiting) >= AHEAD:
             self.demand.close()
+
+    def add(self, value: Any) -> None:  # noqa: ANN401 -- an event of any protocol, or a batch
+        """Keep an event, or a batch of something else."""
+        self._waiting.append(value)
         self._arrived()
 
     def on_error(self, error: Exception) -> None:
@@ -119,19 +131,25 @@ class Inbox(abc.ObserverBase[Any]):
 
     @property
     def waiting(self) -> int:
-        """How many events wait."""
-        return len(self._events)
+        """How much waits."""
+        return len(self._waiting)
 
     def take(self) -> Batch:
-        """The next events, as bytes."""
+        """The next events, as bytes, or what else is next."""
         taken: list[bytes] = []
         size = 0
-        while self._events and len(taken) < BATCH and size < BATCH_BYTES:
-            event = self._events.popleft()
+        while self._waiting and len(taken) < BATCH and size < BATCH_BYTES:
+            first: object = self._waiting[0]
+            if isinstance(first, Batch):
+                if not taken:
+                    self._waiting.popleft()
+                    return first
+                break
+            event = self._waiting.popleft()
             chunk = encode(protocol_of(event, "publish").encode(event))
             taken.append(chunk)
             size += len(chunk)
-        if not self.demand.is_open and len(self._events) <= AHEAD // 2:
+        if not self.demand.is_open and len(self._waiting) <= AHEAD // 2:
             self.demand.open()
         return Batch("events", len(taken), b"".join(taken))
 
@@ -159,13 +177,41 @@ class Producer:
 
     def begin(self, stream: AnyStream, meta: bytes) -> None:
         """Produce the log of a stream, from now on; to be called on the loop."""
+        context = copy_context()
+
+        async def produce() -> None:
+            await self._acquire(meta, first=True)
+            await self._follow(stream, context)
+
+        self._begin(produce)
+
+    def take_over(self, follow: Callable[[Story], AnyStream]) -> None:
+        """Go on with a log that has no producer: with the stream of its run, after its story."""
+        context = copy_context()
+
+        async def produce() -> None:
+            key, read = self._claim.key, self._terms.patience.with_store
+            first = await read(partial(self._store.read, key, None, 0))
+            await self._acquire(first.meta, first=False)
+            try:
+                story = await read(partial(story_of, self._store, self._claim))
+                self._number, self._bytes = story.number, story.size
+                self._inbox.run = story.last_run
+                stream = follow(story)
+            except RxAssistError as error:  # the log, or the run, cannot go on: followers hear it
+                await self._end(error)
+            else:
+                await self._follow(stream, context)
+
+        self._begin(produce)
+
+    def _begin(self, produce: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if self._home.closed:
             self.acquired.set_exception(ClientClosed())
             return
-        context = copy_context()
         self._home.closing.add(self._leave)
         with parting():  # a client that closes lets it give the log up
-            task = self._home.spawn(self._produce(stream, meta, context))
+            task = self._home.spawn(produce())
         task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
@@ -195,10 +241,6 @@ class Producer:
 
     # --- producing ---
 
-    async def _produce(self, stream: AnyStream, meta: bytes, context: Context) -> None:
-        await self._acquire(meta, first=True)
-        await self._follow(stream, context)
-
     async def _acquire(self, meta: bytes, *, first: bool) -> None:
         acquire = partial(self._store.acquire, self._claim, meta, first=first)
         epoch = await self._terms.patience.with_store(acquire)
@@ -208,6 +250,11 @@ class Producer:
     async def _follow(self, stream: AnyStream, context: Context) -> None:
         """Write what a stream emits, to its end, or until another producer has the log."""
         renewing = asyncio.create_task(self._renew())
+        known = stream._known_run
+        if self._inbox.run is None and known is not None and known.thread_id:
+            self._inbox.run = known  # its id is all that it takes to cancel it
+        if stream._pipe.results is not None:
+            stream._pipe.results.keep = partial(self._keep, stream)
         subscription = context.run(self._subscribe, stream)
         try:
             await self._write(stream)
@@ -226,6 +273,18 @@ class Producer:
         except RxAssistError as error:  # its client is closed, or of another loop
             self._inbox.on_error(error)
             return Disposable()
+
+    def _keep(self, stream: AnyStream, result: ToolResult) -> Observable[Any]:
+        """Write the result of a tool, before it is submitted: a successor does not call it again.
+
+        It never completes if another producer has the log: that one goes on.
+        """
+        kept: Subject[Any] = Subject()
+        call: Any = result.call
+        call_id: str = getattr(call, "call_id", None) or call.id
+        data = to_json({"call_id": call_id, "output": result.output})
+        self._inbox.add(Batch("result", 1, data, partial(stream._home.post, kept.on_completed)))
+        return kept
 
     async def _write(self, stream: AnyStream) -> None:
         inbox = self._inbox
@@ -259,6 +318,7 @@ class Producer:
         entry = Entry(claim.epoch, number, batch.kind, claim.producer, batch.data, batch.size)
         await self._terms.patience.with_store(partial(self._store.append, claim, entry))
         self._number = number
+        batch.written()
 
     async def _end(self, error: BaseException | None) -> None:
         """Write how the run ended; or leave it to a successor if only this side was closed."""

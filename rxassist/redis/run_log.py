@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from functools import partial
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 from uuid import uuid4
 
-from rxassist.errors import BlockingCallError, ClientClosed, excerpt
+from rxassist.errors import (
+    AlreadyProduced,
+    BlockingCallError,
+    ClientClosed,
+    CursorUnavailable,
+    excerpt,
+)
 from rxassist.protocols.responses.protocol import PROTOCOL as RESPONSES
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.iteration import BUFFER, ClosableItems, Items
@@ -18,9 +32,15 @@ from rxassist.redis.following import After, Followed, Reader
 from rxassist.redis.patience import Patience
 from rxassist.redis.producing import AnyStream, Producer, Terms
 from rxassist.redis.store import Store
+from rxassist.redis.stories import Story
+from rxassist.runs.streams.options import ToolOptions
 from rxassist.runs.streams.run_stream import RunObservable
 from rxassist.runs.streams.web import body_of, generate
+from rxassist.runs.tools import Toolbox
 from rxassist.wire.json import to_json
+
+if TYPE_CHECKING:  # the clients are above this room
+    from rxassist.client import AsyncClient, Client
 
 _T = TypeVar("_T")
 
@@ -112,6 +132,32 @@ class _RunLog(Generic[HomeT]):
         if not self._home.post(partial(producer.begin, stream, _meta_of(stream))):
             raise ClientClosed
         return name, producer
+
+    def _take_over(
+        self,
+        key: str,
+        client: Any,  # noqa: ANN401 -- of either kind, and its streams, too
+        given: Mapping[str, object],
+    ) -> Producer:
+        """Begin to go on with a log that has no producer, with the runs of a client."""
+        if not isinstance(getattr(client, "_home", None), type(self._home)):
+            kind = "an AsyncClient" if isinstance(self._home, RunningLoop) else "a Client"
+            msg = f"client must be {kind}, got {excerpt(client)}"
+            raise TypeError(msg)
+
+        def follow(story: Story) -> AnyStream:
+            stream: AnyStream
+            if story.is_of_responses:
+                stream = client.responses._follow(story.response(), given)
+            else:
+                stream = client.threads.runs._follow(story.run(), story.thread_id, given)
+            return stream
+
+        producer = Producer(self._home, self._store, self._terms, _checked(key))
+        self._home.enter()
+        if not self._home.post(partial(producer.take_over, follow)):
+            raise ClientClosed
+        return producer
 
     def _call(self, call: Callable[[], Coroutine[Any, Any, _T]]) -> LoopObservable[_T, HomeT]:
         """What a coroutine function gives that speaks with the store, and waits for it if need be.
@@ -208,6 +254,35 @@ class RunLog(_RunLog[RunningLoop]):
         """
         await self._stop(key)
 
+    async def take_over(
+        self,
+        key: str,
+        client: AsyncClient,
+        *,
+        tools: Iterable[Any] | Toolbox | None = None,
+        **options: Unpack[ToolOptions[Any, Any]],
+    ) -> bool:
+        """Go on with a run whose producer is lost: return whether this worker has it now.
+
+        ``False`` if another worker has it, if it has ended, or if its log is not kept any more.
+        Followers get the rest of the events, nothing twice, made of what is stored if need be.
+        ``tools`` are the functions that the run may require: results that the log has are submitted
+        again, and these functions are not called again. A function that ran when its worker died
+        has no result, and is called once more. A run of which nothing tells whether it was started
+        ends in ``RunOutcomeUnknown``; ``idempotent=True`` lets a run be found by its mark.
+
+        Keywords:
+
+        - ``max_rounds``, ``max_concurrent_tools``, ``tool_timeout``, ``on_tool_error``,
+          ``approve``: see ``ToolOptions``.
+        """
+        producer = self._take_over(key, client, {"tools": tools, **options})
+        try:
+            await asyncio.wrap_future(producer.acquired)
+        except (AlreadyProduced, CursorUnavailable):
+            return False
+        return True
+
     async def orphans(self) -> AsyncGenerator[str]:
         """The keys of the runs whose producer is lost, for ``take_over``."""
         for key in await self._orphans():
@@ -263,9 +338,7 @@ class BlockingRunLog(_RunLog[ThreadLoop]):
             msg = "a BlockingRunLog takes the streams of a Client; a RunLog those of an AsyncClient"
             raise TypeError(msg)
         name, producer = self._publish(stream, key)
-        if self._home.is_here:
-            raise BlockingCallError
-        producer.acquired.result()
+        self._wait(producer)
         return name
 
     def sse(
@@ -282,6 +355,28 @@ class BlockingRunLog(_RunLog[ThreadLoop]):
     def stop(self, key: str) -> None:
         """As ``RunLog.stop``."""
         self._stop(key).run()
+
+    def take_over(
+        self,
+        key: str,
+        client: Client,
+        *,
+        tools: Iterable[Any] | Toolbox | None = None,
+        **options: Unpack[ToolOptions[Any, Any]],
+    ) -> bool:
+        """As ``RunLog.take_over``."""
+        producer = self._take_over(key, client, {"tools": tools, **options})
+        try:
+            self._wait(producer)
+        except (AlreadyProduced, CursorUnavailable):
+            return False
+        return True
+
+    def _wait(self, producer: Producer) -> None:
+        """Wait until a producer has its log. Raises ``BlockingCallError`` on the log's thread."""
+        if self._home.is_here:
+            raise BlockingCallError
+        producer.acquired.result()
 
     def orphans(self) -> Iterator[str]:
         """As ``RunLog.orphans``."""
@@ -363,8 +458,8 @@ def _meta_of(stream: AnyStream) -> bytes:
     return to_json(
         {
             "protocol": "responses" if stream._protocol is RESPONSES else "assistants",
-            "thread_id": getattr(stream._pipe, "thread_id", None),
-            "mark": getattr(stream._pipe, "mark", None),
+            "thread_id": stream._pipe.thread_id,
+            "mark": stream._pipe.mark,
             "run_id": None if run is None else run.id,
         }
     )

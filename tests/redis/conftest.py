@@ -51,7 +51,7 @@ def _program(name):
 class Server:
     """A server on a socket, which can be ended and started again."""
 
-    def __init__(self, program, folder, *options):
+    def __init__(self, program, folder, *options, start="PONG"):
         self._folder = Path(folder)
         self._socket = self._folder / "s"
         self._command = [
@@ -60,13 +60,14 @@ class Server:
         ]
         self.url = f"unix://{self._socket}"
         self._process = None
+        self._ready = start
         self.start()
 
     def start(self):
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
         until = time.monotonic() + WAIT
-        while self.ask("PING") != "PONG":
+        while self._ready not in str(self.ask("PING")):
             assert time.monotonic() < until, (self._folder / "log").read_text()
 
     def end(self, how=signal.SIGTERM):
@@ -127,10 +128,10 @@ def own_server():
     """Start a server for one test, which it may end: ``own_server(*options)``."""
     with ExitStack() as stack:
 
-        def serve(*options):
+        def serve(*options, **how):
             folder = tempfile.mkdtemp(prefix="rx")
             stack.callback(shutil.rmtree, folder)
-            server = Server(_program("redis-server"), folder, *options)
+            server = Server(_program("redis-server"), folder, *options, **how)
             stack.callback(server.end, signal.SIGKILL)
             stack.callback(server.go_on)
             return server

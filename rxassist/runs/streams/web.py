@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing
 from itertools import count
 from math import inf
 from traceback import extract_tb
@@ -150,12 +149,9 @@ def body_of(keep_alive: float | None, buffer: int) -> Callable[[Observable[bytes
     return body
 
 
-async def generate(items: Items[bytes]) -> AsyncGenerator[bytes]:
+def generate(items: Items[bytes]) -> AsyncGenerator[bytes]:
     """The chunks of a body, for a server that takes an async generator."""
-    chunks = cast("AsyncGenerator[bytes]", aiter(items))
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            yield chunk
+    return cast("AsyncGenerator[bytes]", aiter(items))
 
 
 def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[Any, bytes]:
