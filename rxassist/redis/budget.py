@@ -59,7 +59,7 @@ class RedisShare(Share):
         self._pause = Pause(repr(budget))
         self._turn = Places(1)  # its holder alone waits for the time to come
         self._waiting = 0
-        self.queues = SharedQueues(self._lines)
+        self.queues: Queues | None = SharedQueues(self._lines)
 
     async def request(self, longest_pause: float | None = None) -> None:
         """Wait until one more request may be sent, by any process, and count it.

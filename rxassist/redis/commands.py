@@ -27,8 +27,9 @@ try:
         ResponseError,
         TryAgainError,
     )
-except ImportError as missing:  # pragma: no cover -- with the message
-    raise ImportError(needing("Budget(redis=…)", "redis", "redis")) from missing
+except ModuleNotFoundError as _missing:  # pragma: no cover -- with the message
+    _message = needing("Budget(redis=…)", "redis", "redis")
+    raise ModuleNotFoundError(_message, name=_missing.name) from _missing
 
 _T = TypeVar("_T")
 

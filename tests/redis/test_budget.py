@@ -670,3 +670,19 @@ print("redis" in sys.modules, "rxassist.redis" in sys.modules)
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "False False\n"
+
+
+def test_without_its_package_a_client_says_what_to_install():
+    code = """
+import sys
+sys.modules["redis"] = None
+from rxassist import Budget, Client
+try:
+    Client(base_url="http://127.0.0.1:1/v1", budget=Budget(redis="redis://localhost"))
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == (
+        'Budget(redis=…) needs packages: pip install redis (the extra "redis")\n'
+    )
