@@ -20,7 +20,7 @@ from rxassist.events import (
     UnknownEvent,
 )
 from rxassist.models import ErrorObject, Message, Page, Run, Thread, ToolCall, UnknownToolCall
-from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.protocols.assistants.codec import EventDecoder, encode_event
 from rxassist.protocols.assistants.snapshots import Snapshot, fold
 from rxassist.testing import EventBuilder
 from rxassist.wire.structure import structure
@@ -82,6 +82,14 @@ def test_every_recorded_event_there_and_back(name):
         again = from_json(Event, to_json(event))
         assert (type(again), again) == (type(event), event)
         assert from_dict(type(event), to_dict(event)) == event
+
+
+@pytest.mark.parametrize("name", sorted(STREAMS))
+def test_a_delta_is_written_alike_whether_its_models_were_made_or_not(name):
+    path = WIRE / "assistants" / f"{name}.sse"
+    for unread, read in zip(events_of(path), events_of(path), strict=True):
+        if isinstance(read, ThreadMessageDelta):
+            assert encode_event(unread) == encode_event(type(read)(read.data))
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))

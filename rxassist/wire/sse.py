@@ -236,6 +236,22 @@ def encode(event: ServerSentEvent) -> bytes:
     Raises ``ValueError`` if the format cannot carry a value: a carriage return in ``data``, any
     line end in ``event`` or ``id``, a NUL in ``id``, a negative ``retry``.
     """
+    if not (event.event.isprintable() and event.id.isprintable()) or "\r" in event.data:
+        _refuse_line_ends(event)
+    lines = f"event: {event.event}\n" if event.event not in {"", "message"} else ""
+    if event.id:
+        lines += f"id: {event.id}\n"
+    if event.retry is not None:
+        if event.retry < 0:
+            msg = f"retry must not be negative, got {event.retry}"
+            raise ValueError(msg)
+        lines += f"retry: {event.retry}\n"
+    data = event.data.replace("\n", "\ndata: ")
+    return f"{lines}data: {data}\n\n".encode()
+
+
+def _refuse_line_ends(event: ServerSentEvent) -> None:
+    """Raise if a value holds what its line cannot carry."""
     for name, value, forbidden in (
         ("event", event.event, "\r\n"),
         ("id", event.id, "\r\n\0"),
@@ -244,16 +260,6 @@ def encode(event: ServerSentEvent) -> bytes:
         if any(character in value for character in forbidden):
             msg = f"{name} cannot hold any of {forbidden!r} in a Server-Sent Event: {value!r}"
             raise ValueError(msg)
-    if event.retry is not None and event.retry < 0:
-        msg = f"retry must not be negative, got {event.retry}"
-        raise ValueError(msg)
-    lines = [f"event: {event.event}"] if event.event not in {"", "message"} else []
-    if event.id:
-        lines.append(f"id: {event.id}")
-    if event.retry is not None:
-        lines.append(f"retry: {event.retry}")
-    lines.extend(f"data: {line}" for line in event.data.split("\n"))
-    return "\n".join([*lines, "", ""]).encode()
 
 
 __all__ = ["DONE", "MAX_EVENT_BYTES", "Decoder", "SSEDecoder", "ServerSentEvent", "encode"]

@@ -106,7 +106,11 @@ def encode_event(event: Event) -> ServerSentEvent:
     """Make a Server-Sent Event from a typed event, as the service writes it."""
     if isinstance(event, DoneEvent):
         return ServerSentEvent(event.event, event.data)
-    data = event.data if isinstance(event, UnknownEvent) else unstructure(event.data)
+    read = event._read if isinstance(event, ThreadMessageDelta) else None
+    if isinstance(read, _MessageDelta):
+        data = read.plain()
+    else:
+        data = event.data if isinstance(event, UnknownEvent) else unstructure(event.data)
     return ServerSentEvent(event.name, to_json(data).decode())
 
 
@@ -174,6 +178,14 @@ class _MessageDelta(_Usual):
     def piece(self) -> Piece:
         block = self.delta.content.part
         return self.id, block.index, block.text.value
+
+    def plain(self) -> dict[str, Any]:
+        """The same as JSON, as the models are written."""
+        block, role = self.delta.content.part, self.delta.role
+        text = {} if block.text.value is None else {"value": block.text.value}
+        content = [{"index": block.index, "text": text, "type": "text"}]
+        delta = {"content": content} if role is None else {"role": role, "content": content}
+        return {"id": self.id, "delta": delta, "object": self.object}
 
     def made(self) -> deltas.MessageDeltaEvent:
         content = tuple([block.made() for block in self.delta.content])

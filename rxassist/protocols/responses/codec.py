@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast, get_args, get_type_hints
 
 import msgspec
-from attrs import evolve
+from attrs import evolve, fields
 
 from rxassist.errors import DecodeError, RxAssistError, api_error_fields, redacted_error
 from rxassist.protocols.responses.events import (
@@ -262,13 +262,21 @@ def data_of(event: Event) -> Any:  # noqa: ANN401 -- JSON is anything
     if isinstance(event, DoneEvent | UnknownEvent):
         return event.data
     said: dict[str, Any]
-    if isinstance(event, ErrorEvent):
+    if isinstance(event, OutputTextDelta):
+        said = {name: getattr(event, name) for name in _OF_TEXT_DELTA}
+        said["logprobs"] = list(event.logprobs)
+    elif isinstance(event, ErrorEvent):
         said = {"sequence_number": event.sequence_number, "error": unstructure(event.data)}
     else:
         said = unstructure(event)
         del said["response_id"]
     written = {key: value for key, value in said.items() if value is not None}
     return {"type": event.type, **written}
+
+
+_OF_TEXT_DELTA = tuple(
+    each.name for each in fields(OutputTextDelta) if each.name not in {"response_id", "type"}
+)
 
 
 def encode_event(event: Event) -> ServerSentEvent:
