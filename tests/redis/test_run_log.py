@@ -706,7 +706,7 @@ def test_a_log_that_is_closed_before_anything_has_begun(run, logs, stream_of):
 
 
 def test_a_blocking_log_that_nobody_has_ends_its_thread(store_of):
-    runs = BlockingRunLog(store_of())
+    runs = BlockingRunLog(store_of(), grace=0.1)
     runs.stop("nobody")
     assert len(list(runs.sse("nobody", keep_alive=None))) == 1
     del runs
