@@ -36,14 +36,16 @@ Report = Callable[[BaseException], object]
 class Reading:
     """The cursor of a reader of a log, and its memory of the items before it.
 
-    ``log`` is a key of the log, and not the log itself, which must not keep itself alive.
+    ``log`` is a key of the log, and not the log itself, which must not keep itself alive. Of one
+    that ``waits_for_end`` the cursor is at the newest item.
     """
 
-    __slots__ = ("cursor", "log", "memo")
+    __slots__ = ("cursor", "log", "memo", "waits_for_end")
 
     def __init__(self, log: object, cursor: int = 0) -> None:
         self.log: object = log
         self.cursor: int = cursor
+        self.waits_for_end: bool = False
         self.memo: Any = None
 
 
@@ -124,7 +126,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         reading = _reading.get()
         if reading is None or reading.log is not self._key:
             reading = self._last_reading
-        if isinstance(reading, _Reader) and reading.waits_for_end:
+        if reading.waits_for_end:
             reading.cursor = self._end_of_items
         return reading
 
@@ -328,14 +330,13 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
         "_waits",
         "closed",
         "demand",
-        "waits_for_end",
     )
 
     def __init__(self, log: Log[_T], observer: abc.ObserverBase[_T]) -> None:
         super().__init__(log._key)
         self._log = log
         self._observer = observer
-        self.waits_for_end: bool = isinstance(observer, AtEnd)
+        self.waits_for_end = isinstance(observer, AtEnd)
         self._context = copy_context()  # sources that the subscriber adds later find its demand
         self._context.run(_reading.set, self)
         self._busy = False

@@ -229,13 +229,15 @@ def _raise(error: BaseException) -> NoReturn:
 
 
 class RunningLoop(Home):
-    """The event loop in which it is first used."""
+    """The event loop in which it is first used. ``owner`` is what errors call its owner."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str = "AsyncClient", blocking: str = "Client") -> None:
         super().__init__()
+        self._names = owner, blocking
         self._ending: asyncio.Task[None] | None = None
 
     def _bind(self) -> asyncio.AbstractEventLoop:
+        owner, blocking = self._names
         try:
             running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
@@ -243,14 +245,14 @@ class RunningLoop(Home):
         if self._loop is None:
             if running is None:
                 msg = (
-                    "AsyncClient needs a running event loop of asyncio, and none runs here (that "
-                    "of trio is another); use Client in synchronous code"
+                    f"{owner} needs a running event loop of asyncio, and none runs here (that "
+                    f"of trio is another); use {blocking} in synchronous code"
                 )
                 raise WrongLoopError(msg)
             self._loop = running
             self._thread_id = threading.get_ident()
         elif self._loop.is_closed() or (running is not None and running is not self._loop):
-            msg = "this AsyncClient belongs to another event loop; make one client for each loop"
+            msg = f"this {owner} belongs to another event loop; make one for each loop"
             raise WrongLoopError(msg)
         return self._loop
 
@@ -267,7 +269,7 @@ class RunningLoop(Home):
             self._dismiss()
             return
         if asyncio.get_running_loop() is not loop:
-            msg = "close this AsyncClient on the event loop that it belongs to"
+            msg = f"close this {self._names[0]} on the event loop that it belongs to"
             raise WrongLoopError(msg)
         self.shut()
         self._closers.add(asyncio.current_task())

@@ -258,18 +258,30 @@ class RedisStore(Store):
         """As ``Store.orphans``."""
         with _translated():
             keys: list[bytes] = [each async for each in self._commands.sscan_iter(_RUNS)]
-        for name in keys:
-            key = name.decode()
+        for start in range(0, len(keys), _PAGE):
+            part = [name.decode() for name in keys[start : start + _PAGE]]
             pipe = self._commands.pipeline(transaction=False)
-            pipe.exists(_lease(key))
-            pipe.xrevrange(_log(key), count=1)
+            for key in part:
+                pipe.exists(_lease(key))
             with _translated():
-                leased, last = await pipe.execute()
-                has_ended = not last or _entry(*last[0]).kind == "end"
-                if has_ended and not leased:
-                    await self._commands.srem(_RUNS, key)
-            if not (leased or has_ended):
-                yield key
+                leased: list[int] = await pipe.execute()
+            for key, is_leased in zip(part, leased, strict=True):
+                if not is_leased and await self._is_orphan(key):
+                    yield key
+
+    async def _is_orphan(self, key: str) -> bool:
+        """Whether a log has neither an end nor a producer; one that is over is forgotten."""
+        pipe = self._commands.pipeline(transaction=False)
+        pipe.exists(_lease(key))
+        pipe.xrevrange(_log(key), count=1)
+        with _translated():
+            leased, last = await pipe.execute()
+            if leased:
+                return False
+            if last and _entry(*last[0]).kind != "end":
+                return True
+            await self._commands.srem(_RUNS, key)
+        return False
 
     async def close(self) -> None:
         """Close the connections."""

@@ -216,7 +216,7 @@ class RunLog(_RunLog[RunningLoop]):
         max_bytes: int = MAX_BYTES,
     ) -> None:
         terms = _terms(lease, keep, ttl, grace, patience, linger, max_bytes)
-        super().__init__(RunningLoop(), store, terms)
+        super().__init__(RunningLoop("RunLog", "BlockingRunLog"), store, terms)
 
     def publish(self, stream: AnyStream, key: str | None = None) -> Published:
         """Write the events of a stream to a log, from now on, and return the key of the run.

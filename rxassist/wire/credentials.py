@@ -61,6 +61,7 @@ class Tokens:
         self._end = inf
         self._secrets = Secrets(_MOST_TOKENS)
         self._others = Secrets(_MOST_OTHERS)
+        self._remembered: list[str] = []
         self._asking = asyncio.Lock()
         if credential is not None and self._ask is None:
             self._token = _checked(credential, name)
@@ -93,10 +94,13 @@ class Tokens:
 
         And the parts of such a header: the token after ``Bearer``, each cookie's value.
         """
-        for name, value in named:
-            if _CREDENTIAL.search(name):
-                for secret in (value, *_PARTS.split(value)):
-                    self._others.add(secret)
+        secrets = [value for name, value in named if _CREDENTIAL.search(name)]
+        if not secrets or secrets == self._remembered:  # as nearly always
+            return
+        self._remembered = secrets
+        for value in secrets:
+            for secret in (value, *_PARTS.split(value)):
+                self._others.add(secret)
 
     def _keep(self, told: object) -> None:
         token = getattr(told, "token", told)
