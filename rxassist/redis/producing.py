@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, copy_context
@@ -19,6 +19,7 @@ from reactivex.disposable import Disposable
 
 from rxassist.errors import (
     AlreadyProduced,
+    APIError,
     ClientClosed,
     CursorUnavailable,
     Fenced,
@@ -30,7 +31,7 @@ from rxassist.errors import (
 )
 from rxassist.reactive.backpressure import Demand, demanding
 from rxassist.reactive.logger import logger
-from rxassist.reactive.loop import Home, on_loop, parting
+from rxassist.reactive.loop import Home, on_loop, parting, scheduled
 from rxassist.redis import endings
 from rxassist.redis.patience import Patience
 from rxassist.redis.store import Claim, Entry, Kind, Store
@@ -48,11 +49,11 @@ BATCH = 64
 BATCH_BYTES = 64 * 1024
 """How many bytes of events are written at once, unless one event is larger."""
 
-AHEAD = 1024
-"""How many events may wait to be written before the run's socket is paused."""
+AHEAD = 4 * BATCH
+"""How many events may wait here; the stream holds 1,024 more before its socket is paused."""
 
 _RENEWALS = 3  # in the time of a lease
-_LAST_EVENTS = 5.0  # seconds for the events of a run that was cancelled to arrive
+_LAST_EVENTS = 1.0  # seconds for the events of a run that was cancelled to arrive
 _STOPPED = "the run was stopped by runs.stop, and its service told nothing of its end"
 
 AnyStream = RunObservable[Any, Any, Any, Any, Any, Any]
@@ -97,6 +98,8 @@ class Inbox(abc.ObserverBase[Any]):
         self.demand: Demand = Demand(failed=self._failed)
         self.run: AnyRun | None = None
         """The run as the events last had it."""
+        self.count: int = 0
+        """How many events of the stream came."""
         self.has_ended: bool = False
         self.error: BaseException | None = None
 
@@ -104,6 +107,7 @@ class Inbox(abc.ObserverBase[Any]):
         """Keep an event; want no more for now if too many wait."""
         if not value.is_delta:
             self.run = value.run() or self.run
+        self.count += 1
         self.add(value)
         if len(self._waiting) >= AHEAD:
             self.demand.close()
@@ -128,6 +132,10 @@ class Inbox(abc.ObserverBase[Any]):
         self.error = error
         self.on_completed()
         return True
+
+    def reopen(self) -> None:
+        """Go on with another source, after the end of the first one."""
+        self.has_ended, self.error = False, None
 
     @property
     def waiting(self) -> int:
@@ -171,6 +179,11 @@ class Producer:
         self._stops = False
         self._cancels = False
         self._stopped = False
+        self._asked_for_rest = False
+        self._reopens = False
+        self._told: Sequence[Any] = ()  # the events before this producer
+        self._task: asyncio.Task[None] | None = None
+        self._subscription: abc.DisposableBase = Disposable()
         self._is_rung = False
         self.acquired: Future[None] = Future()
         """Done when the log is there, and nobody else has it."""
@@ -195,7 +208,7 @@ class Producer:
             await self._acquire(first.meta, first=False)
             try:
                 story = await read(partial(story_of, self._store, self._claim))
-                self._number, self._bytes = story.number, story.size
+                self._number, self._bytes, self._told = story.number, story.size, story.events
                 self._inbox.run = story.last_run
                 stream = follow(story)
             except RxAssistError as error:  # the log, or the run, cannot go on: followers hear it
@@ -211,8 +224,8 @@ class Producer:
             return
         self._home.closing.add(self._leave)
         with parting():  # a client that closes lets it give the log up
-            task = self._home.spawn(produce())
-        task.add_done_callback(self._over)
+            self._task = self._home.spawn(produce())
+        self._task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._home.closing.discard(self._leave)
@@ -237,6 +250,8 @@ class Producer:
 
     def _leave(self) -> None:
         self._leaves = True
+        if self._task is not None and not self.acquired.done():
+            self._task.cancel()
         self._ring()
 
     # --- producing ---
@@ -255,16 +270,16 @@ class Producer:
             self._inbox.run = known  # its id is all that it takes to cancel it
         if stream._pipe.results is not None:
             stream._pipe.results.keep = partial(self._keep, stream)
-        subscription = context.run(self._subscribe, stream)
+        self._subscription = context.run(self._subscribe, stream)
         try:
             await self._write(stream)
         except (Fenced, CursorUnavailable, StoreUnavailable) as error:
             logger.warning("run %s is not produced here any more: %s", self._claim.key, error)
-        except (LogTooLarge, ValueError, TypeError) as error:  # what cannot be written
+        except Exception as error:  # noqa: BLE001 -- what cannot be written, and followers get it
             await self._end(error)
         finally:
             renewing.cancel()
-            _let_go(stream, subscription)
+            self._let_go(stream)
 
     def _subscribe(self, stream: AnyStream) -> abc.DisposableBase:
         try:
@@ -298,7 +313,11 @@ class Producer:
                 await self._append(inbox.take())
             if self._failure is not None:
                 raise self._failure
-            if inbox.has_ended:
+            if self._reopens:
+                continue
+            if inbox.has_ended and self._cancels and isinstance(inbox.error, APIError):
+                self._ask_for_rest(stream)
+            elif inbox.has_ended:
                 await self._end(inbox.error)
                 return
             if self._leaves:
@@ -361,27 +380,51 @@ class Producer:
             logger.warning("run %s could not be stopped: %s", self._claim.key, error)
 
         def cancelled() -> None:
-            self._home.post(partial(self._when_cancelled, last))
+            self._home.post(partial(self._when_cancelled, stream, last))
 
         on_loop(stream._home, stream._cancel_run(run)).subscribe(keep, failed, cancelled)
 
-    def _when_cancelled(self, run: AnyRun | None) -> None:
-        """Close the stream if it does not end by itself: at once, if nothing more will come."""
-
-        def close() -> None:
+    def _when_cancelled(self, stream: AnyStream, run: AnyRun | None) -> None:
+        """End the log if the stream does not: at once, if nothing more is known of the run."""
+        if run is None or run.status not in FINISHED:
             self._stopped = True
             self._inbox.on_error(StreamClosed(_STOPPED))
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_LAST_EVENTS, self._ask_for_rest, stream)
 
-        goes_on = run is not None and run.status in FINISHED
-        asyncio.get_running_loop().call_later(_LAST_EVENTS if goes_on else 0.0, close)
+    def _ask_for_rest(self, stream: AnyStream) -> None:
+        """Go on with what is stored of a run that was cancelled, as its stream does not end well.
 
+        It does not if functions were running, whose outputs the run does not take any more.
+        """
+        over = self._task is None or self._task.done()
+        if over or self._asked_for_rest or (self._inbox.has_ended and self._inbox.error is None):
+            return
+        self._asked_for_rest = self._reopens = True
+        if not stream._home.post(partial(self._read_rest, stream)):
+            self._reopens = False
+            self._inbox.on_error(ClientClosed())
 
-def _let_go(stream: AnyStream, subscription: abc.DisposableBase) -> None:
-    """Leave the stream, and the run as it is, also if it would be cancelled when it is left."""
-    farewell = stream._pipe.farewell
-    if farewell is not None:
-        farewell.stay()
-    subscription.dispose()
+    def _read_rest(self, stream: AnyStream) -> None:
+        """Read the rest on the thread of the stream: nothing else comes from there meanwhile."""
+        self._let_go(stream)
+        known = [*self._told, *stream._log.items[: self._inbox.count]]
+        self._inbox.reopen()
+        self._reopens = False
+        if stream._rest is None or stream._log.dropped:
+            self._stopped = True
+            self._inbox.on_error(StreamClosed(_STOPPED))
+        else:
+            rest = scheduled(stream._home, stream._rest(known))
+            self._subscription = rest.subscribe(self._inbox)
+
+    def _let_go(self, stream: AnyStream) -> None:
+        """Leave the stream, and the run as it is, also if it were cancelled when it is left."""
+        farewell = stream._pipe.farewell
+        if farewell is not None:
+            farewell.stay()
+        self._subscription.dispose()
 
 
 __all__ = ["AnyStream", "Producer", "Terms"]

@@ -1,7 +1,9 @@
 """What a log does for those who publish, follow and stop: in memory, in Redis and in Valkey."""
 
 import asyncio
+import gc
 import pickle
+import threading
 import time
 
 import pytest
@@ -9,7 +11,7 @@ import reactivex as rx
 from reactivex import Subject
 from reactivex import operators as ops
 
-from rxassist import AsyncClient, Client
+from rxassist import AsyncAssistantEventHandler, AsyncClient, Client
 from rxassist.errors import (
     AlreadyProduced,
     APIStatusError,
@@ -24,9 +26,10 @@ from rxassist.errors import (
     ToolRoundsExceeded,
     status_error,
 )
-from rxassist.local import LocalService, say, wait
+from rxassist.local import LocalService, call, say, wait
 from rxassist.operators import choose, text_deltas
 from rxassist.protocols.assistants.codec import EventDecoder
+from rxassist.reactive.loop import RunningLoop, from_batches
 from rxassist.redis import BlockingRunLog, InMemoryStore, Published, RunLog
 
 
@@ -154,9 +157,9 @@ def test_a_run_that_has_ended_is_not_produced_again(run, logs, stream_of, events
 @pytest.mark.parametrize("key", ["", "a{b}", "x" * 201, "a\nb", None, 5])
 def test_a_key_that_cannot_be_one_is_refused(key):
     runs = RunLog(InMemoryStore())
-    for call in (runs.follow, runs.sse):
+    for read in (runs.follow, runs.sse):
         with pytest.raises((TypeError, ValueError), match="key must be text"):
-            call(key)
+            read(key)
 
 
 def test_only_the_stream_of_a_run_is_published(run, logs):
@@ -465,6 +468,42 @@ def test_a_stop_before_the_first_event_is_not_forgotten(run, logs, forever, fres
     run(main)
 
 
+@pytest.mark.parametrize("seconds", [0.05, 60])
+def test_a_stop_while_a_function_runs_gives_the_ending_of_the_run(seconds, run, logs):
+    begun = asyncio.Event()
+
+    async def look() -> str:
+        begun.set()
+        await asyncio.sleep(seconds)
+        return "seen"
+
+    def script(_):
+        yield call("look", {})
+        yield say("Never said.")
+
+    async def main():
+        with LocalService(script) as service:
+            async with (
+                AsyncClient(base_url=service.base_url) as client,
+                logs() as runs,
+                logs() as others,
+            ):
+                assistant = await client.assistants.create(model="m")
+                stream = client.threads.create_and_run_stream(
+                    assistant_id=assistant.id, tools=[look]
+                )
+                key = await runs.publish(stream)
+                await begun.wait()
+                await others.stop(key)
+                got = await heard(others, key)
+                statuses = [event.run().status for event in got if event.run()]
+                assert statuses.count("requires_action") == 1
+                assert statuses[-1] == "cancelled"
+                assert got[-1].is_done
+
+    run(main)
+
+
 def test_a_response_in_the_foreground_is_stopped_by_closing_it(run, logs, forever):
     async def main():
         async with (
@@ -478,6 +517,69 @@ def test_a_response_in_the_foreground_is_stopped_by_closing_it(run, logs, foreve
             await others.stop(key)
             with pytest.raises(StreamClosed, match="stopped"):
                 await heard(others, key)
+
+    run(main)
+
+
+def test_a_source_is_paused_while_nothing_can_be_written(run, stream_of, events):
+    emitted, may_write = [], asyncio.Event()
+
+    class Stuck(InMemoryStore):
+        async def append(self, claim, entry=None):
+            if entry is not None:
+                await may_write.wait()
+            await super().append(claim, entry)
+
+    async def many():
+        for event in (events[3] for _ in range(5000)):
+            emitted.append(event)
+            yield (event,)
+
+    async def main():
+        home = RunningLoop()
+        async with RunLog(Stuck()) as runs:
+            key = await runs.publish(stream_of(from_batches(home, many)))
+            await until(lambda: len(emitted) >= 1024)
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            assert len(emitted) < 1024 + 256 + 64
+            may_write.set()
+            assert len(await heard(runs, key)) == 5000
+
+    run(main)
+
+
+def test_events_that_come_together_are_written_together(run, stream_of, events):
+    async def main():
+        store = InMemoryStore()
+        async with RunLog(store, linger=0.05) as runs:
+            source = Subject()
+            key = await runs.publish(stream_of(source))
+            for event in events:
+                source.on_next(event)
+                await asyncio.sleep(0)
+            assert await heard(runs, key) == events
+            page = await store.read(key, None, 0)
+            assert [entry.count for entry in page.entries] == [0, len(events), 1]
+
+    run(main)
+
+
+def test_a_handler_that_raises_ends_the_log_with_its_error(run, logs, forever):
+    class Raising(AsyncAssistantEventHandler):
+        async def on_text_created(self, text):
+            msg = "of a handler"
+            raise LookupError(msg)
+
+    async def main():
+        async with AsyncClient(base_url=forever.base_url) as client, logs() as runs:
+            assistant = await client.assistants.create(model="m")
+            stream = client.threads.create_and_run_stream(
+                assistant_id=assistant.id, event_handler=Raising()
+            )
+            key = await runs.publish(stream)
+            with pytest.raises(RxAssistError, match="LookupError: of a handler"):
+                await heard(runs, key)
 
     run(main)
 
@@ -584,3 +686,31 @@ def test_an_async_log_takes_the_streams_of_a_client(run, logs, forever):
                         await runs.stop(key)
 
     run(main)
+
+
+def test_a_log_that_is_closed_before_anything_has_begun(run, logs, stream_of):
+    async def main():
+        async with logs() as runs:
+            key = runs.publish(stream_of(rx.never()))
+        with pytest.raises((ClientClosed, asyncio.CancelledError)):
+            await key
+        async with logs() as runs:
+            follower = asyncio.ensure_future(heard(runs, "nobody"))
+            body = asyncio.ensure_future(anext(runs.sse("nobody")))
+            await asyncio.sleep(0)
+        with pytest.raises(ClientClosed):
+            await follower
+        assert b"ClientClosed" in await body
+
+    run(main)
+
+
+def test_a_blocking_log_that_nobody_has_ends_its_thread(store_of):
+    runs = BlockingRunLog(store_of())
+    runs.stop("nobody")
+    assert len(list(runs.sse("nobody", keep_alive=None))) == 1
+    del runs
+    deadline = time.monotonic() + 5
+    while any(thread.name == "rxassist" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        gc.collect()

@@ -58,6 +58,11 @@ class Known:
         return self.run_id or next((event.data.id for event in self._of_runs), None)
 
     @property
+    def run(self) -> Run | None:
+        """The run as the events had it first."""
+        return next((event.data for event in self._of_runs), None)
+
+    @property
     def is_over(self) -> bool:
         """Whether the last event of the stream is known."""
         return bool(self.events) and self.events[-1].is_done

@@ -195,20 +195,26 @@ class _Hearing(Rescue[Event]):
 
 
 def existing(
-    how: Recovery, known: Known, scheduler: abc.SchedulerBase | None = None
+    how: Recovery,
+    known: Known,
+    scheduler: abc.SchedulerBase | None = None,
+    *,
+    resumed: bool = True,
 ) -> Observable[Event]:
     """The events of a run that exists, after those that are known, when it has ended or waits.
 
     A run that still waits, as is known, begins with that wait again: ``with_waits`` leaves it out,
-    after the functions were called. Sends the error of a request to ``on_error`` if the service
+    after the functions were called. With ``resumed=False`` the run did not go on after its last
+    known wait. Sends the error of a request to ``on_error`` if the service
     cannot be reached for ``how.patience`` seconds; also ``NotFoundError``, at once if nothing is
     known of the run.
     """
 
     def begin(given: abc.SchedulerBase) -> Observable[Event]:
         where = (how.thread_id or "", known.id or "")
-        heard = reduce(fold, known.since, NOTHING)
-        told = frozenset(each for event in known.since if (each := told_of(event)) is not None)
+        events = known.since if resumed else known.events
+        heard = reduce(fold, events, NOTHING)
+        told = frozenset(each for event in events if (each := told_of(event)) is not None)
         look = _Look(how, where, Heard(heard, told), clock_of(scheduler, given), known)
         missing = look.events().pipe(ops.catch(_last_error))
         return missing.pipe(choose_each(lambda: (_as_they_are, nothing)))

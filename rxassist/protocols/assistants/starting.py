@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -207,6 +207,12 @@ class RunCall(ThreadCall[HomeT]):
         search = evolve(self._search(thread_id, mark, found), patience=known.patience)
         return found_run(search, thread_id, "the program that requested it is gone")
 
+    def _rest(self, events: Sequence[Event]) -> Observable[Event]:
+        """The events of the run of a stream after the first ones: no outputs made it go on."""
+        known = Known(events)
+        how = self._how(known.run, None)
+        return existing(how, known, self._connection.home.scheduler, resumed=False)
+
     def plan(
         self,
         answers: Observable[Event],
@@ -231,6 +237,7 @@ class RunCall(ThreadCall[HomeT]):
             ending=self._ending(run, submitted),
             tools=tools,
             cancel=self._cancel_run,
+            rest=self._rest,
             waiting=self._waiting,
             thread_id=self._thread_id,
             run=run,

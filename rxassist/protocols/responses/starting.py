@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -232,10 +232,18 @@ class ResponseCall(Resource[HomeT]):
             ending=unchanged,  # each response has its own
             tools=tools,
             cancel=self._cancel,
+            rest=self._rest,
             waiting=self._waiting,
             run=run,
             mark=self._own_id,
         )
+
+    def _rest(self, events: Sequence[Event]) -> Observable[Event]:
+        """The events of the responses of a stream after the first ones."""
+        known = Known(events)
+        response_id = known.id or ""
+        how = self._how(response_id, None, background=True)
+        return existing(how, response_id, self._clock, known.newest)
 
     def _leg(self, request: Request) -> Observable[Event]:
         """The events of one new response of a chain, to its end or its wait."""

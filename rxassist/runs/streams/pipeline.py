@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -75,6 +75,7 @@ class Plan(Generic[AnyEventT]):
     - ``tools``: calls functions and resumes the run; ``None`` if the run has none to call.
     - ``cancel``: cancels a run, and completes when it has ended.
     - ``waiting``: what the run waits for before it begins.
+    - ``rest``: the events of the run after those that are known, made of what is stored.
     - ``thread_id`` and ``run``: what is known before the first event.
     - ``mark``: what finds the run again if its answer is lost: the mark in its metadata, or the id
       that a response is to have.
@@ -85,6 +86,7 @@ class Plan(Generic[AnyEventT]):
     answers: Observable[AnyEventT]
     ending: Operator[AnyEventT, AnyEventT]
     cancel: Callable[[Any], Observable[AnyRun]]
+    rest: Callable[[Sequence[AnyEventT]], Observable[AnyEventT]] | None = None
     once: Operator[AnyEventT, AnyEventT] = unchanged
     slot: Operator[AnyEventT, AnyEventT] = unchanged
     tools: Callable[[OnResult], Operator[AnyEventT, AnyEventT]] | None = None

@@ -77,6 +77,7 @@ class RunObservable(
         self._on_reset: OnReset = plan.options.on_reset
         self._once_folded = OnceFolded(plan.protocol)
         self._cancel_run = plan.cancel
+        self._rest = plan.rest
         self._known_run = plan.run
         self._telling: SyncTelling | AsyncTelling | None = None
         if plan.options.event_handler is not None:
