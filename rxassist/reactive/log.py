@@ -156,6 +156,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         return reader
 
     def _attach(self, reader: _Reader[_T]) -> None:
+        reader.attached = True
         if reader.closed:
             return
         reader.cursor = self.dropped
@@ -328,6 +329,7 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
         "_log",
         "_observer",
         "_waits",
+        "attached",
         "closed",
         "demand",
     )
@@ -341,6 +343,7 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
         self._context.run(_reading.set, self)
         self._busy = False
         self._waits = False
+        self.attached: bool = False
         self.demand = current_demand()
         self.cursor = 0
         self.closed = False
@@ -348,7 +351,8 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
     def dispose(self) -> None:
         """Read no more."""
         self.closed = True
-        self._log._post(partial(self._log._detach, self))
+        if self.attached:  # else it has read all, or the log will see that it is closed
+            self._log._post(partial(self._log._detach, self))
 
     def fail(self, error: BaseException) -> bool:
         """Give an exception to the consumer that waits, and read no more, if there is one."""
@@ -358,6 +362,7 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
     def let_go(self) -> None:
         """Forget the context: it holds this reader, which makes a circle of references."""
         self._context = _no_context
+        self.attached = False
 
     def deliver(self) -> None:
         """Send the items that the reader has not had yet, as long as it wants more."""

@@ -226,6 +226,10 @@ class RunObservable(
         A run that is not cancelled calls ``cancel_over`` at once.
         """
         farewell = self._pipe.farewell
+        if self._log.ended and self._telling is None and farewell is None:
+            handler_over()
+            cancel_over()
+            return
 
         def close() -> None:
             if not self._log.ended:
