@@ -53,6 +53,7 @@ async def events(request: Request) -> StreamingResponse:
 
 async def body(key: str, after: str) -> AsyncGenerator[bytes]:
     """Say which worker this is, and that a browser may come back soon; then the run."""
+    # With the id, or this event would make the browser forget it.
     yield f"retry: 300\nid: {after}\nevent: worker\ndata: {os.getpid()}\n\n".encode()
     async with aclosing(runs.sse(key, after)) as chunks:
         async for chunk in chunks:

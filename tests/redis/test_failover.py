@@ -133,7 +133,7 @@ def service():
         yield service
 
 
-def test_a_successor_has_all_though_the_log_lost_its_last_entries(pair, run, service):
+def test_a_successor_has_all_and_a_follower_with_lost_events_is_told(pair, run, service):
     async def main():
         async with AsyncClient(base_url=service.base_url) as client, RunLog(pair.url) as others:
             worker = RunLog(pair.url, lease=0.5)
@@ -154,6 +154,7 @@ def test_a_successor_has_all_though_the_log_lost_its_last_entries(pair, run, ser
             held = pair.length(key)
             await until(lambda: len(ids) > held + 10)
             browser.cancel()
+            seen = ids[-1]
             pair.fail_over()
             await worker.close()
 
@@ -162,5 +163,10 @@ def test_a_successor_has_all_though_the_log_lost_its_last_entries(pair, run, ser
                 assert await successor.take_over(key, client)
                 text = successor.follow(key).pipe(text_deltas(), ops.reduce(str.__add__))
                 assert await text == "".join(WORDS)
+                body = b"".join([chunk async for chunk in others.sse(key, seen)])
+                assert body.startswith(f"id: {seen}\n\nevent: error\n".encode())
+                assert b"CursorUnavailable" in body
+                with pytest.raises(CursorUnavailable):
+                    await others.follow(key, after=seen)
 
     run(main)
