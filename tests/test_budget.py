@@ -145,7 +145,7 @@ def test_who_leaves_lets_the_next_one_in():
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        budget._paused_until = 0.0
+        budget._pause.until = 0.0
         await budget.request()
 
     asyncio.run(main())

@@ -1040,3 +1040,14 @@ def test_an_object_that_is_told_again_takes_what_is_equal_from_before():
     later = structure(said | {"status": "completed"}, models.Run, before=before)
     assert later == structure(said | {"status": "completed"}, models.Run)
     assert later.tools is before.tools
+
+
+@pytest.mark.parametrize("name", ["oa4j-text.sse", "simple-text-v2.sse", "dotnet-text-1.sse"])
+def test_the_short_way_to_write_a_delta_writes_what_the_long_way_does(name, wire):
+    decoder = EventDecoder()
+    data = (wire / "assistants" / name).read_bytes()
+    deltas = [event for event in decoder.feed(data) if event.name == "thread.message.delta"]
+    short = [encode_event(event) for event in deltas]
+    assert [event.data for event in deltas]  # made now, so that the long way is taken
+    assert [encode_event(event) for event in deltas] == short
+    assert [decode_event(sent) for sent in short] == deltas

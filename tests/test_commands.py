@@ -108,7 +108,7 @@ def test_what_a_hint_says_to_install_is_what_the_extra_installs():
                 names = {each.value for each in packages if isinstance(each, ast.Constant)}
                 assert names <= packages_of(extra.value)
                 hints += 1
-    assert hints == 6
+    assert hints == 8
     assert needing("this", "text", "jiter") == (
         'this needs packages: pip install jiter (the extra "text")'
     )

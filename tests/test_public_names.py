@@ -21,6 +21,7 @@ DOORS = (
     "rxassist.models",
     "rxassist.operators",
     "rxassist.polling",
+    "rxassist.redis",
     "rxassist.responses",
     "rxassist.responses.operators",
     "rxassist.testing",

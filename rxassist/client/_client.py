@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from ssl import SSLContext
 from typing import Any, ClassVar, Generic, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, urlsplit
@@ -23,7 +23,7 @@ from rxassist.protocols.responses.handler import AsyncResponseEventHandler, Resp
 from rxassist.protocols.responses.resources.conversations import Conversations
 from rxassist.protocols.responses.resources.responses import Responses
 from rxassist.protocols.responses.streams import AsyncResponseStream, ResponseStream
-from rxassist.reactive.budget import Budget
+from rxassist.reactive.budget import Budget, Share
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable, note_call
@@ -206,6 +206,8 @@ def _connected(
         raise TypeError(msg)
     check_positive("max_event_bytes", max_event_bytes, whole=True)
     check_not_negative("max_retries", max_retries, whole=True)
+    shares: dict[Budget, Share] = {} if like is None else like.shares
+    share = _share_of(budget, shares)
     headers = {
         "User-Agent": f"rxassist/{rxassist.__version__}",
         **header_mapping("default_headers", default_headers),
@@ -218,17 +220,52 @@ def _connected(
         max_connections,
         max_event_bytes,
         network,
-        budget,
+        share,
         {first: {"OpenAI-Beta": "assistants=v2"} for first in _BETA_PATHS},
     )
     transport = Transport(settings, None if like is None else like.transport)
     queues = Queues() if like is None else like.queues
+    if share is not None and share.queues is not None:
+        queues = share.queues
     polls = Herd() if like is None else like.polls
     is_openai = urlsplit(base_url).hostname == urlsplit(_OPENAI).hostname
     ended: dict[str, str] = dict.fromkeys(_ENDED_PATHS, _ENDED) if is_openai else {}
     return Connection(
-        home, transport, timeouts(timeout), idle_timeout, max_retries, budget, queues, ended, polls
+        home,
+        transport,
+        timeouts(timeout),
+        idle_timeout,
+        max_retries,
+        share,
+        queues,
+        ended,
+        shares,
+        polls,
     )
+
+
+def _share_of(budget: Budget | None, shares: dict[Budget, Share]) -> Share | None:
+    """What clients that share their connections have of a budget."""
+    if budget is None:
+        return None
+    url = budget.redis()
+    if budget not in shares and url is not None:
+        from rxassist.redis.budget import RedisShare  # noqa: PLC0415 -- its package is an extra
+
+        shares[budget] = RedisShare(budget, url)
+    return shares.setdefault(budget, budget)
+
+
+def _last_words(connection: Connection[Any]) -> Callable[[], Coroutine[Any, Any, None]]:
+    """What closes the connections. It does not hold the client's home."""
+    pools, shares = connection.transport.pools, connection.shares
+
+    async def close() -> None:
+        await pools.close()
+        for share in shares.values():
+            await share.close()
+
+    return close
 
 
 class _Discreet(Mapping[str, str]):
@@ -442,7 +479,7 @@ class Client(_BaseClient[RunStream, AssistantEventHandler, ThreadLoop]):
         refuse_unknown(options, "Client()", ClientOptions.__annotations__)
         home = self._home = ThreadLoop()
         self._begin(home, options)
-        home.leave_with(self._transport.pools.close)
+        home.leave_with(_last_words(self._connection))
 
     @classmethod
     def foundry(
@@ -596,4 +633,4 @@ class AsyncClient(_BaseClient[AsyncRunStream, AsyncAssistantEventHandler, Runnin
 
     async def close(self) -> None:
         """End every stream and call with ``ClientClosed``, and close the connections."""
-        await self._home.close(self._transport.pools.close)
+        await self._home.close(_last_words(self._connection))

@@ -554,6 +554,71 @@ class WrongLoopError(RxAssistError, RuntimeError):
     """A client was used outside the event loop, the thread or the process it belongs to."""
 
 
+class ProducerLost(RxAssistError):  # noqa: N818 -- as StreamTruncated
+    """Nobody produces the run of a log any more, and its end was never written.
+
+    Its producer died, or cannot reach the store, and no other worker took the run over in time.
+    The run may still go on at the service.
+    """
+
+    def __init__(self, key: str, seconds: float) -> None:
+        super().__init__(
+            f"run {key!r} has no producer and no end: nobody took it over within {seconds:g} s. "
+            "A worker takes runs over with runs.orphans() and runs.take_over(key, client)"
+        )
+        self.key = key
+
+
+class AlreadyProduced(RxAssistError):  # noqa: N818 -- as StreamTruncated
+    """A run with this key is produced by another worker, or has ended: follow it instead."""
+
+    def __init__(self, key: str, how: str = "is produced already") -> None:
+        super().__init__(f"run {key!r} {how}; follow it with runs.follow or runs.sse")
+        self.key = key
+
+
+class Fenced(RxAssistError):  # noqa: N818 -- as StreamTruncated
+    """A producer could not write to a log, because another one has taken the run over."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"run {key!r} was taken over by another producer, which goes on with it")
+        self.key = key
+
+
+class CursorUnavailable(RxAssistError):  # noqa: N818 -- as StreamTruncated
+    """The log of a run does not hold what comes next: it was trimmed, or lost, or is not there.
+
+    A follower never skips what is missing. The run itself is at the service.
+    """
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"run {key!r}: {why}")
+        self.key = key
+
+
+class StoreUnavailable(RxAssistError):  # noqa: N818 -- as StreamTruncated
+    """The store of the logs, such as Redis, could not be reached for too long, or refused.
+
+    ``passes`` is true if another attempt may succeed, as after a failover.
+    """
+
+    def __init__(self, message: str, *, passes: bool = True) -> None:
+        super().__init__(message)
+        self.passes = passes
+
+
+class LogTooLarge(RxAssistError):  # noqa: N818 -- as StreamTruncated
+    """The log of a run is larger than ``max_bytes``; the run itself goes on at the service."""
+
+    def __init__(self, key: str, limit: int) -> None:
+        super().__init__(
+            f"the log of run {key!r} is larger than max_bytes={limit}; raise the limit if runs are "
+            "really that long"
+        )
+        self.key = key
+        self.limit = limit
+
+
 def api_error_fields(body: object) -> dict[str, Any]:
     """``message``, ``code``, ``type`` and ``param`` of an error object, bare or wrapped.
 
@@ -584,23 +649,29 @@ __all__ = [
     "APIError",
     "APIStatusError",
     "APITimeoutError",
+    "AlreadyProduced",
     "AuthenticationError",
     "BadRequestError",
     "BlockingCallError",
     "ClientClosed",
     "ConflictError",
+    "CursorUnavailable",
     "DecodeError",
     "EmptyError",
     "EventTooLargeError",
+    "Fenced",
     "FilesFailed",
     "InternalServerError",
+    "LogTooLarge",
     "NotFoundError",
     "PermissionDeniedError",
     "PollTimeout",
+    "ProducerLost",
     "RateLimitError",
     "RunFailed",
     "RunOutcomeUnknown",
     "RxAssistError",
+    "StoreUnavailable",
     "StreamClosed",
     "StreamDiverged",
     "StreamTruncated",

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from reactivex import Observable, abc
@@ -105,28 +105,59 @@ class _Arrivals(Generic[_T]):
 
 
 class _Bell:
-    """Wakes a coroutine, on whichever thread it is rung."""
+    """Wakes one coroutine, on whichever thread it is rung."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._rung = asyncio.Event()
+        self._rung = False
+        self._silent = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._began = 0.0  # when the coroutine last began to wait
+        self._timer: asyncio.TimerHandle | None = None
 
     def ring(self) -> None:
         if threading.get_ident() == self._thread:
-            self._rung.set()
+            self._wake()
         elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._rung.set)
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self, *, silent: bool = False) -> None:
+        self._rung, self._silent = True, silent
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def wait(self, silence: float | None = None) -> bool:
-        """Wait for a ring; ``False`` if none came for so many seconds."""
-        try:
-            async with nullcontext() if silence is None else asyncio.timeout(silence):
-                await self._rung.wait()
-        except TimeoutError:
-            return False
-        self._rung.clear()
-        return True
+        """Wait for a ring; ``False`` if none came for so many seconds.
+
+        One timer serves many waits: only when it is due it looks how long the last one has lasted.
+        """
+        if not self._rung:
+            if silence is not None:
+                self._began = self._loop.time()
+                if self._timer is None:
+                    self._timer = self._loop.call_later(silence, self._look, silence)
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        self._rung = False
+        return not self._silent
+
+    def _look(self, silence: float) -> None:
+        left = self._began + silence - self._loop.time()
+        if left > 0 or self._rung:
+            left = left if left > 0 else silence
+            self._timer = self._loop.call_later(left, self._look, silence)
+        else:
+            self._timer = None
+            self._wake(silent=True)
+
+    def __enter__(self) -> None:
+        """Nothing happens yet."""
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class Items(Generic[_T]):
@@ -179,7 +210,7 @@ class Items(Generic[_T]):
     async def __aiter__(self) -> AsyncIterator[_T]:
         bell = _Bell()
         arrivals: _Arrivals[_T] = _Arrivals(bell.ring, self._size, owner=asyncio.current_task())
-        with arrivals.of(self._source):
+        with bell, arrivals.of(self._source):
             ended = False
             while not ended:
                 if not await bell.wait(self._silence):

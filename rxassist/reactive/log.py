@@ -36,14 +36,16 @@ Report = Callable[[BaseException], object]
 class Reading:
     """The cursor of a reader of a log, and its memory of the items before it.
 
-    ``log`` is a key of the log, and not the log itself, which must not keep itself alive.
+    ``log`` is a key of the log, and not the log itself, which must not keep itself alive. Of one
+    that ``waits_for_end`` the cursor is at the newest item.
     """
 
-    __slots__ = ("cursor", "log", "memo")
+    __slots__ = ("cursor", "log", "memo", "waits_for_end")
 
     def __init__(self, log: object, cursor: int = 0) -> None:
         self.log: object = log
         self.cursor: int = cursor
+        self.waits_for_end: bool = False
         self.memo: Any = None
 
 
@@ -108,6 +110,11 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         """Whether the source has completed or failed, or was closed."""
         return self._ending is not None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether it has a reader."""
+        return bool(self._readers)
+
     def check_open(self) -> None:
         """Raise the ``StreamClosed`` that ended it, if one did."""
         if isinstance(self._ending, OnError) and isinstance(self._ending.exception, StreamClosed):
@@ -119,7 +126,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         reading = _reading.get()
         if reading is None or reading.log is not self._key:
             reading = self._last_reading
-        if isinstance(reading, _Reader) and reading.waits_for_end:
+        if reading.waits_for_end:
             reading.cursor = self._end_of_items
         return reading
 
@@ -149,6 +156,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         return reader
 
     def _attach(self, reader: _Reader[_T]) -> None:
+        reader.attached = True
         if reader.closed:
             return
         reader.cursor = self.dropped
@@ -321,20 +329,21 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
         "_log",
         "_observer",
         "_waits",
+        "attached",
         "closed",
         "demand",
-        "waits_for_end",
     )
 
     def __init__(self, log: Log[_T], observer: abc.ObserverBase[_T]) -> None:
         super().__init__(log._key)
         self._log = log
         self._observer = observer
-        self.waits_for_end: bool = isinstance(observer, AtEnd)
+        self.waits_for_end = isinstance(observer, AtEnd)
         self._context = copy_context()  # sources that the subscriber adds later find its demand
         self._context.run(_reading.set, self)
         self._busy = False
         self._waits = False
+        self.attached: bool = False
         self.demand = current_demand()
         self.cursor = 0
         self.closed = False
@@ -342,7 +351,8 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
     def dispose(self) -> None:
         """Read no more."""
         self.closed = True
-        self._log._post(partial(self._log._detach, self))
+        if self.attached:  # else it has read all, or the log will see that it is closed
+            self._log._post(partial(self._log._detach, self))
 
     def fail(self, error: BaseException) -> bool:
         """Give an exception to the consumer that waits, and read no more, if there is one."""
@@ -352,6 +362,7 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
     def let_go(self) -> None:
         """Forget the context: it holds this reader, which makes a circle of references."""
         self._context = _no_context
+        self.attached = False
 
     def deliver(self) -> None:
         """Send the items that the reader has not had yet, as long as it wants more."""

@@ -21,8 +21,9 @@ class Waiting:
     """The obstacle of a call that needs a free thread, until it may begin."""
 
     def __init__(self) -> None:
-        self.turns: deque[_Turn[Any]] = deque()  # with this one, until it has begun
+        self.turns: deque[Turn[Any]] = deque()  # with this one, until it has begun
         self.busy: ThreadBusyError | None = None  # names the run that it waits for itself
+        self.elsewhere: bool = False  # whether it waits for calls of other programs
 
     @property
     def in_the_way(self) -> ThreadBusyError | None:
@@ -36,14 +37,14 @@ class Waiting:
             return f"the run never began: run {busy.run_id} is in its way"
         if self.turns and self.turns[0].waiting is not self:
             return "the run never began: others of this client came first"
-        return ""
+        return "the run never began: others came first" if self.turns and self.elsewhere else ""
 
 
 class Queues:
     """The calls that want to start a run, in their order, for each thread."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, deque[_Turn[Any]]] = {}
+        self._queues: dict[str, deque[Turn[Any]]] = {}
 
     def in_turn(self, thread_id: str, waiting: Waiting | None = None) -> Operator[_T, _T]:
         """Subscribe the source when it is its turn; its first item begins the next turn.
@@ -51,9 +52,9 @@ class Queues:
         At the first item its run exists. Its end, and disposing it, begin the next turn too.
         ``waiting`` gets the queue.
         """
-        return linked(lambda observer, _: _Turn(observer, self, thread_id, waiting or Waiting()))
+        return linked(lambda observer, _: Turn(observer, self, thread_id, waiting or Waiting()))
 
-    def enter(self, thread_id: str, turn: _Turn[Any]) -> None:
+    def enter(self, thread_id: str, turn: Turn[Any]) -> None:
         """Add a turn at the end of the queue, and begin it if it is the only one."""
         queue = self._queues.setdefault(thread_id, deque())
         queue.append(turn)
@@ -61,7 +62,7 @@ class Queues:
         if queue[0] is turn:
             turn.begin()
 
-    def leave(self, thread_id: str, turn: _Turn[Any]) -> None:
+    def leave(self, thread_id: str, turn: Turn[Any]) -> None:
         """Remove a turn, and begin the next one if it was the first."""
         queue = self._queues[thread_id]
         first = queue[0] is turn
@@ -73,7 +74,7 @@ class Queues:
             queue[0].begin_soon()
 
 
-class _Turn(Link[_T, _T], abc.DisposableBase):
+class Turn(Link[_T, _T], abc.DisposableBase):
     """One subscription: it is in a queue until its source has emitted, ended, or is left."""
 
     _source: Observable[_T]
@@ -90,12 +91,14 @@ class _Turn(Link[_T, _T], abc.DisposableBase):
         self._held = SerialDisposable()
 
     def follow(self, source: Observable[_T], scheduler: abc.SchedulerBase | None) -> Self:
+        """Enter the queue."""
         self._source = source
         self._scheduler = scheduler
         self._queues.enter(self._thread_id, self)
         return self
 
     def begin(self, *_: object) -> None:
+        """Subscribe to the source."""
         subscribe_held(self._held, self._source, self, self._scheduler)
 
     def begin_soon(self) -> None:
@@ -104,18 +107,22 @@ class _Turn(Link[_T, _T], abc.DisposableBase):
         schedule_held(self._held, scheduler, 0.0, self.begin)
 
     def dispose(self) -> None:
+        """Leave the queue."""
         self._held.dispose()
         self._leave()
 
     def on_next(self, value: _T) -> None:
+        """Let the next turn begin, and emit the item."""
         self._leave()
         self.observer.on_next(value)
 
     def on_error(self, error: Exception) -> None:
+        """Let the next turn begin, and fail."""
         self._leave()
         self.observer.on_error(error)
 
     def on_completed(self) -> None:
+        """Let the next turn begin, and complete."""
         self._leave()
         self.observer.on_completed()
 
@@ -125,4 +132,4 @@ class _Turn(Link[_T, _T], abc.DisposableBase):
             self._queues.leave(self._thread_id, self)
 
 
-__all__ = ["Queues", "Waiting"]
+__all__ = ["Queues", "Turn", "Waiting"]

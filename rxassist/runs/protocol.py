@@ -16,12 +16,8 @@ Follow: TypeAlias = Callable[[Callable[[Any], Any]], Callable[[Any], Iterable[An
 """Gives a step of an operator, of the function that gives the snapshot after each event."""
 
 
-class Callback(NamedTuple):
-    """A callback of an event handler, by its name, and what it is called with."""
-
-    name: str
-    arguments: tuple[object, ...] = ()
-
+Callback: TypeAlias = tuple[str, tuple[object, ...]]
+"""A callback of an event handler, by its name, and what it is called with."""
 
 CALLBACKS: frozenset[str] = frozenset(
     {

@@ -15,7 +15,7 @@ from reactivex import Observable
 from reactivex import operators as ops
 
 from rxassist.errors import APITimeoutError, DecodeError, PollTimeout, excerpt
-from rxassist.reactive.budget import Budget
+from rxassist.reactive.budget import Budget, Share
 from rxassist.reactive.checks import check_not_negative, check_positive
 from rxassist.reactive.kernel import change_error, choose
 from rxassist.reactive.log import Log
@@ -68,10 +68,12 @@ class Connection(Generic[HomeT]):
     timeouts: Timeouts
     idle_timeout: float | None
     max_retries: int
-    budget: Budget | None = None
+    budget: Share | None = None
     queues: Queues = field(factory=Queues)
     ended: Mapping[str, str] = field(factory=dict[str, str])
     """What the service has no more: the first part of a path, and what a call of it raises."""
+    shares: dict[Budget, Share] = field(factory=dict["Budget", "Share"])
+    """What the clients that share these connections have of their budgets."""
     polls: Herd = field(factory=Herd)
 
 

@@ -33,7 +33,7 @@ from rxassist.errors import (
     status_error,
 )
 from rxassist.errors.redaction import HIDDEN, beginning, redacted
-from rxassist.reactive.budget import Budget
+from rxassist.reactive.budget import Share
 from rxassist.reactive.logger import logger
 from rxassist.reactive.tally import count_retry
 from rxassist.wire.body import COMPRESSIONS, Body
@@ -175,7 +175,7 @@ class Settings:
     max_connections: int | None = None
     max_event_bytes: int = MAX_EVENT_BYTES
     network: Network = field(repr=False, factory=Network)
-    budget: Budget | None = None
+    budget: Share | None = None
     path_headers: Mapping[str, Mapping[str, str]] = field(factory=dict[str, Mapping[str, str]])
 
 

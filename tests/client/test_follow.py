@@ -13,7 +13,19 @@ from rxassist import (
     NotFoundError,
     RunOutcomeUnknown,
 )
-from rxassist.local import call, cut, refuse, say, wait
+from rxassist.local import (
+    call,
+    cite,
+    code,
+    cut,
+    expire,
+    fail,
+    image,
+    mcp,
+    refuse,
+    say,
+    wait,
+)
 from rxassist.protocols.assistants.known import Known
 from rxassist.protocols.assistants.snapshots import NOTHING, fold
 
@@ -74,7 +86,7 @@ def start():
 
 def successor(client, thread_id, *events, run_id=None, mark=None, outputs=None, **options):
     """The stream of a program that knows these events of a run."""
-    known = Known(events, run_id, mark, outputs or {}, patience=0.01)
+    known = Known(events, run_id, mark, outputs or {}, patience=None)
     return client.threads.runs._follow(known, thread_id, {"poll_interval_ms": 1, **options})
 
 
@@ -89,14 +101,43 @@ async def all_of(stream):
 # --- the law -------------------------------------------------------------------------------
 
 
-def test_any_first_events_and_those_that_follow_are_the_whole_stream(serve, run_async, start):
+def of_many_kinds(_):
+    yield say("Thinking ", image("file_1"), "of it. ")
+    yield code("print(6 * 7)", logs="42\n")
+    number = yield call("double", {"number": 21})
+    yield mcp("lookup", {"q": "x"}, output="found", approval=False)
+    yield say(f"{number}, ", "as ", cite("[1]", "file_1"))
+
+
+def after_a_call(end):
+    def script(_):
+        yield say("First. ")
+        yield call("double", {"number": 1})
+        yield say("Then ", "this")
+        yield end
+
+    return script
+
+
+SCRIPTS = {
+    "two rounds": two_rounds,
+    "many kinds": of_many_kinds,
+    "fails": after_a_call(fail()),
+    "expires": after_a_call(expire()),
+}
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS.values()], ids=[*SCRIPTS])
+def test_any_first_events_and_those_that_follow_are_the_whole_stream(
+    serve, run_async, start, script
+):
     async def main(client):
         doubling = Doubling()
         thread_id, stream = await start(client, tools=doubling.tools())
         whole = await all_of(stream)
         run_id = stream.snapshot.run.id
-        assert doubling.calls == [4, 1, 2]
-        assert await all_of(client.threads.runs.follow(run_id, thread_id=thread_id)) != []
+        calls = [*doubling.calls]
+        assert calls
         for count in range(len(whole) + 1):
             first = whole[:count]
             rest = await all_of(successor(client, thread_id, *first, run_id=run_id))
@@ -105,9 +146,9 @@ def test_any_first_events_and_those_that_follow_are_the_whole_stream(serve, run_
                 client, thread_id, *first, run_id=run_id, tools=doubling.tools(), replay=False
             )
             assert await all_of(again) == rest
-        assert doubling.calls == [4, 1, 2]
+        assert doubling.calls == calls
 
-    run_async(serve(two_rounds), main)
+    run_async(serve(script), main)
 
 
 def test_a_successor_at_every_event_of_a_run_that_waits(serve, run_async, start):
@@ -279,6 +320,19 @@ def test_a_run_whose_id_nobody_knows_is_found_by_its_mark(serve, run_async, star
         with pytest.raises(RunOutcomeUnknown, match="looked for, and not found") as caught:
             await all_of(successor(client, thread_id, mark="another"))
         assert caught.value.thread_id == thread_id
+
+    run_async(serve(two_rounds), main)
+
+
+def test_a_run_of_which_only_the_thread_is_known(serve, run_async):
+    async def main(client):
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id, idempotent=True)
+        whole = await all_of(stream)
+        assert whole[0].event == "thread.created"
+        thread_id = whole[0].data.id
+        rest = await all_of(successor(client, thread_id, whole[0], mark=stream._pipe.mark))
+        assert seen([whole[0], *rest]) == seen(whole)
 
     run_async(serve(two_rounds), main)
 

@@ -27,7 +27,7 @@ def caused(events):
 
 
 def names(events):
-    return [call.name.removeprefix("on_") for call in caused(events)]
+    return [name.removeprefix("on_") for name, _ in caused(events)]
 
 
 def delta(text, index=0, part=0):
@@ -61,8 +61,8 @@ def test_each_object_is_created_once_and_done_once_whole(recorded):
     calls = caused(recorded)
     final = list(accumulate(recorded, fold, initial=NOTHING))[-1]
     done = {}
-    for call in calls:
-        done.setdefault(call.name, []).append(call.arguments[0])
+    for name, given in calls:
+        done.setdefault(name, []).append(given[0])
     texts = [part for each in final.messages for part in each.content if part.type != "refusal"]
     assert done.get("on_message_done", []) == list(final.messages)
     assert [_rounded(part) for part in done.get("on_text_done", [])] == list(map(_rounded, texts))
@@ -99,11 +99,11 @@ def test_a_message_with_text(told):
     grow = ["text_delta", "message_delta"]
     begin = ["message_created", "text_created"]
     assert names(events) == [*begin, *grow, *grow, "text_done", "message_done"]
-    first = next(call for call in caused(events) if call.name == "on_text_delta")
-    assert first.arguments == (events[3], OutputText("A"))
-    assert first.arguments[0].value == "A"
-    assert first.arguments[0].annotations == ()
-    last = caused(events)[-1].arguments
+    first = next(call for call in caused(events) if call[0] == "on_text_delta")
+    assert first[1] == (events[3], OutputText("A"))
+    assert first[1][0].value == "A"
+    assert first[1][0].annotations == ()
+    last = caused(events)[-1][1]
     assert last == (OutputMessage("m", content=(OutputText("AB"),)),)
 
 
@@ -112,9 +112,9 @@ def test_an_annotation_is_a_delta_of_text_without_text(told):
     where = {"item_id": "m", "output_index": 0, "content_index": 0, "annotation_index": 0}
     added = {"type": "response.output_text.annotation.added", **where, "annotation": annotation}
     *_, text, whole = caused(told(CREATED, delta("A"), added))
-    assert (text.name, whole.name) == ("on_text_delta", "on_message_delta")
-    assert text.arguments[0].value == ""
-    assert text.arguments[0].annotations == text.arguments[1].annotations
+    assert (text[0], whole[0]) == ("on_text_delta", "on_message_delta")
+    assert text[1][0].value == ""
+    assert text[1][0].annotations == text[1][1].annotations
 
 
 def test_a_function_call(told):
@@ -130,8 +130,8 @@ def test_a_function_call(told):
         "tool_call_done",
     ]
     calls = caused(events)
-    assert calls[1].arguments[1].function.arguments == "{"
-    assert calls[-1].arguments[0].arguments == "{}"
+    assert calls[1][1][1].function.arguments == "{"
+    assert calls[-1][1][0].arguments == "{}"
 
 
 def test_what_is_not_done_is_done_when_the_response_ends(told):

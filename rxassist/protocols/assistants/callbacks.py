@@ -71,22 +71,22 @@ def callbacks_of(
         caused = _of_step(event, before, after, wanted)
     elif isinstance(event, RunEvent) and event.data.status in SETTLED:
         caused = _of_settled_run(event.data, before)
-    calls = tuple([call for call in caused if call.name in wanted])
-    return (Callback("on_event", (event,)), *calls) if "on_event" in wanted else calls
+    calls = tuple([call for call in caused if call[0] in wanted])
+    return (("on_event", (event,)), *calls) if "on_event" in wanted else calls
 
 
 def _of_grown_text(
     event: ThreadMessageDelta, after: Snapshot, wanted: frozenset[str]
 ) -> tuple[Callback, ...]:
     """What nearly every event causes: a piece of a text that has begun, and nothing else."""
-    calls = [Callback("on_event", (event,))] if "on_event" in wanted else []
-    whole = event.data.delta if "on_message_delta" in wanted else None
+    calls: list[Callback] = [("on_event", (event,))] if "on_event" in wanted else []
+    whole = event.unkept().delta if "on_message_delta" in wanted else None
     if "on_text_delta" in wanted:
         delta, text = event.text_delta(), after._grown_text
         if delta is not None and text is not None:
-            calls.append(Callback("on_text_delta", (delta, text)))
+            calls.append(("on_text_delta", (delta, text)))
     if whole is not None:
-        calls.append(Callback("on_message_delta", (whole, after.message)))
+        calls.append(("on_message_delta", (whole, after.message)))
     return tuple(calls)
 
 
@@ -113,21 +113,21 @@ def _of_message(
         if isinstance(event, ThreadMessageDelta) and new is not old:
             message = new.build()
             yield from _of_late_parts(message, event.data.delta.content)
-            yield Callback("on_message_delta", (event.data.delta, message))
+            yield ("on_message_delta", (event.data.delta, message))
         return
     if old is None:
         message = new.build()
-        yield Callback("on_message_created", (message,))
+        yield ("on_message_created", (message,))
         old = _MessageState(message)
     if isinstance(event, ThreadMessageDelta):
         yield from _of_parts(old, new, event.data.delta.content, wanted)
         if "on_message_delta" in wanted:
-            yield Callback("on_message_delta", (event.data.delta, new.build()))
+            yield ("on_message_delta", (event.data.delta, new.build()))
     elif event.begins:
         yield from _of_parts(old, new, [part.index for part in new.parts], wanted)
     else:
         yield from _of_last_parts(old, event.data.content)
-        yield Callback("on_message_done", (new.build(),))
+        yield ("on_message_done", (new.build(),))
 
 
 def _of_parts(
@@ -174,19 +174,19 @@ def _of_late_parts(message: Message, deltas: tuple[MessageContentDelta, ...]) ->
 
 def _part_created(part: MessageContent) -> Iterator[Callback]:
     if isinstance(part, TextContentBlock):
-        yield Callback("on_text_created", (part.text,))
+        yield ("on_text_created", (part.text,))
 
 
 def _text_grew(delta: TextDelta, part: MessageContent) -> Iterator[Callback]:
     if isinstance(part, TextContentBlock):
-        yield Callback("on_text_delta", (delta, part.text))
+        yield ("on_text_delta", (delta, part.text))
 
 
 def _part_done(part: MessageContent) -> Iterator[Callback]:
     if isinstance(part, TextContentBlock):
-        yield Callback("on_text_done", (part.text,))
+        yield ("on_text_done", (part.text,))
     elif isinstance(part, ImageFileContentBlock):
-        yield Callback("on_image_file_done", (part.image_file,))
+        yield ("on_image_file_done", (part.image_file,))
 
 
 def _of_step(
@@ -200,11 +200,11 @@ def _of_step(
     if new is None:
         return
     if old is None and not (event.is_delta or event.begins):  # it began in an earlier stream
-        yield Callback("on_run_step_done", (new.build(),))
+        yield ("on_run_step_done", (new.build(),))
         return
     if old is None:
         step = new.build()
-        yield Callback("on_run_step_created", (step,))
+        yield ("on_run_step_created", (step,))
         old = _StepState(step)
     settled = before._steps.place(step_id) < before._settled  # its calls are done already
     last = None if settled else old.calls.last
@@ -218,7 +218,7 @@ def _of_step(
     else:
         if not settled:
             yield from _of_last_calls(old, event.data, before._required)
-        yield Callback("on_run_step_done", (new.build(),))
+        yield ("on_run_step_done", (new.build(),))
 
 
 def _of_step_delta(
@@ -231,14 +231,15 @@ def _of_step_delta(
 ) -> Iterator[Callback]:
     if old.finished and new is old:
         return
-    details = event.data.delta.step_details
+    delta = event.unkept().delta
+    details = delta.step_details
     deltas = details.tool_calls if isinstance(details, ToolCallDeltaObject) else ()
     if old.finished:
         yield from _of_late_calls(new, deltas)
     else:
         yield from _of_calls(old, new, deltas, last, required, wanted)
     if "on_run_step_delta" in wanted:
-        yield Callback("on_run_step_delta", (event.data.delta, new.build()))
+        yield ("on_run_step_delta", (delta, new.build()))
 
 
 def _of_calls(
@@ -262,20 +263,20 @@ def _of_calls(
         if old.calls.get(key) is None and key not in begun:
             ended = last and new.calls.call(last.index, last.id)
             if ended and ended.id not in required:
-                yield Callback("on_tool_call_done", (ended.build(),))
+                yield ("on_tool_call_done", (ended.build(),))
             if call.id not in required:
-                yield Callback("on_tool_call_created", (call.build(),))
+                yield ("on_tool_call_created", (call.build(),))
             begun.add(key)
             last = call
         if "on_tool_call_delta" in wanted and not isinstance(delta, GrowingCall):
-            yield Callback("on_tool_call_delta", (delta, call.build()))
+            yield ("on_tool_call_delta", (delta, call.build()))
 
 
 def _of_late_calls(new: _StepState, deltas: Sequence[ToolCallDelta]) -> Iterator[Callback]:
     for delta in deltas:
         call = new.call(delta.index, delta.id)
         if call is not None:
-            yield Callback("on_tool_call_delta", (delta, call))
+            yield ("on_tool_call_delta", (delta, call))
 
 
 def _of_last_calls(old: _StepState, step: RunStep, required: frozenset[str]) -> Iterator[Callback]:
@@ -286,7 +287,7 @@ def _of_last_calls(old: _StepState, step: RunStep, required: frozenset[str]) -> 
         place = last.index or 0  # some servers send null for 0
         by_place = whole[place] if 0 <= place < len(whole) else final
         found = next((call for call in whole if call.id and call.id == final.id), by_place)
-        yield Callback("on_tool_call_done", (found,))
+        yield ("on_tool_call_done", (found,))
     began = old.calls.by_index()
     ids = {call.id for call in began if call.id} | required
     places = {call.index or 0 for call in began}
@@ -302,7 +303,7 @@ def _of_settled_run(run: Run, before: Snapshot) -> Iterator[Callback]:
         calls = [] if step.finished else [call.id for call in step.calls.by_index()]
         last = step.calls.last
         if calls and last is not None and place >= before._settled and last.id not in known:
-            yield Callback("on_tool_call_done", (required.get(last.id, last.build()),))
+            yield ("on_tool_call_done", (required.get(last.id, last.build()),))
         known.update(calls)
     for call_id, call in required.items():
         if call_id not in known:
@@ -310,8 +311,8 @@ def _of_settled_run(run: Run, before: Snapshot) -> Iterator[Callback]:
 
 
 def _whole_call(call: ToolCall) -> Iterator[Callback]:
-    yield Callback("on_tool_call_created", (call,))
-    yield Callback("on_tool_call_done", (call,))
+    yield ("on_tool_call_created", (call,))
+    yield ("on_tool_call_done", (call,))
 
 
 __all__ = ["callbacks_of"]

@@ -188,7 +188,7 @@ class _MessageDelta(_Usual):
         return {"id": self.id, "delta": delta, "object": self.object}
 
     def made(self) -> deltas.MessageDeltaEvent:
-        content = tuple([block.made() for block in self.delta.content])
+        content = (self.delta.content.part.made(),)
         return _message_delta_event(self.id, _message_delta(self.delta.role, content))
 
 

@@ -298,6 +298,11 @@ class _MadeLate(_Event, Generic[_Data]):
         read = self._read
         return cast("_Data", cast("Any", self).data) if read is None else read
 
+    def unkept(self) -> _Data:
+        """The data, which is not kept if it is made for this: the collector would look at it."""
+        read = self._read
+        return cast("_Data", cast("Any", self).data if read is None else cast("Any", read).made())
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
-from uuid import uuid4
 
 import reactivex as rx
 from attrs import evolve
@@ -110,24 +109,25 @@ class RunCall(ThreadCall[HomeT]):
         if not self.given.start.idempotent:
             return request
         body = dict(request.body or {})
-        metadata: dict[str, Any] = {**(body.get("metadata") or {}), _NONCE: uuid4().hex}
+        metadata: dict[str, Any] = {**(body.get("metadata") or {}), _NONCE: self.given.start.mark}
         if len(metadata) > _MOST_METADATA:
             msg = f"metadata may have {_MOST_METADATA - 1} entries, as idempotent=True adds one"
             raise ValueError(msg)
         return evolve(request, body={**body, "metadata": metadata})
 
-    def _mark_of(self, request: Request) -> str | None:
-        """The mark of the run that a request creates, if the call must be able to find it."""
-        return (request.body or {})["metadata"][_NONCE] if self.given.start.idempotent else None
+    @property
+    def _mark(self) -> str | None:
+        """The mark of the run, if the call must be able to find it."""
+        start = self.given.start
+        return start.mark if start.idempotent else None
 
     def _one_run(
         self,
-        request: Request,
         begins: Callable[[_T], bool],
         found: Callable[[Run], Observable[_T]],
     ) -> Operator[_T, _T]:
-        """Create one run with a request, when the thread is free."""
-        thread_id, mark = self._thread_id, self._mark_of(request)
+        """Create one run, when the thread is free."""
+        thread_id, mark = self._thread_id, self._mark
         search: Search[_T] | None = None
         if mark is not None and thread_id is not None:
             search = self._search(thread_id, mark, found)
@@ -151,19 +151,18 @@ class RunCall(ThreadCall[HomeT]):
     def create(self, request: Request) -> LoopObservable[Run, HomeT]:
         """Create a run once, and leave it working."""
         created: Observable[Run] = self._call(Run, request)
-        return self._once(created.pipe(self._one_run(request, _any, rx.of)))
+        return self._once(created.pipe(self._one_run(_any, rx.of)))
 
     # --- streams ---
 
     def start(self, where: str, parameters: ParametersClass) -> Plan[Event]:
         """The plan of the stream of a new run."""
         request = self.request(where, parameters)
-        plan = self.plan(self._events(request), self._one_run(request, _is_of_a_run, _found))
-        return evolve(plan, mark=self._mark_of(request))
+        return self.plan(self._events(request), self._one_run(_is_of_a_run, _found))
 
     def started(self, request: Request) -> Observable[Event]:
         """The events of a new run, which is created once."""
-        return self._events(request).pipe(self._one_run(request, _is_of_a_run, _found))
+        return self._events(request).pipe(self._one_run(_is_of_a_run, _found))
 
     def resume(self, run: Run) -> Plan[Event]:
         """The plan of the stream of a run that the call resumes with its outputs."""
@@ -235,6 +234,7 @@ class RunCall(ThreadCall[HomeT]):
             waiting=self._waiting,
             thread_id=self._thread_id,
             run=run,
+            mark=self._mark,
         )
 
     def _events(self, request: Request) -> Observable[Event]:

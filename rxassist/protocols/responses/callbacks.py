@@ -42,13 +42,13 @@ def callbacks_of(
     ``before`` and ``after`` are the snapshots around the event. Each object is created once, with
     its first event, and done once, when it can no longer change.
     """
-    caused: list[Callback] = [Callback("on_event", (event,))]
+    caused: list[Callback] = [("on_event", (event,))]
     if isinstance(event, OutputTextDelta) and wanted.isdisjoint(_OF_TEXT_DELTAS):
         pass
     elif isinstance(event, OutputTextDelta) and (grown := after.grown_after(before)) is not None:
-        caused.append(Callback("on_text_delta", (event, grown)))
+        caused.append(("on_text_delta", (event, grown)))
         if "on_message_delta" in wanted:
-            caused.append(Callback("on_message_delta", (event, after.message)))
+            caused.append(("on_message_delta", (event, after.message)))
     elif isinstance(event, ItemEvent):
         item = after.growing(event.key)
         if item is not None:
@@ -58,7 +58,7 @@ def callbacks_of(
             item = after.growing(key)
             if item is not None and key[0] == event.response_id:
                 caused += _of_item(before.growing(key), item, event)
-    return tuple([call for call in caused if call.name in wanted])
+    return tuple([call for call in caused if call[0] in wanted])
 
 
 def _of_item(old: Item | None, new: Item, event: Event) -> Iterator[Callback]:
@@ -71,28 +71,28 @@ def _of_item(old: Item | None, new: Item, event: Event) -> Iterator[Callback]:
     if call is None:
         return
     if old is None:
-        yield Callback("on_tool_call_created", (call,))
+        yield ("on_tool_call_created", (call,))
     if isinstance(event, CallDelta | ShellDelta):
-        yield Callback("on_tool_call_delta", (event, call))
+        yield ("on_tool_call_delta", (event, call))
     if new.finished:
-        yield Callback("on_tool_call_done", (call,))
+        yield ("on_tool_call_done", (call,))
 
 
 def _of_message(old: Item | None, new: Item, event: Event) -> Iterator[Callback]:
     message = new.build()
     if old is None:
-        yield Callback("on_message_created", (message,))
+        yield ("on_message_created", (message,))
     if new.finished:
         for part in new.parts:
             yield from _of_part(None if old is None else old.parts.get(part.key), part, event)
-        yield Callback("on_message_done", (message,))
+        yield ("on_message_done", (message,))
     elif isinstance(event, OutputTextDelta | PartOfItemEvent):
         key = event.part_key
         grown = new.parts.get(key)
         if grown is not None:
             yield from _of_part(None if old is None else old.parts.get(key), grown, event)
         if isinstance(event, OutputTextDelta | RefusalDelta | AnnotationAdded):
-            yield Callback("on_message_delta", (event, message))
+            yield ("on_message_delta", (event, message))
     else:
         for part in new.parts:
             yield from _of_part(None if old is None else old.parts.get(part.key), part, event)
@@ -103,11 +103,11 @@ def _of_part(old: Part | None, new: Part, event: Event) -> Iterator[Callback]:
         return
     part = new.build()
     if old is None:
-        yield Callback("on_text_created", (part,))
+        yield ("on_text_created", (part,))
     if isinstance(event, OutputTextDelta | AnnotationAdded):
-        yield Callback("on_text_delta", (event, part))
+        yield ("on_text_delta", (event, part))
     if new.finished:
-        yield Callback("on_text_done", (part,))
+        yield ("on_text_done", (part,))
 
 
 __all__ = ["callbacks_of"]

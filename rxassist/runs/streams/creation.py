@@ -302,8 +302,9 @@ def found_run(search: Search[_T], thread_id: str, why: str) -> Observable[_T]:
         return rx.throw(RunOutcomeUnknown(thread_id, why, f"it was looked for, {seen.not_found}"))
 
     def late(error: Exception, _: object) -> Observable[_Seen]:
-        last = error.last if isinstance(error, PollTimeout) else None
-        return rx.of(last) if isinstance(last, _Seen) else rx.throw(error)
+        if not isinstance(error, PollTimeout):
+            return rx.throw(error)
+        return rx.of(error.last if isinstance(error.last, _Seen) else _Seen(error=error.last))
 
     return _looked(search, once=False).pipe(ops.catch(late), ops.flat_map(go_on))
 

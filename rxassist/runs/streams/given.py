@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, cast
+from uuid import uuid4
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rxassist.reactive.calling import calling
 from rxassist.reactive.checks import check_positive
@@ -33,11 +34,15 @@ _FLAGS = ("idempotent", "recover", "replay")
 
 @frozen
 class Start:
-    """How a run or a message is added to a thread, as ``StartOptions`` says."""
+    """How a run or a message is added to a thread, as ``StartOptions`` says.
+
+    ``mark`` is a random text by which an ``idempotent`` run is found again.
+    """
 
     if_busy: IfBusy = "fail"
     idempotent: bool = False
     patience: float | None = SEARCH_PATIENCE
+    mark: str = field(init=False, factory=lambda: uuid4().hex)
 
     def __attrs_post_init__(self) -> None:
         if self.if_busy not in ("fail", "wait", "cancel"):

@@ -76,6 +76,11 @@ class Farewell:
         if self.run is not None:
             self._begin()
 
+    def stay(self) -> None:
+        """Leave the run as it is, whoever leaves from now on: another process follows it."""
+        self._left = True
+        self._over = True
+
     def ended(self) -> None:
         """No more states of the run will come."""
         if self._free is not None:

@@ -23,7 +23,8 @@ class BusyOptions(TypedDict, total=False):
 
     ``if_busy="fail"``, the default, raises a ``ThreadBusyError``; ``"wait"`` waits until that run
     has ended; ``"cancel"`` cancels it. Runs and messages of one client that wait for one thread
-    keep the order of their subscriptions.
+    keep the order of their subscriptions; with ``Budget(redis=…)`` those of all its clients do, in
+    all processes.
     """
 
     if_busy: IfBusy

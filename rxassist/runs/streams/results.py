@@ -21,10 +21,17 @@ _T = TypeVar("_T")
 class Results:
     """The results of the calls of a run, for readers that subscribe at any time."""
 
+    keep: Callable[[ToolResult], Observable[Any]] | None = None
+    """Writes a result down; the run goes on with it only when that has completed."""
+
     def __init__(self, home: Home) -> None:
         self._home = home
         self._told: Subject[ToolResult] = Subject()
         self._log = Log(self._told, post=home.post, report=home.report, read_ahead=None)
+
+    def _ended(self, result: ToolResult) -> Observable[Any] | None:
+        self._told.on_next(result)
+        return None if self.keep is None else self.keep(result)
 
     def told_by(self, tools: Callable[[OnResult], Operator[_T, _T]]) -> Operator[_T, _T]:
         """The operator that calls the tools; it reports its results here."""
@@ -34,7 +41,7 @@ class Results:
             return events.pipe(ops.finally_action(self._told.on_completed))
 
         def operator(source: Observable[_T]) -> Observable[_T]:
-            events = source.pipe(tools(self._told.on_next))
+            events = source.pipe(tools(self._ended))
             return rx.defer(lambda _: begin(events))
 
         return operator

@@ -76,6 +76,8 @@ class RunObservable(
         self._protocol = plan.protocol
         self._on_reset: OnReset = plan.options.on_reset
         self._once_folded = OnceFolded(plan.protocol)
+        self._cancel_run = plan.cancel
+        self._known_run = plan.run
         self._telling: SyncTelling | AsyncTelling | None = None
         if plan.options.event_handler is not None:
             self._telling = self._checked(plan.options.event_handler).telling(self)
@@ -223,6 +225,10 @@ class RunObservable(
         A run that is not cancelled calls ``cancel_over`` at once.
         """
         farewell = self._pipe.farewell
+        if self._log.ended and self._telling is None and farewell is None:
+            handler_over()
+            cancel_over()
+            return
 
         def close() -> None:
             if not self._log.ended:

@@ -29,11 +29,11 @@ def _at_end(error: Exception | None) -> tuple[Callback, ...]:
     if error is None:
         return ()
     late = isinstance(error, APITimeoutError) or isinstance(error.__cause__, APITimeoutError)
-    timeout = (Callback("on_timeout"),) if late else ()
-    return (*timeout, Callback("on_exception", (error,)))
+    timeout = (("on_timeout", ()),) if late else ()
+    return (*timeout, ("on_exception", (error,)))
 
 
-_ON_END = Callback("on_end")
+_ON_END = ("on_end", ())
 
 
 class Telling:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing
 from itertools import count
 from math import inf
 from traceback import extract_tb
@@ -30,7 +29,8 @@ from rxassist.wire.sse import encode as to_bytes
 from rxassist.wire.structure import unstructure
 
 _COMMENT = b": keep-alive\n\n"
-_END = ServerSentEvent("end", "null")
+END = ServerSentEvent("end", "null")
+"""The event after the last one, so that a browser does not connect again."""
 _RESULTS: dict[type, tuple[str, ...]] = {
     MergedEvent: (),
     RunSummary: ("status",),
@@ -99,7 +99,7 @@ def to_sse(
     out; if it is no number, none is. For a server without asyncio, use ``to_sse_blocking``.
     """
     chunks = _chunks(encode, keep_alive, after, buffer)
-    return lambda source: _generate(chunks(source))
+    return lambda source: generate(chunks(source))
 
 
 def to_sse_blocking(
@@ -128,6 +128,13 @@ def _chunks(
     buffer: int,
 ) -> Callable[[Observable[Any]], Items[bytes]]:
     """A function that makes chunks from a source, for blocking and for async readers."""
+    unbroken = body_of(keep_alive, buffer)
+    seen = int(str(after)) if _ID.fullmatch(str(after)) else 0
+    return lambda source: unbroken(source.pipe(_encoded(encode, seen)))
+
+
+def body_of(keep_alive: float | None, buffer: int) -> Callable[[Observable[bytes]], Items[bytes]]:
+    """A function that makes a body of events that are bytes already, with a sign of life."""
     given: object = keep_alive
     if isinstance(given, bool) or not isinstance(given, int | float | None):
         msg = f"keep_alive must be a number of seconds, or None, got {keep_alive!r}"
@@ -135,20 +142,16 @@ def _chunks(
     if keep_alive is not None and not 0 < keep_alive < inf:
         msg = f"keep_alive must be above 0 and finite, or None, got {keep_alive}"
         raise ValueError(msg)
-    seen = int(str(after)) if _ID.fullmatch(str(after)) else 0
 
-    def chunks(source: Observable[Any]) -> Items[bytes]:
-        items = iterate(source.pipe(_encoded(encode, seen)), buffer=buffer)
-        return items.unbroken(keep_alive, _COMMENT, _error_event)
+    def body(source: Observable[bytes]) -> Items[bytes]:
+        return iterate(source, buffer=buffer).unbroken(keep_alive, _COMMENT, _error_event)
 
-    return chunks
+    return body
 
 
-async def _generate(items: Items[bytes]) -> AsyncGenerator[bytes]:
-    chunks = cast("AsyncGenerator[bytes]", aiter(items))
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            yield chunk
+def generate(items: Items[bytes]) -> AsyncGenerator[bytes]:
+    """The chunks of a body, for a server that takes an async generator."""
+    return cast("AsyncGenerator[bytes]", aiter(items))
 
 
 def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[Any, bytes]:
@@ -166,7 +169,7 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
                     raise TypeError(msg)
                 yield to_bytes(event if event.id else evolve(event, id=str(number)))
 
-        return step, lambda: (to_bytes(_END),)
+        return step, lambda: (to_bytes(END),)
 
     return choose_each(begin)
 
@@ -184,4 +187,4 @@ def _raised_at(error: Exception) -> str:
     return f" (at {frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
-__all__ = ["to_event", "to_sse", "to_sse_blocking"]
+__all__ = ["END", "body_of", "generate", "to_event", "to_sse", "to_sse_blocking"]

@@ -34,7 +34,10 @@ OnToolError: TypeAlias = Literal["tell", "raise"] | Callable[[_CallT, Exception]
 """What happens when a call fails; a function returns the reply to the model."""
 
 OnResult: TypeAlias = Callable[[ToolResult], object]
-"""A function that is called with the result of each call that has ended."""
+"""A function that is called with the result of each call that has ended.
+
+If it returns an Observable, the run gets the reply only when that has completed.
+"""
 
 
 @frozen
@@ -153,14 +156,17 @@ class Calls:
         if asked.key is not None and asked.key in answered:
             return _just(asked.reply(answered[asked.key].output))
 
-        def reported(result: ToolResult) -> Reply:
+        def reported(result: ToolResult) -> Observable[Reply]:
             if asked.key is not None:
                 answered[asked.key] = result
-            if on_result is not None:
-                on_result(result)
-            return asked.reply(result.output)
+            kept = None if on_result is None else on_result(result)
+            reply = _just(asked.reply(result.output))
+            if not isinstance(kept, Observable):
+                return reply
+            written = cast("Observable[Reply]", kept)
+            return written.pipe(ops.ignore_elements(), ops.concat(reply))
 
-        return rx.defer(lambda _: self._answer(asked, bind, clock)).pipe(ops.map(reported))
+        return rx.defer(lambda _: self._answer(asked, bind, clock)).pipe(ops.flat_map(reported))
 
     def _approved(self, asked: AwaitedCall) -> Observable[Reply]:
         """Whether the service may make a call itself."""

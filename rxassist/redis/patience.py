@@ -1,0 +1,49 @@
+"""Waiting for a store that cannot be reached, within a bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import TypeVar
+
+from attrs import frozen
+
+from rxassist.errors import StoreUnavailable
+from rxassist.reactive.logger import logger
+
+_T = TypeVar("_T")
+
+_FIRST, _LONGEST = 0.05, 1.0  # seconds between two attempts
+
+
+@frozen
+class Patience:
+    """How long a store may be out of reach: in seconds, for each call."""
+
+    seconds: float
+
+    async def with_store(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """Call until the store answers.
+
+        Raises ``StoreUnavailable`` when that has lasted too long, or at once if no other attempt
+        can succeed. All other errors pass.
+        """
+        began, pause = monotonic(), _FIRST
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable as error:
+                if not error.passes:
+                    raise
+                away = monotonic() - began
+                if away >= self.seconds:
+                    msg = f"{error}; it was tried for {self.seconds:g} s"
+                    raise StoreUnavailable(msg) from None
+                if pause == _FIRST:
+                    logger.warning("%s; trying again for %g s", error, self.seconds)
+                await asyncio.sleep(min(pause, max(self.seconds - away, 0.001)))
+                pause = min(pause * 2, _LONGEST)
+
+
+__all__ = ["Patience"]
