@@ -2,6 +2,8 @@
 
 Each client makes all requests at once and reads the text of each stream: ours by subscribing to
 ``text_deltas``, openai by iterating its own, and httpx reads the bytes, with nothing behind it.
+``how`` is what the program does about Python's garbage collector after its first streams
+(``collector.py``).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import bodies, clients, servers
+from benchmarks import bodies, clients, collector, servers
 from benchmarks.delivery import checksum
 
 _WARM_UP = 20
@@ -87,7 +89,7 @@ _READERS_OF_RESPONSES: dict[str, Callable[..., Any]] = {
 }
 
 
-async def _measure(side: str, streams: int, deltas: int, server: str) -> dict[str, Any]:
+async def _measure(side: str, streams: int, deltas: int, server: str, how: str) -> dict[str, Any]:
     readers = _READERS_OF_RESPONSES if server.endswith("responses") else _READERS
     read = readers[side]
     with servers.serving(server, deltas) as base_url:
@@ -97,13 +99,21 @@ async def _measure(side: str, streams: int, deltas: int, server: str) -> dict[st
             *(read(client, server, assistant, f"w{number}") for number in range(_WARM_UP))
         )
         names = [f"r{number}" for number in range(streams)]
+        collector.prepare(how)
+        pauses = collector.Pauses()
         cpu, wall = time.process_time(), time.perf_counter()
         texts = await asyncio.gather(*(read(client, server, assistant, name) for name in names))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        paused = pauses.end(cpu)
         await (client.aclose() if read is _bytes else client.close())
     if read is not _bytes:
         _check(server, names, texts, deltas)
-    return {"cpu": cpu / (streams * deltas), "wall": wall, "delivered": checksum(texts)}
+    return {
+        "cpu": cpu / (streams * deltas),
+        "wall": wall,
+        **paused,
+        "delivered": checksum(texts),
+    }
 
 
 async def _assistant(side: str, client: Any) -> str:
@@ -121,6 +131,8 @@ def _check(server: str, names: list[str], texts: list[str], deltas: int) -> None
             raise ValueError(msg)
 
 
-def measure(side: str, *, streams: int, deltas: int, server: str) -> dict[str, Any]:
-    """CPU seconds of this process per delta, and seconds until the last stream had ended."""
-    return asyncio.run(_measure(side, streams, deltas, server))
+def measure(
+    side: str, *, streams: int, deltas: int, server: str, how: str = "as it is"
+) -> dict[str, Any]:
+    """CPU seconds of this process per delta, seconds to the end of the last stream, and pauses."""
+    return asyncio.run(_measure(side, streams, deltas, server, how))

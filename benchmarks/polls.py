@@ -4,53 +4,26 @@ Each fetch is late by what the server sees beyond a second between its answer an
 At first all come at once, and are answered before the client gets to read that; with each second
 they are spread better over it, so those from the sixth on are counted by themselves, too.
 
-``collector`` is what the program does about Python's garbage collector after its first request:
-``frozen`` keeps what there is so far out of all collections (``gc.freeze()``), ``seldom`` lets it
-run less often (``gc.set_threshold``), ``both`` does both.
+``how`` is what the program does about Python's garbage collector after its first request
+(``collector.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import time
 from collections.abc import Callable
 from statistics import quantiles
 from typing import Any
 
-from benchmarks import clients, servers
+from benchmarks import clients, collector, servers
 from benchmarks.delivery import checksum
 
 _INTERVAL = 1.0  # seconds
 _HUNDREDTHS = 100
 _SETTLED = 5  # fetches behind which the herd of the beginning is spread
 _IN_A_POOL = 4  # connections, as of ours
-_SELDOM = (50_000, 20, 50)  # as docs/performance.md has it
-
-
-class _Pauses:
-    """The CPU seconds that each collection took: what others do on the machine adds nothing."""
-
-    def __init__(self) -> None:
-        self.seconds = [0.0]
-        self._begun = 0.0
-        gc.callbacks.append(self._called)
-
-    def _called(self, phase: str, _: object) -> None:
-        now = time.process_time()
-        if phase == "start":
-            self._begun = now
-        else:
-            self.seconds.append(now - self._begun)
-
-
-def _set(collector: str) -> None:
-    if collector in {"frozen", "both"}:
-        gc.collect()
-        gc.freeze()
-    if collector in {"seldom", "both"}:
-        gc.set_threshold(*_SELDOM)
 
 
 async def _ours(client: Any, name: str, _: int) -> str:
@@ -80,7 +53,7 @@ async def _warm_up(side: str, client: Any) -> None:
     await runs.retrieve("warm-up", thread_id="t")
 
 
-async def _measure(side: str, polls: int, fetches: int, collector: str) -> dict[str, Any]:
+async def _measure(side: str, polls: int, fetches: int, how: str) -> dict[str, Any]:
     import httpx
 
     by_side: dict[str, Callable[..., Any]] = {
@@ -94,14 +67,14 @@ async def _measure(side: str, polls: int, fetches: int, collector: str) -> dict[
         many = [clients.over_sockets(side, base_url) for _ in range(pools)]
         for client in many:
             await _warm_up(side, client)
-        _set(collector)
-        pauses = _Pauses()
+        collector.prepare(how)
+        pauses = collector.Pauses()
         cpu, wall = time.process_time(), time.perf_counter()
         statuses = await asyncio.gather(
             *(poll(many[n % pools], f"run_{n}", fetches) for n in range(polls))
         )
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        paused = pauses.seconds.copy()
+        paused = pauses.end(cpu)
         for client in many:
             await (client.aclose() if poll is _plain else client.close())
         async with httpx.AsyncClient(timeout=60) as plain:
@@ -114,8 +87,7 @@ async def _measure(side: str, polls: int, fetches: int, collector: str) -> dict[
     return {
         "cpu": cpu / (polls * fetches),
         "wall": wall,
-        "collector": 100 * sum(paused) / cpu,
-        "longest_pause": max(paused),
+        **paused,
         "late_p50": hundredths[49],
         "late_p99": hundredths[98],
         "settled_p99": quantiles(settled, n=_HUNDREDTHS)[98] if settled else hundredths[98],
@@ -131,6 +103,6 @@ def _lateness(noted: list[tuple[float, float]]) -> list[float]:
     ]
 
 
-def measure(side: str, *, polls: int, fetches: int, collector: str = "as it is") -> dict[str, Any]:
+def measure(side: str, *, polls: int, fetches: int, how: str = "as it is") -> dict[str, Any]:
     """CPU seconds per fetch, how late fetches were, in percent of the interval, and pauses."""
-    return asyncio.run(_measure(side, polls, fetches, collector))
+    return asyncio.run(_measure(side, polls, fetches, how))

@@ -410,29 +410,48 @@ def _polls(
 
 
 _COLLECTOR = {
-    "frozen": "with `gc.freeze()` after the first request",
+    "frozen": "with `gc.freeze()` after the first requests",
     "seldom": "with `gc.set_threshold(50_000, 20, 50)`",
     "both": "with both",
 }
+_COLLECTED = (
+    Figure("collector", "the collector's part of it", "%", None, "times at most"),
+    Figure("longest_pause", "the longest collection", "ms"),
+)
 
 
-def _collected(collector: str, case: str) -> Benchmark:
+def _collected(how: str) -> Benchmark:
     """A row of many polls beside the same ones with the collector as it is."""
     sizes: Arguments = {"polls": 1_000, "fetches": 11}
     side = "rxassist-aiohttp"
     return Benchmark(
-        f"polls-aiohttp-{collector}",
+        f"polls-aiohttp-{how}",
         "polls",
         "1,000 polls at once, 1 s apart: the collector",
-        f"for 10 s, over aiohttp, {case}, beside the same without",
+        f"for 10 s, over aiohttp, {_COLLECTOR[how]}, beside the same without",
         (
             Figure("cpu", "CPU per fetch", "µs"),
-            Figure("collector", "the collector's part of it", "%", None, "times at most"),
-            Figure("longest_pause", "the longest collection", "ms"),
+            *_COLLECTED,
             Figure("late_p99", "lateness of a fetch, p99", "%", None, "times at most"),
             Figure("settled_p99", "the same, from the sixth fetch on", "%", None, "times at most"),
         ),
-        Subject(collector, side, {**sizes, "collector": collector}),
+        Subject(how, side, {**sizes, "how": how}),
+        Subject("as it is", side, sizes),
+        rounds=3,
+    )
+
+
+def _streams_collected(how: str) -> Benchmark:
+    """The same of many streams."""
+    sizes: Arguments = {"streams": 1_000, "deltas": 50, "server": "canned"}
+    side = "rxassist-aiohttp"
+    return Benchmark(
+        f"streams-aiohttp-{how}",
+        "many_streams",
+        f"{_STREAMS}: the collector",
+        f"50 deltas each, {_CHEAP}, over aiohttp, {_COLLECTOR[how]}, beside the same without",
+        (Figure("cpu", "CPU of the client per delta", "µs"), *_COLLECTED),
+        Subject(how, side, {**sizes, "how": how}),
         Subject("as it is", side, sizes),
         rounds=3,
     )
@@ -533,7 +552,8 @@ _SOCKETS = (
         "rxassist-aiohttp",
         "httpx-aiohttp",
     ),
-    *(_collected(collector, case) for collector, case in _COLLECTOR.items()),
+    *(_collected(how) for how in _COLLECTOR),
+    *(_streams_collected(how) for how in _COLLECTOR),
     Benchmark(
         "import",
         "import_time",

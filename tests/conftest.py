@@ -1,6 +1,7 @@
 """What several test files use."""
 
 import gc
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -12,6 +13,22 @@ import pytest
 def wire():
     """The recorded bodies; ``wire/README.md`` says where they are from."""
     return Path(__file__).parent / "wire"
+
+
+@pytest.fixture
+def browser():
+    """A headless Chromium, and the driver that clicks in it."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("no browser: apt-get install -y chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    service = webdriver.ChromeService(driver)
+    with webdriver.Chrome(options=options, service=service) as chromium:
+        yield chromium
 
 
 def _open_sockets():

@@ -23,6 +23,7 @@ EXAMPLES = [e for e in sorted((ROOT / "examples").glob("*.py")) if e.stem not in
 SNIPPETS = [
     pytest.param(snippet, id=f"{page.stem}-{number}")
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    if page.stem != "many-workers"  # it needs a redis-server: tests/redis/test_many_workers.py
     for number, snippet in enumerate(
         re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     )

@@ -14,7 +14,6 @@ from rxassist.protocols.assistants import handler
 from rxassist.protocols.assistants.callbacks import callbacks_of as calls
 from rxassist.protocols.assistants.codec import EventDecoder, decode_event
 from rxassist.protocols.assistants.snapshots import Snapshot, _MessageState, fold
-from rxassist.runs.protocol import Callback as Call
 from rxassist.wire.json import to_json
 from rxassist.wire.sse import ServerSentEvent
 
@@ -144,9 +143,9 @@ def test_a_delta_and_what_it_grew():
     before = fold(fold(Snapshot(), begin()), grow("a"))
     after = fold(before, told)
     assert calls(told, before, after) == (
-        Call("on_event", (told,)),
-        Call("on_text_delta", (told.data.delta.content[0].text, after.message.content[0].text)),
-        Call("on_message_delta", (told.data.delta, after.message)),
+        ("on_event", (told,)),
+        ("on_text_delta", (told.data.delta.content[0].text, after.message.content[0].text)),
+        ("on_message_delta", (told.data.delta, after.message)),
     )
 
 
@@ -578,7 +577,7 @@ def test_calls_of_other_kinds():
 def test_every_event_is_told_first_and_as_it_is():
     unknown = UnknownEvent("thread.danced", {})
     for told in (unknown, DoneEvent(), run("queued"), event("error", {"message": "no"})):
-        assert calls(told, Snapshot(), fold(Snapshot(), told)) == (Call("on_event", (told,)),)
+        assert calls(told, Snapshot(), fold(Snapshot(), told)) == (("on_event", (told,)),)
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
@@ -589,10 +588,10 @@ def test_each_object_of_a_recording_is_created_and_done_once(path):
     for told in events:
         before, snapshot = snapshot, fold(snapshot, told)
         caused = calls(told, before, snapshot)
-        assert caused[0] == Call("on_event", (told,))
+        assert caused[0] == ("on_event", (told,))
         for kind in kinds:
-            created += [c.arguments[0].id for c in caused if c.name == f"on_{kind}_created"]
-            done += [c.arguments[0].id for c in caused if c.name == f"on_{kind}_done"]
+            created += [given[0].id for name, given in caused if name == f"on_{kind}_created"]
+            done += [given[0].id for name, given in caused if name == f"on_{kind}_done"]
     assert len(set(created)) == len(created)
     assert len(set(done)) == len(done)
     earlier = {told.data.id for told in events[:1] if told.event == "thread.run.step.completed"}

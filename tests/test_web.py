@@ -5,7 +5,6 @@ import gc
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -583,22 +582,6 @@ def served(base_url):
             process.terminate()
             log.append(process.stderr.read())
         assert "Traceback" not in "".join(log), "".join(log)
-
-
-@pytest.fixture
-def browser():
-    """A headless Chromium, and the driver that clicks in it."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if program is None or driver is None:
-        pytest.skip("no browser: apt-get install -y chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    service = webdriver.ChromeService(driver)
-    with webdriver.Chrome(options=options, service=service) as chromium:
-        yield chromium
 
 
 def test_three_runs_side_by_side_in_a_browser(browser):

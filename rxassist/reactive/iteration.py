@@ -173,12 +173,12 @@ class Items(Generic[_T]):
         self._size = buffer
         self._silence: float | None = None
         self._filler: tuple[_T, ...] = ()
-        self._instead: Callable[[Exception], _T] | None = None
+        self._instead: Callable[[Exception], _T | None] | None = None
 
     def unbroken(
-        self, silence: float | None, filler: _T, instead: Callable[[Exception], _T]
+        self, silence: float | None, filler: _T, instead: Callable[[Exception], _T | None]
     ) -> Self:
-        """The same, with a filler after every silence, and an item instead of an error."""
+        """The same, with a filler after every silence, and an item or ``None`` for an error."""
         self._silence, self._filler, self._instead = silence, (filler,), instead
         return self
 
@@ -188,7 +188,8 @@ class Items(Generic[_T]):
             return ()
         if self._instead is None or not isinstance(error, Exception):
             raise error
-        return (self._instead(error),)
+        item = self._instead(error)
+        return () if item is None else (item,)
 
     def __iter__(self) -> Iterator[_T]:
         return self.until(threading.Event(), lambda: False)

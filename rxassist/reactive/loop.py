@@ -62,6 +62,9 @@ def parting() -> Generator[None]:
 class Home(ABC):
     """The event loop on which a client does all its I/O and calls its subscribers."""
 
+    owner: str = "client"
+    """What errors call its owner."""
+
     def __init__(self) -> None:
         self._process: int | None = None  # the one that first used it
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,7 +106,7 @@ class Home(ABC):
         if self._process is None:  # before any lock is taken: a fork may copy one that is held
             self._process = os.getpid()
         if self.is_of_another_process:
-            msg = "this client was used before a fork; make a new one in the child process"
+            msg = f"this {self.owner} was used before a fork; make a new one in the child process"
             raise WrongLoopError(msg)
         return self._bind()
 
@@ -231,6 +234,10 @@ def _raise(error: BaseException) -> NoReturn:
 class RunningLoop(Home):
     """The event loop in which it is first used."""
 
+    owner = "AsyncClient"
+    blocking: str = "Client"
+    """What to use in synchronous code instead of the owner."""
+
     def __init__(self) -> None:
         super().__init__()
         self._ending: asyncio.Task[None] | None = None
@@ -243,14 +250,14 @@ class RunningLoop(Home):
         if self._loop is None:
             if running is None:
                 msg = (
-                    "AsyncClient needs a running event loop of asyncio, and none runs here (that "
-                    "of trio is another); use Client in synchronous code"
+                    f"{self.owner} needs a running event loop of asyncio, and none runs here (that "
+                    f"of trio is another); use {self.blocking} in synchronous code"
                 )
                 raise WrongLoopError(msg)
             self._loop = running
             self._thread_id = threading.get_ident()
         elif self._loop.is_closed() or (running is not None and running is not self._loop):
-            msg = "this AsyncClient belongs to another event loop; make one client for each loop"
+            msg = f"this {self.owner} belongs to another event loop; make one for each loop"
             raise WrongLoopError(msg)
         return self._loop
 
@@ -267,7 +274,7 @@ class RunningLoop(Home):
             self._dismiss()
             return
         if asyncio.get_running_loop() is not loop:
-            msg = "close this AsyncClient on the event loop that it belongs to"
+            msg = f"close this {self.owner} on the event loop that it belongs to"
             raise WrongLoopError(msg)
         self.shut()
         self._closers.add(asyncio.current_task())
@@ -299,6 +306,8 @@ class ThreadLoop(Home):
     The thread holds no reference to it: when the home is collected, and no task runs, the thread
     awaits ``last_words`` and ends.
     """
+
+    owner = "Client"
 
     def __init__(self) -> None:
         super().__init__()

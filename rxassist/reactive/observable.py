@@ -108,7 +108,7 @@ class LoopObservable(PipedObservable[_T, HomeT], Generic[_T, HomeT]):
 
         Returns a Disposable. Raises ``TypeError`` for an ``async def``: see ``subscribe_async``. An
         event handler is an observer too; the callbacks of an asynchronous one are awaited, and the
-        source is paused meanwhile.
+        source is paused if events wait for them.
         """
         if isinstance(on_next, SelfSubscribing):
             return on_next.subscribe_to(self)  # pyright: ignore[reportUnknownMemberType]

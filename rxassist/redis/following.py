@@ -10,8 +10,10 @@ from functools import partial
 from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
+import reactivex as rx
 from attrs import frozen
 from reactivex import Observable, abc
+from reactivex import operators as ops
 from reactivex.disposable import Disposable
 
 from rxassist.errors import CursorUnavailable, ProducerLost, StreamClosed
@@ -29,6 +31,7 @@ from rxassist.runs.streams.web import END
 from rxassist.wire.json import from_json
 from rxassist.wire.sse import Decoder, encode
 
+_A = TypeVar("_A")
 _T = TypeVar("_T")
 
 Place: TypeAlias = tuple[int, int]
@@ -213,12 +216,18 @@ class Shared:
         return self._items.ended
 
     def bytes_after(self, after: After) -> Observable[bytes]:
-        """The events as bytes with their ids."""
+        """The events as bytes with their ids.
+
+        They begin with the id of the last event that the follower had: a browser may forget it.
+        """
         reader, skip = self._reader, _Skip(after, self._reader)
         view: Operator[Item, bytes] = linked(
             lambda observer, _: _Bytes(observer, skip, reader.with_id)
         )
-        return view(self._followed(self._items))
+        bytes_of_events = view(self._followed(self._items))
+        if after.place == _START:
+            return bytes_of_events
+        return rx.of(b"id: %d-%d\n\n" % after.place).pipe(ops.concat(bytes_of_events))
 
     def events_after(self, after: After) -> Observable[Any]:
         """The events, decoded once for all followers."""
@@ -228,7 +237,7 @@ class Shared:
             )
             self._events = self._log(decode(self._followed(self._items)))
         places, skip = self._reader.places, _Skip(after, self._reader)
-        view: Operator[Any, Any] = linked(lambda observer, _: _Events(observer, places, skip))
+        view: Operator[Any, Any] = linked(lambda observer, _: _Events(observer, skip, places))
         return view(self._followed(self._events))
 
     def _followed(self, log: Log[_T]) -> Observable[_T]:
@@ -258,82 +267,117 @@ class Shared:
 
 
 class _Skip:
-    """What one follower has had already."""
+    """What one follower has had already: it begins only after the very event that it had last.
+
+    A log that lost its last entries may have others of the same numbers, in a later epoch.
+    """
 
     def __init__(self, after: After, reader: Reader) -> None:
         self._left = after.count
-        self._after = after
+        self._after = after.place
         self._reader = reader
-        self._begun = False
+        self._begun = False  # all is for the follower from now on
 
     def had(self, place: Place) -> bool:
-        """Whether the follower had the event of a place. Raises if events before it are missing."""
+        """Whether the follower had the event of a place. Raises if events are missing before it."""
         if self._begun:
             return False
         first = self._reader.course.first or 1
-        if first > self._after.place[1] + 1:
+        if first > self._after[1] + 1:
             why = f"its log begins with number {first} now, and what came before is needed"
             raise CursorUnavailable(self._reader.key, why)
         if self._left:
             self._left -= 1
             return True
-        self._begun = place > self._after.place
-        return not self._begun
+        if place[1] < self._after[1]:
+            return True
+        had = place == self._after
+        self._begun = had or self._after == _START or place[1] == first == self._after[1] + 1
+        if not self._begun:
+            raise self._unknown()
+        return had
+
+    def check_begun(self) -> None:
+        """Raise if the log ended before the place at which the follower was to begin."""
+        is_next = self._reader.course.first == self._after[1] + 1
+        if self._left or not (self._begun or self._after == _START or is_next):
+            raise self._unknown()
+
+    def _unknown(self) -> CursorUnavailable:
+        epoch, number = self._after
+        what = f"event {epoch}-{number}" if number else "so many events"
+        return CursorUnavailable(self._reader.key, f"its log does not have {what}")
 
 
-class _Bytes(Link[Item, bytes]):
+class _Follower(Link[_T, _A]):
+    """One follower, which leaves out what it has had."""
+
+    __slots__ = ("_skip",)
+
+    def __init__(self, observer: abc.ObserverBase[_A], skip: _Skip) -> None:
+        super().__init__(observer)
+        self._skip = skip
+
+    def _is_new(self, place: Place) -> bool:
+        """Whether the event of a place is for this follower; fails if events are missing."""
+        try:
+            return not self._skip.had(place)
+        except CursorUnavailable as error:
+            self.observer.on_error(error)
+            return False
+
+    def on_completed(self) -> None:
+        """Complete, unless the log ended before what this follower had."""
+        try:
+            self._skip.check_begun()
+        except CursorUnavailable as error:
+            self.observer.on_error(error)
+        else:
+            self._complete()
+
+    def _complete(self) -> None:
+        self.observer.on_completed()
+
+
+class _Bytes(_Follower[Item, bytes]):
     """One follower that hands the bytes of events on."""
 
-    __slots__ = ("_skip", "_with_id")
+    __slots__ = ("_with_id",)
 
     def __init__(
         self, observer: abc.ObserverBase[bytes], skip: _Skip, with_id: Callable[[Item], bytes]
     ) -> None:
-        super().__init__(observer)
-        self._skip = skip
+        super().__init__(observer, skip)
         self._with_id = with_id
 
     def on_next(self, value: Item) -> None:
         """Hand an event on, with its id."""
-        if value.kind != "events":
-            return
-        try:
-            had = self._skip.had(value.place)
-        except CursorUnavailable as error:
-            self.observer.on_error(error)
-            return
-        if not had:
+        if value.kind == "events" and self._is_new(value.place):
             self.observer.on_next(self._with_id(value))
 
-    def on_completed(self) -> None:
+    def _complete(self) -> None:
         """Say that nothing more comes, so that a browser does not connect again."""
         self.observer.on_next(_END)
         self.observer.on_completed()
 
 
-class _Events(Link[Any, Any]):
+class _Events(_Follower[Any, Any]):
     """One follower of the events."""
 
-    __slots__ = ("_index", "_places", "_skip")
+    __slots__ = ("_index", "_places")
 
     def __init__(
-        self, observer: abc.ObserverBase[Any], places: Sequence[Place], skip: _Skip
+        self, observer: abc.ObserverBase[Any], skip: _Skip, places: Sequence[Place]
     ) -> None:
-        super().__init__(observer)
+        super().__init__(observer, skip)
         self._places = places
         self._index = 0
-        self._skip = skip
 
     def on_next(self, value: Any) -> None:  # noqa: ANN401 -- an event of any protocol
         """Pass an event on."""
         place = self._places[self._index]
         self._index += 1
-        try:
-            had = self._skip.had(place)
-        except CursorUnavailable as error:
-            self.observer.on_error(error)
-            return
-        if not had:
+        if self._is_new(place):
             self.observer.on_next(value)
 
 

@@ -13,6 +13,8 @@ from attrs import define, field
 from rxassist.errors import AlreadyProduced, CursorUnavailable, Fenced
 from rxassist.redis.store import Claim, Entry, Page, Store
 
+_STOP_KEPT_EARLY = 5.0  # seconds
+
 
 @define
 class _Log:
@@ -41,6 +43,7 @@ class InMemoryStore(Store):
         self._clock = clock
         self._lock = threading.Lock()
         self._logs: dict[str, _Log] = {}
+        self._early: dict[str, float] = {}  # stops of logs that are just being published
         self._waiting: dict[str, list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = {}
 
     async def acquire(self, claim: Claim, meta: bytes, *, first: bool) -> int:
@@ -51,6 +54,7 @@ class InMemoryStore(Store):
                 if not first:
                     raise CursorUnavailable(claim.key, "there is no log to take over")
                 log = self._logs[claim.key] = _Log(meta)
+                log.is_to_end = self._early.pop(claim.key, 0.0) > self._clock()
             elif log.claim is not None and log.claim.producer == claim.producer:
                 return log.claim.epoch
             elif first or self._is_leased(log):
@@ -116,6 +120,10 @@ class InMemoryStore(Store):
         with self._lock:
             log = self._find(key)
             if log is None:
+                if claim is None:
+                    self._early[key] = self._clock() + _STOP_KEPT_EARLY
+                return
+            if log.has_ended and claim is None:
                 return
             if claim is None:
                 log.is_to_end = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from math import ceil
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -15,7 +15,7 @@ from rxassist.reactive.checks import needing
 from rxassist.redis.store import Claim, Entry, Kind, Page, Store
 
 try:
-    from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+    from redis.asyncio import ConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import (
@@ -41,8 +41,9 @@ _RUNS = f"{_PREFIX}:runs"  # the keys of all runs that have not ended
 _STOPS = f"{_PREFIX}:stops"  # the channel of the keys of runs that are to end
 _PAGE = 256  # entries that are read at once
 _STOP_KEPT = 3600.0  # seconds for which a stop waits for a producer
+_STOP_KEPT_EARLY = 5.0  # seconds for which it waits for a log that is just being published
 _PAUSE = 0.5  # seconds between two attempts to listen
-_CONNECTIONS = 32  # for commands: a producer takes one for the time of a command
+_CONNECTIONS = 32  # for commands: a producer has one for the time of a command
 _PASSING = ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError
 _PASSING_WORDS = "LOADING", "BUSY", "MISCONF", "NOREPLICAS"
 _REFUSED = "equal or smaller"  # of the answer to XADD with an id that is not above the last
@@ -131,16 +132,16 @@ class RedisStore(Store):
             "socket_connect_timeout": TIMEOUT,
             "retry": Retry(NoBackoff(), 0),  # its caller tries again, with a bound
             "protocol": 2,
+            "max_connections": 2**31,  # else 100
         }
-        shared: Any = BlockingConnectionPool  # the types of redis-py are not strict
-        most = {"max_connections": _CONNECTIONS, "timeout": TIMEOUT}
+        pool: Any = ConnectionPool  # its types are not strict
         self._commands: Any = Redis(
-            connection_pool=shared.from_url(url, socket_timeout=TIMEOUT, **most, **options)
+            connection_pool=pool.from_url(url, socket_timeout=TIMEOUT, **options)
         )
-        own: Any = ConnectionPool
         self._waiting: Any = Redis(
-            connection_pool=own.from_url(url, socket_timeout=None, **options)
+            connection_pool=pool.from_url(url, socket_timeout=None, **options)
         )
+        self._places = asyncio.Semaphore(_CONNECTIONS)  # its queue is fair, that of a pool is not
         self._secrets = Secrets(1)
         self._secrets.add(unquote(urlsplit(url).password or ""))
         self._claims: dict[str, Claim] = {}
@@ -151,7 +152,7 @@ class RedisStore(Store):
         key = claim.key
         keys = (_log(key), _lease(key), _meta(key), _stop(key))
         lease, ttl = _milliseconds(claim.lease), _milliseconds(claim.ttl)
-        with _translated():
+        async with self._asking():
             await self._commands.sadd(_RUNS, key)  # before there is a log: none is forgotten
             said, epoch, is_to_end = await self._commands.eval(
                 _ACQUIRE, len(keys), *keys, claim.producer, meta, lease, ttl, int(first)
@@ -171,7 +172,7 @@ class RedisStore(Store):
             await self._renew(claim)
             return
         fields = "p", entry.producer, "k", _word(entry), "d", entry.data
-        with _translated():
+        async with self._asking():
             try:
                 added = await self._commands.execute_command(
                     "XADD", _log(claim.key), "NOMKSTREAM", entry.id, *fields
@@ -199,7 +200,7 @@ class RedisStore(Store):
         pipe.sadd(_RUNS, key)  # a look for orphans may have removed it before there was a log
         pipe.exists(_stop(key))
         pipe.xrevrange(_log(key), count=1)
-        with _translated():
+        async with self._asking():
             *_, is_to_end, last = await pipe.execute()
         if not last:
             raise CursorUnavailable(key, "its log is gone: it was deleted, or Redis lost it")
@@ -210,18 +211,18 @@ class RedisStore(Store):
 
     async def read(self, key: str, after: str | None, wait: float) -> Page:
         """As ``Store.read``."""
-        log = _log(key)
+        if after is None:
+            return await self._first_page(key)
         with _translated():
-            if after is None:
-                return await self._first_page(key)
             async with asyncio.timeout(wait + TIMEOUT):
                 block = _milliseconds(wait)
-                said = await self._waiting.xread({log: after}, count=_PAGE, block=block)
-            if said:
-                return Page(tuple(_entry(*each) for each in said[0][1]))
-            pipe = self._commands.pipeline(transaction=False)
-            pipe.exists(log)
-            pipe.exists(_lease(key))
+                said = await self._waiting.xread({_log(key): after}, count=_PAGE, block=block)
+        if said:
+            return Page(tuple(_entry(*each) for each in said[0][1]))
+        pipe = self._commands.pipeline(transaction=False)
+        pipe.exists(_log(key))
+        pipe.exists(_lease(key))
+        async with self._asking():
             exists, leased = await pipe.execute()
         return Page((), bool(exists), bool(leased))
 
@@ -231,45 +232,69 @@ class RedisStore(Store):
         pipe.exists(_log(key))
         pipe.exists(_lease(key))
         pipe.get(_meta(key))
-        found, exists, leased, meta = await pipe.execute()
+        async with self._asking():
+            found, exists, leased, meta = await pipe.execute()
         entries = tuple(_entry(*each) for each in found)
         return Page(entries, bool(exists), bool(leased), meta or b"{}")
 
     async def end(self, key: str, claim: Claim | None = None, keep: float | None = None) -> None:
         """As ``Store.end``."""
-        pipe = self._commands.pipeline(transaction=False)
         if claim is None:
-            pipe.set(_stop(key), b"1", px=_milliseconds(_STOP_KEPT))
-            pipe.publish(_STOPS, key)
-        else:
-            held = self._claims.get(key)
-            if held is not None and held.producer == claim.producer:
-                del self._claims[key]
-            pipe.eval(_RELEASE, 1, _lease(key), claim.producer)
-            if keep is not None:
-                for name in (_log(key), _meta(key)):
-                    pipe.pexpire(name, _milliseconds(keep))
-                pipe.delete(_stop(key))
-                pipe.srem(_RUNS, key)
-        with _translated():
+            await self._ask_to_end(key)
+            return
+        held = self._claims.get(key)
+        if held is not None and held.producer == claim.producer:
+            del self._claims[key]
+        pipe = self._commands.pipeline(transaction=False)
+        pipe.eval(_RELEASE, 1, _lease(key), claim.producer)
+        if keep is not None:
+            for name in (_log(key), _meta(key)):
+                pipe.pexpire(name, _milliseconds(keep))
+            pipe.delete(_stop(key))
+            pipe.srem(_RUNS, key)
+        async with self._asking():
+            await pipe.execute()
+
+    async def _ask_to_end(self, key: str) -> None:
+        """Ask the producer of a run to end it, or one that may come, unless the run is over."""
+        async with self._asking():
+            last = await self._commands.xrevrange(_log(key), count=1)
+        if last and _entry(*last[0]).kind == "end":
+            return
+        pipe = self._commands.pipeline(transaction=False)
+        pipe.set(_stop(key), b"1", px=_milliseconds(_STOP_KEPT if last else _STOP_KEPT_EARLY))
+        pipe.publish(_STOPS, key)
+        async with self._asking():
             await pipe.execute()
 
     async def orphans(self) -> AsyncGenerator[str]:
         """As ``Store.orphans``."""
-        with _translated():
+        async with self._asking():
             keys: list[bytes] = [each async for each in self._commands.sscan_iter(_RUNS)]
-        for name in keys:
-            key = name.decode()
+        for start in range(0, len(keys), _PAGE):
+            part = [name.decode() for name in keys[start : start + _PAGE]]
             pipe = self._commands.pipeline(transaction=False)
-            pipe.exists(_lease(key))
-            pipe.xrevrange(_log(key), count=1)
-            with _translated():
-                leased, last = await pipe.execute()
-                has_ended = not last or _entry(*last[0]).kind == "end"
-                if has_ended and not leased:
-                    await self._commands.srem(_RUNS, key)
-            if not (leased or has_ended):
-                yield key
+            for key in part:
+                pipe.exists(_lease(key))
+            async with self._asking():
+                leased: list[int] = await pipe.execute()
+            for key, is_leased in zip(part, leased, strict=True):
+                if not is_leased and await self._is_orphan(key):
+                    yield key
+
+    async def _is_orphan(self, key: str) -> bool:
+        """Whether a log has neither an end nor a producer; one that is over is forgotten."""
+        pipe = self._commands.pipeline(transaction=False)
+        pipe.exists(_lease(key))
+        pipe.xrevrange(_log(key), count=1)
+        async with self._asking():
+            leased, last = await pipe.execute()
+            if leased:
+                return False
+            if last and _entry(*last[0]).kind != "end":
+                return True
+            await self._commands.srem(_RUNS, key)
+        return False
 
     async def close(self) -> None:
         """Close the connections."""
@@ -282,6 +307,13 @@ class RedisStore(Store):
             with suppress(RedisError, OSError):
                 await client.aclose()
                 await client.connection_pool.disconnect()
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncGenerator[None]:
+        """Have a connection for a command, as soon as one is free."""
+        async with self._places:
+            with _translated():
+                yield
 
     # --- stops: one connection for all the producers of this process ---
 
@@ -305,7 +337,8 @@ class RedisStore(Store):
             keys = {message["data"].decode()} & self._claims.keys()
         else:  # it listens since now: a stop may have come before
             keys = set(self._claims)
-            asked = [await self._commands.exists(_stop(key)) for key in keys]
+            async with self._asking():
+                asked = [await self._commands.exists(_stop(key)) for key in keys]
             keys = {key for key, is_to_end in zip(keys, asked, strict=True) if is_to_end}
         for key in keys:
             claim = self._claims.get(key)

@@ -233,7 +233,8 @@ class Producer:
         if not self.acquired.done():
             self.acquired.set_exception(error or ClientClosed())
         if error is not None:
-            level = INFO if isinstance(error, AlreadyProduced) else ERROR
+            told = isinstance(error, AlreadyProduced | CursorUnavailable)  # the caller is
+            level = INFO if told else ERROR
             logger.log(level, "run %s is not produced here: %s", self._claim.key, error)
 
     # --- what other threads call ---

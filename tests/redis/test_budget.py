@@ -423,7 +423,7 @@ def test_many_requests_to_a_redis_that_is_away_all_fail_soon(run, own_server):
             more = [asyncio.ensure_future(share._seconds_to_wait(None)) for _ in range(50)]
             said = await asyncio.gather(*more, return_exceptions=True)
             assert {type(each) for each in said} == {StoreUnavailable}
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 10  # 15, if one after the other
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)

@@ -8,6 +8,7 @@ import time
 from itertools import count
 
 import pytest
+import reactivex as rx
 from reactivex import Subject
 
 from rxassist.errors import (
@@ -19,6 +20,7 @@ from rxassist.errors import (
 from rxassist.protocols.assistants.codec import EventDecoder
 from rxassist.redis import BlockingRunLog, RunLog
 from rxassist.redis.store import Claim, Entry
+from rxassist.wire.sse import encode
 
 
 @pytest.fixture
@@ -196,6 +198,43 @@ def test_a_log_that_was_trimmed_is_followed_from_where_it_begins(
             redis_server.ask("XDEL", log_of(key), "1-7")
             with pytest.raises(CursorUnavailable, match="number 8 follows number 6"):
                 await heard(others, key, "1-5")
+
+    run(main)
+
+
+def test_a_follower_never_gets_other_events_of_the_same_numbers(run, store_of, events):
+    """A failover lost the last entries, and a successor wrote others: a cursor tells them apart."""
+
+    async def main():
+        store, key = store_of(), f"failover-{time.time_ns()}"
+        first = Claim(key, "a", 10, 60, lambda: None)
+        await store.acquire(first, b"{}", first=True)
+        chunks = [encode(event.protocol().encode(event)) for event in events[:3]]
+        await store.append(first, Entry(1, 1, "events", "a", chunks[0]))
+        await store.end(key, first)
+        second = Claim(key, "b", 10, 60, lambda: None, 2)
+        await store.acquire(second, b"{}", first=False)
+        await store.append(second, Entry(2, 2, "events", "b", chunks[1]))
+        await store.append(second, Entry(2, 3, "events", "b", chunks[2]))
+        async with RunLog(store) as runs:
+            assert await anext(aiter(runs.follow(key, "1-1"))) == events[1]
+            assert await anext(aiter(runs.follow(key, "2-2"))) == events[2]
+            for after in ("1-2", "1-3", "3-1"):
+                with pytest.raises(CursorUnavailable, match=f"does not have event {after}"):
+                    await anext(aiter(runs.follow(key, after)))
+        await store.end(key, second, 0.001)
+        await store.close()
+
+    run(main)
+
+
+def test_hundreds_of_runs_in_one_process(run, redis_server, stream_of, events):
+    async def main():
+        async with RunLog(redis_server.url, patience=3) as runs, RunLog(redis_server.url) as others:
+            streams = [stream_of(rx.from_iterable(events)) for _ in range(300)]
+            keys = [runs.publish(stream) for stream in streams]
+            heard_by_all = await asyncio.gather(*[heard(others, key) for key in keys])
+            assert all(each == events for each in heard_by_all)
 
     run(main)
 

@@ -46,7 +46,8 @@ def test_the_first_k_events_and_what_follows_them_are_all(shorts, run, logs, str
             stream = stream_of(rx.from_iterable(events), of_responses=shorts.of_responses)
             key = await producing.publish(stream)
             for k in range(len(events) + 1):
-                assert await body(runs, key, f"1-{k}") == b"".join(chunks[k:]) + END
+                begins = b"id: 1-%d\n\n" % k
+                assert await body(runs, key, f"1-{k}") == begins + b"".join(chunks[k:]) + END
                 assert await heard(runs, key, k) == events[k:]
                 assert await heard(runs, key, f"1-{k}") == events[k:]
 

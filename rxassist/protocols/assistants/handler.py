@@ -79,9 +79,11 @@ class AsyncAssistantEventHandler(
 ):
     """As ``AssistantEventHandler``, with callbacks that are awaited, one after the other.
 
-    While one runs, the stream is paused. Subscribe it to streams of a client and to Observables
-    piped from them, ``stream.subscribe(MyHandler())``, or pass it as ``event_handler=`` on an
-    ``AsyncClient``. If the stream is left early, a running callback is cancelled.
+    One task awaits all callbacks of a stream; while one runs, the stream waits, and its source is
+    paused when a few events wait. Subscribe it to streams of a client and to Observables piped from
+    them, ``stream.subscribe(MyHandler())``, or pass it as ``event_handler=`` on an ``AsyncClient``.
+    If the stream is left early, a running callback is cancelled, but not ``on_exception`` and
+    ``on_end``.
     """
 
     async def on_run_step_created(self, run_step: RunStep) -> None:

@@ -56,8 +56,9 @@ class AsyncResponseEventHandler(
 ):
     """As ``ResponseEventHandler``, with callbacks that are awaited, one after the other.
 
-    While one runs, the stream is paused. If the stream is left early, a running callback is
-    cancelled.
+    One task awaits all callbacks of a stream; while one runs, the stream waits, and its source is
+    paused when a few events wait. If the stream is left early, a running callback is cancelled, but
+    not ``on_exception`` and ``on_end``.
     """
 
     _nothing = NOTHING

@@ -133,8 +133,15 @@ def _chunks(
     return lambda source: unbroken(source.pipe(_encoded(encode, seen)))
 
 
-def body_of(keep_alive: float | None, buffer: int) -> Callable[[Observable[bytes]], Items[bytes]]:
-    """A function that makes a body of events that are bytes already, with a sign of life."""
+def body_of(
+    keep_alive: float | None,
+    buffer: int,
+    error_event: Callable[[Exception], bytes | None] | None = None,
+) -> Callable[[Observable[bytes]], Items[bytes]]:
+    """A function that makes a body of events that are bytes already, with a sign of life.
+
+    ``error_event`` says what a browser receives for an error, if not the usual event.
+    """
     given: object = keep_alive
     if isinstance(given, bool) or not isinstance(given, int | float | None):
         msg = f"keep_alive must be a number of seconds, or None, got {keep_alive!r}"
@@ -144,7 +151,9 @@ def body_of(keep_alive: float | None, buffer: int) -> Callable[[Observable[bytes
         raise ValueError(msg)
 
     def body(source: Observable[bytes]) -> Items[bytes]:
-        return iterate(source, buffer=buffer).unbroken(keep_alive, _COMMENT, _error_event)
+        return iterate(source, buffer=buffer).unbroken(
+            keep_alive, _COMMENT, error_event or error_to_event
+        )
 
     return body
 
@@ -174,7 +183,7 @@ def _encoded(encode: Callable[[Any], ServerSentEvent], seen: int) -> Operator[An
     return choose_each(begin)
 
 
-def _error_event(error: Exception) -> bytes:
+def error_to_event(error: Exception) -> bytes:
     """Log an error, and make the event that a browser receives for it."""
     what = type(error).__name__
     logger.error("a stream for a browser failed: %s: %s%s", what, error, _raised_at(error))
@@ -187,4 +196,4 @@ def _raised_at(error: Exception) -> str:
     return f" (at {frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
-__all__ = ["END", "body_of", "generate", "to_event", "to_sse", "to_sse_blocking"]
+__all__ = ["END", "body_of", "error_to_event", "generate", "to_event", "to_sse", "to_sse_blocking"]
