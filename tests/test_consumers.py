@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import sys
 import threading
+from collections import deque
 from contextvars import copy_context
 from functools import partial
 from typing import Any
@@ -15,6 +17,7 @@ from reactivex.disposable import Disposable
 
 from rxassist import Demand, LoopObservable, current_demand, demanding, iterate, map_async
 from rxassist.errors import StreamClosed
+from rxassist.reactive.iteration import _Arrivals
 from rxassist.reactive.loop import ThreadLoop
 
 WAIT = 10
@@ -187,6 +190,50 @@ def test_for_pauses_a_source_in_another_thread():
     source.thread.join(WAIT)
 
 
+def test_a_consumer_that_takes_all_before_the_source_is_paused_is_woken(monkeypatch):
+    woken = []
+    arrivals = _Arrivals(lambda: woken.append(True), 2)
+    close = Demand.close
+
+    def taken_before(demand):
+        assert list(arrivals.take()) == [1, 2]  # on another thread, which waits again now
+        woken.clear()
+        close(demand)
+
+    monkeypatch.setattr(Demand, "close", taken_before)
+    arrivals._on_next(1)
+    arrivals._on_next(2)
+    assert woken
+    assert list(arrivals.take()) == []
+    assert arrivals._demand.is_open
+
+
+def test_a_consumer_of_a_source_that_emits_on_two_threads_at_once_is_woken():
+    class Together(deque[int]):
+        def append(self, item):
+            super().append(item)
+            if item == 1:
+                arrivals._on_next(2)  # on another thread, before this one looks
+
+    woken = []
+    arrivals = _Arrivals(lambda: woken.append(True), 10)
+    arrivals.items = Together()
+    arrivals._on_next(1)
+    assert woken
+    assert list(arrivals.take()) == [1, 2]
+
+
+@pytest.mark.parametrize("buffer", [1, 2, 3, 16])
+def test_nothing_is_lost_between_two_threads_that_change_often(buffer):
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            assert list(iterate(Threaded(1000), buffer=buffer)) == list(range(1, 1001))
+    finally:
+        sys.setswitchinterval(before)
+
+
 def test_a_source_that_knows_no_demand_loses_nothing():
     assert list(iterate(reactivex.range(1000), buffer=2)) == list(range(1000))
 
@@ -285,6 +332,24 @@ def test_async_for_pauses_its_source(buffer):
         assert taken == 100
 
     in_loop(test())
+
+
+def test_a_silence_begins_where_the_consumer_waits():
+    async def main():
+        source = Subject()
+        silence = 0.2
+        items = aiter(iterate(source).unbroken(silence, "silence", repr))
+        first = asyncio.ensure_future(anext(items))
+        await asyncio.sleep(0)
+        source.on_next(1)
+        assert await first == 1
+        await asyncio.sleep(2 * silence)  # whoever takes the items is slow
+        asyncio.get_running_loop().call_soon(source.on_next, 2)
+        assert await anext(items) == 2
+        assert await anext(items) == "silence"
+        await items.aclose()
+
+    asyncio.run(main())
 
 
 def test_async_for_takes_from_another_thread():

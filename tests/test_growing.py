@@ -130,3 +130,19 @@ def test_a_list_that_does_not_go_on_as_it_was_heard_diverges(stored):
     with pytest.raises(StreamDiverged) as raised:
         list(NOISES.rest(stored, [Said("a")], "item_1"))
     assert raised.value.id == "item_1"
+
+
+def test_a_text_is_whole_though_another_thread_joins_more_of_it_meanwhile():
+    shorter = grown_text(grown_text("a", "b"), "c")
+    longer = grown_text(grown_text(shorter, "d"), "e")
+    assert longer.value() == "abcde"  # after the other thread has seen that less was joined
+    assert shorter.buffer.grow(shorter.count) == "abc"
+    assert (shorter.value(), longer.value()) == ("abc", "abcde")
+
+
+def test_json_is_whole_though_another_thread_joins_more_of_it_meanwhile():
+    shorter = growing_json({"a": "b"}).plus({"a": "c"})
+    longer = shorter.plus({"a": "d"})
+    assert longer.value() == {"a": "bcd"}
+    assert shorter.buffer.grow(shorter.count) == {"a": "bc"}
+    assert (shorter.value(), longer.value()) == ({"a": "bc"}, {"a": "bcd"})

@@ -38,6 +38,7 @@ class _Arrivals(Generic[_T]):
     ) -> None:
         self._size = size
         self._notify = notify
+        self._drained = True  # the consumer has taken all, and must be woken for more
         self._demand = Demand(current_demand(), blocked_thread, owner, self._fail)
         self.items: deque[_T] = deque(maxlen=1 if size is None else None)
         self.ended = False
@@ -60,8 +61,12 @@ class _Arrivals(Generic[_T]):
 
     def take(self) -> Iterator[_T]:
         """Give the items that have arrived; want more when all were taken."""
-        while self.items:
-            yield self.items.popleft()
+        drained = False
+        while not drained:
+            while self.items:
+                yield self.items.popleft()
+            self._drained = True  # then look again: another thread may just have added one
+            drained = not self.items
         if not self._demand.is_open:
             self._demand.open()
 
@@ -83,10 +88,10 @@ class _Arrivals(Generic[_T]):
     def _on_next(self, item: _T) -> None:
         self.items.append(item)
         if self._size is not None:
-            waiting = len(self.items)
-            if waiting >= self._size:
+            if len(self.items) >= self._size:
                 self._demand.close()
-            if waiting == 1:  # else the consumer takes this one with those before it
+            if self._drained:  # else the consumer takes this one with those before it
+                self._drained = False
                 self._notify()
 
     def _on_error(self, error: BaseException) -> None:
@@ -144,7 +149,7 @@ class _Bell:
 
     def _look(self, silence: float) -> None:
         left = self._began + silence - self._loop.time()
-        if left > 0 or self._rung:
+        if left > 0 or self._rung or self._waiter is None or self._waiter.done():
             left = left if left > 0 else silence
             self._timer = self._loop.call_later(left, self._look, silence)
         else:
@@ -258,11 +263,12 @@ def iterate(source: Observable[_T], *, buffer: int | None = None) -> Items[_T]:
     """The items of any Observable, for ``for`` and for ``async for``, with backpressure.
 
     At most ``buffer`` items wait to be taken: then the source is paused, if it is one that can
-    wait. By default that is 16, and 128 of the stream of a run, which arrives by itself. An error
-    of the source is raised after the items before it; so is an exception that an operator or a
-    callback raised, ``SystemExit`` included. To leave the loop disposes the subscription. A ``for``
-    on the thread that emits raises ``BlockingCallError``. A source that emits for ever inside
-    ``subscribe`` (``rx.repeat_value(1)``) never comes back from there.
+    wait. By default that is 16, and of the stream of a run, which arrives by itself, 128, unless
+    its ``read_ahead`` is less. An error of the source is raised after the items before it; so is an
+    exception that an operator or a callback raised, ``SystemExit`` included. To leave the loop
+    disposes the subscription. A ``for`` on the thread that emits raises ``BlockingCallError``. A
+    source that emits for ever inside ``subscribe`` (``rx.repeat_value(1)``) never comes back from
+    there.
     """
     if buffer is None:
         buffer = source._buffer if isinstance(source, IterableObservable) else BUFFER

@@ -29,8 +29,10 @@ class _Buffer(Generic[_T]):
     joined: tuple[int, _T]  # replaced as one object, so that other threads never see half of it
 
     def grow(self, count: int) -> _T:
-        """Join the first ``count`` pieces, which are more than were joined so far."""
+        """Join the first ``count`` pieces; another thread may have joined more meanwhile."""
         done, joined = self.joined
+        if done > count:
+            return self.join(self.pieces[:count])
         longer = self.join([joined, *self.pieces[done:count]])
         self.joined = (count, longer)
         return longer
@@ -42,6 +44,8 @@ class _TextBuffer(_Buffer[str]):
 
     def grow(self, count: int) -> str:
         done, text = self.joined
+        if done > count:
+            return self.join(self.pieces[:count])
         self.joined = _NOTHING_JOINED  # the text has one owner: Python does not copy it to grow it
         text += "".join(self.pieces[done:count])
         self.joined = (count, text)
@@ -74,8 +78,6 @@ class Growing(Generic[_T]):
         joined = buffer.joined
         if joined[0] == count:
             return joined[1]
-        if joined[0] > count:
-            return buffer.join(buffer.pieces[:count])
         del joined  # it holds the text, too
         return buffer.grow(count)
 

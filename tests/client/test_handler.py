@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import reactivex as rx
+from reactivex import Subject
 from reactivex import operators as ops
 
 from rxassist import (
@@ -27,6 +28,7 @@ from rxassist.models import ErrorObject, Run
 from rxassist.protocols.assistants.codec import encode_event
 from rxassist.reactive.loop import from_batches
 from rxassist.reactive.observable import LoopObservable
+from rxassist.runs.streams.telling import tell
 from rxassist.wire.sse import encode
 
 
@@ -731,6 +733,54 @@ def test_the_task_of_a_handler_may_be_cancelled_from_outside(forever, run_async)
         assert raised(handler.heard) == []
 
     run_async(forever, main)
+
+
+def test_the_task_of_a_handler_may_be_cancelled_before_it_begins(forever, run_async):
+    async def main(client):
+        ends, source = [], Subject()
+
+        class Handler(AsyncAssistantEventHandler):
+            async def on_end(self):
+                await asyncio.sleep(0)
+                ends.append("end")
+
+        await client.threads.create()  # a loop is bound
+        others = asyncio.all_tasks()
+        failed = asyncio.get_running_loop().create_future()
+        telling = Handler().telling(source)
+        source.pipe(tell(telling, client._home)).subscribe(on_error=failed.set_result)
+        source.on_next(DoneEvent())
+        (task,) = asyncio.all_tasks() - others
+        task.cancel()
+        assert "was cancelled" in str(await failed)
+        assert ends == ["end"]
+
+    run_async(forever, main)
+
+
+def test_what_the_last_callback_raises_when_a_quiet_stream_is_left_is_reported(
+    forever, run_async, caplog
+):
+    async def main(client):
+        said, over = asyncio.Event(), asyncio.Event()
+
+        class Handler(AsyncAssistantEventHandler):
+            async def on_text_delta(self, delta, snapshot):
+                said.set()
+
+            async def on_end(self):
+                over.set()
+                raise ValueError("mine")  # noqa: EM101 -- as users write it
+
+        assistant = await client.assistants.create(model="m")
+        stream = client.threads.create_and_run_stream(assistant_id=assistant.id)
+        subscription = stream.subscribe(Handler())
+        await said.wait()
+        subscription.dispose()
+        await over.wait()
+
+    run_async(forever, main)
+    assert "a subscriber raised" in caplog.text
 
 
 def test_an_error_knows_where_its_stream_stood_when_a_handler_is_told_of_it(raw, run_async):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from functools import partial
 from inspect import iscoroutine
@@ -338,6 +339,8 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
     """
 
     __slots__ = (
+        "_begun",
+        "_cancelled",
         "_change_error",
         "_demand",
         "_ending",
@@ -366,6 +369,8 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
         self._task: asyncio.Task[None] | None = None
         self._waits: asyncio.Future[None] | None = None  # the task, for more
         self._paused = False
+        self._begun = False  # the task: one that is cancelled before does nothing at all
+        self._cancelled = False  # before it began
         self._leaves = False  # by itself, so that the last callbacks must not be cancelled
         self._demand = Demand(current_demand())
         telling.begun = True
@@ -398,7 +403,8 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
         """On the loop: call ``on_end`` now, and cancel the callback that runs."""
         if self._task is None:
             self._wake()
-        elif not self._leaves:
+        elif self._begun and not self._leaves:
+            self._leaves = True
             self._task.cancel()
 
     def _wake(self) -> None:
@@ -407,18 +413,25 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
             with demanding(None):  # what a callback subscribes to must not wait for this demand
                 self._task = loop.create_task(self._run())
             _running.add(self._task)
-            self._task.add_done_callback(_running.discard)
+            self._task.add_done_callback(self._task_ended)
         elif self._waits is not None and not self._waits.done():
             self._waits.set_result(None)
 
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        _running.discard(task)
+        if not self._begun:  # somebody cancelled it: another one tells of the end
+            self._task = None
+            self._cancelled = True
+            self._wake()
+
     async def _run(self) -> None:
+        self._begun = True
         _current.set(self._telling)
         try:
-            await self._tell()
-        except asyncio.CancelledError:
-            await self._telling.end()
-            if not self.is_disposed:
-                self.observer.on_error(StreamClosed("the task of an event handler was cancelled"))
+            try:
+                await self._tell()
+            except asyncio.CancelledError:
+                await self._end_cancelled()
         except BaseException as error:
             if isinstance(error, GeneratorExit) and not self._is_running:
                 raise  # by the collector, when the loop is gone
@@ -434,9 +447,19 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
         except RuntimeError:
             return False
 
+    async def _end_cancelled(self) -> None:
+        try:
+            with suppress(asyncio.CancelledError):  # once more
+                await self._telling.end()
+        finally:
+            if not self.is_disposed:
+                self.observer.on_error(StreamClosed("the task of an event handler was cancelled"))
+
     async def _tell(self) -> None:
         """Call the callbacks for each event, and pass it on, until the end, or it is left."""
         events, telling = self._events, self._telling
+        if self._cancelled:
+            raise asyncio.CancelledError
         while not self.is_disposed:
             if events:
                 event = events.popleft()
