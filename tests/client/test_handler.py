@@ -680,7 +680,7 @@ def test_a_callback_that_runs_when_the_stream_is_left_is_cancelled(forever, run_
     run_async(forever, main)
 
 
-@pytest.mark.parametrize("how", ["the end", "left"])
+@pytest.mark.parametrize("how", ["the end", "left", "raised"])
 def test_close_waits_for_the_last_callback_and_does_not_cancel_it(service, run_async, how):
     async def main(client):
         assistant = await client.assistants.create(model="m")
@@ -691,6 +691,8 @@ def test_close_waits_for_the_last_callback_and_does_not_cancel_it(service, run_a
                 if how == "left":
                     left.set()
                     await asyncio.Event().wait()
+                if how == "raised":
+                    raise ValueError("mine")  # noqa: EM101 -- as users write it
 
             async def on_end(self):
                 ending.set()
@@ -703,7 +705,7 @@ def test_close_waits_for_the_last_callback_and_does_not_cancel_it(service, run_a
             assistant_id=assistant.id, event_handler=Handler()
         )
         subscription = stream.subscribe(on_error=lambda _: None)
-        await (ending if how == "the end" else left).wait()
+        await (left if how == "left" else ending).wait()
         await asyncio.gather(stream.close(), stream.close())
         assert told == ["end"]
         subscription.dispose()
