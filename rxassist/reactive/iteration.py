@@ -263,11 +263,12 @@ def iterate(source: Observable[_T], *, buffer: int | None = None) -> Items[_T]:
     """The items of any Observable, for ``for`` and for ``async for``, with backpressure.
 
     At most ``buffer`` items wait to be taken: then the source is paused, if it is one that can
-    wait. By default that is 16, and 128 of the stream of a run, which arrives by itself. An error
-    of the source is raised after the items before it; so is an exception that an operator or a
-    callback raised, ``SystemExit`` included. To leave the loop disposes the subscription. A ``for``
-    on the thread that emits raises ``BlockingCallError``. A source that emits for ever inside
-    ``subscribe`` (``rx.repeat_value(1)``) never comes back from there.
+    wait. By default that is 16, and of the stream of a run, which arrives by itself, 128, unless
+    its ``read_ahead`` is less. An error of the source is raised after the items before it; so is an
+    exception that an operator or a callback raised, ``SystemExit`` included. To leave the loop
+    disposes the subscription. A ``for`` on the thread that emits raises ``BlockingCallError``. A
+    source that emits for ever inside ``subscribe`` (``rx.repeat_value(1)``) never comes back from
+    there.
     """
     if buffer is None:
         buffer = source._buffer if isinstance(source, IterableObservable) else BUFFER

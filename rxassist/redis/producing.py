@@ -105,6 +105,8 @@ class Inbox(abc.ObserverBase[Any]):
 
     def on_next(self, value: Any) -> None:  # noqa: ANN401 -- an event of any protocol
         """Keep an event; want no more for now if too many wait."""
+        if self.has_ended:
+            return
         if not value.is_delta:
             self.run = value.run() or self.run
         self.count += 1
@@ -187,6 +189,7 @@ class Producer:
         self._is_rung = False
         self.acquired: Future[None] = Future()
         """Done when the log is there, and nobody else has it."""
+        self.acquired.set_running_or_notify_cancel()  # a caller that is cancelled does not end it
 
     def begin(self, stream: AnyStream, meta: bytes) -> None:
         """Produce the log of a stream, from now on; to be called on the loop."""
@@ -211,7 +214,9 @@ class Producer:
                 self._number, self._bytes, self._told = story.number, story.size, story.events
                 self._inbox.run = story.last_run
                 stream = follow(story)
-            except RxAssistError as error:  # the log, or the run, cannot go on: followers hear it
+            except StoreUnavailable:  # perhaps another worker can go on
+                raise
+            except Exception as error:  # noqa: BLE001 -- the run cannot go on, and followers hear it
                 await self._end(error)
             else:
                 await self._follow(stream, context)
@@ -310,10 +315,15 @@ class Producer:
                 await asyncio.sleep(self._terms.linger)
             self._is_rung = False
             self._rung.clear()
-            while inbox.waiting:
+            while inbox.waiting and self._failure is None and not self._leaves:
                 await self._append(inbox.take())
+                self._look_for_a_stop(stream)
             if self._failure is not None:
                 raise self._failure
+            if self._leaves:
+                await self._give_up()
+                return
+            self._look_for_a_stop(stream)
             if self._reopens:
                 continue
             if inbox.has_ended and self._cancels and isinstance(inbox.error, APIError):
@@ -321,12 +331,6 @@ class Producer:
             elif inbox.has_ended:
                 await self._end(inbox.error)
                 return
-            if self._leaves:
-                await self._give_up()
-                return
-            if self._stops and not self._cancels and inbox.run is not None:
-                self._cancels = True
-                self._cancel(stream, inbox.run)
 
     async def _append(self, batch: Batch) -> None:
         """Write an entry, however often that must be tried."""
@@ -369,6 +373,13 @@ class Producer:
 
     # --- stopping ---
 
+    def _look_for_a_stop(self, stream: AnyStream) -> None:
+        """Cancel the run if it was asked for, once, as soon as the run is known."""
+        run = self._inbox.run
+        if self._stops and not self._cancels and run is not None and not self._inbox.has_ended:
+            self._cancels = True
+            self._cancel(stream, run)
+
     def _cancel(self, stream: AnyStream, run: AnyRun) -> None:
         """Cancel the run, and go on with its events: they say how it ended."""
         last: AnyRun | None = None
@@ -389,6 +400,7 @@ class Producer:
         """End the log if the stream does not: at once, if nothing more is known of the run."""
         if run is None or run.status not in FINISHED:
             self._stopped = True
+            self._let_go(stream)
             self._inbox.on_error(StreamClosed(_STOPPED))
         else:
             loop = asyncio.get_running_loop()

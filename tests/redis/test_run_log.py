@@ -97,6 +97,32 @@ def test_a_key_is_text_and_can_be_awaited(run, logs, stream_of, events):
     run(main)
 
 
+def test_a_caller_that_is_cancelled_does_not_end_what_it_published(run, stream_of, events):
+    may_go_on = asyncio.Event()
+
+    class Slow(InMemoryStore):
+        async def acquire(self, *arguments, **options):
+            await may_go_on.wait()
+            return await super().acquire(*arguments, **options)
+
+    async def main():
+        async with RunLog(Slow()) as runs:
+            key = runs.publish(stream_of(rx.from_iterable(events)))
+
+            async def request():
+                await key
+
+            waiting = asyncio.ensure_future(request())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            may_go_on.set()
+            assert await heard(runs, key) == events
+
+    run(main)
+
+
 def test_a_run_goes_on_when_nobody_follows_it(run, logs, stream_of, events):
     source = Subject()
 
@@ -504,6 +530,37 @@ def test_a_stop_while_a_function_runs_gives_the_ending_of_the_run(seconds, run, 
                 assert statuses.count("requires_action") == 1
                 assert statuses[-1] == "cancelled"
                 assert got[-1].is_done
+
+    run(main)
+
+
+def test_an_endless_stream_is_stopped_and_left(run, logs, stream_of, events):
+    async def endless():
+        while True:
+            yield [events[0]] * 10
+
+    def cancel(run):
+        cancelled.append(run)
+        return rx.of(run)
+
+    cancelled = []
+
+    async def main():
+        home = RunningLoop()
+        async with logs() as others:
+            async with logs() as runs:
+                keys = [
+                    await runs.publish(stream_of(from_batches(home, endless), cancel=cancel))
+                    for _ in range(2)
+                ]
+                await runs.follow(keys[0]).pipe(ops.take(2000))
+                await others.stop(keys[0])
+                with pytest.raises(StreamClosed, match="stopped"):
+                    await others.follow(keys[0]).pipe(ops.ignore_elements())
+                assert len(cancelled) == 1
+                began = time.monotonic()
+            assert time.monotonic() - began < 2
+            assert keys[1] in [key async for key in others.orphans()]
 
     run(main)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 from reactivex import Observable, abc
 
 from rxassist.errors import StreamClosed, excerpt
-from rxassist.reactive.iteration import iterate
+from rxassist.reactive.iteration import BUFFER, iterate
 from rxassist.reactive.kernel import at_end
 from rxassist.reactive.loop import HomeT, RunningLoop, ThreadLoop
 from rxassist.reactive.observable import LoopObservable
@@ -43,6 +43,7 @@ RunT = TypeVar("RunT", bound=AnyRun)
 MessageT = TypeVar("MessageT")
 CallT = TypeVar("CallT", bound=AnyToolCall)
 
+_BUFFER = 128  # of an iteration: fewer changes between two threads, and the log keeps all anyway
 _LOOK_AGAIN = 0.1
 _CLOSE_TIMEOUT = 5.0  # seconds for which a close waits for a run to be cancelled
 _CLOSED = (
@@ -70,11 +71,10 @@ class RunObservable(
     """
 
     _handler_telling: ClassVar[type[SyncTelling | AsyncTelling]]
-    _buffer = 128  # as few changes between two threads as can be: the log keeps the events anyway
-
     def __init__(self, home: HomeT, plan: Plan[EventT]) -> None:
         self._protocol = plan.protocol
         self._on_reset: OnReset = plan.options.on_reset
+        self._buffer = max(BUFFER, min(plan.options.read_ahead or _BUFFER, _BUFFER))
         self._once_folded = OnceFolded(plan.protocol)
         self._cancel_run = plan.cancel
         self._rest = plan.rest
