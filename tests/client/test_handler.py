@@ -9,6 +9,7 @@ import pytest
 import reactivex as rx
 from reactivex import Subject
 from reactivex import operators as ops
+from reactivex.scheduler import NewThreadScheduler
 
 from rxassist import (
     APIError,
@@ -323,6 +324,20 @@ def test_an_async_handler_is_awaited_on_the_loop_of_a_client(client, place, numb
     handler = AsyncHeard()
     client.threads.runs.stream(**place).subscribe(handler)
     assert handler.heard.over.wait(5)
+    assert handler.heard.text == numbers
+
+
+def test_an_async_handler_is_awaited_on_the_loop_whatever_thread_emits(client, place, numbers):
+    over = threading.Event()
+
+    class Handler(AsyncHeard):
+        async def on_end(self):
+            over.set()
+
+    handler = Handler()
+    elsewhere = ops.observe_on(NewThreadScheduler())
+    client.threads.runs.stream(**place).pipe(elsewhere).subscribe(handler)
+    assert over.wait(10)
     assert handler.heard.text == numbers
 
 

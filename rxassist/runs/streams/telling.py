@@ -405,7 +405,9 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
             self._task.cancel()
 
     def _wake(self) -> None:
-        if self._task is None:
+        if not self._home.is_here:  # an operator before it changed the thread
+            self._home.post(self._wake)
+        elif self._task is None:
             loop = asyncio.get_running_loop()
             with demanding(None):  # what a callback subscribes to must not wait for this demand
                 self._task = loop.create_task(self._run())
