@@ -9,6 +9,7 @@ import pytest
 import reactivex as rx
 from reactivex import Subject
 from reactivex import operators as ops
+from reactivex.scheduler import NewThreadScheduler
 
 from rxassist import (
     APIError,
@@ -323,6 +324,20 @@ def test_an_async_handler_is_awaited_on_the_loop_of_a_client(client, place, numb
     handler = AsyncHeard()
     client.threads.runs.stream(**place).subscribe(handler)
     assert handler.heard.over.wait(5)
+    assert handler.heard.text == numbers
+
+
+def test_an_async_handler_is_awaited_on_the_loop_whatever_thread_emits(client, place, numbers):
+    over = threading.Event()
+
+    class Handler(AsyncHeard):
+        async def on_end(self):
+            over.set()
+
+    handler = Handler()
+    elsewhere = ops.observe_on(NewThreadScheduler())
+    client.threads.runs.stream(**place).pipe(elsewhere).subscribe(handler)
+    assert over.wait(10)
     assert handler.heard.text == numbers
 
 
@@ -680,7 +695,7 @@ def test_a_callback_that_runs_when_the_stream_is_left_is_cancelled(forever, run_
     run_async(forever, main)
 
 
-@pytest.mark.parametrize("how", ["the end", "left"])
+@pytest.mark.parametrize("how", ["the end", "left", "raised"])
 def test_close_waits_for_the_last_callback_and_does_not_cancel_it(service, run_async, how):
     async def main(client):
         assistant = await client.assistants.create(model="m")
@@ -691,6 +706,8 @@ def test_close_waits_for_the_last_callback_and_does_not_cancel_it(service, run_a
                 if how == "left":
                     left.set()
                     await asyncio.Event().wait()
+                if how == "raised":
+                    raise ValueError("mine")  # noqa: EM101 -- as users write it
 
             async def on_end(self):
                 ending.set()
@@ -703,7 +720,7 @@ def test_close_waits_for_the_last_callback_and_does_not_cancel_it(service, run_a
             assistant_id=assistant.id, event_handler=Handler()
         )
         subscription = stream.subscribe(on_error=lambda _: None)
-        await (ending if how == "the end" else left).wait()
+        await (left if how == "left" else ending).wait()
         await asyncio.gather(stream.close(), stream.close())
         assert told == ["end"]
         subscription.dispose()

@@ -250,6 +250,15 @@ def test_items_that_nobody_knows_keep_their_json(told):
     assert event.item.id == "v_1"
 
 
+def test_what_a_delta_of_text_has_besides_is_written_again(told):
+    (event,) = told(delta("a", obfuscation="x", new=1, extra={"of": "a server"}))
+    written = json.loads(encode_event(event).data)
+    assert written["delta"] == "a"
+    assert written["obfuscation"] == "x"
+    assert (written["new"], written["extra"]) == (1, {"of": "a server"})
+    assert not [name for name in written if name.startswith("_")]
+
+
 def test_the_end_of_the_stream_may_be_marked(told):
     events = told(CREATED, completed(), "data: [DONE]\n\n")
     assert events[-1] == DoneEvent(response_id="resp_1")

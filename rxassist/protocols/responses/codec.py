@@ -263,7 +263,7 @@ def data_of(event: Event) -> Any:  # noqa: ANN401 -- JSON is anything
         return event.data
     said: dict[str, Any]
     if isinstance(event, OutputTextDelta):
-        said = {name: getattr(event, name) for name in _OF_TEXT_DELTA}
+        said = {**event.extra, **{name: getattr(event, name) for name in _OF_TEXT_DELTA}}
         said["logprobs"] = list(event.logprobs)
     elif isinstance(event, ErrorEvent):
         said = {"sequence_number": event.sequence_number, "error": unstructure(event.data)}
@@ -275,7 +275,9 @@ def data_of(event: Event) -> Any:  # noqa: ANN401 -- JSON is anything
 
 
 _OF_TEXT_DELTA = tuple(
-    each.name for each in fields(OutputTextDelta) if each.name not in {"response_id", "type"}
+    each.name
+    for each in fields(OutputTextDelta)
+    if each.name not in {"response_id", "type", "_extra"}
 )
 
 

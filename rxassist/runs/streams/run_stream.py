@@ -71,6 +71,7 @@ class RunObservable(
     """
 
     _handler_telling: ClassVar[type[SyncTelling | AsyncTelling]]
+
     def __init__(self, home: HomeT, plan: Plan[EventT]) -> None:
         self._protocol = plan.protocol
         self._on_reset: OnReset = plan.options.on_reset

@@ -346,7 +346,6 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
         "_ending",
         "_events",
         "_home",
-        "_leaves",
         "_paused",
         "_task",
         "_telling",
@@ -371,7 +370,6 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
         self._paused = False
         self._begun = False  # the task: one that is cancelled before does nothing at all
         self._cancelled = False  # before it began
-        self._leaves = False  # by itself, so that the last callbacks must not be cancelled
         self._demand = Demand(current_demand())
         telling.begun = True
 
@@ -403,12 +401,13 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
         """On the loop: call ``on_end`` now, and cancel the callback that runs."""
         if self._task is None:
             self._wake()
-        elif self._begun and not self._leaves:
-            self._leaves = True
+        elif self._begun and not self._telling._ended:  # the last callbacks are not cancelled
             self._task.cancel()
 
     def _wake(self) -> None:
-        if self._task is None:
+        if not self._home.is_here:  # an operator before it changed the thread
+            self._home.post(self._wake)
+        elif self._task is None:
             loop = asyncio.get_running_loop()
             with demanding(None):  # what a callback subscribes to must not wait for this demand
                 self._task = loop.create_task(self._run())
@@ -473,13 +472,11 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
                 self._paused = False
                 self._demand.open()
             elif self._ending is not None:
-                self._leaves = True
                 await self._ending()
                 return
             else:
                 self._waits = asyncio.get_running_loop().create_future()
                 await self._waits
-        self._leaves = True
         await telling.end()
 
     async def _fail(self, error: Exception) -> None:
