@@ -30,8 +30,8 @@ try:
         ResponseError,
         TryAgainError,
     )
-except ImportError as missing:  # pragma: no cover -- with the message
-    raise ImportError(needing("RunLog", "redis", "redis")) from missing
+except ImportError as _missing:  # pragma: no cover -- with the message
+    raise ImportError(needing("RunLog", "redis", "redis")) from _missing
 
 TIMEOUT = 5.0
 """Seconds for which a command may take, besides what it waits for."""
