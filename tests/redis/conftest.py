@@ -9,11 +9,13 @@ import tempfile
 import time
 from contextlib import ExitStack
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import pytest
 import reactivex as rx
 
+from rxassist import Budget
 from rxassist.protocols.assistants.codec import EventDecoder
 from rxassist.protocols.assistants.protocol import PROTOCOL
 from rxassist.protocols.assistants.streams import AsyncRunStream
@@ -167,6 +169,21 @@ def run():
         return asyncio.run(checked())
 
     return run
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def name():
+    """A name that no other test has in Redis."""
+    return f"{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def budget(redis_server, name):
+    """Make budgets of one name: ``budget(max_runs=…)``, each as of a process of its own."""
+    return lambda **bounds: Budget(redis=redis_server.url, **{"name": name, "lease": 1, **bounds})
 
 
 @pytest.fixture

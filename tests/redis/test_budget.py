@@ -1,14 +1,13 @@
 """A budget of many processes: places, requests and pauses in Redis, and a Redis that is away."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import chain, count
+from itertools import chain
 from random import Random
 
 import pytest
@@ -18,33 +17,6 @@ from rxassist.errors import StoreUnavailable
 from rxassist.local import LocalService, refuse, say, wait
 from rxassist.redis.budget import RedisShare
 from rxassist.redis.lines import Ticket
-
-names = (f"budget-{os.getpid()}-{number}" for number in count())
-
-
-@pytest.fixture
-def budget(redis_server):
-    """Make budgets of one name: ``budget(max_runs=…)``, each as of a process of its own."""
-    name = next(names)
-    return lambda **bounds: Budget(redis=redis_server.url, **{"name": name, "lease": 1, **bounds})
-
-
-@pytest.fixture
-def run():
-    """Run a coroutine function to its end; a task that it leaves behind fails."""
-
-    def run(main):
-        async def checked():
-            async with asyncio.timeout(20):
-                await main()
-            for _ in range(100):
-                await asyncio.sleep(0)
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            assert not left, left
-
-        asyncio.run(checked())
-
-    return run
 
 
 @asynccontextmanager
@@ -296,8 +268,7 @@ def test_tickets_that_leave_at_any_moment_leave_nothing_behind(redis_server, bud
 
 
 @pytest.mark.parametrize("how", ["dispose", "close", "break", "exit"])
-def test_a_place_is_given_back_by_any_thread(redis_server, how):
-    name = next(names)
+def test_a_place_is_given_back_by_any_thread(redis_server, how, name):
     given = {"redis": redis_server.url, "name": name, "lease": 60, "max_runs": 1}
     with (
         LocalService(endless) as service,
@@ -338,8 +309,7 @@ with Client(base_url=base_url, budget=budget) as client:
 """
 
 
-def test_the_place_of_a_worker_that_was_killed_comes_back(redis_server):
-    name = next(names)
+def test_the_place_of_a_worker_that_was_killed_comes_back(redis_server, name):
     with LocalService(endless) as service, Client(base_url=service.base_url) as client:
         assistant = client.assistants.create(model="m").run()
         command = [sys.executable, "-c", WORKER, service.base_url, redis_server.url, name]
@@ -534,8 +504,8 @@ asyncio.run(main())
 """
 
 
-def test_requests_of_two_processes_are_counted_together(redis_server):
-    command = [sys.executable, "-c", COUNTING, redis_server.url, next(names)]
+def test_requests_of_two_processes_are_counted_together(redis_server, name):
+    command = [sys.executable, "-c", COUNTING, redis_server.url, name]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as one,
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other,
@@ -570,11 +540,11 @@ with Client(base_url=base_url, budget=budget) as client:
 """
 
 
-def test_a_budget_after_a_fork(redis_server):
+def test_a_budget_after_a_fork(redis_server, name):
     with LocalService(word) as service:
         command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING]
         said = subprocess.run(
-            [*command, service.base_url, redis_server.url, next(names)],
+            [*command, service.base_url, redis_server.url, name],
             capture_output=True,
             text=True,
             check=True,
@@ -613,12 +583,12 @@ print(settled(before))
 """
 
 
-def test_a_client_that_is_dropped_leaves_no_thread_and_no_file(redis_server):
+def test_a_client_that_is_dropped_leaves_no_thread_and_no_file(redis_server, name):
     with LocalService(word) as service:
         said = subprocess.run(
             [
                 *(sys.executable, "-W", "error", "-c", DROPPED),
-                *(service.base_url, redis_server.url, next(names)),
+                *(service.base_url, redis_server.url, name),
             ],
             capture_output=True,
             text=True,

@@ -1,47 +1,18 @@
 """``if_busy="wait"`` in turn across processes: one line for each thread and conversation."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from contextlib import AsyncExitStack
-from itertools import count
 
 import pytest
 
 from rxassist import APITimeoutError, AsyncClient, Budget, Client
 from rxassist.errors import StoreUnavailable, StreamClosed, ThreadBusyError
 from rxassist.local import LocalService, say, wait
-
-names = (f"turns-{os.getpid()}-{number}" for number in count())
-
-
-@pytest.fixture
-def budget(redis_server):
-    """Make budgets of one name, each as of a process of its own."""
-    name = next(names)
-    return lambda **given: Budget(redis=redis_server.url, **{"name": name, "lease": 1, **given})
-
-
-@pytest.fixture
-def run():
-    """Run a coroutine function to its end; a task that it leaves behind fails."""
-
-    def run(main):
-        async def checked():
-            async with asyncio.timeout(20):
-                await main()
-            for _ in range(100):
-                await asyncio.sleep(0)
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            assert not left, left
-
-        asyncio.run(checked())
-
-    return run
 
 
 def brief(turn):
@@ -203,8 +174,7 @@ def started(service, redis, name, thread, assistant, number):
     return worker
 
 
-def test_two_processes_take_turns(redis_server):
-    name = next(names)
+def test_two_processes_take_turns(redis_server, name):
     with LocalService(brief) as service, Client(base_url=service.base_url) as client:
         assistant = client.assistants.create(model="m").run()
         thread = client.threads.create().run()
@@ -217,14 +187,13 @@ def test_two_processes_take_turns(redis_server):
         assert [run for run in ran if run in of_other] == of_other
 
 
-def test_the_turn_of_a_worker_that_was_killed_is_the_next_ones(redis_server):
+def test_the_turn_of_a_worker_that_was_killed_is_the_next_ones(redis_server, name):
     def script(turn):
         if turn.text == "mine":
             yield say("here")
         else:
             yield wait(600)
 
-    name = next(names)
     budget = Budget(redis=redis_server.url, name=name, lease=1)
     with (
         LocalService(script) as service,
