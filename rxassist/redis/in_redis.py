@@ -299,9 +299,9 @@ class RedisStore(Store):
     async def close(self) -> None:
         """Close the connections."""
         listening, self._listening = self._listening, None
-        if listening is not None:
-            listening.cancel()
-            await asyncio.wait({listening})
+        while listening is not None and not listening.done():
+            listening.cancel()  # perhaps again: a timeout below it may take one for its own
+            await asyncio.wait({listening}, timeout=_PAUSE)
         self._claims.clear()
         for client in (self._commands, self._waiting):
             with suppress(RedisError, OSError):

@@ -308,9 +308,10 @@ class Lines:
             line.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_FAREWELL_TIMEOUT)
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # perhaps again: a timeout below them may take a cancellation for its own
+            for task in tuple(self._tasks):
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=_PAUSE)
 
     async def _renew(self) -> None:
         """Renew all leases, often enough, until there are none."""

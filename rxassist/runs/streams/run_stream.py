@@ -75,7 +75,6 @@ class RunObservable(
     def __init__(self, home: HomeT, plan: Plan[EventT]) -> None:
         self._protocol = plan.protocol
         self._on_reset: OnReset = plan.options.on_reset
-        self._buffer = max(BUFFER, min(plan.options.read_ahead or _BUFFER, _BUFFER))
         self._once_folded = OnceFolded(plan.protocol)
         self._cancel_run = plan.cancel
         self._rest = plan.rest
@@ -85,6 +84,7 @@ class RunObservable(
             self._telling = self._checked(plan.options.event_handler).telling(self)
         self._pipe = Pipe(plan, home, self._telling)
         self._log = self._pipe.log
+        self._buffer = max(BUFFER, min(plan.options.read_ahead or _BUFFER, _BUFFER))
         super().__init__(home, self._log)
 
     if not TYPE_CHECKING:  # code written for the official SDK uses the stream as the handler
