@@ -308,7 +308,7 @@ class Lines:
             line.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_FAREWELL_TIMEOUT)
-        while self._tasks:  # perhaps again: a timeout below them may take a cancellation for its own
+        while self._tasks:  # perhaps again: a timeout below may take a cancellation for its own
             for task in tuple(self._tasks):
                 task.cancel()
             await asyncio.wait(self._tasks, timeout=_PAUSE)
