@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from rxassist.errors import StoreUnavailable
 from rxassist.reactive.checks import needing
 from rxassist.reactive.logger import logger
+from rxassist.redis.patience import in_time
 
 try:
     from redis.asyncio import ConnectionPool, Redis
@@ -48,14 +49,15 @@ class Commands:
     """
 
     def __init__(self, url: str, patience: float) -> None:
-        timeout = min(_TIMEOUT, patience)
+        self._timeout = min(_TIMEOUT, patience)
         options: dict[str, Any] = {
-            "socket_connect_timeout": timeout,
+            "socket_connect_timeout": self._timeout,
+            "socket_timeout": None,  # see ``in_time``
             "retry": Retry(NoBackoff(), 0),  # they are tried again here, within a bound
             "protocol": 2,
         }
-        self._redis = _client_of(url, socket_timeout=timeout, **options)
-        self._hearing = _client_of(url, socket_timeout=None, **options)
+        self._redis = _client_of(url, **options)
+        self._hearing = _client_of(url, **options)
         self._places = asyncio.Semaphore(_CONNECTIONS)
         self._scripts: dict[str, Any] = {}
         self._patience = patience
@@ -74,7 +76,7 @@ class Commands:
             if self._last is not None and began < self._last[0]:
                 raise StoreUnavailable(self._last[1])
             try:
-                async with self._places:
+                async with self._places, in_time(self._timeout):
                     answer = await command(self._redis)
             except (RedisError, OSError) as error:
                 self._failed(error, began)

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from rxassist.errors import AlreadyProduced, CursorUnavailable, Fenced, StoreUnavailable
 from rxassist.errors.redaction import Secrets
 from rxassist.reactive.checks import needing
+from rxassist.redis.patience import in_time
 from rxassist.redis.store import Claim, Entry, Kind, Page, Store
 
 try:
@@ -34,7 +35,7 @@ except ImportError as _missing:  # pragma: no cover -- with the message
     raise ImportError(needing("RunLog", "redis", "redis")) from _missing
 
 TIMEOUT = 5.0
-"""Seconds for which a command may take, besides what it waits for."""
+"""Seconds that a command may take, besides what it waits for."""
 
 _PREFIX = "rxassist"
 _RUNS = f"{_PREFIX}:runs"  # the keys of all runs that have not ended
@@ -133,14 +134,11 @@ class RedisStore(Store):
             "retry": Retry(NoBackoff(), 0),  # its caller tries again, with a bound
             "protocol": 2,
             "max_connections": 2**31,  # else 100
+            "socket_timeout": None,  # see ``in_time``
         }
         pool: Any = ConnectionPool  # its types are not strict
-        self._commands: Any = Redis(
-            connection_pool=pool.from_url(url, socket_timeout=TIMEOUT, **options)
-        )
-        self._waiting: Any = Redis(
-            connection_pool=pool.from_url(url, socket_timeout=None, **options)
-        )
+        self._commands: Any = Redis(connection_pool=pool.from_url(url, **options))
+        self._waiting: Any = Redis(connection_pool=pool.from_url(url, **options))
         self._places = asyncio.Semaphore(_CONNECTIONS)  # its queue is fair, that of a pool is not
         self._secrets = Secrets(1)
         self._secrets.add(unquote(urlsplit(url).password or ""))
@@ -313,7 +311,8 @@ class RedisStore(Store):
         """Have a connection for a command, as soon as one is free."""
         async with self._places:
             with _translated():
-                yield
+                async with in_time(TIMEOUT):
+                    yield
 
     # --- stops: one connection for all the producers of this process ---
 

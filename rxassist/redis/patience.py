@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TypeVar
 
@@ -15,6 +16,21 @@ from rxassist.reactive.logger import logger
 _T = TypeVar("_T")
 
 _FIRST, _LONGEST = 0.05, 1.0  # seconds between two attempts
+
+
+@asynccontextmanager
+async def in_time(seconds: float) -> AsyncGenerator[None]:
+    """Raise ``TimeoutError`` if the commands inside are not answered in so many seconds.
+
+    The timeouts of redis-py itself are not used for that: it writes with ``asyncio.wait_for``,
+    which before Python 3.12 loses a cancellation that comes while it ends.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        msg = f"no answer within {seconds:g} s"
+        raise TimeoutError(msg) from None
 
 
 @frozen
@@ -46,4 +62,4 @@ class Patience:
                 pause = min(pause * 2, _LONGEST)
 
 
-__all__ = ["Patience"]
+__all__ = ["Patience", "in_time"]
