@@ -233,6 +233,8 @@ def test_hundreds_of_runs_in_one_process(run, redis_server, stream_of, events):
         async with RunLog(redis_server.url, patience=3) as runs, RunLog(redis_server.url) as others:
             streams = [stream_of(rx.from_iterable(events)) for _ in range(300)]
             keys = [runs.publish(stream) for stream in streams]
+            for key in keys:  # a follower waits two seconds for a log, and a busy machine longer
+                await key
             heard_by_all = await asyncio.gather(*[heard(others, key) for key in keys])
             assert all(each == events for each in heard_by_all)
 
