@@ -74,7 +74,9 @@ async def later(condition, seconds=5.0):
 async def workers_of(stack, budget, number, script=brief, **options):
     service = stack.enter_context(LocalService(script, **options))
     clients = [
-        await stack.enter_async_context(AsyncClient(base_url=service.base_url, budget=budget()))
+        await stack.enter_async_context(
+            AsyncClient(base_url=service.base_url, budget=budget(lease=10))
+        )
         for _ in range(number)
     ]
     assistant = await clients[0].assistants.create(model="m")
@@ -300,7 +302,7 @@ def test_without_redis_a_call_that_would_wait_fails(run, own_server):
     server = own_server()
 
     async def main():
-        def budget():
+        def budget(**_):
             return Budget(redis=server.url, lease=1, patience=0.3)
 
         async with AsyncExitStack() as stack:
