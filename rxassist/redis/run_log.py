@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncGenerator,
     Callable,
@@ -79,14 +80,30 @@ class Published(str):  # noqa: SLOT000 -- it has what is awaited
         return str, (str(self),)
 
 
-class _RunLog(Generic[HomeT]):
+class _RunLog(ABC, Generic[HomeT]):
     """What both kinds of ``RunLog`` have."""
 
-    def __init__(self, home: HomeT, store: str | Store, terms: Terms) -> None:
-        self._home = home
-        self._terms = terms
+    def __init__(
+        self,
+        store: str | Store,
+        *,
+        lease: float = 10.0,
+        keep: float = 600.0,
+        ttl: float = 3600.0,
+        grace: float = 30.0,
+        patience: float = 60.0,
+        linger: float = 0.0,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._terms = _terms(lease, keep, ttl, grace, patience, linger, max_bytes)
         self._store = _store_of(store)
-        self._followed = Followed(home, self._reader)
+        self._home = self._new_home(self._store)
+        self._followed = Followed(self._home, self._reader)
+
+    @staticmethod
+    @abstractmethod
+    def _new_home(store: Store) -> HomeT:
+        """The home of a log, on which it uses its store."""
 
     def _reader(self, key: str) -> Reader:
         return Reader(
@@ -205,22 +222,11 @@ class RunLog(_RunLog[RunningLoop]):
     - ``max_bytes``: how large a log may grow before its run fails with ``LogTooLarge`` (64 MiB).
     """
 
-    def __init__(
-        self,
-        store: str | Store,
-        *,
-        lease: float = 10.0,
-        keep: float = 600.0,
-        ttl: float = 3600.0,
-        grace: float = 30.0,
-        patience: float = 60.0,
-        linger: float = 0.0,
-        max_bytes: int = MAX_BYTES,
-    ) -> None:
-        terms = _terms(lease, keep, ttl, grace, patience, linger, max_bytes)
+    @staticmethod
+    def _new_home(store: Store) -> RunningLoop:  # noqa: ARG004 -- ``close`` closes it
         home = RunningLoop()
         home.owner, home.blocking = "RunLog", "BlockingRunLog"
-        super().__init__(home, store, terms)
+        return home
 
     def publish(self, stream: AnyStream, key: str | None = None) -> Published:
         """Write the events of a stream to a log, from now on, and return the key of the run.
@@ -316,23 +322,12 @@ class BlockingRunLog(_RunLog[ThreadLoop]):
     It has an event loop of its own in one background thread. The arguments are those of ``RunLog``.
     """
 
-    def __init__(
-        self,
-        store: str | Store,
-        *,
-        lease: float = 10.0,
-        keep: float = 600.0,
-        ttl: float = 3600.0,
-        grace: float = 30.0,
-        patience: float = 60.0,
-        linger: float = 0.0,
-        max_bytes: int = MAX_BYTES,
-    ) -> None:
-        terms = _terms(lease, keep, ttl, grace, patience, linger, max_bytes)
+    @staticmethod
+    def _new_home(store: Store) -> ThreadLoop:
         home = ThreadLoop()
         home.owner = "BlockingRunLog"
-        super().__init__(home, store, terms)
-        home.leave_with(self._store.close)
+        home.leave_with(store.close)
+        return home
 
     def publish(self, stream: AnyStream, key: str | None = None) -> str:
         """As ``RunLog.publish``; returns when the store has the run.

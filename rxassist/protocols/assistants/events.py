@@ -369,11 +369,10 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
     def text_delta(self) -> TextDelta | None:
         """What it adds to a text, if it has exactly one part: its ``data`` is not made for that."""
         read = self._read
-        said = self.data if read is None else read
-        (block,) = said.delta.content
-        if block.type != "text" or block.text is None:
-            return None
-        return block.text if read is None else _text_delta(block.text.value)
+        if read is not None:
+            return _text_delta(cast("ReadTextDelta", read).piece()[2])
+        (block,) = self.data.delta.content
+        return block.text if isinstance(block, TextDeltaBlock) else None
 
     def pieces(self) -> Iterator[Piece]:
         """Its pieces of text."""

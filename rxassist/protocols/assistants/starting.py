@@ -106,20 +106,15 @@ class RunCall(ThreadCall[HomeT]):
             raise TypeError(msg)
         asked = with_definitions(self.given.asked)
         request = self._request("POST", where, asked, parameters, careful=True)
-        if not self.given.start.idempotent:
+        mark = self.given.start.mark
+        if mark is None:
             return request
         body = dict(request.body or {})
-        metadata: dict[str, Any] = {**(body.get("metadata") or {}), _NONCE: self.given.start.mark}
+        metadata: dict[str, Any] = {**(body.get("metadata") or {}), _NONCE: mark}
         if len(metadata) > _MOST_METADATA:
             msg = f"metadata may have {_MOST_METADATA - 1} entries, as idempotent=True adds one"
             raise ValueError(msg)
         return evolve(request, body={**body, "metadata": metadata})
-
-    @property
-    def _mark(self) -> str | None:
-        """The mark of the run, if the call must be able to find it."""
-        start = self.given.start
-        return start.mark if start.idempotent else None
 
     def _one_run(
         self,
@@ -127,7 +122,7 @@ class RunCall(ThreadCall[HomeT]):
         found: Callable[[Run], Observable[_T]],
     ) -> Operator[_T, _T]:
         """Create one run, when the thread is free."""
-        thread_id, mark = self._thread_id, self._mark
+        thread_id, mark = self._thread_id, self.given.start.mark
         search: Search[_T] | None = None
         if mark is not None and thread_id is not None:
             search = self._search(thread_id, mark, found)
@@ -241,7 +236,7 @@ class RunCall(ThreadCall[HomeT]):
             waiting=self._waiting,
             thread_id=self._thread_id,
             run=run,
-            mark=self._mark,
+            mark=self.given.start.mark,
         )
 
     def _events(self, request: Request) -> Observable[Event]:

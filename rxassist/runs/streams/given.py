@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, cast
 from uuid import uuid4
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from rxassist.reactive.calling import calling
 from rxassist.reactive.checks import check_positive
@@ -36,13 +36,16 @@ _FLAGS = ("idempotent", "recover", "replay")
 class Start:
     """How a run or a message is added to a thread, as ``StartOptions`` says.
 
-    ``mark`` is a random text by which an ``idempotent`` run is found again.
+    ``mark`` is a random text by which an ``idempotent`` run is found again; others have none.
     """
 
     if_busy: IfBusy = "fail"
     idempotent: bool = False
     patience: float | None = SEARCH_PATIENCE
-    mark: str = field(init=False, factory=lambda: uuid4().hex)
+    mark: str | None = field(
+        init=False,
+        default=Factory(lambda self: uuid4().hex if self.idempotent else None, takes_self=True),
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.if_busy not in ("fail", "wait", "cancel"):

@@ -233,8 +233,7 @@ class RunObservable(
             return
 
         def close() -> None:
-            if not self._log.ended:
-                self._log.close(StreamClosed(_CLOSED))
+            self._log.close(StreamClosed(_CLOSED))
             if self._telling is None or not self._telling.begun:
                 handler_over()
             else:

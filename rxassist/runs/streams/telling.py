@@ -9,7 +9,7 @@ from contextlib import suppress
 from contextvars import ContextVar, Token
 from functools import partial
 from inspect import iscoroutine
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 from weakref import ref
 
 from reactivex import Observable, abc
@@ -23,6 +23,8 @@ from rxassist.reactive.observable import LoopObservable, SelfSubscribing
 from rxassist.reactive.typing import Operator
 from rxassist.runs.events import AnyEvent, AnyEventT, protocol_of
 from rxassist.runs.protocol import CALLBACKS, Callback, Protocol
+
+_TellingT = TypeVar("_TellingT", bound="Telling")
 
 
 def _at_end(error: Exception | None) -> tuple[Callback, ...]:
@@ -267,10 +269,14 @@ class EventHandler(SelfSubscribing[AnyEventT]):
         return self._nothing if told is None else told.snapshot
 
 
+def _same(error: Exception) -> Exception:
+    return error
+
+
 def tell(
     telling: SyncTelling | AsyncTelling,
     home: Home,
-    change_error: Callable[[Exception], Exception] | None = None,
+    change_error: Callable[[Exception], Exception] = _same,
 ) -> Operator[AnyEvent, AnyEvent]:
     """Call a handler for each event, and for the end, before passing them on.
 
@@ -283,23 +289,29 @@ def tell(
     return linked(lambda observer, _: _Calling(observer, telling, home, change_error))
 
 
-class _Calling(Hold[AnyEvent, AnyEvent]):
-    """One subscription of ``tell``, whose handler is called."""
+class _Tells(Hold[AnyEvent, AnyEvent], Generic[_TellingT]):
+    """One subscription of ``tell``: what it has whatever the kind of its handler."""
 
     __slots__ = ("_change_error", "_home", "_telling")
 
     def __init__(
         self,
         observer: abc.ObserverBase[AnyEvent],
-        telling: SyncTelling,
+        telling: _TellingT,
         home: Home,
-        change_error: Callable[[Exception], Exception] | None,
+        change_error: Callable[[Exception], Exception],
     ) -> None:
         super().__init__(observer)
         self._change_error = change_error
         self._telling = telling
         self._home = home
         telling.begun = True
+
+
+class _Calling(_Tells[SyncTelling]):
+    """One subscription of ``tell``, whose handler is called."""
+
+    __slots__ = ()
 
     def on_next(self, value: AnyEvent) -> None:
         try:
@@ -311,8 +323,7 @@ class _Calling(Hold[AnyEvent, AnyEvent]):
 
     def on_error(self, error: Exception) -> None:
         try:
-            if self._change_error is not None:
-                error = self._change_error(error)
+            error = self._change_error(error)
             self._telling.end(error)
         except Exception as raised:  # noqa: BLE001 -- reported to the subscriber
             error = raised
@@ -332,7 +343,7 @@ class _Calling(Hold[AnyEvent, AnyEvent]):
             self._home.post(self._telling.end)
 
 
-class _Awaiting(Hold[AnyEvent, AnyEvent]):
+class _Awaiting(_Tells[AsyncTelling]):
     """One subscription of ``tell``, whose handler is awaited: by one task, from its first event on.
 
     Events that arrive at once wait for it, and the source is paused while there are many.
@@ -341,14 +352,11 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
     __slots__ = (
         "_begun",
         "_cancelled",
-        "_change_error",
         "_demand",
         "_ending",
         "_events",
-        "_home",
         "_paused",
         "_task",
-        "_telling",
         "_waits",
     )
 
@@ -357,12 +365,9 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
         observer: abc.ObserverBase[AnyEvent],
         telling: AsyncTelling,
         home: Home,
-        change_error: Callable[[Exception], Exception] | None,
+        change_error: Callable[[Exception], Exception],
     ) -> None:
-        super().__init__(observer)
-        self._change_error = change_error
-        self._telling = telling
-        self._home = home
+        super().__init__(observer, telling, home, change_error)
         self._events: deque[AnyEvent] = deque()
         self._ending: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -371,7 +376,6 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
         self._begun = False  # the task: one that is cancelled before does nothing at all
         self._cancelled = False  # before it began
         self._demand = Demand(current_demand())
-        telling.begun = True
 
     def follow(self, source: Observable[AnyEvent], scheduler: abc.SchedulerBase | None) -> Self:
         with demanding(self._demand):
@@ -481,8 +485,7 @@ class _Awaiting(Hold[AnyEvent, AnyEvent]):
 
     async def _fail(self, error: Exception) -> None:
         try:
-            if self._change_error is not None:
-                error = self._change_error(error)
+            error = self._change_error(error)
             await self._telling.end(error)
         except Exception as raised:  # noqa: BLE001 -- reported to the subscriber
             error = raised
