@@ -8,6 +8,7 @@ openai's client is given a pool without bounds, which ours has by itself.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,11 @@ _KEPT_ALIVE = 100  # what both sides come with
 
 def in_memory_transport(http: ModuleType) -> Any:
     """A transport of httpx or httpx2, sync and async, that answers with its ``chunks``."""
+    return _class_of_transports(http)()
 
+
+@cache  # a fresh client is measured, and no class that is made for it
+def _class_of_transports(http: ModuleType) -> type:
     class Chunks(http.SyncByteStream, http.AsyncByteStream):  # type: ignore[misc, name-defined]
         def __init__(self, chunks: list[bytes]) -> None:
             self._chunks = chunks
@@ -44,7 +49,7 @@ def in_memory_transport(http: ModuleType) -> Any:
         async def handle_async_request(self, request: object) -> Any:
             return self.handle_request(request)
 
-    return InMemory()
+    return InMemory
 
 
 def _ours(mode: str, base_url: str, http_client: object = "httpx") -> Any:

@@ -31,7 +31,7 @@ from rxassist.reactive.polling import Herd
 from rxassist.reactive.queues import Queues
 from rxassist.runs.streams.run_stream import StreamT
 from rxassist.wire.arguments import header_mapping, refuse_unknown, stated, text_mapping, timeouts
-from rxassist.wire.calls import Connection, Resource
+from rxassist.wire.calls import Connection, Requests
 from rxassist.wire.credentials import Credential, Tokens
 from rxassist.wire.http_client import HTTPChoice, Network
 from rxassist.wire.options import RequestOptions, Timeout
@@ -418,7 +418,7 @@ class _BaseClient(Generic[StreamT, HandlerT, HomeT]):
         - ``extra_headers``, ``extra_query``, ``extra_body``, ``timeout``, ``max_retries``,
           ``on_response``: of its requests, see ``RequestOptions``.
         """
-        call = Resource(self._connection)._json(method, path, body, stated(options))
+        call = Requests(self._connection)._json(method, path, body, stated(options))
         note_call(call, "Client.request")
         return call
 

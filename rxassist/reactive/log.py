@@ -406,7 +406,7 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
             log._last_reading = self
             observer.on_next(items[index])
         if not self.closed and log._ending is not None:
-            self.closed = True
+            self.closed, self.attached = True, False  # the log lets go of it in any case
             log._ending.accept(observer)
             log._detach(self)
 

@@ -586,7 +586,6 @@ def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) 
         _: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
         home.enter()
-        home.refuse_blocking()
         pump = _Pump(home, begin, observer)
         if not home.post(pump.start):
             raise ClientClosed

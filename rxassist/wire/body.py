@@ -7,7 +7,7 @@ import zlib
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rxassist.errors import APIConnectionError, APIError
 
@@ -25,6 +25,7 @@ _NOT_UNPACKED = frozenset({"br", "zstd", "compress", "x-compress"})
 _FAREWELL_TIMEOUT = 1.0  # seconds
 _MOST_LEFT = 1000  # chunks that httpx has already read
 _OWN_CONNECTION = frozenset({b"HTTP/1.0", b"HTTP/1.1"})
+_TIMING = "BoundAsyncStream"  # of httpx, around a stream: it notes how long that took
 
 
 class Body:
@@ -133,8 +134,11 @@ def _opened(response: httpx.Response, name: str) -> tuple[_Unpacker | None, Asyn
     if response.is_stream_consumed:  # a hook of the user's own client has read and unpacked it
         return None, aiter(response.aiter_bytes())
     unpacker = _unpacker(response.headers.get("content-encoding", ""), name)
-    stream = response.stream
-    return unpacker, aiter(stream if isinstance(stream, AsyncIterable) else response.aiter_raw())
+    stream: object = response.stream
+    if type(stream).__name__ == _TIMING:  # one more generator, which a loop would have to close
+        stream = getattr(stream, "_stream", stream)
+    known = isinstance(stream, AsyncIterable)
+    return unpacker, aiter(cast("AsyncIterable[bytes]", stream) if known else response.aiter_raw())
 
 
 def _unpacker(encoding: str, name: str) -> _Unpacker | None:

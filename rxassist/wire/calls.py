@@ -85,15 +85,8 @@ class Polled(Generic[_T]):
     after: float | None = field(default=None, eq=False)
 
 
-class Resource(Generic[HomeT]):
-    """A part of the API; its methods bind requests to Observables."""
-
-    def __init_subclass__(cls) -> None:
-        """Let every public method ignore arguments that mean "not given"."""
-        super().__init_subclass__()
-        for name, method in list(vars(cls).items()):
-            if isfunction(method) and not name.startswith("_"):
-                setattr(cls, name, _taking_what_is_given(method))
+class Requests(Generic[HomeT]):
+    """Binds requests to Observables, with a client's connection and settings."""
 
     def __init__(self, connection: Connection[HomeT]) -> None:
         self._connection = connection
@@ -282,6 +275,17 @@ class Resource(Generic[HomeT]):
     ) -> LoopObservable[_T, HomeT]:
         """Create an object and continue with it, once for any number of subscribers."""
         return self._once(created.pipe(ops.flat_map(following)))
+
+
+class Resource(Requests[HomeT]):
+    """A part of the API: its public methods are what users call."""
+
+    def __init_subclass__(cls) -> None:
+        """Let every public method ignore arguments that mean "not given"."""
+        super().__init_subclass__()
+        for name, method in list(vars(cls).items()):
+            if isfunction(method) and not name.startswith("_"):
+                setattr(cls, name, _taking_what_is_given(method))
 
 
 def _same(given: _T) -> _T:

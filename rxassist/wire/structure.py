@@ -258,8 +258,10 @@ def _field_lines(field: attrs.Attribute[Any], plain: str | None) -> str:
     """
     name, value = field.name, f"v_{field.name}"
     made = f"hook_{name}({value}, old)"
-    if plain is not None:
-        made = f"old if type({value}) is type(old) is {plain} and {value} == old else {made}"
+    if plain == "int":
+        made = f"old if type({value}) is type(old) is int and {value} == old else {made}"
+    elif plain == "str":
+        made = f"(old if {value} == old else {value}) if type({value}) is str else {made}"
     lines = [f"{value} = get({wire_name(field)!r}, default_{name})"]
     if field.default is attrs.NOTHING:
         lines = [f"{value} = get({wire_name(field)!r}, absent)", f"if {value} is missing:"]
@@ -293,7 +295,7 @@ def _tuple_hook(kind: Any, converter: Converter) -> _Hook:  # noqa: ANN401 -- a 
     item_hook = converter.get_structure_hook(item_type)
 
     def structure(value: object, before: object) -> tuple[Any, ...]:
-        if value is None:
+        if value is None or value == []:
             return ()
         if item_type is str and isinstance(value, str):  # some servers send just the text
             value = [value]

@@ -291,6 +291,42 @@ def test_a_reader_that_is_cancelled_is_not_told_of_silence():
     asyncio.run(main())
 
 
+class Closed(Endless):
+    """Notes the task that closes it."""
+
+    def __init__(self, *chunks):
+        super().__init__(*chunks)
+        self.began = self.ended = None
+
+    async def __aiter__(self):
+        self.began = asyncio.current_task()
+        try:
+            async with aclosing(super().__aiter__()) as body:
+                async for each in body:
+                    yield each
+        finally:
+            self.ended = asyncio.current_task()
+
+
+DONE = b"event: done\ndata: [DONE]\n\n"
+COMPLETED = (
+    b'event: thread.run.completed\ndata: {"id": "run_1", "object": "thread.run", '
+    b'"status": "completed"}\n\n'
+)
+
+
+def test_the_task_that_reads_a_body_closes_it_too():
+    """Else its loop makes a task for each body that is left, which also costs time."""
+    body = Closed(RUN, COMPLETED, DONE)
+
+    async def main():
+        async with asyncio.timeout(SOON), in_memory(body) as client:
+            await new_stream(client).until_done()
+
+    asyncio.run(main())
+    assert body.began is body.ended is not None
+
+
 # --- bodies that are packed ----------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from rxassist.runs.state import FINISHED
 from rxassist.runs.streams.creation import when_free
 from rxassist.runs.streams.given import Given, ParametersClass
 from rxassist.wire.arguments import path
-from rxassist.wire.calls import Connection, Resource
+from rxassist.wire.calls import Connection, Requests
 from rxassist.wire.transport import Request
 
 _P = ParamSpec("_P")
@@ -31,7 +31,7 @@ RUN = RUNS + "/{run_id}"
 _CANCEL_DEADLINE = 5.0  # seconds for the service to report the end of a run that it cancels
 
 
-class ThreadCall(Resource[HomeT]):
+class ThreadCall(Requests[HomeT]):
     """One call that acts on a thread, which may be busy: its arguments, and its requests."""
 
     def __init__(

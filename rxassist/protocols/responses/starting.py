@@ -61,7 +61,7 @@ from rxassist.runs.tools import Toolbox
 from rxassist.runs.tools.calls import OnResult
 from rxassist.runs.tools.rounds import Rounds
 from rxassist.wire.arguments import path
-from rxassist.wire.calls import Connection, Resource, poll_options
+from rxassist.wire.calls import Connection, Requests, poll_options
 from rxassist.wire.transport import Request
 
 _T = TypeVar("_T")
@@ -73,7 +73,7 @@ _SERVER_ERROR = 500
 _CANCEL_DEADLINE = 5.0  # seconds for the service to report the end of a response that it cancels
 
 
-class ResponseCall(Resource[HomeT]):
+class ResponseCall(Requests[HomeT]):
     """One call that creates a response, or follows one: its requests, its stream or its polls."""
 
     def __init__(

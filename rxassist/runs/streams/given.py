@@ -85,16 +85,15 @@ class Given:
         cls, connection: Connection[HomeT], given: Mapping[str, object], takes: ParametersClass
     ) -> Given:
         """Sort the arguments of a call with these parameters. Raises for wrong options."""
-        options = {
-            key: given[key] for key in _OPTIONS & takes.__annotations__.keys() & given.keys()
-        }
+        names = takes.__annotations__.keys()
+        options = {key: given[key] for key in given if key in _OPTIONS and key in names}
         asked = {key: given[key] for key in given if key not in options}
         for name in _FLAGS:
             if not isinstance(options.get(name, True), bool):
                 msg = f"{name} must be True or False, got {options[name]!r}"
                 raise TypeError(msg)
         tooling: Tooling | None = None
-        if ToolOptions.__annotations__.keys() <= takes.__annotations__.keys():
+        if ToolOptions.__annotations__.keys() <= names:
             chosen = cast("ToolOptions[Any, Any]", _chosen(options, ToolOptions))
             tooling = _tooling(connection.home, asked, chosen)
         follow: dict[str, Any] = {
@@ -114,7 +113,7 @@ class Given:
 
 
 def _chosen(given: Mapping[str, object], kind: ParametersClass) -> dict[str, Any]:
-    return {key: given[key] for key in kind.__annotations__ if key in given}
+    return {key: given[key] for key in given if key in kind.__annotations__}
 
 
 def _tooling(

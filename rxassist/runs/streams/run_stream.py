@@ -217,6 +217,11 @@ class RunObservable(
         final: Operator[object, SnapshotT] = at_end(self._pipe.snapshot_at_end)
         return self._view(self.pipe(final))
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing is left that could be closed."""
+        return self._log.ended and self._telling is None and self._pipe.farewell is None
+
     def _close(
         self,
         handler_over: Callable[[], object] = lambda: None,
@@ -227,10 +232,6 @@ class RunObservable(
         A run that is not cancelled calls ``cancel_over`` at once.
         """
         farewell = self._pipe.farewell
-        if self._log.ended and self._telling is None and farewell is None:
-            handler_over()
-            cancel_over()
-            return
 
         def close() -> None:
             self._log.close(StreamClosed(_CLOSED))
@@ -312,6 +313,8 @@ class BlockingRunStream(RunObservable[EventT, SnapshotT, RunT, MessageT, CallT, 
         (``on_dispose="cancel"``) has ended; it waits five seconds at most for that. In a callback
         on the client's own thread it does not wait.
         """
+        if self._is_over:
+            return
         handler_over, cancel_over = threading.Event(), threading.Event()
         self._close(handler_over.set, cancel_over.set)
         if self._home.is_here:
@@ -386,6 +389,8 @@ class AwaitedRunStream(RunObservable[EventT, SnapshotT, RunT, MessageT, CallT, R
         (``on_dispose="cancel"``) has ended; it waits five seconds at most for that. In a callback
         of the event handler it does not wait.
         """
+        if self._is_over:
+            return
         handler_over, cancel_over = asyncio.Event(), asyncio.Event()
         self._close(handler_over.set, cancel_over.set)
         if self._telling is not None:
