@@ -1030,7 +1030,7 @@ def test_law_what_events_share_changes_none_of_them(name, changes):
         text = to_json(data)
         body = b"event: %b\ndata: %b\n\n" % (name.encode(), text)
         alone = outcome(decode_event, ServerSentEvent(name, text.decode()))
-        assert outcome(lambda body: next(decoder.feed(body)), body) == alone
+        assert outcome(lambda body: next(iter(decoder.feed(body))), body) == alone
 
 
 def test_an_object_that_is_told_again_takes_what_is_equal_from_before():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, overload
 
 from reactivex import abc
@@ -67,7 +67,7 @@ class _Decoding(Stepping[bytes, Any]):
         super().__init__(observer, self._decoded, decoder.flush)
         self._decoder = decoder
 
-    def _decoded(self, chunk: bytes) -> Iterator[Any]:
+    def _decoded(self, chunk: bytes) -> Iterable[Any]:
         if not isinstance(chunk, bytes | bytearray):
             msg = f"decode takes bytes, the chunks of a body, got {excerpt(chunk)}"
             raise TypeError(msg)
@@ -75,5 +75,5 @@ class _Decoding(Stepping[bytes, Any]):
 
     def on_error(self, error: Exception) -> None:
         """Emit what waits for the next event, and fail."""
-        if self._emit(self._decoder.let_go, ()):
+        if self._emit_rest(self._decoder.let_go):
             self.observer.on_error(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
@@ -182,19 +182,23 @@ class Stepping(Link[_A, _B]):
 
     def on_next(self, value: _A) -> None:
         """Emit what the step gives for an item."""
-        self._emit(self._step, (value,))
+        self._emit(self._step, value)
 
     def on_completed(self) -> None:
         """Emit what is left, and complete."""
-        if self._emit(self._finish, ()):
+        if self._emit_rest(self._finish):
             self.observer.on_completed()
 
-    def _emit(self, produce: Callable[..., Iterable[_B]], given: tuple[object, ...]) -> bool:
+    def _emit_rest(self, finish: Finish[_B]) -> bool:
+        """Send what there is at the end, as ``_emit`` does."""
+        return self._emit(lambda _: finish(), None)
+
+    def _emit(self, produce: Step[Any, _B], given: object) -> bool:
         """Send the produced items. Their exception is an error; one of the subscriber is not."""
         on_next = self.observer.on_next
         sending = False
         try:
-            for item in produce(*given):
+            for item in produce(given):
                 sending = True
                 on_next(item)
                 sending = False

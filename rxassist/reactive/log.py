@@ -244,7 +244,7 @@ class Log(Observable[_T], abc.ObserverBase[_T]):
         else:
             for reader in tuple(self._following):
                 reader.deliver()
-        if not self._replay or self._is_behind():
+        if not self._replay or (self._slow and self._is_behind()):
             self._balance()
 
     def on_error(self, error: Exception) -> None:

@@ -566,10 +566,6 @@ def _let_go(home: Home, held: abc.DisposableBase) -> None:
     home.post(held.dispose)
 
 
-class _Left(Exception):  # noqa: N818 -- it is no error
-    """The subscriber has left, or raised: the source did not fail."""
-
-
 def from_batches(home: Home, begin: Callable[[], AsyncGenerator[Iterable[_T]]]) -> Observable[_T]:
     """A cold Observable of the items of the batches that an async iterator gives.
 
@@ -646,19 +642,9 @@ class _Pump(abc.DisposableBase, Generic[_T]):
             self._task.cancel()
 
     async def _run(self) -> None:
-        observer, demand = self._observer, self._demand
+        observer = self._observer
         try:
-            batches = self._begin()
-            try:
-                async for batch in batches:
-                    for item in batch:
-                        if demand is not None and not demand.is_open:
-                            await opened(demand)
-                        self._send(item)
-            finally:
-                await batches.aclose()
-        except _Left:
-            pass
+            await self._draw()
         except Exception as error:  # noqa: BLE001 -- reported to the subscriber
             self._tell(partial(observer.on_error, error))
         except BaseException as error:
@@ -669,16 +655,25 @@ class _Pump(abc.DisposableBase, Generic[_T]):
         else:
             self._tell(observer.on_completed)
 
-    def _send(self, item: _T) -> None:
-        """Send an item; leave if the subscriber has left, so that the clean-up is not cancelled."""
-        if not self._disposed:
-            try:
-                self._observer.on_next(item)
-            except BaseException as error:  # noqa: BLE001 -- it is reported
-                self._raised(error)
-        if self._disposed:
-            self._leaves = True
-            raise _Left
+    async def _draw(self) -> None:
+        """Send each item, until the end, or until the subscriber has left, or has raised."""
+        observer, demand = self._observer, self._demand
+        batches = self._begin()
+        try:
+            async for batch in batches:
+                for item in batch:
+                    if demand is not None and not demand.is_open:
+                        await opened(demand)
+                    if not self._disposed:
+                        try:
+                            observer.on_next(item)
+                        except BaseException as error:  # noqa: BLE001 -- it is reported
+                            self._raised(error)
+                    if self._disposed:
+                        self._leaves = True  # from now on nothing cancels the clean-up
+                        return
+        finally:
+            await batches.aclose()
 
     def _raised(self, error: BaseException) -> None:
         """Close the subscription, after the subscriber or an operator in between has raised."""

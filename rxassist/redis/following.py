@@ -404,7 +404,7 @@ class _Decoding(Stepping[Item, Any]):
     def on_error(self, error: Exception) -> None:
         """Emit what waits for the next event, and fail."""
         let_go = tuple if self._decoder is None else self._decoder.let_go
-        if self._emit(let_go, ()):
+        if self._emit_rest(let_go):
             self.observer.on_error(error)
 
 

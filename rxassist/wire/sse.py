@@ -6,7 +6,7 @@ of an event is bounded, and ``flush`` returns the event that is pending at the e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
 from attrs import frozen
@@ -49,16 +49,16 @@ class ServerSentEvent:
 class Decoder(Protocol[_Event_co]):
     """Makes events from the bytes of one body."""
 
-    def feed(self, chunk: bytes) -> Iterator[_Event_co]:
-        """Yield the events that a chunk completes. Exhaust it before the next chunk."""
+    def feed(self, chunk: bytes) -> Iterable[_Event_co]:
+        """Give the events that a chunk completes. Exhaust it before the next chunk."""
         ...
 
-    def flush(self) -> Iterator[_Event_co]:
-        """Yield the event that is pending at the end of the body."""
+    def flush(self) -> Iterable[_Event_co]:
+        """Give the event that is pending at the end of the body."""
         ...
 
-    def let_go(self) -> Iterator[_Event_co]:
-        """Yield the events that wait for the next one, when the connection broke before it."""
+    def let_go(self) -> Iterable[_Event_co]:
+        """Give the events that wait for the next one, when the connection broke before it."""
         ...
 
 

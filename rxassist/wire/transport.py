@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -219,7 +219,7 @@ class Transport:
 
     async def stream(
         self, request: Request, decoder_of: Callable[[int], Decoder[_T]]
-    ) -> AsyncGenerator[Iterator[_T]]:
+    ) -> AsyncGenerator[Iterable[_T]]:
         """Yield the events of an event stream, in batches as their bytes come.
 
         ``decoder_of`` makes the decoder of one body; its argument is the largest size of an event,

@@ -6,7 +6,7 @@ msgspec. All others are structured by ``wire/structure.py``, which is tolerant w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast, get_args, get_type_hints
 
@@ -267,10 +267,11 @@ _read_step_delta = msgspec.json.Decoder(_StepDelta).decode
 _late_message_delta = late(ThreadMessageDelta)
 _late_step_delta = late(ThreadRunStepDelta)
 
-_USUAL: dict[bytes, Callable[[bytes], Event]] = {
-    b"thread.message.delta": lambda data: _late_message_delta(_read_message_delta(data)),
-    b"thread.run.step.delta": lambda data: _late_step_delta(_read_step_delta(data)),
+_USUAL: dict[bytes, tuple[Callable[[bytes], Any], Callable[[Any], Event]]] = {
+    b"thread.message.delta": (_read_message_delta, _late_message_delta),
+    b"thread.run.step.delta": (_read_step_delta, _late_step_delta),
 }
+"""What reads the data of a usual delta, and what makes the event of it."""
 
 
 _WHOLE = {
@@ -292,11 +293,15 @@ class EventDecoder:
         self._last: dict[type, object] = {}  # the last whole object of each kind
         self._said: tuple[type, bytes] | None = None  # the kind and the JSON of the very last one
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
-        """Decode a chunk and yield the events that it completes. Exhaust it before the next."""
+    def feed(self, chunk: bytes) -> Iterable[Event]:
+        """Decode a chunk and give the events that it completes. Exhaust it before the next."""
         only = self._sse.only_event(chunk)
-        event = None if only is None else self._known(*only)
-        return self._feed(chunk) if event is None else iter((event,))
+        if only is not None:
+            name, data = only
+            event = self._known(name, data)
+            if event is not None:
+                return (event,)
+        return self._feed(chunk)
 
     def _feed(self, chunk: bytes) -> Iterator[Event]:
         for name, data in self._sse.feed_raw(chunk):
@@ -306,8 +311,9 @@ class EventDecoder:
         """Decode on the fast path; ``None`` if the event is unusual or invalid."""
         usual = _USUAL.get(name)
         if usual is not None:
+            read, late_event = usual
             try:
-                return usual(data)
+                return late_event(read(data))
             except (ValueError, RecursionError):  # errors of msgspec are ValueErrors
                 pass
         whole = _WHOLE.get(name)

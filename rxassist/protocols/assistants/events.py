@@ -352,9 +352,10 @@ class ThreadMessageDelta(_MadeLate[MessageDeltaEvent]):
 
     def piece(self) -> Piece | None:
         """Its piece of text, if it has exactly one and nothing else."""
-        read = self._read
+        read: Any = self._read
         if read is not None:  # nearly always, and then it has nothing else
-            return cast("ReadTextDelta", read).piece()
+            piece: Piece = read.piece()
+            return piece
         said = self.data
         content = said.delta.content
         if len(content) != 1:

@@ -7,7 +7,7 @@ without one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, cast, get_args, get_type_hints
 
 import msgspec
@@ -79,11 +79,15 @@ class EventDecoder:
         self._indexes: dict[str, int] = {}  # the places of items, by their ids
         self._next = 0  # the place of the next item
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
+    def feed(self, chunk: bytes) -> Iterable[Event]:
         """Decode a chunk and give the events that it completes. Exhaust it before the next."""
         only = self._sse.only_event(chunk)
-        event = None if only is None else self._usual(*only)
-        return self._feed(chunk) if event is None else iter((event,))
+        if only is not None:
+            name, data = only
+            event = self._usual(name, data)
+            if event is not None:
+                return (event,)
+        return self._feed(chunk)
 
     def _feed(self, chunk: bytes) -> Iterator[Event]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any, Protocol, Self, TypeVar, cast
 
 import reactivex as rx
@@ -28,9 +29,8 @@ _Item = TypeVar("_Item", bound="AnyEvent | AnyRun")
 _NOBODY: Observer[Any] = Observer(on_error=lambda _: None)
 
 
-def is_done(event: AnyEvent) -> bool:
-    """Whether an event is the last one of a stream."""
-    return event.is_done
+is_done: Callable[[AnyEvent], bool] = attrgetter("is_done")
+"""Whether an event is the last one of a stream."""
 
 
 class _Course:

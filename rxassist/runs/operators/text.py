@@ -29,7 +29,10 @@ class SeenTexts:
         """Emit the text that an event adds."""
         item: object = event  # a source may emit anything
         if isinstance(item, AnyEvent) and item.is_delta:
-            return self.grow(item)
+            piece = item.piece()
+            if piece is not None:  # nearly always
+                return self.add(piece)
+            return [text for each in item.pieces() for text in self.add(each)]
         check_event(event, "text_deltas")
         return (text for whole in self.wholes(event) for text in self.complete(whole))
 
@@ -44,21 +47,20 @@ class SeenTexts:
             if run is not None:
                 self._settle(run.id)
 
-    def grow(self, event: AnyEvent) -> Iterable[str]:
-        """Emit the text that a delta adds."""
-        piece = event.piece()
-        if piece is not None:  # nearly always
-            return self.add(piece)
-        return [text for each in event.pieces() for text in self.add(each)]
-
     def add(self, piece: Piece) -> tuple[str, ...]:
         """Emit a piece, unless its message has finished."""
         key, index, text = piece
         if not text or key in self._finished:
             return ()
         self.part = index = index or 0  # some servers say null
-        parts = self._pieces.setdefault(key, {})
-        parts.setdefault(index, []).append(text)
+        parts = self._pieces.get(key)
+        if parts is None:
+            parts = self._pieces[key] = {}
+        pieces = parts.get(index)
+        if pieces is None:
+            parts[index] = [text]
+        else:
+            pieces.append(text)
         return self._unheard(key, index, text) if self._resets else (text,)
 
     def complete(self, whole: Texts) -> Iterator[str]:

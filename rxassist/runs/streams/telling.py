@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import partial
 from inspect import iscoroutine
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -82,14 +82,6 @@ class Telling:
         for call in tuple(self._waiting):
             call()
 
-    def _enter(self) -> Token[Telling | None]:
-        """Make this the handler's current stream, until ``_leave``."""
-        self._handler._told = self
-        return _current.set(self)
-
-    def _leave(self, token: Token[Telling | None]) -> None:
-        _current.reset(token)
-
     def _calls(self, event: AnyEvent) -> Iterable[Callback]:
         protocol = self._protocol
         if protocol is None:
@@ -126,7 +118,7 @@ class SyncTelling(Telling):
         """Call the callbacks for an event. Raises a callback's error."""
         if self._ended:
             return
-        token = self._enter()
+        self._handler._told, token = self, _current.set(self)
         try:
             self._call(self._calls(event))
         except Exception as error:
@@ -134,20 +126,20 @@ class SyncTelling(Telling):
             self._end(error)
             raise
         finally:
-            self._leave(token)
+            _current.reset(token)
 
     def end(self, error: Exception | None = None) -> None:
         """Call the callbacks for the end, with the error of a stream that fails."""
         if self._ended:
             return
-        token = self._enter()
+        self._handler._told, token = self, _current.set(self)
         try:
             self._end(error)
         except Exception as raised:
             self._fail(raised)
             raise
         finally:
-            self._leave(token)
+            _current.reset(token)
 
     def _end(self, error: Exception | None) -> None:
         self._ended = True
