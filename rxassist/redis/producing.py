@@ -188,7 +188,7 @@ class Producer:
         self._subscription: abc.DisposableBase = Disposable()
         self._is_rung = False
         self.acquired: Future[None] = Future()
-        """Done when the log is there, and nobody else has it."""
+        """Done when the log is there, nobody else has it, and a published stream is subscribed."""
         self.acquired.set_running_or_notify_cancel()  # a caller that is cancelled does not end it
 
     def begin(self, stream: AnyStream, meta: bytes) -> None:
@@ -209,6 +209,7 @@ class Producer:
             key, read = self._claim.key, self._terms.patience.with_store
             first = await read(partial(self._store.read, key, None, 0))
             await self._acquire(first.meta, first=False)
+            self.acquired.set_result(None)
             try:
                 story = await read(partial(story_of, self._store, self._claim))
                 self._number, self._bytes, self._told = story.number, story.size, story.events
@@ -266,7 +267,6 @@ class Producer:
         acquire = partial(self._store.acquire, self._claim, meta, first=first)
         epoch = await self._terms.patience.with_store(acquire)
         self._claim = evolve(self._claim, epoch=epoch)
-        self.acquired.set_result(None)
 
     async def _follow(self, stream: AnyStream, context: Context) -> None:
         """Write what a stream emits, to its end, or until another producer has the log."""
@@ -277,6 +277,8 @@ class Producer:
         if stream._pipe.results is not None:
             stream._pipe.results.keep = partial(self._keep, stream)
         self._subscription = context.run(self._subscribe, stream)
+        if not self.acquired.done():  # the caller, who may make the stream emit, goes on after this
+            self.acquired.set_result(None)
         try:
             await self._write(stream)
         except (Fenced, CursorUnavailable, StoreUnavailable) as error:
