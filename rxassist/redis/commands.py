@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from rxassist.errors import StoreUnavailable
 from rxassist.reactive.checks import needing
 from rxassist.reactive.logger import logger
-from rxassist.redis.patience import in_time
+from rxassist.redis.patience import answer_in, in_time
 
 try:
     from redis.asyncio import ConnectionPool, Redis
@@ -79,7 +79,7 @@ class Commands:
                 async with self._places, in_time(self._timeout):
                     answer = await command(self._redis)
             except (RedisError, OSError) as error:
-                self._failed(error, began)
+                self._failed(answer_in(error, RedisError), began)
             else:
                 self._away_since = self._last = None
                 return answer

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from rxassist.errors import AlreadyProduced, CursorUnavailable, Fenced, StoreUnavailable
 from rxassist.errors.redaction import Secrets
 from rxassist.reactive.checks import needing
-from rxassist.redis.patience import in_time
+from rxassist.redis.patience import answer_in, in_time
 from rxassist.redis.store import Claim, Entry, Kind, Page, Store
 
 try:
@@ -105,8 +105,9 @@ def _translated() -> Generator[None]:
         text = "this is a node of a Redis Cluster, which is not supported: use a single server"
         raise StoreUnavailable(text, passes=False) from None
     except (RedisError, OSError) as error:
-        text = f"Redis cannot be used ({type(error).__name__}: {error})"
-        raise StoreUnavailable(text, passes=_passes(error)) from None
+        said = answer_in(error, RedisError)
+        text = f"Redis cannot be used ({type(said).__name__}: {said})"
+        raise StoreUnavailable(text, passes=_passes(said)) from None
 
 
 def _passes(error: Exception) -> bool:

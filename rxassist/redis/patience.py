@@ -62,4 +62,13 @@ class Patience:
                 pause = min(pause * 2, _LONGEST)
 
 
-__all__ = ["Patience", "in_time"]
+def answer_in(error: Exception, kind: type[Exception]) -> Exception:
+    """The error that Redis answered, of a kind, where another one wraps it; or that other one.
+
+    redis-py 8 wraps what is answered while it connects: that a password is wrong, or missing.
+    """
+    cause = error.__cause__
+    return cause if isinstance(cause, kind) else error
+
+
+__all__ = ["Patience", "answer_in", "in_time"]

@@ -379,6 +379,20 @@ def test_a_redis_that_is_not_there_is_a_clear_error(tmp_path):
     assert time.monotonic() - began < 4
 
 
+@pytest.mark.parametrize("password", ["", ":wrong@"])
+def test_a_redis_that_refuses_is_not_asked_again(run, own_server, password):
+    server = own_server("--requirepass", "secretsecret", start="Authentication")
+
+    async def main():
+        url = server.url.replace("//", f"//{password}")
+        given = Budget(redis=url, patience=60, requests_per_minute=1)
+        async with shares_of(given) as (share,):
+            with pytest.raises(StoreUnavailable, match="Authentication"):
+                await share.request()
+
+    run(main)
+
+
 def test_many_requests_to_a_redis_that_is_away_all_fail_soon(run, own_server):
     server = own_server()
 

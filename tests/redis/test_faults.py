@@ -155,11 +155,12 @@ def test_a_log_that_redis_has_lost_is_an_error(run, own_server, stream_of, event
     run(main)
 
 
-def test_a_server_that_refuses_is_not_asked_again(run, own_server):
+@pytest.mark.parametrize("password", ["", ":wrong@"])
+def test_a_server_that_refuses_is_not_asked_again(run, own_server, password):
     server = own_server("--requirepass", "secretsecret", start="Authentication")
 
     async def main():
-        async with RunLog(server.url) as runs:
+        async with RunLog(server.url.replace("//", f"//{password}")) as runs:
             with pytest.raises(StoreUnavailable, match="Authentication") as caught:
                 await runs.stop("x")
             assert not caught.value.passes
