@@ -22,13 +22,14 @@ from rxassist.redis import BlockingRunLog, InMemoryStore, RunLog
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="signals of POSIX")
 
 LEASE = 0.3
+BUSY_LEASE = 1.0  # that a worker on a busy machine renews in time, also at its first event
 WORDS = [f"{number} " for number in range(60)]
 
 WORKER = """
 import asyncio, sys, time
 from rxassist import AsyncClient
 from rxassist.redis import RunLog
-base_url, url, key, what, calls = sys.argv[1:]
+base_url, url, key, what, calls, lease = sys.argv[1:]
 def double(number: int) -> int:
     with open(calls, "a") as file:
         file.write(f"{number} ")
@@ -53,21 +54,22 @@ async def take(client, runs):
                 return
         await asyncio.sleep(0.02)
 async def main():
-    async with AsyncClient(base_url=base_url) as client, RunLog(url, lease=LEASE) as runs:
+    async with AsyncClient(base_url=base_url) as client, RunLog(url, lease=float(lease)) as runs:
         await (take if what == "take" else publish)(client, runs)
         print("has it", flush=True)
         async for _ in runs.follow(key):
             pass
         print("ended", flush=True)
 asyncio.run(main())
-""".replace("LEASE", str(LEASE))
+"""
 
 
 class Worker:
     """A worker in a process of its own."""
 
-    def __init__(self, service, url, key, what, calls="/dev/null"):
-        command = [sys.executable, "-c", WORKER, service.base_url, url, key, what, str(calls)]
+    def __init__(self, service, url, key, what, calls="/dev/null", lease=LEASE):
+        given = [service.base_url, url, key, what, str(calls), str(lease)]
+        command = [sys.executable, "-c", WORKER, *given]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.says = self.process.stdout.readline
 
@@ -119,6 +121,13 @@ def talking():
 
 
 @pytest.fixture
+def slow():
+    """One whose runs outlast two leases of a busy machine."""
+    with talk(0.06) as service:
+        yield service
+
+
+@pytest.fixture
 def quick():
     """One whose runs have soon ended."""
     with talk(0.003) as service:
@@ -144,9 +153,9 @@ def followed(work, service, url, key, what, place):
 
     async def main():
         async with RunLog(url, grace=20) as first, RunLog(url, grace=20) as second:
-            worker = work(service, url, key, what)
+            worker = work(service, url, key, what, lease=BUSY_LEASE)
             assert worker.says() == "has it\n"
-            successors = [work(service, url, key, "take") for _ in range(2)]
+            successors = [work(service, url, key, "take", lease=BUSY_LEASE) for _ in range(2)]
             got = [[] for _ in range(5)]
             followers = [
                 asyncio.ensure_future(
@@ -166,10 +175,10 @@ def followed(work, service, url, key, what, place):
 
 @pytest.mark.parametrize(("protocol", "seed"), [("assistants", 1), ("responses", 2)])
 def test_followers_of_producers_that_are_killed_miss_nothing(
-    protocol, seed, work, talking, redis_server, fresh
+    protocol, seed, work, slow, redis_server, fresh
 ):
     place = random.Random(seed).randrange(1, 30)
-    got = followed(work, talking, redis_server.url, fresh, f"publish-{protocol}", place)
+    got = followed(work, slow, redis_server.url, fresh, f"publish-{protocol}", place)
     assert all(each == got[0] for each in got)
     text = "".join(piece[2] or "" for event in got[0] for piece in event.pieces())
     assert text == "".join(WORDS)
