@@ -338,7 +338,7 @@ class _Reader(Reading, abc.DisposableBase, Generic[_T]):
         super().__init__(log._key)
         self._log = log
         self._observer = observer
-        self.waits_for_end = isinstance(observer, AtEnd)
+        self.waits_for_end = type(observer) is AtEnd  # isinstance is slow for a class of abc
         self._context = copy_context()  # sources that the subscriber adds later find its demand
         self._context.run(_reading.set, self)
         self._busy = False

@@ -9,6 +9,7 @@ import time
 from base64 import urlsafe_b64decode
 from binascii import Error as NoBase64Error
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from math import inf
 from typing import Protocol, TypeAlias, cast
 
@@ -94,7 +95,7 @@ class Tokens:
 
         And the parts of such a header: the token after ``Bearer``, each cookie's value.
         """
-        secrets = [value for name, value in named if _CREDENTIAL.search(name)]
+        secrets = [value for name, value in named if _is_of_a_credential(name)]
         if not secrets or secrets == self._remembered:  # as nearly always
             return
         self._remembered = secrets
@@ -109,6 +110,12 @@ class Tokens:
         self._end = float(end) if isinstance(end, int | float) else _end_of(checked)
         self._secrets.add(checked)
         self._token = checked
+
+
+@lru_cache(_MOST_OTHERS)
+def _is_of_a_credential(name: str) -> bool:
+    """Whether a header, or a part of a query, of this name is a credential."""
+    return _CREDENTIAL.search(name) is not None
 
 
 async def _awaited_token(ask: Callable[[], object], name: str) -> object:

@@ -270,8 +270,9 @@ _late_step_delta = late(ThreadRunStepDelta)
 _USUAL: dict[bytes, tuple[Callable[[bytes], Any], Callable[[Any], Event]]] = {
     b"thread.message.delta": (_read_message_delta, _late_message_delta),
     b"thread.run.step.delta": (_read_step_delta, _late_step_delta),
+    b"done": (bytes.decode, lambda text: DoneEvent(text or DONE)),
 }
-"""What reads the data of a usual delta, and what makes the event of it."""
+"""What reads the data of a usual event, and what makes the event of it."""
 
 
 _WHOLE = {

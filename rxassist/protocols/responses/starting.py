@@ -95,9 +95,7 @@ class ResponseCall(Requests[HomeT]):
         if given.get("if_busy", "fail") not in ("fail", "wait"):
             msg = f'if_busy must be "fail" or "wait", got {given["if_busy"]!r}'
             raise ValueError(msg)
-        sorted_by_purpose = Given.of(connection, given, takes)
-        follow = evolve(sorted_by_purpose.follow, on_reset=on_reset)
-        self.given: Given = evolve(sorted_by_purpose, follow=follow)
+        self.given: Given = Given.of(connection, given, takes, on_reset)
         self._waiting = Waiting()
 
     @property
@@ -248,7 +246,7 @@ class ResponseCall(Requests[HomeT]):
     def _leg(self, request: Request) -> Observable[Event]:
         """The events of one new response of a chain, to its end or its wait."""
         once: Operator[Event, Event] = self._one_response(request, _begins, self._found)
-        events = self._events(evolve(request, body={**(request.body or {}), "stream": True}))
+        events = self._events(request, body={**(request.body or {}), "stream": True})
         events = _with_output(once(events).pipe(take_through(is_done)))
         options = self.given.follow
         if not options.recover:
@@ -262,10 +260,10 @@ class ResponseCall(Requests[HomeT]):
         how = self._how(response_id, None, background=True)
         return existing(how, response_id, self._clock)
 
-    def _events(self, request: Request, response_id: str = "") -> Observable[Event]:
-        """The events of the answer to a request, as they come."""
+    def _events(self, request: Request, response_id: str = "", **asked: Any) -> Observable[Event]:
+        """The events of the answer to a request, as they come; ``asked`` makes it one for them."""
         connection = self._connection
-        request = evolve(request, idle_timeout=self.given.follow.idle_timeout)
+        request = evolve(request, idle_timeout=self.given.follow.idle_timeout, **asked)
         decoder = partial(EventDecoder, response_id=response_id)
         return from_batches(connection.home, lambda: connection.transport.stream(request, decoder))
 
@@ -285,8 +283,9 @@ class ResponseCall(Requests[HomeT]):
         """The events of a response after a number, as the service still has them."""
         request = self._read(response_id, ResumeParameters)
         after = [] if number is None else [("starting_after", str(number))]
-        request = evolve(request, query=[*request.query, ("stream", "true"), *after])
-        return _with_output(self._events(request, response_id).pipe(take_through(is_done)))
+        asked = [*request.query, ("stream", "true"), *after]
+        events = self._events(request, response_id, query=asked)
+        return _with_output(events.pipe(take_through(is_done)))
 
     # --- tools ---
 

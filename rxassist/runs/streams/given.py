@@ -11,6 +11,7 @@ from attrs import Factory, field, frozen
 from rxassist.reactive.calling import calling
 from rxassist.reactive.checks import check_positive
 from rxassist.reactive.loop import Home, HomeT
+from rxassist.runs.operators.resets import OnReset
 from rxassist.runs.streams.creation import SEARCH_PATIENCE, IfBusy
 from rxassist.runs.streams.options import StartOptions, StreamOptions, ToolOptions
 from rxassist.runs.streams.pipeline import FollowOptions
@@ -82,7 +83,11 @@ class Given:
 
     @classmethod
     def of(
-        cls, connection: Connection[HomeT], given: Mapping[str, object], takes: ParametersClass
+        cls,
+        connection: Connection[HomeT],
+        given: Mapping[str, object],
+        takes: ParametersClass,
+        on_reset: OnReset = "raise",
     ) -> Given:
         """Sort the arguments of a call with these parameters. Raises for wrong options."""
         names = takes.__annotations__.keys()
@@ -98,6 +103,7 @@ class Given:
             tooling = _tooling(connection.home, asked, chosen)
         follow: dict[str, Any] = {
             "idle_timeout": connection.idle_timeout,
+            "on_reset": on_reset,
             **_chosen(options, StreamOptions),
         }
         carried = _chosen(asked, RequestOptions)
@@ -120,7 +126,10 @@ def _tooling(
     home: Home, asked: dict[str, object], options: ToolOptions[Any, Any]
 ) -> Tooling | None:
     """Prepare the calls of the tools among the parameters; keeps only those that are sent."""
-    tools, toolbox = asked.get("tools"), Toolbox([])
+    tools = asked.get("tools")
+    if tools is None and not options:
+        return None
+    toolbox = Toolbox([])
     if isinstance(tools, Toolbox):
         toolbox = tools
         del asked["tools"]
