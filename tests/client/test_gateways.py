@@ -276,7 +276,7 @@ def twice():
 
 def slowly(_):
     yield say("one ")
-    yield wait(0.4)
+    yield wait(1.0)
     yield say("two ", "three")
 
 
