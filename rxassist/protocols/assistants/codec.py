@@ -312,9 +312,9 @@ class EventDecoder:
         """Decode on the fast path; ``None`` if the event is unusual or invalid."""
         usual = _USUAL.get(name)
         if usual is not None:
-            read, late_event = usual
+            read, make = usual
             try:
-                return late_event(read(data))
+                return make(read(data))
             except (ValueError, RecursionError):  # errors of msgspec are ValueErrors
                 pass
         whole = _WHOLE.get(name)
