@@ -1,10 +1,13 @@
 """Where the items of a client come from: a task for each subscription, on one event loop."""
 
 import asyncio
+import gc
+import sys
 from functools import partial
 
 import pytest
 
+from rxassist.reactive.backpressure import Demand, demanding
 from rxassist.reactive.links import Link
 from rxassist.reactive.loop import RunningLoop, ThreadLoop, from_batches
 
@@ -124,6 +127,36 @@ def test_what_a_subscriber_raises_is_reported_and_closes_in_peace():
         assert [type(each) for each in reported] == [ValueError]
 
     run(main)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_what_waits_on_a_loop_that_was_closed_is_collected_in_silence(monkeypatch, reads):
+    heard, reported = Heard(), []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+
+    async def batches():
+        try:
+            yield (1,)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await settle()
+
+    async def begin():
+        home = RunningLoop()
+        demand = Demand()
+        if not reads:
+            demand.close()
+        with demanding(demand):
+            from_batches(home, batches).subscribe(heard)
+        await settle()
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # asyncio complains of the task
+    loop.run_until_complete(begin())
+    loop.close()
+    gc.collect()
+    assert heard.told == [1] * reads
+    assert reported == []
 
 
 def test_a_close_that_is_cancelled_goes_on_to_its_end():

@@ -671,9 +671,13 @@ class _Pump(abc.DisposableBase, Generic[_T]):
                             self._raised(error)
                     if self._disposed:
                         self._leaves = True  # from now on nothing cancels the clean-up
+                        await batches.aclose()
                         return
-        finally:
+        except BaseException as error:
+            if self._running_task() is None:
+                raise GeneratorExit from error
             await batches.aclose()
+            raise
 
     def _raised(self, error: BaseException) -> None:
         """Close the subscription, after the subscriber or an operator in between has raised."""
@@ -688,17 +692,23 @@ class _Pump(abc.DisposableBase, Generic[_T]):
         return False
 
     def _is_ended_by(self, error: BaseException) -> bool:
-        """Whether an exception ends this task from outside, and not from the code that it calls.
+        """Whether an exception ends this task from outside, and not from the code that it calls."""
+        task = self._running_task()
+        if task is None:
+            return True
+        return isinstance(error, asyncio.CancelledError) and task.cancelling() > 0
 
-        The collector closes the coroutine of a loop that is gone, on whichever thread it runs.
+    def _running_task(self) -> asyncio.Task[None] | None:
+        """The task of the subscription, unless its loop is gone.
+
+        Then the collector closes the coroutine, on whichever thread it runs, and nothing can be
+        awaited any more.
         """
         try:
             task = asyncio.current_task()
         except RuntimeError:
-            return True
-        if task is None or self._task not in {None, task}:
-            return True
-        return isinstance(error, asyncio.CancelledError) and task.cancelling() > 0
+            return None
+        return task if self._task in {None, task} else None
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Report to the subscriber of a cancelled task, which may never have begun."""
