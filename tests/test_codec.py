@@ -5,8 +5,11 @@ import gc
 import math
 import pickle
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import get_args
+from itertools import chain
+from threading import Barrier
+from typing import Literal, get_args
 
 import attrs
 import pytest
@@ -40,7 +43,7 @@ from rxassist.wire.json import from_json, to_json
 from rxassist.wire.maker import maker
 from rxassist.wire.sse import ServerSentEvent, SSEDecoder
 from rxassist.wire.structure import structure, to_request, unstructure
-from rxassist.wire.values import Delta, Unknown
+from rxassist.wire.values import Delta, Model, Unknown
 
 # The names that the service's OpenAPI description lists.
 NAMES = [
@@ -744,6 +747,69 @@ def test_what_is_missing_is_as_the_constructor_has_it(cls):
     required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
     if not issubclass(cls, Unknown) and cls not in {Page, models.FunctionTool}:
         assert structure(dict.fromkeys(required, "x"), cls) == cls(*["x"] * len(required))
+
+
+# --- the first object of a class -----------------------------------------------------------
+
+
+def fresh():
+    """A union in a list and an optional object, of classes that nothing was made of before."""
+    usual = attrs.make_class(
+        "Usual",
+        {"text": attrs.field(type=str, default=""), **tagged("usual")},
+        bases=(Model,),
+        frozen=True,
+    )
+    rare = attrs.make_class(
+        "Rare",
+        {"text": attrs.field(type="NowhereDefined", default=None), **tagged("rare")},
+        bases=(Model,),
+        frozen=True,
+    )
+    fields = {
+        "parts": attrs.field(type=tuple[usual | rare | Unknown, ...], default=()),
+        "one": attrs.field(type=usual | None, default=None),
+        "other": attrs.field(type=rare | None, default=None),
+    }
+    return attrs.make_class("Box", fields, bases=(Model,), frozen=True), usual
+
+
+def tagged(tag):
+    return {"type": attrs.field(type=Literal[tag], default=tag)}
+
+
+def test_a_class_is_read_only_when_an_object_of_it_comes():
+    box, usual = fresh()
+    said = {"parts": [{"type": "usual", "text": "a"}], "one": {}, "other": None}
+    assert structure(said, box) == box((usual("a"),), usual())
+    for rare in ({"parts": [{"type": "rare"}]}, {"other": {}}):  # a class that cannot be read
+        for _ in range(2):
+            with pytest.raises(DecodeError, match="NowhereDefined"):
+                structure(rare, box)
+
+
+def test_threads_may_meet_the_first_objects_at_once(switching):
+    said = {"parts": [{"type": "usual", "text": "a", "more": 1}], "one": {"text": "b"}}
+    for _ in range(30):
+        box, usual = fresh()
+        together = Barrier(4)
+
+        def read(_, box=box, together=together):
+            together.wait(10)
+            return [structure(said, box) for _ in range(3)]
+
+        with ThreadPoolExecutor(4) as pool:
+            made = list(chain.from_iterable(pool.map(read, range(4))))
+        assert made == [box((usual("a", extra={"more": 1}),), usual("b"))] * 12
+
+
+@pytest.fixture
+def switching():
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 # --- making values fast --------------------------------------------------------------------
