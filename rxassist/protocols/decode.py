@@ -58,6 +58,14 @@ def decode(
     return linked(lambda observer, _: _Decoding(observer, decoder_of(max_event_bytes)))
 
 
+def _as_bytes(chunk: object) -> bytes:
+    """The bytes of a buffer: decoders look names up by theirs, and a buffer has no hash."""
+    if not isinstance(chunk, bytearray):
+        msg = f"decode takes bytes, the chunks of a body, got {excerpt(chunk)}"
+        raise TypeError(msg)
+    return bytes(chunk)
+
+
 class _Decoding(Stepping[bytes, Any]):
     """One subscription: the decoder of one body."""
 
@@ -68,9 +76,8 @@ class _Decoding(Stepping[bytes, Any]):
         self._decoder = decoder
 
     def _decoded(self, chunk: bytes) -> Iterable[Any]:
-        if not isinstance(chunk, bytes | bytearray):
-            msg = f"decode takes bytes, the chunks of a body, got {excerpt(chunk)}"
-            raise TypeError(msg)
+        if not isinstance(chunk, bytes):
+            chunk = _as_bytes(chunk)
         return self._decoder.feed(chunk)
 
     def on_error(self, error: Exception) -> None:

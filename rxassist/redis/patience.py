@@ -65,10 +65,11 @@ class Patience:
 def answer_in(error: Exception, kind: type[Exception]) -> Exception:
     """The error that Redis answered, of a kind, where another one wraps it; or that other one.
 
-    redis-py 8 wraps what is answered while it connects: that a password is wrong, or missing.
+    redis-py 8 wraps what is answered while it connects: that a password is wrong, or missing. An
+    error of a command that ``MULTI`` has queued has a cause, too, which says less than it does.
     """
     cause = error.__cause__
-    return cause if isinstance(cause, kind) else error
+    return cause if isinstance(cause, kind) and error.args == (cause,) else error
 
 
 __all__ = ["Patience", "answer_in", "in_time"]

@@ -39,6 +39,17 @@ def test_single_bytes_of_a_recording_give_the_same_events(wire):
     assert whole[-1] == DoneEvent()
 
 
+@pytest.mark.parametrize("protocol", ["assistants", "responses"])
+def test_the_chunks_of_a_buffer_are_as_those_of_bytes(protocol):
+    ping = PING.replace(b'{"n"', b'{"type": "ping", "n"')
+    events = []
+    for kind in (bytes, bytearray):
+        chunks = reactivex.from_iterable(map(kind, (ping, ping, DONE)))
+        chunks.pipe(decode(protocol=protocol), ops.to_list()).subscribe(events.append)
+    assert events[0] == events[1]
+    assert len(events[0]) == 3
+
+
 def test_an_event_comes_with_the_chunk_that_completes_it(flows):
     flows(
         decode(),

@@ -393,6 +393,25 @@ def test_a_redis_that_refuses_is_not_asked_again(run, own_server, password):
     run(main)
 
 
+def test_a_place_that_is_left_while_redis_only_reads_is_given_back_after_that(
+    run, own_server, caplog
+):
+    server = own_server()
+
+    async def main():
+        given = Budget(redis=server.url, patience=60, lease=600, max_runs=1)
+        async with shares_of(given) as (share,):
+            ticket = Ticket(share._lines.line("runs", 1))
+            await ticket.enter()
+            assert server.ask("REPLICAOF", "127.0.0.1", "1")  # as in a failover
+            ticket.leave()
+            await later(lambda: "ReadOnlyError" in caplog.text)
+            assert server.ask("REPLICAOF", "NO", "ONE")
+            await later(lambda: server.ask("ZCARD", f"{share._lines._prefix}:runs:line") == 0)
+
+    run(main)
+
+
 def test_many_requests_to_a_redis_that_is_away_all_fail_soon(run, own_server):
     server = own_server()
 
