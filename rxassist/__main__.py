@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("demo", help="three runs at once, live, against a local service")
     serve = commands.add_parser(
         "serve",
-        help="a local service that speaks the Assistants protocol; its answers are scripted",
+        help="a local service that speaks both protocols; its answers are scripted",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--port", type=int, default=8765, help="port to listen on (%(default)s)")

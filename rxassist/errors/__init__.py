@@ -491,14 +491,18 @@ class EmptyError(RxAssistError, SequenceContainsNoElementsError):
 
 
 class UploadError(RxAssistError):
-    """One of several files could not be uploaded.
+    """One of several files could not be uploaded, or no uploaded file could be added to a store.
 
-    ``file`` is that file, ``error`` the reason, and ``file_ids`` are the files uploaded before it:
-    they are at the service, in no vector store.
+    ``file`` is that file, or all of them, ``error`` the reason, and ``file_ids`` are the files that
+    were uploaded: they are at the service, in no vector store.
     """
 
-    def __init__(self, file: object, error: Exception, file_ids: list[str]) -> None:
-        super().__init__(f"the upload of {_called(file)} failed: {error}")
+    def __init__(
+        self, file: object, error: Exception, file_ids: list[str], *, uploaded: bool = False
+    ) -> None:
+        called = _called(file)
+        why = f"{called} could not be added to the vector store, but the upload succeeded"
+        super().__init__(f"{why if uploaded else f'the upload of {called} failed'}: {error}")
         self.file = file
         self.error = error
         self.file_ids = file_ids
@@ -507,7 +511,8 @@ class UploadError(RxAssistError):
 def _called(file: object) -> str:
     """The name of a file, without any of its content."""
     if isinstance(file, list):
-        return f"{len(cast('list[object]', file))} files"
+        count = len(cast("list[object]", file))
+        return "1 file" if count == 1 else f"{count} files"
     named = cast("tuple[object, ...]", file)[0] if isinstance(file, tuple) else file
     if isinstance(named, str | PathLike):
         return excerpt(str(cast("object", named)))

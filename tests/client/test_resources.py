@@ -264,6 +264,7 @@ def test_files_that_cannot_be_added_are_named(client, no_store):
     assert caught.value.file_ids == [file.id for file in client.files.list(order="asc")]
     assert isinstance(caught.value.__cause__, NotFoundError)
     assert caught.value.file == files
+    assert str(caught.value).startswith("2 files could not be added to the vector store")
 
 
 def test_a_file_that_cannot_be_added_is_named(client, no_store):
@@ -272,6 +273,7 @@ def test_a_file_that_cannot_be_added_is_named(client, no_store):
         uploading.run()
     assert caught.value.file_ids == [file.id for file in client.files.list()]
     assert isinstance(caught.value.__cause__, NotFoundError)
+    assert str(caught.value).startswith("'1.txt' could not be added to the vector store")
 
 
 def test_the_progress_of_a_batch_is_that_of_all_files(client, path):

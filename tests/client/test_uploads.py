@@ -288,7 +288,7 @@ def test_an_exception_of_the_progress_is_raised_as_it_is(client):
         (("salary.txt", b"Anna earns 1"), "'salary.txt'"),
         (b"Anna earns 1", "a file (bytes)"),
         (Path("salary.txt"), "'salary.txt'"),
-        ([("salary.txt", b"Anna earns 1")], "1 files"),
+        ([("salary.txt", b"Anna earns 1")], "1 file"),
     ],
 )
 def test_an_error_names_a_file_and_shows_nothing_of_it(file, called):

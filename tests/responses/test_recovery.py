@@ -13,6 +13,7 @@ from rxassist.errors import (
     APIConnectionError,
     APIError,
     APITimeoutError,
+    AuthenticationError,
     BadRequestError,
     InternalServerError,
     NotFoundError,
@@ -390,19 +391,63 @@ def test_an_existing_response_is_streamed_after_a_number(stream):
 
 def test_an_existing_response_that_is_streamed_no_more_is_made_of_what_is_stored(stream):
     resume, _ = resumed(BadRequestError("old", status_code=400))
-    events, error = gathered(
-        existing(how(resume=resume, settled=stored_as(stream[-1].run())), "resp_1")
-    )
+    stored = stored_as(stream[-1].run())
+    events, error = gathered(existing(how(resume=resume, fetch=stored, settled=stored), "resp_1"))
     assert error is None
     assert meaning(events) == meaning(stream)
 
 
 def test_without_what_came_before_a_number_the_stored_response_would_repeat(stream):
     resume, _ = resumed(BadRequestError("old", status_code=400))
-    events, error = gathered(existing(how(resume=resume, number=3), "resp_1"))
+    stored = stored_as(stream[-1].run())
+    events, error = gathered(existing(how(resume=resume, fetch=stored, number=3), "resp_1"))
     assert events == []
     assert isinstance(error, StreamTruncated)
     assert "cannot be streamed from number 3 on (HTTP 400: old)" in str(error)
+
+
+@pytest.mark.parametrize("number", [None, 3])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        NotFoundError("no such response", status_code=404),
+        AuthenticationError("wrong key", status_code=401),
+    ],
+    ids=["404", "401"],
+)
+def test_a_response_that_is_not_there_is_the_error_of_the_service_at_once(refusal, number):
+    resume, asked = resumed(refusal)
+    read = how(resume=resume, fetch=lambda _: rx.throw(refusal), number=number)
+    assert gathered(existing(read, "resp_1")) == ([], refusal)
+    assert asked == [number]
+
+
+def test_what_cannot_be_read_at_first_is_polled(stream):
+    resume, _ = resumed(BadRequestError("old", status_code=400))
+    away = rx.throw(InternalServerError("away", status_code=503))
+    settled = stored_as(stream[-1].run())
+    events, error = gathered(
+        existing(how(resume=resume, fetch=lambda _: away, settled=settled), "resp_1")
+    )
+    assert error is None
+    assert meaning(events) == meaning(stream)
+
+
+def test_a_service_that_was_never_reached_is_no_stream_that_was_cut():
+    resume, _ = resumed(*[APIConnectionError("no server answers")] * 20)
+    events, error = gathered(existing(how(resume=resume, patience=10.0), "resp_1"))
+    assert events == []
+    assert isinstance(error, APIConnectionError)
+    assert str(error) == "no server answers"
+
+
+def test_a_service_that_goes_away_in_the_middle_cuts_the_stream(stream):
+    away = [InternalServerError("away", status_code=503)] * 20
+    resume, _ = resumed((stream[:2], StreamTruncated("reset")), *away)
+    events, error = gathered(existing(how(resume=resume, patience=10.0), "resp_1"))
+    assert events == stream[:2]
+    assert isinstance(error, StreamTruncated)
+    assert "the recovery failed, too: HTTP 503: away" in error.__notes__[0]
 
 
 # --- subscriptions -------------------------------------------------------------------------

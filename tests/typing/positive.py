@@ -513,6 +513,8 @@ def what_is_piped_is_of_the_client(client: Client, stream: RunStream) -> None:
     assert_type(stream.text_deltas.pipe(ops.publish()), ConnectableObservable[str])
     assert_type(stream.text_deltas.pipe(ops.to_future()), Future[str])
     assert_type(stream.text_deltas.pipe(ops.last()), LoopObservable[str, ThreadLoop])
+    in_time = stream.pipe(rxops.text_deltas(), rxops.deadline(60))  # for any items, and not first
+    assert_type(in_time, LoopObservable[str, ThreadLoop])
     assert_type(stream.text_deltas.first(), LoopObservable[str, ThreadLoop])
 
 
@@ -612,6 +614,11 @@ def merged(one: RunStream, other: RunStream) -> None:
     for item in merge_runs({"one": one, "other": other}):
         assert_type(item, MergedEvent[str])
     assert_type(merge_runs(one, other).pipe(rxops.of_run(0)), Observable[Event])
+    both = merge_runs(one, other)
+    states = both.pipe(rxops.latest_snapshots(), rxops.debounce_snapshots(0.1))
+    assert_type(states, Observable[Mapping[int, Snapshot]])
+    in_time = both.pipe(rxops.deadline(60), rxops.run_summaries())
+    assert_type(in_time.map(lambda summary: summary.key), Observable[int])
 
 
 def errors(error: rxassist.RunFailed) -> None:

@@ -208,6 +208,12 @@ def streams(client: Client) -> None:
 
 async def streams_that_are_awaited(client: AsyncClient) -> None:
     stream = client.responses.stream(model="m", input=[{"role": "user", "content": "Hello"}])
+    response = client.responses.create(model="m", input="Hello").run()
+    client.responses.create(model="m", input=response.output)
+    client.responses.stream(model="m", input=[*response.output, {"role": "user", "content": "Hi"}])
+    client.responses.compact(model="m", input=response.output)
+    client.conversations.create(items=response.output)
+    client.conversations.items.create("conv_1", items=response.output)
     assert_type(stream, AsyncResponseStream)
     assert_type(stream.responses, LoopObservable[Response, RunningLoop])
     assert_type(await stream.get_final_run(), Response)

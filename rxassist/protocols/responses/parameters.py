@@ -13,6 +13,7 @@ from rxassist.protocols.responses.models import (
     CustomToolCall,
     FunctionCall,
     MCPApprovalRequest,
+    OutputItem,
     ToolCall,
 )
 from rxassist.runs.operators.resets import OnReset
@@ -30,13 +31,16 @@ Approvable: TypeAlias = FunctionCall | CustomToolCall | MCPApprovalRequest
 Tools: TypeAlias = Iterable[Object | Tool[..., Any] | Callable[..., Any]]
 """Functions are sent as their definitions."""
 
+Items: TypeAlias = Iterable[Object | OutputItem]
+"""Mappings, or the items of an answer: they are sent as they came."""
+
 
 class SharedParameters(RequestOptions, total=False):
     """What a response, and the count of its input tokens, have in common."""
 
     model: str | None
     """The name of the model."""
-    input: str | Objects | None
+    input: str | Items | None
     """The text for the model, or a list of items: messages, outputs of calls."""
     instructions: str | None
     """The system instructions of this response; later responses do not take them over."""
@@ -171,7 +175,7 @@ class CompactParameters(RequestOptions, total=False):
 
     model: Required[str | None]
     """The name of the model."""
-    input: str | Objects | None
+    input: str | Items | None
     """The text for the model, or a list of items."""
     instructions: str | None
     """The system instructions that come before the input."""
@@ -192,7 +196,7 @@ class CompactParameters(RequestOptions, total=False):
 class ConversationParameters(RequestOptions, total=False):
     """``POST /conversations``."""
 
-    items: Objects | None
+    items: Items | None
     """The items that the conversation begins with, at most 20."""
     metadata: Metadata | None
     """Up to 16 pairs of text, stored with the object."""
@@ -208,7 +212,7 @@ class ConversationUpdateParameters(RequestOptions, total=False):
 class ConversationItemsParameters(RequestOptions, total=False):
     """``POST /conversations/{conversation_id}/items``."""
 
-    items: Required[Objects]
+    items: Required[Items]
     """The items to add, at most 20."""
     include: Iterable[str]
     """More fields to return, such as the results of searches."""
@@ -258,6 +262,7 @@ __all__ = [
     "ConversationUpdateParameters",
     "InputItemsParameters",
     "InputTokenParameters",
+    "Items",
     "ResponseCreateParameters",
     "ResponseParameters",
     "ResponsePollParameters",

@@ -15,6 +15,7 @@ from rxassist.errors import (
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
+    NotFoundError,
     RxAssistError,
     StreamClosed,
     StreamDiverged,
@@ -27,7 +28,7 @@ from rxassist.protocols.responses.snapshots import NOTHING, Snapshot, fold
 from rxassist.reactive.kernel import choose, linked
 from rxassist.reactive.links import Rescue, clock_of, link
 from rxassist.reactive.logger import logger
-from rxassist.reactive.polling import PATIENCE
+from rxassist.reactive.polling import PATIENCE, is_passing
 from rxassist.reactive.tally import count_recovery
 from rxassist.reactive.typing import Operator
 from rxassist.runs.operators.lifetime import Ending, check_ending
@@ -175,7 +176,9 @@ def existing(
 ) -> Observable[Event]:
     """The events of a response that exists, after ``how.number``, to its end.
 
-    Or after its first events, if they are ``known``: then it may be any response.
+    Or after its first events, if they are ``known``: then it may be any response. Otherwise sends
+    the error of a request to ``on_error`` if the service cannot be reached for ``how.patience``
+    seconds, or refuses; also ``NotFoundError``, at once.
     """
 
     def begin(given: abc.SchedulerBase) -> Observable[Event]:
@@ -183,22 +186,27 @@ def existing(
         heard.number = how.number
         for event in known:
             heard.take(event)
+        clock = clock_of(scheduler, given)
+        if not known:
+            return _Rest(how, response_id, heard, None, clock).streamed()
         lost = StreamTruncated("the response exists, and has no stream here")
-        rest = _Rest(how, response_id, heard, lost, clock_of(scheduler, given))
-        return rest.events() if known else rest.streamed()
+        return _Rest(how, response_id, heard, lost, clock).events()
 
     return rx.defer(begin)
 
 
 class _Rest:
-    """What a response does after its stream was lost, with ``error``."""
+    """What a response does after its stream was lost, with ``error``.
+
+    ``None``: no stream was lost. Only the id is known, and perhaps there is no such response.
+    """
 
     def __init__(
         self,
         how: Recovery,
         response_id: str,
         heard: _Heard,
-        error: Exception,
+        error: Exception | None,
         clock: abc.SchedulerBase,
     ) -> None:
         self._how = how
@@ -226,7 +234,10 @@ class _Rest:
         def lost(error: Exception, _: object) -> Observable[Event]:
             if heard.count > before:
                 self._lost_since = None
-                return self.streamed() if is_lost(error) else rx.throw(error)
+                if not is_lost(error):
+                    return rx.throw(error)
+                self._error = self._error or error
+                return self.streamed()
             return self._again(error) if _is_out_of_reach(error) else self._refused(error)
 
         continued: Operator[Event, Event] = choose(_Continued(number, heard.first_name).check)
@@ -248,8 +259,20 @@ class _Rest:
         """Poll, because the rest cannot be streamed."""
         if isinstance(error, StreamClosed) or not isinstance(error, RxAssistError):
             return rx.throw(error)
-        logger.info("response %s cannot be streamed on (%s); polling", self._response_id, error)
-        return self._polled(error)
+        if self._error is not None:
+            return self._stored(error)
+
+        def unsaid(why: Exception, _: object) -> Observable[object]:
+            """Go on, unless the service says that there is no such response, or not for us."""
+            is_said = isinstance(why, NotFoundError) or not is_passing(why)
+            return rx.throw(why) if is_said else rx.of(None)
+
+        looked: Observable[object] = self._how.fetch(self._response_id)
+        return looked.pipe(ops.catch(unsaid), ops.flat_map(lambda _: self._stored(error)))
+
+    def _stored(self, refusal: Exception) -> Observable[Event]:
+        logger.info("response %s cannot be streamed on (%s); polling", self._response_id, refusal)
+        return self._polled(refusal)
 
     # --- in the background: by what is stored ---
 
@@ -291,6 +314,8 @@ class _Rest:
     def _unrecovered(self, why: Exception) -> Exception:
         """The error for the subscriber if the recovery fails, too."""
         if isinstance(why, StreamClosed | StreamDiverged) or not isinstance(why, RxAssistError):
+            return why
+        if self._error is None:
             return why
         self._error.add_note(f"the recovery failed, too: {why}")
         return self._error

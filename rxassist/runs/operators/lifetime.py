@@ -190,7 +190,7 @@ def deadline(
     *,
     late: Callable[[], Exception] | None = None,
     scheduler: abc.SchedulerBase | None = None,
-) -> Operator[_T, _T]:
+) -> Callable[[Observable[_T]], Observable[_T]]:  # not Operator: see its docstring
     """Fail if the source has not ended in time, counted from the subscription.
 
     Emits every item. After ``seconds`` without an end frees the source, and sends the error that

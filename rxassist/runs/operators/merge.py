@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
 from attrs import frozen
@@ -174,7 +174,7 @@ class _Groups(Link[MergedEvent[KeyT], GroupedObservable[KeyT, Any]]):
         self.observer.on_completed()
 
 
-def run_summaries() -> Operator[MergedEvent[KeyT], RunSummary[KeyT]]:
+def run_summaries() -> Callable[[Observable[MergedEvent[KeyT]]], Observable[RunSummary[KeyT]]]:
     """Emit a summary of each of many runs, when it has ended.
 
     Takes what ``merge_runs`` gives. Completes and fails with its source.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil, inf
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import SerialDisposable
@@ -149,7 +149,7 @@ class _Newest(Generic[_T]):
 
 def debounce_snapshots(
     seconds: float, *, scheduler: abc.SchedulerBase | None = None
-) -> Operator[_T, _T]:
+) -> Callable[[Observable[_T]], Observable[_T]]:  # not Operator: see its docstring
     """Emit the newest snapshot, at most one every ``seconds``: for code that draws it all anew.
 
     The first comes at once; a snapshot is dropped if a newer one comes before it may be emitted;
@@ -163,7 +163,7 @@ def debounce_snapshots(
         result  -a--c--d-(e|)
     """
     _checked("seconds", seconds)
-    return _paced(seconds, _Newest[_T], scheduler)
+    return _paced(seconds, _Newest[Any], scheduler)
 
 
 # --- text ----------------------------------------------------------------------------------

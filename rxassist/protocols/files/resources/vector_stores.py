@@ -561,9 +561,8 @@ def _naming(
     """Raise an ``UploadError`` for an error that comes after files were uploaded."""
 
     def fail(error: Exception, _: Observable[_T]) -> Observable[_T]:
-        failed = UploadError(file, error, file_ids)
+        failed = UploadError(file, error, file_ids, uploaded=True)
         failed.__cause__ = error
-        failed.add_note("Every file was uploaded; they could not be added to the vector store.")
         return rx.throw(failed)
 
     return fail
