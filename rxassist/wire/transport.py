@@ -314,6 +314,7 @@ class Transport:
                     body = cast("IO[bytes] | None", taken)
                     built = self._build(http, request, accept, token, body)
                     response = await self._follow(http, request, built)
+                    _let_body_wait(built)
                     seconds = monotonic() - began
                     failed = response.status_code >= _FAILED
                     if whole or failed:
@@ -586,6 +587,17 @@ def _bound(request: Request) -> float | None:
     An upload has no limit of its own: the time begins anew with each piece that is read of it.
     """
     return None if request.timeout is None else 2 * request.timeout
+
+
+def _let_body_wait(built: httpx.Request) -> None:
+    """Leave the time limits of a body to us alone, once the answer has begun.
+
+    If a limit of the library is due at the same time, as on uvloop with its clock of milliseconds,
+    ours interrupts the library while it closes the connection, which then stays open.
+    """
+    limits: object = built.extensions.get("timeout")
+    if isinstance(limits, dict):
+        limits["read"] = None
 
 
 def _putting_off(bound: asyncio.Timeout, request: Request, file: IO[bytes]) -> _PutsOff:
