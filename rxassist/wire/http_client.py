@@ -32,6 +32,8 @@ _MOST_HEADS = 16  # they differ in their ``Accept`` header and in their token
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _MOST_IN_A_POOL = 4
 _KEPT_ALIVE = 5.0  # seconds for an idle connection, as in httpx
+_READ_FOR_TLS = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+_MOST_CERTIFICATES = 4  # of about a megabyte each
 _METHODS = ("build_request", "send", "aclose")
 _NEVER_SENT = frozenset({"InvalidURL", "ProxyError", "UnsupportedProtocol"})
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
@@ -109,14 +111,36 @@ class Network:
             raise ValueError(msg)
 
     def tls(self) -> ssl.SSLContext:
-        """The certificates it trusts. Takes longer than many requests."""
+        """The certificates it trusts."""
         import httpx  # noqa: PLC0415 -- slow to load
 
         if isinstance(self.verify, str):
             folder = Path(self.verify).is_dir()
             file = None if folder else self.verify
             return ssl.create_default_context(cafile=file, capath=self.verify if folder else None)
+        if self.verify is True:
+            return _usual_tls(ssl.SSLContext, *map(_as_it_is, _READ_FOR_TLS))
         return httpx.create_ssl_context(verify=self.verify)
+
+
+@lru_cache(_MOST_CERTIFICATES)
+def _usual_tls(*_: object) -> ssl.SSLContext:
+    """The certificates that httpx trusts, read once: that takes longer than many requests.
+
+    They are read again if a variable or its file has changed, or the class of contexts:
+    ``truststore`` puts its own in the place of Python's.
+    """
+    import httpx  # noqa: PLC0415 -- as above
+
+    return httpx.create_ssl_context()
+
+
+def _as_it_is(variable: str) -> tuple[str | None, int]:
+    """A variable of the environment, and when its file was last changed, in nanoseconds."""
+    path = os.environ.get(variable)
+    with suppress(OSError):
+        return path, Path(path).stat().st_mtime_ns if path else 0
+    return path, 0
 
 
 class _Shared:
@@ -441,11 +465,19 @@ def _connector_class(aiohttp: Any) -> type:  # noqa: ANN401 -- as above
             error.add_note(_NOTHING_SENT)
             raise
 
-    def release(self: Any, *given: Any, **named: Any) -> None:  # noqa: ANN401 -- as above
+    def release(
+        self: Any,  # noqa: ANN401 -- as above
+        key: Any,  # noqa: ANN401 -- as above
+        protocol: Any,  # noqa: ANN401 -- as above
+        *,
+        should_close: bool = False,
+    ) -> None:
         if self._loop.is_closed():  # a response may be collected before its connector
             close_at_once(self)
-        else:
-            base._release(self, *given, **named)
+            return
+        if key.is_ssl and protocol.transport and (should_close or protocol.should_close):
+            protocol.transport.abort()  # else it waits for the server's farewell, after our close
+        base._release(self, key, protocol, should_close=should_close)
 
     parts: dict[str, Any] = {
         "closed": property(closed),
