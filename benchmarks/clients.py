@@ -83,6 +83,16 @@ def in_memory(side: str, mode: str) -> tuple[Any, Any]:
     return _ours(mode, MEMORY, httpx.AsyncClient(transport=transport)), transport
 
 
+def usual(side: str, mode: str, base_url: str) -> Any:
+    """A client of a server, made of a base URL and a key."""
+    if side.startswith("rxassist"):
+        return _ours(mode, base_url)
+    import openai
+
+    client = openai.AsyncOpenAI if mode == "async" else openai.OpenAI
+    return client(base_url=base_url, api_key=KEY)
+
+
 def over_sockets(side: str, base_url: str) -> Any:
     """An asynchronous client of a server."""
     if side.startswith("rxassist"):

@@ -321,6 +321,11 @@ _HELD = Benchmark(
 
 _SHORT_RUNS = {
     "fresh": ("fresh-run", "one short run in a fresh client", "with the client's start and end"),
+    "usual": (
+        "usual-run",
+        "one short run in a fresh client, as its users make it",
+        "with the client's start and end, over a socket",
+    ),
     "hundred": ("hundred-runs", "a hundred short runs in one client", "one after the other"),
 }
 
