@@ -257,6 +257,15 @@ def test_content_that_is_no_text_names_what_gives_bytes(client):
         client.files.retrieve_content(sent.id).run()
 
 
+def test_a_path_without_a_file_is_told_before_any_request(service, client, tmp_path):
+    before = len(service.requests)
+    with pytest.raises(IsADirectoryError, match="is a folder; pass its files one by one"):
+        client.files.create(file=tmp_path, purpose="assistants")
+    with pytest.raises(FileNotFoundError, match=r"there is no file at .*; for content pass bytes"):
+        client.files.create(file=tmp_path / "notes.txt", purpose="assistants")
+    assert len(service.requests) == before
+
+
 def test_files_that_failed_are_named_as_the_user_did(client):
     def named(file_id):
         error = {"code": "unsupported_file", "message": "no text"}

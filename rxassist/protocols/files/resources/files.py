@@ -366,6 +366,9 @@ def _opener(content: object) -> tuple[Callable[[], AbstractContextManager[IO[byt
         return (lambda: BytesIO(content)), NAMELESS
     if isinstance(content, str | os.PathLike):
         where = Path(cast("str | os.PathLike[str]", content))
+        if where.is_dir():
+            msg = f"file: {excerpt(str(where))} is a folder; pass its files one by one"
+            raise IsADirectoryError(msg)
         if not where.is_file():
             msg = f"file: there is no file at {excerpt(str(where))}; for content pass bytes"
             raise FileNotFoundError(msg)
