@@ -356,7 +356,7 @@ def test_threads_take_over(quick, store_of):
         with BlockingRunLog(store_of()) as gone:
             assistant = client.assistants.create(model="m").run()
             key = gone.publish(client.threads.create_and_run_stream(assistant_id=assistant.id))
-            next(iter(gone.follow(key)))
+            assert next(iter(gone.follow(key).pipe(text_deltas())))  # so the log knows the run
         for orphan in runs.orphans():
             if orphan == key:
                 assert runs.take_over(key, client)
