@@ -59,15 +59,20 @@ def _ours(mode: str, base_url: str, http_client: object = "httpx") -> Any:
     return client(base_url=base_url, api_key=KEY, http_client=http_client)  # type: ignore[arg-type]
 
 
+def _openai(mode: str, base_url: str, **options: Any) -> Any:
+    import openai
+
+    client = openai.AsyncOpenAI if mode == "async" else openai.OpenAI
+    return client(base_url=base_url, api_key=KEY, **options)
+
+
 def _theirs(mode: str, base_url: str, transport: object = None) -> Any:
     import httpx2
-    import openai
 
     http_class = httpx2.AsyncClient if mode == "async" else httpx2.Client
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=_KEPT_ALIVE)
     http = http_class(transport=transport, limits=limits, timeout=600, follow_redirects=True)  # type: ignore[arg-type]
-    client = openai.AsyncOpenAI if mode == "async" else openai.OpenAI
-    return client(base_url=base_url, api_key=KEY, http_client=http)  # type: ignore[arg-type]
+    return _openai(mode, base_url, http_client=http)
 
 
 def in_memory(side: str, mode: str) -> tuple[Any, Any]:
@@ -87,10 +92,7 @@ def usual(side: str, mode: str, base_url: str) -> Any:
     """A client of a server, made of a base URL and a key."""
     if side.startswith("rxassist"):
         return _ours(mode, base_url)
-    import openai
-
-    client = openai.AsyncOpenAI if mode == "async" else openai.OpenAI
-    return client(base_url=base_url, api_key=KEY)
+    return _openai(mode, base_url)
 
 
 def over_sockets(side: str, base_url: str) -> Any:

@@ -102,7 +102,7 @@ def gate(serve, authority):
     def script(_):
         yield say(*WORDS)
 
-    port = int(serve(script).base_url.split(":")[2].split("/")[0])
+    port = httpx.URL(serve(script).base_url).port
     with contextlib.closing(Gate(port, authority.issue_cert("localhost"))) as gate:
         yield gate
 

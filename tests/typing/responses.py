@@ -208,7 +208,7 @@ def streams(client: Client) -> None:
 
 async def streams_that_are_awaited(client: AsyncClient) -> None:
     stream = client.responses.stream(model="m", input=[{"role": "user", "content": "Hello"}])
-    response = client.responses.create(model="m", input="Hello").run()
+    response = await client.responses.create(model="m", input="Hello")
     client.responses.create(model="m", input=response.output)
     client.responses.stream(model="m", input=[*response.output, {"role": "user", "content": "Hi"}])
     client.responses.compact(model="m", input=response.output)

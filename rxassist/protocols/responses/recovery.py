@@ -315,7 +315,7 @@ class _Rest:
         """The error for the subscriber if the recovery fails, too."""
         if isinstance(why, StreamClosed | StreamDiverged) or not isinstance(why, RxAssistError):
             return why
-        if self._error is None:
+        if self._error is None:  # nothing was lost: this is the only failure
             return why
         self._error.add_note(f"the recovery failed, too: {why}")
         return self._error
